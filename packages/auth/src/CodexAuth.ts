@@ -1,0 +1,96 @@
+/**
+ * Where credentials come from and how they stay valid.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { type AuthError, LoginExpired } from "./AuthError.ts"
+import * as Credentials from "./Credentials.ts"
+import { defined } from "./internal/defined.ts"
+
+/**
+ * The source of credentials for requests.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class CodexAuth extends Context.Tag("@effect-codex/auth/CodexAuth")<CodexAuth, CodexAuth.Service>() {}
+
+/**
+ * @since 0.1.0
+ */
+export declare namespace CodexAuth {
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  interface Service {
+    /** Credentials for the next request, refreshed when they are about to end. Evaluate it once per attempt. */
+    readonly credentials: Effect.Effect<Credentials.Credentials, AuthError>
+    /**
+     * What to do after a 401: adopts a newer token of the same account from the store, else refreshes once, else fails.
+     * Call it once per request with the credentials the backend refused.
+     */
+    readonly recover: (rejected: Credentials.Credentials) => Effect.Effect<Credentials.Credentials, AuthError>
+  }
+}
+
+/**
+ * The environment variable an access token is taken from.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const accessTokenVariable = "OPENAI_CODEX_ACCESS_TOKEN"
+
+/**
+ * An access token handed in by the program. It is used as it is and never refreshed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Token {
+  readonly accessToken: Redacted.Redacted
+  /** Needed only when the token does not name its account. */
+  readonly accountId?: string
+}
+
+/**
+ * Credentials from a token handed in. An unusable token shows when `credentials` is evaluated.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromToken = (token: Token): CodexAuth.Service => ({
+  credentials: Credentials.fromTokens(
+    defined({
+      accessToken: token.accessToken,
+      accountId: token.accountId === undefined ? undefined : Redacted.make(token.accountId)
+    })
+  ),
+  recover: () => Effect.fail(new LoginExpired({ reason: "notRefreshable" }))
+})
+
+/**
+ * `CodexAuth` from a token handed in.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerToken = (token: Token): Layer.Layer<CodexAuth> => Layer.succeed(CodexAuth, fromToken(token))
+
+/**
+ * `CodexAuth` from `OPENAI_CODEX_ACCESS_TOKEN`. A missing variable is a `ConfigError`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerEnvironment: Layer.Layer<CodexAuth, ConfigError.ConfigError> = Layer.effect(
+  CodexAuth,
+  Effect.map(Config.redacted(accessTokenVariable), (accessToken) => fromToken({ accessToken }))
+)
