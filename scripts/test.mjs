@@ -11,8 +11,30 @@ rmSync(report, { force: true })
 const steps = [
   ["types", () => run("tsc", ["-b", "tsconfig.json"])],
   ["lint", () => run("biome", ["check", "--error-on-warnings", "."])],
-  ["Effect diagnostics", () => run("effect-language-service", ["diagnostics", "--project", "tsconfig.lint.json", "--format", "pretty", "--severity", "error"])],
-  ["tests", () => run("vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...process.argv.slice(2)])]
+  [
+    "Effect diagnostics",
+    () =>
+      run("effect-language-service", [
+        "diagnostics",
+        "--project",
+        "tsconfig.lint.json",
+        "--format",
+        "pretty",
+        "--severity",
+        "error"
+      ])
+  ],
+  [
+    "tests",
+    () =>
+      run("vitest", [
+        "run",
+        "--reporter=default",
+        "--reporter=json",
+        `--outputFile.json=${report}`,
+        ...process.argv.slice(2)
+      ])
+  ]
 ]
 
 let failedSteps = 0

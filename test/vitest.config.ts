@@ -1,4 +1,6 @@
 import { mergeConfig } from "vitest/config"
 import shared from "../vitest.shared.ts"
 
-export default mergeConfig(shared, { test: { name: "test", include: ["**/*.test.ts"], exclude: ["**/node_modules/**"], sequence: { concurrent: false } } })
+export default mergeConfig(shared, {
+  test: { name: "test", include: ["**/*.test.ts"], exclude: ["**/node_modules/**"], sequence: { concurrent: false } }
+})

@@ -1,0 +1,490 @@
+/**
+ * The items of a conversation as they travel: what a request's `input` is made of and what a response puts out
+ * (protocol C.4).
+ *
+ * An item is the server's own JSON object. Decoding checks the keys this library reads and keeps every other key, so
+ * that an item goes back in the next request exactly as it came (C.5). An item type this library does not know is an
+ * {@link UnknownItem}: kept, never fatal.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as Wire from "./internal/wire.ts"
+
+/**
+ * A piece of text the caller sends.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const InputText = Wire.object({ type: Schema.Literal("input_text"), text: Schema.String })
+
+/**
+ * An image by URL or as a `data:` URL. `detail: "original"` only where the model's catalogue entry allows it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const InputImage = Wire.object({
+  type: Schema.Literal("input_image"),
+  image_url: Schema.String,
+  detail: Wire.optional(Wire.open("auto", "low", "high", "original"))
+})
+
+/**
+ * A document, by URL or as base64 data (a form of the public Responses API).
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const InputFile = Wire.object({
+  type: Schema.Literal("input_file"),
+  file_data: Wire.optional(Schema.String),
+  file_url: Wire.optional(Schema.String),
+  file_id: Wire.optional(Schema.String),
+  filename: Wire.optional(Schema.String)
+})
+
+/**
+ * Sound, as a `data:` URL.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const InputAudio = Wire.object({ type: Schema.Literal("input_audio"), audio_url: Schema.String })
+
+/**
+ * A piece of text the model wrote. `annotations` are citations and file paths, kept as they came.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const OutputText = Wire.object({
+  type: Schema.Literal("output_text"),
+  text: Schema.String,
+  annotations: Wire.nullish(Schema.Array(Schema.Unknown))
+})
+
+/**
+ * The model declined; `refusal` is what it said.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Refusal = Wire.object({ type: Schema.Literal("refusal"), refusal: Schema.String })
+
+/**
+ * Content only the server can read.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const EncryptedContent = Wire.object({
+  type: Schema.Literal("encrypted_content"),
+  encrypted_content: Schema.String
+})
+
+/** Exists for the type checker only: the one string type that no known name can be mistaken for. */
+declare enum Opaque {
+  type = "a type name not known here"
+}
+
+/**
+ * A type name that is none of those known here. At run time it is the server's string; for the type checker it is
+ * opaque, so that comparing `type` with a known name narrows a union that has unknown members.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type UnknownType = Opaque
+
+const unknownOf = (known: ReadonlyArray<string>) => {
+  const names = new Set(known)
+  return Wire.object({
+    type: Schema.String.pipe(
+      Schema.filter((type) => !names.has(type), { message: () => "a known type with fields that do not fit it" })
+    ) as unknown as Schema.Schema<UnknownType, string>
+  })
+}
+
+const partMembers = [InputText, InputImage, InputFile, InputAudio, OutputText, Refusal, EncryptedContent] as const
+
+/**
+ * A content part of a type this library does not know.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const UnknownPart = unknownOf(partMembers.map((member) => member.fields.type.literals[0]))
+
+/**
+ * One part of a message's content.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ContentPart = Schema.Union(...partMembers, UnknownPart)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ContentPart = typeof ContentPart.Type
+
+/**
+ * What a tool gives back: text, or parts when it has images or sound to show (C.4).
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolOutput = Schema.Union(Schema.String, Schema.Array(ContentPart))
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ToolOutput = typeof ToolOutput.Type
+
+/**
+ * A message of any role. `phase` tells commentary from the final answer and must survive a replay (C.5).
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const MessageItem = Wire.object({
+  type: Schema.Literal("message"),
+  id: Wire.nullish(Schema.String),
+  role: Wire.open("user", "assistant", "developer", "system"),
+  content: Schema.Array(ContentPart),
+  phase: Wire.nullish(Wire.open("commentary", "final_answer")),
+  status: Wire.nullish(Schema.String)
+})
+
+/**
+ * What the model thought. With `store: false` the only copy is `encrypted_content`, which only the server reads.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ReasoningItem = Wire.object({
+  type: Schema.Literal("reasoning"),
+  id: Wire.nullish(Schema.String),
+  summary: Schema.Array(Wire.object({ type: Schema.String, text: Schema.String })),
+  content: Wire.nullish(Schema.Array(Wire.object({ type: Schema.String, text: Schema.String }))),
+  encrypted_content: Wire.nullish(Schema.String)
+})
+
+/**
+ * The model calls a function. `arguments` is the model's JSON text, which may be empty or broken.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const FunctionCallItem = Wire.object({
+  type: Schema.Literal("function_call"),
+  id: Wire.nullish(Schema.String),
+  call_id: Schema.String,
+  name: Schema.String,
+  namespace: Wire.nullish(Schema.String),
+  arguments: Schema.String,
+  status: Wire.nullish(Schema.String)
+})
+
+/**
+ * The answer to a {@link FunctionCallItem}. Failures are words in `output`; the wire has no error flag (C.4).
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const FunctionCallOutputItem = Wire.object({
+  type: Schema.Literal("function_call_output"),
+  id: Wire.nullish(Schema.String),
+  call_id: Schema.String,
+  output: ToolOutput
+})
+
+/**
+ * The model calls a free-form tool; `input` is plain text, not JSON.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CustomToolCallItem = Wire.object({
+  type: Schema.Literal("custom_tool_call"),
+  id: Wire.nullish(Schema.String),
+  call_id: Schema.String,
+  name: Schema.String,
+  namespace: Wire.nullish(Schema.String),
+  input: Schema.String,
+  status: Wire.nullish(Schema.String)
+})
+
+/**
+ * The answer to a {@link CustomToolCallItem}.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CustomToolCallOutputItem = Wire.object({
+  type: Schema.Literal("custom_tool_call_output"),
+  id: Wire.nullish(Schema.String),
+  call_id: Schema.String,
+  output: ToolOutput
+})
+
+/**
+ * A search among deferred tools; `arguments` is a JSON object here, not text.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolSearchCallItem = Wire.object({
+  type: Schema.Literal("tool_search_call"),
+  id: Wire.nullish(Schema.String),
+  call_id: Wire.nullish(Schema.String),
+  execution: Wire.optional(Wire.open("client", "server")),
+  arguments: Schema.Unknown,
+  status: Wire.nullish(Schema.String)
+})
+
+/**
+ * The tools a search found.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolSearchOutputItem = Wire.object({
+  type: Schema.Literal("tool_search_output"),
+  id: Wire.nullish(Schema.String),
+  call_id: Wire.nullish(Schema.String),
+  execution: Wire.optional(Wire.open("client", "server")),
+  status: Wire.nullish(Schema.String),
+  tools: Schema.Array(Schema.Unknown)
+})
+
+/**
+ * A web search the server ran.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const WebSearchCallItem = Wire.object({
+  type: Schema.Literal("web_search_call"),
+  id: Wire.nullish(Schema.String),
+  status: Wire.nullish(Schema.String),
+  action: Wire.nullish(
+    Wire.object({
+      type: Wire.open("search", "open_page", "find_in_page"),
+      query: Wire.nullish(Schema.String),
+      url: Wire.nullish(Schema.String),
+      pattern: Wire.nullish(Schema.String)
+    })
+  )
+})
+
+/**
+ * An image the server made; `result` is base64.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ImageGenerationCallItem = Wire.object({
+  type: Schema.Literal("image_generation_call"),
+  id: Wire.nullish(Schema.String),
+  status: Wire.nullish(Schema.String),
+  revised_prompt: Wire.nullish(Schema.String),
+  result: Wire.nullish(Schema.String)
+})
+
+/**
+ * A shell command the model wants run on the caller's machine.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const LocalShellCallItem = Wire.object({
+  type: Schema.Literal("local_shell_call"),
+  id: Wire.nullish(Schema.String),
+  call_id: Wire.nullish(Schema.String),
+  status: Wire.nullish(Schema.String),
+  action: Wire.object({
+    type: Schema.String,
+    command: Schema.Array(Schema.String),
+    timeout_ms: Wire.nullish(Schema.Number),
+    working_directory: Wire.nullish(Schema.String),
+    user: Wire.nullish(Schema.String)
+  })
+})
+
+/**
+ * A compacted history, opaque and bound to the account (protocol I). `compaction_summary` is an older name.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CompactionItem = Wire.object({
+  type: Schema.Literal("compaction", "compaction_summary"),
+  id: Wire.nullish(Schema.String),
+  encrypted_content: Schema.String
+})
+
+/**
+ * A compaction of the running context.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ContextCompactionItem = Wire.object({
+  type: Schema.Literal("context_compaction"),
+  id: Wire.nullish(Schema.String),
+  encrypted_content: Wire.nullish(Schema.String)
+})
+
+/**
+ * Asks for a compaction; the last item of such a request (protocol I.2).
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CompactionTriggerItem = Wire.object({ type: Schema.Literal("compaction_trigger") })
+
+/**
+ * Changes the reasoning effort in mid-conversation, for models whose catalogue entry allows it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ConfigurationUpdateItem = Wire.object({
+  type: Schema.Literal("configuration_update"),
+  reasoning: Wire.optional(Wire.object({ effort: Wire.optional(Schema.String) }))
+})
+
+/**
+ * Tools that arrive as an item instead of the request's `tools` (protocol C.10).
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const AdditionalToolsItem = Wire.object({
+  type: Schema.Literal("additional_tools"),
+  id: Wire.nullish(Schema.String),
+  role: Wire.optional(Schema.String),
+  tools: Schema.Array(Schema.Unknown)
+})
+
+/**
+ * A message between agents; internal to the server's multi-agent mode, kept for replay.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const AgentMessageItem = Wire.object({
+  type: Schema.Literal("agent_message"),
+  id: Wire.nullish(Schema.String),
+  author: Wire.optional(Schema.String),
+  recipient: Wire.optional(Schema.String),
+  content: Schema.Array(ContentPart)
+})
+
+const itemMembers = [
+  MessageItem,
+  ReasoningItem,
+  FunctionCallItem,
+  FunctionCallOutputItem,
+  CustomToolCallItem,
+  CustomToolCallOutputItem,
+  ToolSearchCallItem,
+  ToolSearchOutputItem,
+  WebSearchCallItem,
+  ImageGenerationCallItem,
+  LocalShellCallItem,
+  CompactionItem,
+  ContextCompactionItem,
+  CompactionTriggerItem,
+  ConfigurationUpdateItem,
+  AdditionalToolsItem,
+  AgentMessageItem
+] as const
+
+/**
+ * Every item type named here.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const knownTypes: ReadonlySet<string> = new Set(itemMembers.flatMap((member) => member.fields.type.literals))
+
+/**
+ * An item of a type this library does not know, kept with all its keys.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const UnknownItem = unknownOf([...knownTypes])
+
+/**
+ * Any item. Comparing `type` narrows to the member; an item of a type unknown here is an {@link UnknownItem}.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Item = Schema.Union(...itemMembers, UnknownItem)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Item = typeof Item.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type MessageItem = typeof MessageItem.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ReasoningItem = typeof ReasoningItem.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type FunctionCallItem = typeof FunctionCallItem.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type FunctionCallOutputItem = typeof FunctionCallOutputItem.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type CustomToolCallItem = typeof CustomToolCallItem.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type CustomToolCallOutputItem = typeof CustomToolCallOutputItem.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type UnknownItem = typeof UnknownItem.Type
+
+/**
+ * The item's id, where it has one.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const id = (item: Item): string | undefined => {
+  const value = (item as { readonly id?: unknown }).id
+  return typeof value === "string" ? value : undefined
+}

@@ -1,0 +1,38 @@
+/**
+ * Keeps secrets out of texts that people and logs will see. Servers quote what they were sent: an error message can
+ * hold a piece of encrypted content or a token.
+ *
+ * @since 0.1.0
+ */
+
+/** Tokens by their look: JWTs, refresh tokens, encrypted content, bearer values, API keys. */
+const secretLooking = /\beyJ[\w-]+(?:\.[\w-]*)*|\brt_[\w.-]+|\bgAAAA[\w=-]*|\bsk-[\w-]{8,}|\b(Bearer)\s+[\w.~+/=-]+/g
+
+const marker = "<redacted>"
+
+/**
+ * The text without what looks like a secret, without the literal `secrets` given, and cut after `limit` characters.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import { Redaction } from "@effect-codex/schema"
+ *
+ * Redaction.scrub("The encrypted content gAAAAABk12 could not be verified.")
+ * // "The encrypted content <redacted> could not be verified."
+ * ```
+ */
+export const scrub = (
+  text: string,
+  options: { readonly secrets?: ReadonlyArray<string>; readonly limit?: number } = {}
+): string => {
+  const limit = options.limit ?? 2000
+  const cut = text.length > limit ? `${text.slice(0, limit)}…` : text
+  const scrubbed = cut.replaceAll(secretLooking, (_, bearer: string | undefined) =>
+    bearer === undefined ? marker : `${bearer} ${marker}`
+  )
+  return (options.secrets ?? [])
+    .filter((secret) => secret.length >= 4)
+    .reduce((rest, secret) => rest.replaceAll(secret, marker), scrubbed)
+}

@@ -1,0 +1,459 @@
+/**
+ * What the backend itself says went wrong, be it by HTTP status or inside the stream: one class for each thing a caller
+ * would do differently next.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import * as Wire from "./internal/wire.ts"
+import * as RateLimits from "./RateLimits.ts"
+import * as Redaction from "./Redaction.ts"
+import * as Turn from "./Turn.ts"
+
+/**
+ * The keys every failure of a request may carry: the server's own words and code, the ids its support asks for, and
+ * what had arrived of the turn.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const failureFields = {
+  /** HTTP status, when the failure is an HTTP response. */
+  status: Wire.optional(Schema.Number),
+  code: Wire.optional(Schema.String),
+  serverMessage: Wire.optional(Schema.String),
+  requestId: Wire.optional(Schema.String),
+  cfRay: Wire.optional(Schema.String),
+  responseId: Wire.optional(Schema.String),
+  /** How long the server asked to wait, in milliseconds. */
+  retryAfterMillis: Wire.optional(Schema.Number),
+  partial: Wire.optional(Turn.PartialTurn)
+}
+
+interface FailureIds {
+  readonly serverMessage?: string
+  readonly code?: string
+  readonly requestId?: string
+  readonly cfRay?: string
+}
+
+/**
+ * The sentence of a failure: what happened and what to do, the server's words, the ids for support.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const describe = (sentence: string, failure: FailureIds): string => {
+  const words = failure.serverMessage ?? failure.code
+  const ids = [
+    failure.requestId === undefined ? undefined : `request ${failure.requestId}`,
+    failure.cfRay === undefined ? undefined : `cf-ray ${failure.cfRay}`
+  ].filter((id) => id !== undefined)
+  return `${sentence}${words === undefined ? "" : ` The server says: ${words}`}${ids.length === 0 ? "" : ` (${ids.join(", ")})`}`
+}
+
+const wait = (failure: { readonly retryAfterMillis?: number }): Duration.Duration | undefined =>
+  failure.retryAfterMillis === undefined ? undefined : Duration.millis(failure.retryAfterMillis)
+
+/**
+ * The plan's limit is used up (`limit_reached`), the plan does not include Codex (`not_included`), or paid quota is
+ * exhausted (`quota`). Retrying does not help before `resetsAt` (milliseconds since 1970).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class UsageLimit extends Schema.TaggedError<UsageLimit>("@effect-codex/schema/UsageLimit")("UsageLimit", {
+  ...failureFields,
+  reason: Schema.Literal("limit_reached", "not_included", "quota"),
+  planType: Wire.optional(Schema.String),
+  resetsAt: Wire.optional(Schema.Number),
+  limitId: Wire.optional(Schema.String),
+  reachedType: Wire.optional(Schema.String),
+  promoMessage: Wire.optional(Schema.String),
+  rateLimits: Wire.optional(RateLimits.RateLimits)
+}) {
+  /** Waiting for the reset is the caller's choice; a retry by itself is useless. */
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message(): string {
+    const plan = this.planType === undefined ? "your plan" : `the plan "${this.planType}"`
+    if (this.reason === "not_included") return describe(`Codex is not included in ${plan}; upgrade the plan.`, this)
+    if (this.reason === "quota") {
+      return describe(`The quota of ${plan} is exhausted; add credits or raise the spending limit.`, this)
+    }
+    const until =
+      this.resetsAt === undefined ? "later" : `after ${new Date(this.resetsAt).toISOString()}, when the limit resets`
+    return describe(`The usage limit of ${plan} is reached; try again ${until}.`, this)
+  }
+}
+
+/**
+ * Too many requests at once; `retryAfter` is how long the server asked to wait, where it did.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RateLimited extends Schema.TaggedError<RateLimited>("@effect-codex/schema/RateLimited")("RateLimited", {
+  ...failureFields,
+  rateLimits: Wire.optional(RateLimits.RateLimits)
+}) {
+  readonly isRetryable = true
+  get retryAfter(): Duration.Duration | undefined {
+    return wait(this)
+  }
+  override get message(): string {
+    const when = this.retryAfter === undefined ? "later" : `in ${Duration.format(this.retryAfter)}`
+    return describe(`Too many requests; try again ${when}.`, this)
+  }
+}
+
+/**
+ * The model or the service is at capacity. Retried when it came as an HTTP status or as `slow_down`; final as
+ * `server_is_overloaded` inside a stream (protocol D.7).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ServerOverloaded extends Schema.TaggedError<ServerOverloaded>("@effect-codex/schema/ServerOverloaded")(
+  "ServerOverloaded",
+  failureFields
+) {
+  get isRetryable(): boolean {
+    return this.code !== "server_is_overloaded" || this.status !== undefined
+  }
+  get retryAfter(): Duration.Duration | undefined {
+    return wait(this)
+  }
+  override get message(): string {
+    return describe("The service is overloaded; try again later or choose another model.", this)
+  }
+}
+
+/**
+ * The conversation does not fit the model's context window: shorten or compact it. `contextWindow` and `inputTokens`
+ * are the sizes where they are known.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ContextWindowExceeded extends Schema.TaggedError<ContextWindowExceeded>(
+  "@effect-codex/schema/ContextWindowExceeded"
+)("ContextWindowExceeded", {
+  ...failureFields,
+  contextWindow: Wire.optional(Schema.Number),
+  inputTokens: Wire.optional(Schema.Number)
+}) {
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message(): string {
+    const sizes =
+      this.contextWindow === undefined
+        ? ""
+        : ` (${this.inputTokens === undefined ? "" : `${this.inputTokens} tokens, `}window ${this.contextWindow})`
+    return describe(`The conversation exceeds the model's context window${sizes}; shorten or compact it.`, this)
+  }
+}
+
+/**
+ * The request cannot succeed as it is: a parameter, an item or an image the server refuses. `param` names it where the
+ * server does.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("@effect-codex/schema/InvalidRequest")(
+  "InvalidRequest",
+  { ...failureFields, param: Wire.optional(Schema.String), problems: Wire.optional(Schema.Array(Schema.String)) }
+) {
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message(): string {
+    const where = this.param === undefined ? "" : ` (parameter "${this.param}")`
+    const problems = this.problems === undefined ? "" : ` ${this.problems.join(" ")}`
+    return describe(`The request is not valid${where}; change it before sending it again.${problems}`, this)
+  }
+}
+
+/**
+ * The model does not exist, or this account may not use it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ModelUnavailable extends Schema.TaggedError<ModelUnavailable>("@effect-codex/schema/ModelUnavailable")(
+  "ModelUnavailable",
+  { ...failureFields, model: Wire.optional(Schema.String), available: Wire.optional(Schema.Array(Schema.String)) }
+) {
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message(): string {
+    const model = this.model === undefined ? "The model" : `The model "${this.model}"`
+    const others = this.available === undefined ? "" : ` Available: ${this.available.join(", ")}.`
+    return describe(`${model} is not available to this account; choose another one.${others}`, this)
+  }
+}
+
+/**
+ * The server refuses the content by its usage policies.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PolicyViolation extends Schema.TaggedError<PolicyViolation>("@effect-codex/schema/PolicyViolation")(
+  "PolicyViolation",
+  failureFields
+) {
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message(): string {
+    return describe("The request was refused by a usage policy; change its content.", this)
+  }
+}
+
+/**
+ * The account, its workspace or its access program may not do this.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class AccessDenied extends Schema.TaggedError<AccessDenied>("@effect-codex/schema/AccessDenied")(
+  "AccessDenied",
+  failureFields
+) {
+  readonly isRetryable = false
+  readonly retryAfter = undefined
+  override get message(): string {
+    return describe("Access is denied; check the account, its workspace and its plan.", this)
+  }
+}
+
+/**
+ * The response failed for a reason of the server's own, known or not.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ResponseFailed extends Schema.TaggedError<ResponseFailed>("@effect-codex/schema/ResponseFailed")(
+  "ResponseFailed",
+  failureFields
+) {
+  readonly isRetryable = true
+  get retryAfter(): Duration.Duration | undefined {
+    return wait(this)
+  }
+  override get message(): string {
+    return describe("The server failed to finish the response; try again.", this)
+  }
+}
+
+/**
+ * Every failure the backend states itself.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ServiceError = Schema.Union(
+  UsageLimit,
+  RateLimited,
+  ServerOverloaded,
+  ContextWindowExceeded,
+  InvalidRequest,
+  ModelUnavailable,
+  PolicyViolation,
+  AccessDenied,
+  ResponseFailed
+)
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export type ServiceError = typeof ServiceError.Type
+
+/**
+ * What is known of a failure before it has a class. `type` is the wire's `error.type`, which sometimes holds the code
+ * (protocol E.1); `resetsAt` is in milliseconds since 1970.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Facts {
+  readonly code?: string | undefined
+  readonly type?: string | undefined
+  readonly message?: string | undefined
+  readonly param?: string | undefined
+  readonly model?: string | undefined
+  readonly status?: number | undefined
+  readonly planType?: string | undefined
+  readonly resetsAt?: number | undefined
+  readonly rateLimits?: RateLimits.RateLimits | undefined
+  readonly retryAfterMillis?: number | undefined
+  readonly requestId?: string | undefined
+  readonly cfRay?: string | undefined
+  readonly responseId?: string | undefined
+  readonly partial?: Turn.PartialTurn | undefined
+}
+
+type Kind =
+  | "usage_limit"
+  | "not_included"
+  | "quota"
+  | "rate_limited"
+  | "overloaded"
+  | "context"
+  | "invalid"
+  | "model"
+  | "policy"
+  | "access"
+  | "failed"
+
+/** The classes of protocol D.7, code by code. */
+const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
+  ["context_length_exceeded", "context"],
+  ["usage_limit_reached", "usage_limit"],
+  ["usage_not_included", "not_included"],
+  ...[
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "organization_spend_limit_exceeded",
+    "project_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "quota_exceeded",
+    "billing_hard_limit_reached",
+    "budget_reached"
+  ].map((code) => [code, "quota"] as const),
+  ["server_is_overloaded", "overloaded"],
+  ["slow_down", "overloaded"],
+  ["rate_limit_exceeded", "rate_limited"],
+  ["invalid_prompt", "invalid"],
+  ["invalid_encrypted_content", "invalid"],
+  ["image_too_large", "invalid"],
+  ["image_too_small", "invalid"],
+  ["image_parse_error", "invalid"],
+  ["unsupported_image_media_type", "invalid"],
+  ["empty_image_file", "invalid"],
+  ["failed_to_download_image", "invalid"],
+  ["image_file_not_found", "invalid"],
+  ["audio_too_large", "invalid"],
+  ["cyber_policy", "policy"],
+  ["bio_policy", "policy"],
+  ["misalignment_policy_violation", "policy"],
+  ["content_policy_violation", "policy"],
+  ["model_not_found", "model"],
+  ["unsupported_access_program", "access"],
+  ["invalid_access_program", "access"],
+  ["access_program_not_enabled", "access"],
+  ["inference_hook_denied", "access"],
+  ["policy_capacity_unavailable", "access"],
+  ["deactivated_workspace", "access"],
+  ["invalid_workspace_selected", "access"],
+  ["server_error", "failed"],
+  ["vector_store_timeout", "failed"],
+  ["data_residency_mismatch", "failed"]
+])
+
+const kindOfCode = (code: string | undefined): Kind | undefined =>
+  code === undefined
+    ? undefined
+    : (kinds.get(code) ??
+      (code.startsWith("invalid_image") || code.startsWith("invalid_audio") ? "invalid" : undefined))
+
+const overflowText = /context (?:window|length)|maximum context|too many tokens/i
+const modelText = /^model not found|\bmodel is not supported when using codex/i
+
+const kindOf = ({ code, message, status, type }: Facts): Kind | undefined => {
+  const byCode = kindOfCode(code) ?? kindOfCode(type)
+  if (byCode !== undefined) return byCode
+  if (message !== undefined && modelText.test(message)) return "model"
+  if (type === "invalid_request_error")
+    return message !== undefined && overflowText.test(message) ? "context" : "invalid"
+  return status === 429 ? "rate_limited" : undefined
+}
+
+/**
+ * The failure's class by what the server said, or `undefined` when nothing in it is known; then the HTTP status or the
+ * kind of event decides.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const classify = (facts: Facts): ServiceError | undefined => {
+  const fields = failure(facts)
+  const limits = facts.rateLimits === undefined ? {} : { rateLimits: facts.rateLimits }
+  const usage = () => ({
+    ...fields,
+    ...limits,
+    ...present({
+      planType: facts.planType ?? facts.rateLimits?.planType,
+      resetsAt: facts.resetsAt,
+      limitId: facts.rateLimits?.activeLimit,
+      reachedType: facts.rateLimits?.reachedType,
+      promoMessage: facts.rateLimits?.promoMessage
+    })
+  })
+  switch (kindOf(facts)) {
+    case "usage_limit":
+      return new UsageLimit({ ...usage(), reason: "limit_reached" })
+    case "not_included":
+      return new UsageLimit({ ...usage(), reason: "not_included" })
+    case "quota":
+      return new UsageLimit({ ...usage(), reason: "quota" })
+    case "rate_limited":
+      return new RateLimited({ ...fields, ...limits })
+    case "overloaded":
+      return new ServerOverloaded(fields)
+    case "context":
+      return new ContextWindowExceeded(fields)
+    case "invalid":
+      return new InvalidRequest({ ...fields, ...present({ param: facts.param }) })
+    case "model":
+      return new ModelUnavailable({ ...fields, ...present({ model: facts.model }) })
+    case "policy":
+      return new PolicyViolation(fields)
+    case "access":
+      return new AccessDenied(fields)
+    case "failed":
+      return new ResponseFailed(fields)
+    case undefined:
+      return undefined
+  }
+}
+
+/**
+ * The common keys of a failure; texts are scrubbed of secrets on the way in.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const failure = (facts: Facts) =>
+  present({
+    status: facts.status,
+    code: facts.code ?? (kindOfCode(facts.type) === undefined ? undefined : facts.type),
+    serverMessage: facts.message === undefined ? undefined : Redaction.scrub(facts.message),
+    requestId: facts.requestId,
+    cfRay: facts.cfRay,
+    responseId: facts.responseId,
+    retryAfterMillis: facts.retryAfterMillis,
+    partial: facts.partial
+  })
+
+type Present<A> = { readonly [K in keyof A]?: Exclude<A[K], undefined> }
+
+const present = <A extends object>(fields: A): Present<A> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<A>
+
+const tryAgainIn = /try again in\s?(\d+(?:\.\d+)?)\s?(ms|s|seconds?)\b/i
+
+/**
+ * The delay in a text such as "Please try again in 1.5s", in milliseconds. Only the message of a
+ * `rate_limit_exceeded` inside a stream counts (protocol D.7).
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const delayInText = (text: string): number | undefined => {
+  const match = tryAgainIn.exec(text)
+  if (match === null) return undefined
+  return Number(match[1]) * (match[2]?.toLowerCase() === "ms" ? 1 : 1000)
+}

@@ -1,0 +1,27 @@
+/**
+ * The few shapes every wire schema is built from.
+ *
+ * @internal
+ */
+import * as Schema from "effect/Schema"
+
+/** A key that may be absent (never `undefined`, which JSON cannot say). */
+export const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
+
+/** A key that may be absent or `null`, as servers use both for "nothing". */
+export const nullish = <A, I, R>(schema: Schema.Schema<A, I, R>) => optional(Schema.NullOr(schema))
+
+/** Known values of a set the server may extend at any time. */
+export type Open<Known extends string> = Known | (string & {})
+
+/** A string documented by its known values; any other string decodes too. */
+export const open = <const Known extends ReadonlyArray<string>>(
+  ..._known: Known
+): Schema.Schema<Open<Known[number]>, string> => Schema.String as Schema.Schema<Open<Known[number]>, string>
+
+/** An object with typed keys that keeps every other key as it came. */
+export const object = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
+  Schema.Struct(fields, Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+
+/** Counts and indexes: whole, not negative, beyond 32 bits allowed. */
+export const count = Schema.Number.pipe(Schema.int(), Schema.nonNegative())
