@@ -139,6 +139,50 @@ export const byType = {
   })
 } as const
 
+const hostedStages = {
+  web_search_call: ["in_progress", "searching", "completed"],
+  file_search_call: ["in_progress", "searching", "completed"],
+  code_interpreter_call: ["in_progress", "interpreting", "completed"],
+  code_interpreter_call_code: ["delta", "done"],
+  image_generation_call: ["in_progress", "generating", "partial_image", "completed"],
+  mcp_call: ["in_progress", "completed", "failed"],
+  mcp_call_arguments: ["delta", "done"],
+  mcp_list_tools: ["in_progress", "completed", "failed"],
+  shell_call_command: ["added", "delta", "done"],
+  shell_call_output_content: ["added", "delta", "done"],
+  apply_patch_call_operation_diff: ["delta", "done"],
+  compaction: ["compacting"],
+  audio: ["delta", "done"],
+  "audio.transcript": ["delta", "done"],
+  steer: ["accepted", "failed", "pending"]
+} as const
+
+/**
+ * The events that tell how far a tool has come which the server runs itself, and the like of the public Responses API:
+ * by their `type`, the tool's name and the stage.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const hosted: ReadonlyMap<string, { readonly tool: string; readonly stage: string }> = new Map(
+  Object.entries(hostedStages).flatMap(([tool, stages]) =>
+    stages.map((stage) => [`response.${tool}.${stage}`, { tool, stage }] as const)
+  )
+)
+
+/**
+ * An event of {@link hosted}: its place, and the piece of code, arguments, diff or image it brings.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const HostedEvent = Wire.object({
+  type: Schema.String,
+  ...place,
+  delta: Wire.nullish(Schema.String),
+  partial_image_b64: Wire.nullish(Schema.String)
+})
+
 /**
  * An event this library reads.
  *

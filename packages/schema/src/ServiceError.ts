@@ -371,6 +371,17 @@ const kindOf = ({ code, message, status, type }: Facts): Kind | undefined => {
   return status === 429 ? "rate_limited" : undefined
 }
 
+/** The facts are typed, and a partial turn may be long: checking it again would cost more than the turn. */
+const trusted = { disableValidation: true } as const
+
+/**
+ * A failure of no known class.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const responseFailed = (facts: Facts): ResponseFailed => new ResponseFailed(failure(facts), trusted)
+
 /**
  * The failure's class by what the server said, or `undefined` when nothing in it is known; then the HTTP status or the
  * kind of event decides.
@@ -394,27 +405,27 @@ export const classify = (facts: Facts): ServiceError | undefined => {
   })
   switch (kindOf(facts)) {
     case "usage_limit":
-      return new UsageLimit({ ...usage(), reason: "limit_reached" })
+      return new UsageLimit({ ...usage(), reason: "limit_reached" }, trusted)
     case "not_included":
-      return new UsageLimit({ ...usage(), reason: "not_included" })
+      return new UsageLimit({ ...usage(), reason: "not_included" }, trusted)
     case "quota":
-      return new UsageLimit({ ...usage(), reason: "quota" })
+      return new UsageLimit({ ...usage(), reason: "quota" }, trusted)
     case "rate_limited":
-      return new RateLimited({ ...fields, ...limits })
+      return new RateLimited({ ...fields, ...limits }, trusted)
     case "overloaded":
-      return new ServerOverloaded(fields)
+      return new ServerOverloaded(fields, trusted)
     case "context":
-      return new ContextWindowExceeded(fields)
+      return new ContextWindowExceeded(fields, trusted)
     case "invalid":
-      return new InvalidRequest({ ...fields, ...present({ param: facts.param }) })
+      return new InvalidRequest({ ...fields, ...present({ param: facts.param }) }, trusted)
     case "model":
-      return new ModelUnavailable({ ...fields, ...present({ model: facts.model }) })
+      return new ModelUnavailable({ ...fields, ...present({ model: facts.model }) }, trusted)
     case "policy":
-      return new PolicyViolation(fields)
+      return new PolicyViolation(fields, trusted)
     case "access":
-      return new AccessDenied(fields)
+      return new AccessDenied(fields, trusted)
     case "failed":
-      return new ResponseFailed(fields)
+      return new ResponseFailed(fields, trusted)
     case undefined:
       return undefined
   }

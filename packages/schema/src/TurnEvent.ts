@@ -95,8 +95,9 @@ export const ToolCallCompleted = Schema.TaggedStruct("ToolCallCompleted", {
 })
 
 /**
- * News of a tool the server runs itself: `tool` is the item type (`web_search_call`, …), `status` the last word of the
- * event (`in_progress`, `searching`, `completed`, …).
+ * News of a tool the server runs itself: `tool` is the item type (`web_search_call`, …), `stage` the last word of the
+ * event (`in_progress`, `searching`, `completed`, `delta`, …), `delta` the piece it brings: code, arguments, a diff, or
+ * a preview of an image in base64.
  *
  * @since 0.1.0
  * @category schemas
@@ -104,7 +105,8 @@ export const ToolCallCompleted = Schema.TaggedStruct("ToolCallCompleted", {
 export const HostedToolProgress = Schema.TaggedStruct("HostedToolProgress", {
   outputIndex: Wire.count,
   tool: Schema.String,
-  status: Schema.String
+  stage: Schema.String,
+  delta: Wire.optional(Schema.String)
 })
 
 /**

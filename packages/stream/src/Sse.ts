@@ -1,0 +1,259 @@
+/**
+ * Server-sent events, as the WHATWG standard reads them (HTML, section 9.2.6): lines end in LF, CR or CRLF, split
+ * anywhere; comments, unknown fields and blocks without data are passed over; `data` lines are joined with LF.
+ *
+ * @since 0.1.0
+ */
+import type * as Stream from "effect/Stream"
+import { decodeWith } from "./internal/decodeWith.ts"
+import { EventTooLarge, InvalidUtf8 } from "./StreamError.ts"
+import * as Utf8 from "./Utf8.ts"
+
+/**
+ * The default bound on one event, in characters: large enough for an image in base64.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const defaultMaxEventSize = 32 * 1024 * 1024
+
+/**
+ * What a {@link Parser} tells. `event` gets the data, the event's name (`""` when it has none) and the last event id.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Handler {
+  readonly event: (data: string, name: string, id: string) => void
+  readonly retry?: (millis: number) => void
+}
+
+const LF = 10
+const SPACE = 32
+const COLON = 58
+
+/**
+ * Cuts text into events, synchronously: every event that is complete after a piece has been handed out when `feed`
+ * returns. Time and memory are linear in the input, however it is cut: an unfinished line is kept as it is and
+ * searched only in its new part.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Parser {
+  /** Set when an event outgrew the bound; nothing is parsed from then on. */
+  tooLarge = false
+  #stopped = false
+  #line = ""
+  #skipLineFeed = false
+  #data: string | undefined
+  #name = ""
+  #id = ""
+  #nextId = ""
+  readonly #handler: Handler
+  readonly #maxEventSize: number
+
+  constructor(handler: Handler, maxEventSize: number = defaultMaxEventSize) {
+    this.#handler = handler
+    this.#maxEventSize = maxEventSize
+  }
+
+  feed(text: string): void {
+    if (this.#stopped || text === "") return
+    const length = text.length
+    let at = 0
+    if (this.#skipLineFeed) {
+      this.#skipLineFeed = false
+      if (text.charCodeAt(0) === LF) at = 1
+    }
+    let lineFeed = text.indexOf("\n", at)
+    let carriageReturn = text.indexOf("\r", at)
+    while (lineFeed !== -1 || carriageReturn !== -1) {
+      const endsInReturn = carriageReturn !== -1 && (lineFeed === -1 || carriageReturn < lineFeed)
+      const end = endsInReturn ? carriageReturn : lineFeed
+      if (this.#line === "") {
+        this.#read(text, at, end)
+      } else {
+        const line = this.#line + text.slice(at, end)
+        this.#line = ""
+        this.#read(line, 0, line.length)
+      }
+      if (this.#stopped) return
+      at = end + 1
+      if (endsInReturn) {
+        // the line is over at its CR; an LF that follows, now or in the next piece, belongs to it
+        if (at === length) this.#skipLineFeed = true
+        else if (text.charCodeAt(at) === LF) at++
+        carriageReturn = text.indexOf("\r", at)
+        if (lineFeed !== -1 && lineFeed < at) lineFeed = text.indexOf("\n", at)
+      } else {
+        lineFeed = text.indexOf("\n", at)
+      }
+    }
+    if (at < length) {
+      this.#line += at === 0 ? text : text.slice(at)
+      this.#bound(this.#line.length + (this.#data?.length ?? 0))
+    }
+  }
+
+  /** Parses nothing from now on; what is left of the current piece is passed over. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** Whether something of an event is there that no blank line has ended. */
+  get unfinished(): boolean {
+    return this.#line !== "" || this.#data !== undefined || this.#name !== ""
+  }
+
+  /**
+   * Hands out an event that lacks only its blank line. The standard says to drop it; whoever knows what the data must
+   * look like can know better.
+   */
+  flush(): void {
+    if (this.#stopped || !this.unfinished) return
+    const line = this.#line
+    this.#line = ""
+    this.#read(line, 0, line.length)
+    this.#dispatch()
+  }
+
+  #bound(size: number): void {
+    if (size <= this.#maxEventSize) return
+    this.tooLarge = true
+    this.#stopped = true
+  }
+
+  #read(text: string, start: number, end: number): void {
+    if (start === end) return this.#dispatch()
+    switch (text.charCodeAt(start)) {
+      case 100: {
+        const value = fieldValue(text, start, end, "data")
+        if (value === undefined) return
+        this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
+        return this.#bound(this.#data.length)
+      }
+      case 101: {
+        const value = fieldValue(text, start, end, "event")
+        if (value !== undefined) this.#name = value
+        return
+      }
+      case 105: {
+        const value = fieldValue(text, start, end, "id")
+        if (value !== undefined && !value.includes("\0")) this.#nextId = value
+        return
+      }
+      case 114: {
+        const value = fieldValue(text, start, end, "retry")
+        if (value !== undefined && /^[0-9]+$/.test(value)) this.#handler.retry?.(Number(value))
+        return
+      }
+    }
+  }
+
+  #dispatch(): void {
+    this.#id = this.#nextId
+    const data = this.#data
+    const name = this.#name
+    this.#data = undefined
+    this.#name = ""
+    if (data !== undefined) this.#handler.event(data, name, this.#id)
+  }
+}
+
+/** The value of the line `text[start, end)` if its field is `name`; `""` for a line that is the bare name. */
+const fieldValue = (text: string, start: number, end: number, name: string): string | undefined => {
+  const colon = start + name.length
+  if (colon > end || !text.startsWith(name, start)) return undefined
+  if (colon === end) return ""
+  if (text.charCodeAt(colon) !== COLON) return undefined
+  const value = colon + 1
+  return text.slice(value < end && text.charCodeAt(value) === SPACE ? value + 1 : value, end)
+}
+
+/**
+ * One event as dispatched: `event` is `"message"` when it has no name, `id` the last event id (`""` before the first).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SseEvent {
+  readonly event: string
+  readonly data: string
+  readonly id: string
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Bound on one event in characters; default {@link defaultMaxEventSize}. */
+  readonly maxEventSize?: number
+}
+
+/**
+ * Bytes to events, synchronously. `push` returns the events a chunk completes; `failure` is set when the bytes are no
+ * UTF-8 or an event outgrows the bound, and then nothing follows; `unfinished` tells whether the bytes stopped in the
+ * middle of an event, which the standard drops.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Decoder {
+  failure: InvalidUtf8 | EventTooLarge | undefined
+  /** The values of valid `retry` fields, in milliseconds. They neither end nor delay anything here. */
+  readonly retries: Array<number> = []
+  readonly #utf8 = new Utf8.Decoder()
+  readonly #parser: Parser
+  readonly #maxEventSize: number
+  #out: Array<SseEvent> = []
+
+  constructor(options: Options = {}) {
+    this.#maxEventSize = options.maxEventSize ?? defaultMaxEventSize
+    this.#parser = new Parser(
+      {
+        event: (data, name, id) => {
+          this.#out.push({ event: name === "" ? "message" : name, data, id })
+        },
+        retry: (millis) => {
+          this.retries.push(millis)
+        }
+      },
+      this.#maxEventSize
+    )
+  }
+
+  push(chunk: Uint8Array): ReadonlyArray<SseEvent> {
+    if (this.done) return []
+    this.#parser.feed(this.#utf8.decode(chunk))
+    if (this.#parser.tooLarge) this.failure = new EventTooLarge({ limit: this.#maxEventSize })
+    else if (this.#utf8.invalidAt !== undefined) this.failure = new InvalidUtf8({ offset: this.#utf8.invalidAt })
+    const events = this.#out
+    this.#out = []
+    return events
+  }
+
+  end(): ReadonlyArray<SseEvent> {
+    return []
+  }
+
+  get done(): boolean {
+    return this.failure !== undefined
+  }
+
+  get unfinished(): boolean {
+    return this.#parser.unfinished || this.#utf8.unfinished
+  }
+}
+
+/**
+ * A stream of bytes as a stream of events, chunk by chunk.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const decode =
+  (options?: Options) =>
+  <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SseEvent, E | InvalidUtf8 | EventTooLarge, R> =>
+    decodeWith(self, () => new Decoder(options))

@@ -1,0 +1,144 @@
+/**
+ * The whole way of a turn's bytes, synchronously: UTF-8, server-sent events, JSON, wire events, turn events.
+ *
+ * This is the core under {@link TurnStream}; use it directly where there is no Effect stream.
+ *
+ * @since 0.1.0
+ */
+import type { ResponseEvent, Turn, TurnEvent } from "@effect-codex/schema"
+import { ResponseEvent as Events } from "@effect-codex/schema"
+import * as Sse from "./Sse.ts"
+import { EventTooLarge, InvalidUtf8, type StreamError, StreamTruncated, trusted } from "./StreamError.ts"
+import * as TurnState from "./TurnState.ts"
+import * as Utf8 from "./Utf8.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends Sse.Options, TurnState.Options {}
+
+const none: ReadonlyArray<TurnEvent.TurnEvent> = []
+
+/**
+ * Decodes one turn. `push` takes a chunk of the body and returns the events it completes; `end` is told that no more
+ * comes. `done` is set with the terminal event, after which nothing is read any more, or with the `failure`, which
+ * carries what had arrived. Make one for each attempt.
+ *
+ * @since 0.1.0
+ * @category models
+ * @example
+ * ```ts
+ * import { TurnDecoder } from "@effect-codex/stream"
+ *
+ * const decoder = new TurnDecoder.TurnDecoder()
+ * const body = 'data: {"type":"response.completed","response":{"id":"resp_1"}}\n\n'
+ * const events = decoder.push(new TextEncoder().encode(body))
+ * events.at(-1)?._tag // "TurnCompleted"
+ * decoder.done // true
+ * ```
+ */
+export class TurnDecoder {
+  failure: StreamError | undefined
+  /** Bytes taken in. */
+  bytes = 0
+  readonly state: TurnState.TurnState
+  readonly #utf8 = new Utf8.Decoder()
+  readonly #parser: Sse.Parser
+  readonly #maxEventSize: number
+  #out: Array<TurnEvent.TurnEvent> = []
+  #closing = false
+
+  constructor(options: Options = {}) {
+    this.#maxEventSize = options.maxEventSize ?? Sse.defaultMaxEventSize
+    this.state = new TurnState.TurnState(options)
+    this.#parser = new Sse.Parser({ event: (data, name) => this.#event(data, name) }, this.#maxEventSize)
+  }
+
+  get done(): boolean {
+    return this.failure !== undefined || this.state.outcome !== undefined
+  }
+
+  /** The finished turn, once there is one. */
+  get turn(): Turn.Turn | undefined {
+    return this.state.outcome?._tag === "Finished" ? this.state.outcome.turn : undefined
+  }
+
+  push(chunk: Uint8Array): ReadonlyArray<TurnEvent.TurnEvent> {
+    if (this.done) return none
+    this.bytes += chunk.length
+    this.#parser.feed(this.#utf8.decode(chunk))
+    if (this.state.outcome !== undefined) {
+      if (this.state.outcome._tag === "Failed") this.failure = this.state.outcome.error
+    } else if (this.#parser.tooLarge) {
+      this.failure = new EventTooLarge({ limit: this.#maxEventSize, partial: this.state.partial() }, trusted)
+    } else if (this.#utf8.invalidAt !== undefined) {
+      this.failure = new InvalidUtf8({ offset: this.#utf8.invalidAt, partial: this.state.partial() }, trusted)
+    }
+    return this.#take()
+  }
+
+  /**
+   * The body is over. A terminal event that came whole but without its closing blank line still counts; anything else
+   * that is unfinished does not, and the turn is truncated.
+   */
+  end(): ReadonlyArray<TurnEvent.TurnEvent> {
+    if (this.done) return none
+    if (this.#parser.unfinished && !this.#utf8.unfinished) {
+      this.#closing = true
+      this.#parser.flush()
+    }
+    const outcome = this.state.outcome
+    if (outcome === undefined) this.failure = this.truncated()
+    else if (outcome._tag === "Failed") this.failure = outcome.error
+    return this.#take()
+  }
+
+  /** The failure of a body that ends here. */
+  truncated(): StreamTruncated {
+    const { lastEventType, responseId } = this.state
+    return new StreamTruncated(
+      {
+        bytes: this.bytes,
+        events: this.state.events,
+        ...(lastEventType !== undefined && { lastEventType }),
+        ...(responseId !== undefined && { responseId }),
+        partial: this.state.partial()
+      },
+      trusted
+    )
+  }
+
+  #take(): ReadonlyArray<TurnEvent.TurnEvent> {
+    if (this.#out.length === 0) return none
+    const out = this.#out
+    this.#out = []
+    return out
+  }
+
+  #event(data: string, name: string): void {
+    const event = parse(data, name)
+    if (this.#closing) {
+      if (event === undefined || !Events.isTerminalType(event.type)) return
+      this.state.unterminatedFinalEvent = true
+    }
+    if (event !== undefined) this.state.step(event, this.#out)
+    // the sentinel of other servers; never needed, never wrong
+    else if (data !== "[DONE]") this.state.stepMalformed(data, name)
+    if (this.state.outcome !== undefined) this.#parser.stop()
+  }
+}
+
+/** The event in a payload; its type is its own `type`, else the name of the frame. */
+const parse = (data: string, name: string): ResponseEvent.ResponseEvent | undefined => {
+  let value: unknown
+  try {
+    value = JSON.parse(data)
+  } catch {
+    return undefined
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined
+  const raw = value as { readonly type?: unknown }
+  if (typeof raw.type === "string") return raw as ResponseEvent.ResponseEvent
+  return name === "" ? undefined : ({ ...raw, type: name } as ResponseEvent.ResponseEvent)
+}

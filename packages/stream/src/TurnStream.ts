@@ -1,0 +1,154 @@
+/**
+ * A turn's bytes as an Effect `Stream` of its events, and the small operators over such a stream.
+ *
+ * Each chunk of bytes is decoded in one synchronous pass and goes on as one chunk of events. The stream is over at the
+ * terminal event; it does not wait for the body to end.
+ *
+ * @since 0.1.0
+ */
+import type { Turn, TurnEvent } from "@effect-codex/schema"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { decodeWith, pushAll } from "./internal/decodeWith.ts"
+import { drain } from "./internal/drain.ts"
+import type { StreamError } from "./StreamError.ts"
+import { StreamTruncated } from "./StreamError.ts"
+import * as TurnDecoder from "./TurnDecoder.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Bound on one event in characters; default 32 Mi. */
+  readonly maxEventSize?: number
+}
+
+const makeDecoder = (options: Options | undefined): Effect.Effect<TurnDecoder.TurnDecoder> =>
+  Effect.map(
+    Effect.clock,
+    (clock) => new TurnDecoder.TurnDecoder({ ...options, now: () => clock.unsafeCurrentTimeMillis() })
+  )
+
+/**
+ * Bytes to turn events. Fails with what the bytes are wrong in, or with what the backend states; the failure comes
+ * after the events before it and carries what had arrived.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import { TurnStream } from "@effect-codex/stream"
+ * import * as Stream from "effect/Stream"
+ *
+ * declare const body: Stream.Stream<Uint8Array>
+ *
+ * export const text = body.pipe(TurnStream.decode(), TurnStream.textStream)
+ * ```
+ */
+export const decode =
+  (options?: Options) =>
+  <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<TurnEvent.TurnEvent, E | StreamError, R> =>
+    Stream.unwrap(Effect.map(makeDecoder(options), (decoder) => decodeWith(self, () => decoder)))
+
+/**
+ * The same for a body that is an async iterable (a Node readable, a web `ReadableStream`, a generator). Chunks that are
+ * already waiting are taken together, up to a bound, so that a stream of tiny chunks costs little more than one of
+ * large ones; a chunk that comes alone goes on at once. `onError` says what the iterable's own failure means.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromAsyncIterable = <E>(
+  body: AsyncIterable<Uint8Array>,
+  onError: (cause: unknown) => E,
+  options?: Options
+): Stream.Stream<TurnEvent.TurnEvent, E | StreamError> =>
+  Stream.unwrapScoped(
+    Effect.gen(function* () {
+      const decoder = yield* makeDecoder(options)
+      const pull = yield* drain(body, onError)
+      return Stream.repeatEffectChunkOption(
+        Effect.suspend((): Effect.Effect<Chunk.Chunk<TurnEvent.TurnEvent>, Option.Option<E | StreamError>> => {
+          if (decoder.done) return Effect.fail(Option.fromNullable(decoder.failure))
+          return Effect.map(pull, (bytes) => {
+            const events = bytes === undefined ? decoder.end() : pushAll(decoder, bytes)
+            return Chunk.unsafeFromArray(events)
+          }).pipe(Effect.mapError(Option.some))
+        })
+      )
+    })
+  )
+
+/**
+ * Only the finished turn of a body that is an async iterable: the shortest way there, without a stream.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const foldAsyncIterable = <E>(
+  body: AsyncIterable<Uint8Array>,
+  onError: (cause: unknown) => E,
+  options?: Options
+): Effect.Effect<Turn.Turn, E | StreamError> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const decoder = yield* makeDecoder(options)
+      const pull = yield* drain(body, onError)
+      while (!decoder.done) {
+        const bytes = yield* pull
+        if (bytes === undefined) decoder.end()
+        else pushAll(decoder, bytes)
+      }
+      return yield* finished(decoder)
+    })
+  )
+
+const finished = (decoder: TurnDecoder.TurnDecoder): Effect.Effect<Turn.Turn, StreamError> =>
+  decoder.turn !== undefined ? Effect.succeed(decoder.turn) : Effect.fail(decoder.failure ?? decoder.truncated())
+
+/**
+ * The finished turn of an event stream; the stream is read to its end.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const collect = <E, R>(
+  self: Stream.Stream<TurnEvent.TurnEvent, E, R>
+): Effect.Effect<Turn.Turn, E | StreamTruncated, R> =>
+  Effect.suspend(() => {
+    let turn: Turn.Turn | undefined
+    let events = 0
+    return self.pipe(
+      Stream.runForEachChunk((chunk) =>
+        Effect.sync(() => {
+          events += chunk.length
+          const last = Option.getOrUndefined(Chunk.last(chunk))
+          if (last?._tag === "TurnCompleted") turn = last.turn
+        })
+      ),
+      Effect.flatMap(() =>
+        turn === undefined ? Effect.fail(new StreamTruncated({ bytes: 0, events })) : Effect.succeed(turn)
+      )
+    )
+  })
+
+/**
+ * The text of the answer as it comes. Empty pieces do not occur.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const textStream = <E, R>(self: Stream.Stream<TurnEvent.TurnEvent, E, R>): Stream.Stream<string, E, R> =>
+  Stream.filterMap(self, (event) => (event._tag === "TextDelta" ? Option.some(event.delta) : Option.none()))
+
+/**
+ * The tool calls that may be carried out. They come with the end of the turn, because only then they may be.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const toolCalls = <E, R>(self: Stream.Stream<TurnEvent.TurnEvent, E, R>): Stream.Stream<Turn.ToolCall, E, R> =>
+  Stream.mapConcat(self, (event) => (event._tag === "TurnCompleted" ? event.turn.toolCalls : []))

@@ -1,0 +1,94 @@
+/**
+ * Strict UTF-8, chunk by chunk: text as it becomes complete, and the exact place of the first byte that is none.
+ *
+ * @since 0.1.0
+ */
+
+const empty = new Uint8Array(0)
+
+/** Where the last, unfinished sequence begins; `bytes.length` when the bytes end with a whole character. */
+const completeEnd = (bytes: Uint8Array): number => {
+  const length = bytes.length
+  for (let back = 1; back <= 3 && back <= length; back++) {
+    const byte = bytes[length - back] as number
+    if (byte < 0x80) return length
+    if (byte >= 0xc0) {
+      const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2
+      return back < size ? length - back : length
+    }
+  }
+  return length
+}
+
+/** How long the well-formed sequence at `at` is; 0 when there is none (Unicode, table 3-7). */
+const sequenceLength = (bytes: Uint8Array, at: number): number => {
+  const lead = bytes[at] as number
+  if (lead < 0x80) return 1
+  const size =
+    lead >= 0xc2 && lead <= 0xdf ? 2 : lead >= 0xe0 && lead <= 0xef ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0
+  if (size === 0 || at + size > bytes.length) return 0
+  const second = bytes[at + 1] as number
+  const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
+  const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
+  if (second < low || second > high) return 0
+  for (let i = 2; i < size; i++) if (((bytes[at + i] as number) & 0xc0) !== 0x80) return 0
+  return size
+}
+
+const firstInvalid = (bytes: Uint8Array): number => {
+  let at = 0
+  while (at < bytes.length) {
+    const length = sequenceLength(bytes, at)
+    if (length === 0) return at
+    at += length
+  }
+  return at
+}
+
+/**
+ * Decodes one byte stream. A character split over chunks appears with its last byte; a leading byte order mark is
+ * dropped. Once `invalidAt` is set (the offset, in bytes from the start of the stream, of the sequence that is no
+ * UTF-8) the text before it has been returned and the decoder must not be used further.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Decoder {
+  invalidAt: number | undefined
+  readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+  #held: Uint8Array = empty
+  #offset = 0
+  #started = false
+
+  decode(chunk: Uint8Array): string {
+    let bytes = chunk
+    if (this.#held.length > 0) {
+      bytes = new Uint8Array(this.#held.length + chunk.length)
+      bytes.set(this.#held)
+      bytes.set(chunk, this.#held.length)
+    }
+    const end = completeEnd(bytes)
+    this.#held = end === bytes.length ? empty : bytes.slice(end)
+    const text = this.#strict(end === bytes.length ? bytes : bytes.subarray(0, end))
+    this.#offset += end
+    if (this.#started || text === "") return text
+    this.#started = true
+    return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
+  }
+
+  /** Whether the stream stopped in the middle of a character. */
+  get unfinished(): boolean {
+    return this.#held.length > 0
+  }
+
+  #strict(bytes: Uint8Array): string {
+    // decoding without `stream` takes the runtime's fast path
+    try {
+      return this.#decoder.decode(bytes)
+    } catch {
+      const at = firstInvalid(bytes)
+      this.invalidAt = this.#offset + at
+      return this.#decoder.decode(bytes.subarray(0, at))
+    }
+  }
+}

@@ -1,0 +1,11 @@
+/**
+ * Bytes to server-sent events to typed turn events: a synchronous core, and an Effect `Stream` over it.
+ *
+ * @since 0.1.0
+ */
+export * as Sse from "./Sse.ts"
+export * as StreamError from "./StreamError.ts"
+export * as TurnDecoder from "./TurnDecoder.ts"
+export * as TurnState from "./TurnState.ts"
+export * as TurnStream from "./TurnStream.ts"
+export * as Utf8 from "./Utf8.ts"
