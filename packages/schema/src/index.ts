@@ -3,11 +3,16 @@
  *
  * @since 0.1.0
  */
+export * as History from "./History.ts"
 export * as Item from "./Item.ts"
+export * as Message from "./Message.ts"
 export * as RateLimits from "./RateLimits.ts"
 export * as Redaction from "./Redaction.ts"
 export * as ResponseEvent from "./ResponseEvent.ts"
+export * as ResponsesRequest from "./ResponsesRequest.ts"
 export * as ServiceError from "./ServiceError.ts"
+export * as ToolSpec from "./ToolSpec.ts"
 export * as Turn from "./Turn.ts"
 export * as TurnEvent from "./TurnEvent.ts"
+export * as TurnRequest from "./TurnRequest.ts"
 export * as Usage from "./Usage.ts"

@@ -1,0 +1,262 @@
+/**
+ * The body of `POST /codex/responses` (protocol C).
+ *
+ * What the backend refuses (`temperature`, `max_output_tokens`, …; C.1) has no field here. {@link ResponsesRequest}'s
+ * `extra` is the one way past the types; what the server says to it comes back as it is.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as Item from "./Item.ts"
+import * as Wire from "./internal/wire.ts"
+import * as ToolSpec from "./ToolSpec.ts"
+
+/**
+ * How hard the model thinks. Which levels a model has is in its catalogue entry; the set is open. `ultra` exists only
+ * on the caller's side: see `Model.resolveEffort`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Effort = Wire.open("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Effort = typeof Effort.Type
+
+/**
+ * How much of its reasoning the model tells; without it, nothing (C.8).
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ReasoningSummary = Wire.open("auto", "concise", "detailed")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ReasoningSummary = typeof ReasoningSummary.Type
+
+/**
+ * The `reasoning` object (C.8). Left out, the server's defaults hold.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Reasoning = Wire.object({
+  effort: Wire.optional(Effort),
+  summary: Wire.optional(ReasoningSummary),
+  context: Wire.optional(Wire.open("auto", "current_turn", "all_turns"))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Reasoning = typeof Reasoning.Type
+
+/**
+ * How long the answer is; for models whose catalogue entry has `support_verbosity` (C.9).
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Verbosity = Wire.open("low", "medium", "high")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Verbosity = typeof Verbosity.Type
+
+/**
+ * The form of the answer: text, any JSON, or JSON of one schema (C.9).
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TextFormat = Schema.Union(
+  Wire.object({ type: Schema.Literal("text") }),
+  Wire.object({ type: Schema.Literal("json_object") }),
+  Wire.object({
+    type: Schema.Literal("json_schema"),
+    name: Schema.String,
+    description: Wire.optional(Schema.String),
+    strict: Wire.nullish(Schema.Boolean),
+    schema: ToolSpec.JsonSchema
+  })
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TextFormat = typeof TextFormat.Type
+
+/**
+ * The `text` object.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Text = Wire.object({ verbosity: Wire.optional(Verbosity), format: Wire.optional(TextFormat) })
+
+/**
+ * The two tiers the backend accepts (C.11); `priority` only for models whose catalogue entry lists it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ServiceTier = Schema.Literal("priority", "default")
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ServiceTier = typeof ServiceTier.Type
+
+/**
+ * The longest `prompt_cache_key` there may be.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const maxCacheKeyLength = 64
+
+/** The keys of the body, in the order they are written. */
+const fields = {
+  model: Schema.String,
+  stream: Schema.Literal(true),
+  service_tier: Wire.optional(ServiceTier),
+  instructions: Schema.String,
+  input: Schema.Array(Item.Item),
+  tools: Wire.optional(Schema.Array(ToolSpec.ToolSpec)),
+  tool_choice: Wire.optional(ToolSpec.ToolChoice),
+  parallel_tool_calls: Wire.optional(Schema.Boolean),
+  reasoning: Wire.optional(Reasoning),
+  store: Schema.Literal(false),
+  include: Schema.Array(Schema.String),
+  prompt_cache_key: Wire.optional(Schema.String.pipe(Schema.maxLength(maxCacheKeyLength))),
+  text: Wire.optional(Text),
+  client_metadata: Wire.optional(Schema.Record({ key: Schema.String, value: Schema.String }))
+}
+
+const order = Object.keys(fields)
+
+/**
+ * The keys the library writes itself, which `extra` may therefore not hold.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const ownKeys: ReadonlySet<string> = new Set(order)
+
+const Extra = Schema.Record({
+  key: Schema.String.pipe(
+    Schema.filter((key) => !ownKeys.has(key), { message: () => "a key that is no field of the request itself" })
+  ),
+  value: Schema.Unknown
+})
+
+const Body = Schema.Struct(fields, Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+
+const Request = Schema.typeSchema(Schema.Struct({ ...fields, extra: Wire.optional(Extra) }))
+
+/** In the order of `fields`, whatever the order the request was made in; then `extra`, by name. */
+const toBody = ({ extra, ...request }: typeof Request.Type): typeof Body.Type => {
+  const own = Object.entries(request).filter(([key, value]) => ownKeys.has(key) && value !== undefined)
+  const more = Object.entries(extra ?? {}).filter(([key]) => !ownKeys.has(key))
+  return Object.fromEntries([
+    ...own.sort(([a], [b]) => order.indexOf(a) - order.indexOf(b)),
+    ...more.sort(([a], [b]) => (a < b ? -1 : 1))
+  ]) as typeof Body.Type
+}
+
+/**
+ * The body. Encoding gives the JSON object of the wire, with `extra` merged into it; decoding puts keys that are not
+ * known here into `extra`. `stream`, `store`, `instructions` and `include` are always there: the backend refuses or
+ * degrades requests without them.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ResponsesRequest = Schema.transform(Body, Request, {
+  strict: true,
+  decode: (body) => {
+    const entries = Object.entries(body)
+    const extra = entries.filter(([key]) => !ownKeys.has(key))
+    const own = Object.fromEntries(entries.filter(([key]) => ownKeys.has(key))) as typeof Body.Type
+    return extra.length === 0 ? own : { ...own, extra: Object.fromEntries(extra) }
+  },
+  encode: toBody
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ResponsesRequest = typeof ResponsesRequest.Type
+
+/**
+ * What {@link make} needs: everything that is not the same in every request.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Options = Omit<ResponsesRequest, "stream" | "store" | "include" | "instructions"> & {
+  readonly instructions?: string
+}
+
+/**
+ * A body with its constant parts filled in: `stream: true`, `store: false`, encrypted reasoning asked for, and
+ * `instructions` (default `""`).
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): ResponsesRequest => ({
+  ...options,
+  stream: true,
+  store: false,
+  instructions: options.instructions ?? "",
+  include: ["reasoning.encrypted_content"]
+})
+
+/**
+ * The JSON text to send. Keys stand in one fixed order and items are written as they are, so that equal requests are
+ * equal bytes and the server's prompt cache can tell.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const toJson = (request: ResponsesRequest): string => JSON.stringify(toBody(request))
+
+const sampling = "the models sample by themselves; set the reasoning effort or the verbosity instead"
+
+/**
+ * The parameters this backend refuses with `400 Unsupported parameter` (C.1), each with what there is instead.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const refusedParameters: ReadonlyMap<string, string> = new Map([
+  ["temperature", sampling],
+  ["top_p", sampling],
+  ["presence_penalty", sampling],
+  ["frequency_penalty", sampling],
+  ["seed", sampling],
+  ["top_logprobs", "the backend gives no probabilities"],
+  [
+    "max_output_tokens",
+    "the backend has no cap on the answer; set a lower verbosity, or stop reading when it is enough"
+  ],
+  ["truncation", "the backend does not shorten the input; compact or cut the history before sending it"],
+  ["context_management", "the backend does not compact by itself; send a compaction request"],
+  ["metadata", "the backend stores nothing to attach it to"],
+  ["user", "the account is known from the login"],
+  ["safety_identifier", "the account is known from the login"],
+  ["prompt_cache_retention", "only prompt_cache_key steers the cache"]
+])

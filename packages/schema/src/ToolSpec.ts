@@ -1,0 +1,223 @@
+/**
+ * The tools of a request as they travel (protocol C.6), and the choice among them (C.7).
+ *
+ * A tool declared with an Effect `Schema` makes its own spec: see `Tool`.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import type { UnknownType } from "./Item.ts"
+import * as Wire from "./internal/wire.ts"
+
+/**
+ * A JSON Schema, as an object.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const JsonSchema = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type JsonSchema = typeof JsonSchema.Type
+
+/**
+ * A function the caller runs. `parameters` is a JSON Schema, sent as it is; with `strict: true` it has to keep to the
+ * strict subset (closed objects, every property required). `defer_loading` hides the tool until a tool search finds it.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const FunctionTool = Wire.object({
+  type: Schema.Literal("function"),
+  name: Schema.String,
+  description: Wire.nullish(Schema.String),
+  strict: Wire.nullish(Schema.Boolean),
+  parameters: Wire.nullish(JsonSchema),
+  defer_loading: Wire.optional(Schema.Boolean)
+})
+
+/**
+ * A tool whose input is plain text, possibly held to a grammar (`lark` or `regex`).
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CustomTool = Wire.object({
+  type: Schema.Literal("custom"),
+  name: Schema.String,
+  description: Wire.nullish(Schema.String),
+  format: Wire.optional(
+    Schema.Union(
+      Wire.object({ type: Schema.Literal("text") }),
+      Wire.object({
+        type: Schema.Literal("grammar"),
+        syntax: Schema.Literal("lark", "regex"),
+        definition: Schema.String
+      })
+    )
+  ),
+  defer_loading: Wire.optional(Schema.Boolean)
+})
+
+/**
+ * Tools under a common name. Their calls come back with `namespace` and `name`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const NamespaceTool = Wire.object({
+  type: Schema.Literal("namespace"),
+  name: Schema.String,
+  description: Wire.nullish(Schema.String),
+  tools: Schema.Array(Schema.Union(FunctionTool, CustomTool))
+})
+
+/**
+ * Lets the model search for deferred tools; with `execution: "client"` the caller answers the search.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolSearchTool = Wire.object({
+  type: Schema.Literal("tool_search"),
+  execution: Wire.optional(Schema.Literal("client", "server")),
+  description: Wire.nullish(Schema.String),
+  parameters: Wire.nullish(JsonSchema)
+})
+
+/**
+ * Search of the web, run by the server. `external_web_access: false` reads its cached index only.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const WebSearchTool = Wire.object({
+  type: Schema.Literal("web_search"),
+  external_web_access: Wire.optional(Schema.Boolean),
+  search_content_types: Wire.optional(Schema.Array(Wire.open("text", "image"))),
+  search_context_size: Wire.optional(Wire.open("low", "medium", "high")),
+  filters: Wire.nullish(Wire.object({ allowed_domains: Wire.nullish(Schema.Array(Schema.String)) })),
+  user_location: Wire.nullish(
+    Wire.object({
+      type: Schema.Literal("approximate"),
+      country: Wire.nullish(Schema.String),
+      region: Wire.nullish(Schema.String),
+      city: Wire.nullish(Schema.String),
+      timezone: Wire.nullish(Schema.String)
+    })
+  )
+})
+
+/**
+ * Image generation, run by the server.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ImageGenerationTool = Wire.object({
+  type: Schema.Literal("image_generation"),
+  output_format: Wire.optional(Wire.open("png", "jpeg", "webp"))
+})
+
+/**
+ * Shell commands, which the caller runs.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const LocalShellTool = Wire.object({ type: Schema.Literal("local_shell") })
+
+const members = [
+  FunctionTool,
+  CustomTool,
+  NamespaceTool,
+  ToolSearchTool,
+  WebSearchTool,
+  ImageGenerationTool,
+  LocalShellTool
+] as const
+
+const knownTypes: ReadonlySet<string> = new Set(members.flatMap((member) => member.fields.type.literals))
+
+/**
+ * A tool of a type this library does not know; see {@link other}.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const UnknownTool = Wire.object({
+  type: Schema.String.pipe(
+    Schema.filter((type) => !knownTypes.has(type), { message: () => "a known type with fields that do not fit it" })
+  ) as unknown as Schema.Schema<UnknownType, string>
+})
+
+/**
+ * Any tool of a request.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolSpec = Schema.Union(...members, UnknownTool)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ToolSpec = typeof ToolSpec.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type FunctionTool = typeof FunctionTool.Type
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type CustomTool = typeof CustomTool.Type
+
+/**
+ * A hosted tool newer than this library, sent as it stands.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const other = (tool: { readonly type: string; readonly [key: string]: unknown }): ToolSpec => tool as ToolSpec
+
+/**
+ * The tool's name, for those that have one.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const name = (tool: ToolSpec): string | undefined =>
+  tool.type === "function" || tool.type === "custom" || tool.type === "namespace" ? tool.name : undefined
+
+/**
+ * Which tool the model may or must use: `auto` leaves it to the model, `none` forbids, `required` asks for any of them,
+ * an object names one or restricts to a few.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolChoice = Schema.Union(
+  Schema.Literal("auto", "none", "required"),
+  Wire.object({ type: Schema.Literal("function"), name: Schema.String }),
+  Wire.object({ type: Schema.Literal("custom"), name: Schema.String }),
+  Wire.object({
+    type: Schema.Literal("allowed_tools"),
+    mode: Schema.Literal("auto", "required"),
+    tools: Schema.Array(Wire.object({ type: Schema.String, name: Wire.optional(Schema.String) }))
+  }),
+  Wire.object({ type: Schema.Literal("web_search", "image_generation") })
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ToolChoice = typeof ToolChoice.Type

@@ -1,0 +1,273 @@
+/**
+ * What a caller says to get a turn, and its way to the body that is sent.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as History from "./History.ts"
+import type * as Item from "./Item.ts"
+import { notJson } from "./internal/json.ts"
+import * as Message from "./Message.ts"
+import * as ResponsesRequest from "./ResponsesRequest.ts"
+import { InvalidRequest } from "./ServiceError.ts"
+import * as ToolSpec from "./ToolSpec.ts"
+
+/**
+ * A tool as the caller names it: its wire form, or anything that has one as `spec` (a `Tool`).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ToolLike = ToolSpec.ToolSpec | { readonly spec: ToolSpec.ToolSpec }
+
+/**
+ * One request for a turn. All keys are optional, but there has to be something to answer.
+ *
+ * - The input is `items`, then `messages`, then `prompt` as a user message. Give `items` the history as it came: what
+ *   was sent before, followed by each turn's `items` and the outputs of its calls.
+ * - `instructions` stand before the system messages at the head of the input; joined by blank lines, they are the
+ *   request's instructions.
+ * - `reasoning`, `verbosity`, `serviceTier`, `parallelToolCalls` and `model` fall back to the defaults, key by key.
+ * - `output` asks for JSON: an `OutputFormat`, or any object with a wire `format`.
+ * - `cacheKey` (at most 64 characters) names the conversation for the server's prompt cache; keep it the same in all
+ *   its requests.
+ * - `clientMetadata` is sent as it is; the backend needs none (protocol C.12).
+ * - `extra` holds keys of the body this library has no name for. The server may refuse them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TurnRequest {
+  readonly prompt?: string
+  readonly messages?: ReadonlyArray<Message.Message>
+  readonly items?: ReadonlyArray<Item.Item>
+  readonly instructions?: string
+  readonly tools?: ReadonlyArray<ToolLike>
+  readonly toolChoice?: ToolSpec.ToolChoice
+  readonly parallelToolCalls?: boolean
+  readonly model?: string
+  readonly reasoning?: ResponsesRequest.Reasoning
+  readonly verbosity?: ResponsesRequest.Verbosity
+  readonly output?: { readonly format: ResponsesRequest.TextFormat }
+  readonly serviceTier?: ResponsesRequest.ServiceTier
+  readonly cacheKey?: string
+  readonly clientMetadata?: Readonly<Record<string, string>>
+  readonly extra?: Readonly<Record<string, unknown>>
+}
+
+/**
+ * What holds where a request says nothing.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Defaults {
+  readonly model: string
+  readonly reasoning?: ResponsesRequest.Reasoning
+  readonly verbosity?: ResponsesRequest.Verbosity
+  readonly serviceTier?: ResponsesRequest.ServiceTier
+  readonly parallelToolCalls?: boolean
+  readonly instructions?: string
+}
+
+/**
+ * One change made on the way from the request to the body.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Repair = Schema.Union(...History.Repair.members)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Repair = typeof Repair.Type
+
+/**
+ * The body to send and what was changed to make it acceptable. The `index` of a history repair counts `items`, then
+ * `messages`, then `prompt`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Compiled {
+  readonly body: ResponsesRequest.ResponsesRequest
+  readonly repairs: ReadonlyArray<Repair>
+}
+
+/**
+ * The most items one request may hold.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const maxItems = 131_072
+
+/**
+ * The body for a request, or everything that is wrong with it at once, as the `problems` of one `InvalidRequest`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ResponsesRequest, TurnRequest } from "@effect-codex/schema"
+ *
+ * const json = TurnRequest.compile({ prompt: "Say hello." }, { model: "gpt-5.5" }).pipe(
+ *   Effect.map(({ body }) => ResponsesRequest.toJson(body))
+ * )
+ * ```
+ */
+export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect<Compiled, InvalidRequest> =>
+  Effect.suspend(() => {
+    const history = History.compile([
+      ...(request.items ?? []),
+      ...(request.messages ?? []),
+      ...(request.prompt === undefined ? [] : [Message.user(request.prompt)])
+    ])
+    const tools = request.tools?.map((tool) => ("spec" in tool ? (tool.spec as ToolSpec.ToolSpec) : tool)) ?? []
+    const model = request.model ?? defaults.model
+    const problems = [
+      ...inputProblems(request, history.items),
+      ...toolProblems(tools, request.toolChoice),
+      ...(model.trim() === "" ? ["The model has no name: name one."] : []),
+      ...cacheKeyProblems(request.cacheKey),
+      ...extraProblems(request.extra)
+    ]
+    if (problems.length > 0) return Effect.fail(new InvalidRequest({ problems }))
+
+    const reasoning = { ...defaults.reasoning, ...request.reasoning }
+    const verbosity = request.verbosity ?? defaults.verbosity
+    const text = { ...(verbosity && { verbosity }), ...(request.output && { format: request.output.format }) }
+    const parallel = request.parallelToolCalls ?? defaults.parallelToolCalls
+    const tier = request.serviceTier ?? defaults.serviceTier
+    const body = ResponsesRequest.make({
+      model,
+      instructions: [request.instructions ?? defaults.instructions ?? "", history.instructions]
+        .filter((part) => part !== "")
+        .join("\n\n"),
+      input: history.items,
+      ...(tools.length > 0 && { tools }),
+      ...(request.toolChoice !== undefined && { tool_choice: request.toolChoice }),
+      ...(parallel !== undefined && { parallel_tool_calls: parallel }),
+      ...(Object.keys(reasoning).length > 0 && { reasoning }),
+      ...(tier !== undefined && { service_tier: tier }),
+      ...(Object.keys(text).length > 0 && { text }),
+      ...(request.cacheKey !== undefined && { prompt_cache_key: request.cacheKey }),
+      ...(request.clientMetadata !== undefined && { client_metadata: request.clientMetadata }),
+      ...(request.extra !== undefined && { extra: request.extra })
+    })
+    return Effect.succeed({ body, repairs: history.repairs })
+  })
+
+const inputProblems = (request: TurnRequest, items: ReadonlyArray<Item.Item>): ReadonlyArray<string> => {
+  if (request.prompt?.trim() === "") return ["The prompt is empty: say something in it, or leave it out."]
+  if (items.length === 0) return ["There is no input: give a prompt, messages or items."]
+  if (items.length > maxItems) {
+    return [`The input has ${items.length} items and may have ${maxItems}: shorten or compact the history.`]
+  }
+  return items.flatMap((item, index) => {
+    const unwritable = notJson(item)
+    if (unwritable !== undefined) {
+      return [`Input item ${index} cannot be written as JSON: ${unwritable.path} is ${unwritable.what}.`]
+    }
+    return contentOf(item).flatMap((part, place) => {
+      const problem = partProblem(part)
+      return problem === undefined ? [] : [`Part ${place} of input item ${index} ${problem}`]
+    })
+  })
+}
+
+const contentOf = (item: Item.Item): ReadonlyArray<Item.ContentPart> => {
+  switch (item.type) {
+    case "message":
+      return item.content
+    case "function_call_output":
+    case "custom_tool_call_output":
+      return typeof item.output === "string" ? [] : item.output
+    default:
+      return []
+  }
+}
+
+const partProblem = (part: Item.ContentPart): string | undefined => {
+  if (part.type === "input_image") return urlProblem(part.image_url, "image", "image/")
+  if (part.type !== "input_file") return undefined
+  if (part.file_data !== undefined) return urlProblem(part.file_data, "document", "")
+  return part.file_url === undefined ? undefined : urlProblem(part.file_url, "document", "")
+}
+
+/** What keeps a URL from being an image or document; its text may be private and large, and is not quoted. */
+const urlProblem = (url: string, noun: string, mediaType: string): string | undefined => {
+  if (/^https?:\/\/[^\s/]/i.test(url)) return undefined
+  if (!/^data:/i.test(url)) {
+    return `is no ${noun}: its URL is neither an https: nor a data: URL; give base64 as "data:${mediaType || "application/"}…;base64,…".`
+  }
+  const comma = url.indexOf(",")
+  const header = comma === -1 ? "" : url.slice("data:".length, comma).toLowerCase()
+  if (!header.startsWith(mediaType) || !/^[\w.+-]+\/[\w.+-]+(?:;[^;]*)*;base64$/.test(header)) {
+    return `is no ${noun}: its data: URL does not begin with "data:${mediaType || "application/"}…;base64,".`
+  }
+  if (comma === url.length - 1) return `is no ${noun}: its data: URL holds no data.`
+  return base64.test(url.slice(comma + 1)) ? undefined : `is no ${noun}: the data of its data: URL is not base64.`
+}
+
+const base64 = /^[A-Za-z0-9+/]+={0,2}$/
+
+const toolName = /^[a-zA-Z0-9_-]{1,64}$/
+
+const toolProblems = (
+  tools: ReadonlyArray<ToolSpec.ToolSpec>,
+  choice: ToolSpec.ToolChoice | undefined
+): ReadonlyArray<string> => {
+  const names = tools.flatMap((tool) => ToolSpec.name(tool) ?? [])
+  const inner = tools.flatMap((tool) => (tool.type === "namespace" ? tool.tools.map(({ name }) => name) : []))
+  const bad = [...names, ...inner].filter((name) => !toolName.test(name))
+  const twice = new Set(names.filter((name, index) => names.indexOf(name) !== index))
+  return [
+    ...bad.map(
+      (name) => `The tool name "${name}" is not allowed: use 1 to 64 of the characters a-z, A-Z, 0-9, _ and -.`
+    ),
+    ...[...twice].map((name) => `Two tools are named "${name}": give each tool a name of its own.`),
+    ...tools.flatMap((tool, index) => {
+      const unwritable = notJson(tool)
+      const path = unwritable?.path
+      return unwritable === undefined ? [] : [`Tool ${index} cannot be written as JSON: ${path} is ${unwritable.what}.`]
+    }),
+    ...choiceProblems(tools, new Set([...names, ...inner]), choice)
+  ]
+}
+
+const choiceProblems = (
+  tools: ReadonlyArray<ToolSpec.ToolSpec>,
+  names: ReadonlySet<string>,
+  choice: ToolSpec.ToolChoice | undefined
+): ReadonlyArray<string> => {
+  if (choice === undefined || choice === "auto" || choice === "none") return []
+  if (tools.length === 0) return ["The tool choice asks for a tool, but there is none: give tools, or leave it out."]
+  if (choice === "required") return []
+  const chosen = choice.type === "allowed_tools" ? choice.tools : [choice]
+  return chosen.flatMap((tool) => {
+    const name = "name" in tool ? tool.name : undefined
+    return typeof name !== "string" || names.has(name)
+      ? []
+      : [`The tool choice names "${name}", which is not among the tools: add it, or choose another.`]
+  })
+}
+
+const cacheKeyProblems = (key: string | undefined): ReadonlyArray<string> =>
+  key === undefined || (key !== "" && key.length <= ResponsesRequest.maxCacheKeyLength)
+    ? []
+    : [`The cache key has ${key.length} characters and may have 1 to ${ResponsesRequest.maxCacheKeyLength}.`]
+
+const extraProblems = (extra: TurnRequest["extra"]): ReadonlyArray<string> => {
+  const unwritable = notJson(extra)
+  return [
+    ...Object.keys(extra ?? {})
+      .filter((key) => ResponsesRequest.ownKeys.has(key))
+      .map((key) => `"${key}" cannot be set by extra, since the request itself writes it: use the request's own key.`),
+    ...(unwritable === undefined ? [] : [`extra cannot be written as JSON: ${unwritable.path} is ${unwritable.what}.`])
+  ]
+}
