@@ -65,8 +65,8 @@ export class InvalidToken extends Schema.TaggedError<InvalidToken>("@effect-code
 const invalidTokenReasons = {
   segments: "a JWT has exactly three non-empty segments",
   base64: "its payload is not base64url",
-  json: "its payload is not a JSON object",
-  claims: "a claim has an unexpected type"
+  json: "its payload is not JSON",
+  claims: "its claims have an unexpected shape"
 }
 
 /**

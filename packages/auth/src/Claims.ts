@@ -54,14 +54,14 @@ export interface Claims {
 }
 
 const decodePayload = Schema.decodeUnknown(Payload)
-const parseJson = Schema.decodeUnknown(Schema.parseJson(Schema.Object))
+const parseJson = Schema.decodeUnknown(Schema.parseJson())
 
 /** Plans that have two names. */
 const planAliases: Record<string, string> = { hc: "enterprise", education: "edu" }
 
 /** Numeric dates are seconds; issuers that write milliseconds are told by a value beyond the year 5000. */
 const toMillis = (date: number | undefined): number | undefined =>
-  date === undefined || date <= 0 ? undefined : date > 1e11 ? date : date * 1000
+  date === undefined ? undefined : date > 1e11 ? date : date * 1000
 
 const nonEmpty = (text: string | undefined): string | undefined => (text?.trim() ? text.trim() : undefined)
 const redacted = (text: string | undefined): Redacted.Redacted | undefined => {
@@ -73,7 +73,7 @@ const redacted = (text: string | undefined): Redacted.Redacted | undefined => {
  * Reads the claims of a JWT, with or without base64 padding.
  *
  * Fails with `InvalidToken` for anything that is no JWT: other than three non-empty segments, a payload that is not
- * base64url, not a JSON object, or a claim of another type.
+ * base64url, not JSON, or claims of another shape.
  *
  * @since 0.1.0
  * @category constructors

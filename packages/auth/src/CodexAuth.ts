@@ -8,10 +8,15 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import { type AuthError, LoginExpired } from "./AuthError.ts"
+import { AuthStore } from "./AuthStore.ts"
 import * as Credentials from "./Credentials.ts"
 import { defined } from "./internal/defined.ts"
+import * as Session from "./internal/session.ts"
+import { OAuth } from "./OAuth.ts"
 
 /**
  * The source of credentials for requests.
@@ -48,6 +53,8 @@ export declare namespace CodexAuth {
  */
 export const accessTokenVariable = "OPENAI_CODEX_ACCESS_TOKEN"
 
+const environmentToken = Config.redacted(Config.nonEmptyString(accessTokenVariable))
+
 /**
  * An access token handed in by the program. It is used as it is and never refreshed.
  *
@@ -77,6 +84,22 @@ export const fromToken = (token: Token): CodexAuth.Service => ({
 })
 
 /**
+ * Credentials from a store, refreshed five minutes before they end, once for all callers of this process and under the
+ * store's lock for all other processes. A refresh that has begun is finished even when its caller goes away.
+ *
+ * A refresh ahead of time that fails is logged and the request goes on with the token that is still valid. Failures are
+ * remembered: a transient one for ten seconds, a permanent one until the store has another login.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeStore: Effect.Effect<CodexAuth.Service, never, AuthStore | OAuth | Scope.Scope> = Effect.gen(
+  function* () {
+    return yield* Session.make({ store: yield* AuthStore, oauth: yield* OAuth })
+  }
+)
+
+/**
  * `CodexAuth` from a token handed in.
  *
  * @since 0.1.0
@@ -92,5 +115,34 @@ export const layerToken = (token: Token): Layer.Layer<CodexAuth> => Layer.succee
  */
 export const layerEnvironment: Layer.Layer<CodexAuth, ConfigError.ConfigError> = Layer.effect(
   CodexAuth,
-  Effect.map(Config.redacted(accessTokenVariable), (accessToken) => fromToken({ accessToken }))
+  Effect.map(environmentToken, (accessToken) => fromToken({ accessToken }))
 )
+
+/**
+ * `CodexAuth` from the login in the `AuthStore`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerStore: Layer.Layer<CodexAuth, never, AuthStore | OAuth> = Layer.scoped(CodexAuth, makeStore)
+
+/**
+ * `CodexAuth` from the first source that has something: the token handed in, `OPENAI_CODEX_ACCESS_TOKEN`, the
+ * `AuthStore`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: {
+  readonly token?: Token
+}): Layer.Layer<CodexAuth, ConfigError.ConfigError, AuthStore | OAuth> =>
+  options?.token !== undefined
+    ? layerToken(options.token)
+    : Layer.unwrapEffect(
+        Effect.map(Config.option(environmentToken), (accessToken) =>
+          Option.match(accessToken, {
+            onNone: () => layerStore,
+            onSome: (accessToken) => layerToken({ accessToken })
+          })
+        )
+      )

@@ -6,6 +6,16 @@ export * as AuthError from "./AuthError.ts"
 /**
  * @since 0.1.0
  */
+export * as AuthFile from "./AuthFile.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as AuthStore from "./AuthStore.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Claims from "./Claims.ts"
 
 /**
@@ -17,3 +27,18 @@ export * as CodexAuth from "./CodexAuth.ts"
  * @since 0.1.0
  */
 export * as Credentials from "./Credentials.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as FileLock from "./FileLock.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Login from "./Login.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as OAuth from "./OAuth.ts"

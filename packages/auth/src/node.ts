@@ -1,0 +1,52 @@
+/**
+ * Everything of this package wired for Node: the credential file, its locks, the callback server and the terminal.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as AuthStore from "./AuthStore.ts"
+import * as CodexAuth from "./CodexAuth.ts"
+import type * as FileLock from "./FileLock.ts"
+import * as Flock from "./node/Flock.ts"
+import * as OAuth from "./OAuth.ts"
+
+/**
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface StoreOptions {
+  /** The credential file. Default: the Codex CLI's, see `AuthStore.defaultFile`. */
+  readonly file?: string
+  readonly lock?: FileLock.Options
+}
+
+/**
+ * `AuthStore` on a credential file, under the Codex CLI's own locks.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerStore = (options?: StoreOptions): Layer.Layer<AuthStore.AuthStore, ConfigError.ConfigError> =>
+  Layer.unwrapEffect(
+    Effect.map(options?.file === undefined ? AuthStore.defaultFile : Effect.succeed(options.file), AuthStore.layerFile)
+  ).pipe(Layer.provide(Flock.layer(options?.lock)), Layer.provide([NodeFileSystem.layer, NodePath.layer]))
+
+/**
+ * `CodexAuth` from the first source that has something: the token handed in, `OPENAI_CODEX_ACCESS_TOKEN`, the credential
+ * file.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options?: StoreOptions & {
+    readonly token?: CodexAuth.Token
+    readonly oauth?: OAuth.Options
+  }
+): Layer.Layer<CodexAuth.CodexAuth, ConfigError.ConfigError, HttpClient.HttpClient> =>
+  CodexAuth.layer(options).pipe(Layer.provide([layerStore(options), OAuth.layer(options?.oauth)]))

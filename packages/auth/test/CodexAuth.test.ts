@@ -1,0 +1,428 @@
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import { AuthError, AuthStore, CodexAuth, type Login, OAuth } from "../src/index.ts"
+import { accessToken, secret } from "./support/jwt.ts"
+
+const minute = 60_000
+const hour = 60 * minute
+
+const login = (options: Parameters<typeof accessToken>[0] & { readonly refresh?: string }): Login.Login => ({
+  accessToken: secret(accessToken(options)),
+  ...(options.refresh === undefined ? {} : { refreshToken: secret(options.refresh) })
+})
+
+type Refresh = OAuth.OAuth.Service["refresh"]
+
+/** A login server of which only the refresh is scripted; it counts. */
+const scripted = (refresh: Refresh) => {
+  const calls: Array<string> = []
+  const service: OAuth.OAuth.Service = {
+    authorizeUrl: () => "",
+    exchange: () => Effect.dieMessage("unexpected"),
+    deviceCode: Effect.dieMessage("unexpected"),
+    pollDevice: () => Effect.dieMessage("unexpected"),
+    revoke: () => Effect.void,
+    refresh: (token, reason) => {
+      calls.push(`${Redacted.value(token)} ${reason}`)
+      return refresh(token, reason)
+    }
+  }
+  return { service, calls }
+}
+
+const rotate =
+  (delay: Duration.DurationInput = 0): Refresh =>
+  (token) =>
+    Effect.gen(function* () {
+      yield* Effect.sleep(delay)
+      const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+      const next = `${Redacted.value(token)}+`
+      return {
+        accessToken: secret(accessToken({ serial: next, issuedAt: now, expiresAt: now + hour })),
+        refreshToken: secret(next)
+      }
+    })
+
+const start = (store: AuthStore.AuthStore.Service, oauth: OAuth.OAuth.Service) =>
+  CodexAuth.makeStore.pipe(Effect.provideService(AuthStore.AuthStore, store), Effect.provideService(OAuth.OAuth, oauth))
+
+const token = (credentials: { readonly accessToken: Redacted.Redacted }) => Redacted.value(credentials.accessToken)
+
+describe("sources", () => {
+  it.effect("a token handed in needs nothing else and cannot be refreshed", () =>
+    Effect.gen(function* () {
+      const accessTokenText = accessToken({ account: "acc_7" })
+      const auth = CodexAuth.fromToken({ accessToken: secret(accessTokenText) })
+      const credentials = yield* auth.credentials
+      assert.strictEqual(token(credentials), accessTokenText)
+      assert.strictEqual(credentials.planType, "plus")
+      const error = yield* Effect.flip(auth.recover(credentials))
+      assert.deepInclude(error, { _tag: "LoginExpired", reason: "notRefreshable" })
+    })
+  )
+
+  it.effect("an account id handed in stands in for a missing claim", () =>
+    Effect.gen(function* () {
+      const auth = CodexAuth.fromToken({ accessToken: secret("e30.e30.e30"), accountId: "acc_9" })
+      assert.strictEqual(Redacted.value((yield* auth.credentials).accountId), "acc_9")
+    })
+  )
+
+  const from = (variables: Record<string, string>, options?: Parameters<typeof CodexAuth.layer>[0]) =>
+    CodexAuth.CodexAuth.pipe(
+      Effect.flatMap((auth) => auth.credentials),
+      Effect.map(token),
+      Effect.provide(
+        CodexAuth.layer(options).pipe(
+          Layer.provide([
+            AuthStore.layerMemory(login({ serial: "stored", expiresAt: hour, refresh: "rt" })),
+            Layer.succeed(OAuth.OAuth, scripted(rotate()).service)
+          ]),
+          Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))))
+        )
+      )
+    )
+
+  it.effect("the token handed in comes first, then the environment, then the store", () =>
+    Effect.gen(function* () {
+      const handedIn = accessToken({ serial: "handed in" })
+      const environment = accessToken({ serial: "environment" })
+      const variables = { OPENAI_CODEX_ACCESS_TOKEN: environment }
+      assert.strictEqual(yield* from(variables, { token: { accessToken: secret(handedIn) } }), handedIn)
+      assert.strictEqual(yield* from(variables), environment)
+      assert.strictEqual(yield* from({}), accessToken({ serial: "stored", expiresAt: hour }))
+      assert.strictEqual(
+        yield* from({ OPENAI_CODEX_ACCESS_TOKEN: "" }),
+        accessToken({ serial: "stored", expiresAt: hour })
+      )
+    })
+  )
+
+  it.effect("nobody logged in is an error that says how to log in", () =>
+    Effect.gen(function* () {
+      const auth = yield* start(yield* AuthStore.makeMemory(), scripted(rotate()).service)
+      const error = yield* Effect.flip(auth.credentials)
+      assert.strictEqual(error._tag, "NotLoggedIn")
+      assert.include(error.message, "codex login")
+      assert.isTrue(AuthError.isAuthError(error))
+      assert.isFalse(error.isRetryable)
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("refresh", () => {
+  const setup = (stored: Login.Login, refresh: Refresh) =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(stored)
+      const oauth = scripted(refresh)
+      const auth = yield* start(store, oauth.service)
+      return { store, auth, calls: oauth.calls }
+    })
+
+  it.scoped("five minutes before the end, not six", () =>
+    Effect.gen(function* () {
+      const { auth, calls } = yield* setup(login({ expiresAt: hour, refresh: "rt" }), rotate())
+      const first = yield* auth.credentials
+      yield* TestClock.adjust("54 minutes")
+      assert.strictEqual(token(yield* auth.credentials), token(first))
+      assert.deepStrictEqual(calls, [])
+      yield* TestClock.adjust("1 minutes")
+      const second = yield* auth.credentials
+      assert.notStrictEqual(token(second), token(first))
+      assert.deepStrictEqual(calls, ["rt proactive_expiry"])
+    })
+  )
+
+  it.scoped("by the time of the last refresh when the token does not say when it ends", () =>
+    Effect.gen(function* () {
+      const stored = { ...login({ refresh: "rt" }), lastRefresh: 0 }
+      const { auth, calls } = yield* setup(stored, rotate())
+      yield* TestClock.adjust("7 days")
+      yield* auth.credentials
+      assert.deepStrictEqual(calls, [])
+      yield* TestClock.adjust("1 days")
+      yield* auth.credentials
+      assert.deepStrictEqual(calls, ["rt proactive_expiry"])
+    })
+  )
+
+  it.scoped("once for a hundred callers, and the first one going away takes nothing with it", () =>
+    Effect.gen(function* () {
+      const { auth, calls, store } = yield* setup(login({ expiresAt: 0, refresh: "rt" }), rotate("2 seconds"))
+      const first = yield* Effect.fork(auth.credentials)
+      const rest = yield* Effect.forEach(Array.from({ length: 99 }), () => Effect.fork(auth.credentials))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(first)
+      yield* TestClock.adjust("1 second")
+      const all = yield* Effect.forEach(rest, Fiber.join)
+      assert.strictEqual(new Set(all.map(token)).size, 1)
+      assert.deepStrictEqual(calls, ["rt proactive_expiry"])
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt+")
+    })
+  )
+
+  it.effect("a scope that closes during the refresh waits until the answer is stored", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { auth, store } = yield* setup(login({ expiresAt: 0, refresh: "rt" }), rotate("2 seconds")).pipe(
+        Scope.extend(scope)
+      )
+      const caller = yield* Effect.fork(auth.credentials)
+      yield* TestClock.adjust("1 second")
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* Fiber.interruptFork(caller)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(closing)
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt+")
+    })
+  )
+
+  it.scoped("a token endpoint that never answers is given up, inside the uninterruptible part too", () =>
+    Effect.gen(function* () {
+      const asked = yield* Deferred.make<void>()
+      const hanging: typeof fetch = (_url, init) =>
+        new Promise((_resolve, reject) => {
+          Deferred.unsafeDone(asked, Effect.void)
+          init?.signal?.addEventListener("abort", () => reject(new Error("aborted")))
+        })
+      const oauth = yield* OAuth.make({ timeout: "30 seconds" }).pipe(
+        Effect.provide(FetchHttpClient.layer.pipe(Layer.provide(Layer.succeed(FetchHttpClient.Fetch, hanging))))
+      )
+      const store = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
+      const auth = yield* start(store, {
+        ...oauth,
+        refresh: (token, reason) =>
+          oauth.refresh(token, reason).pipe(Effect.provideService(FetchHttpClient.Fetch, hanging))
+      })
+      yield* TestClock.adjust("1 minutes")
+      const caller = yield* Effect.fork(Effect.flip(auth.credentials))
+      yield* Deferred.await(asked)
+      yield* TestClock.adjust("30 seconds")
+      const error = yield* Fiber.join(caller)
+      assert.deepInclude(error, { _tag: "RefreshFailed", reason: "timeout" })
+      assert.isTrue(error.isRetryable)
+    })
+  )
+
+  it.scoped("keeps what the answer leaves out", () =>
+    Effect.gen(function* () {
+      const stored = { ...login({ expiresAt: 0, refresh: "rt" }), idToken: secret("id"), accountId: secret("acc_1") }
+      const { auth, store } = yield* setup(stored, () =>
+        Effect.succeed({ accessToken: secret(accessToken({ serial: 2, expiresAt: hour })) })
+      )
+      yield* auth.credentials
+      const kept = yield* store.read
+      assert.strictEqual(Redacted.value(kept.refreshToken ?? secret("")), "rt")
+      assert.strictEqual(Redacted.value(kept.idToken ?? secret("")), "id")
+      assert.strictEqual(Redacted.value(kept.accountId ?? secret("")), "acc_1")
+    })
+  )
+
+  it.scoped("stores a new refresh token even when the access token is missing from the answer", () =>
+    Effect.gen(function* () {
+      const { auth, store } = yield* setup(login({ expiresAt: 0, refresh: "rt" }), () =>
+        Effect.succeed({ refreshToken: secret("rt_next") })
+      )
+      yield* TestClock.adjust("1 minutes")
+      const error = yield* Effect.flip(auth.credentials)
+      assert.deepInclude(error, { _tag: "RefreshFailed", reason: "answer" })
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt_next")
+    })
+  )
+
+  it.scoped("a failure ahead of time does not fail the request, and is not repeated at once", () =>
+    Effect.gen(function* () {
+      const { auth, calls } = yield* setup(login({ expiresAt: hour, refresh: "rt" }), () =>
+        Effect.fail(new AuthError.RefreshFailed({ reason: "status", status: 503 }))
+      )
+      yield* TestClock.adjust("56 minutes")
+      for (let i = 0; i < 5; i++) yield* auth.credentials
+      assert.strictEqual(calls.length, 1)
+      yield* TestClock.adjust("10 seconds")
+      yield* auth.credentials
+      assert.strictEqual(calls.length, 2)
+      yield* TestClock.adjust("4 minutes")
+      const error = yield* Effect.flip(auth.credentials)
+      assert.deepInclude(error, { _tag: "RefreshFailed", status: 503 })
+    })
+  )
+
+  const reused: Refresh = () => Effect.fail(new AuthError.LoginExpired({ reason: "reused" }))
+
+  it.scoped("a permanent failure is remembered until the store has another login", () =>
+    Effect.gen(function* () {
+      const { auth, calls, store } = yield* setup(login({ expiresAt: 0, refresh: "rt" }), reused)
+      yield* TestClock.adjust("1 minutes")
+      const failing = yield* Effect.fork(Effect.flip(auth.credentials))
+      yield* TestClock.adjust("10 seconds")
+      assert.deepInclude(yield* Fiber.join(failing), { _tag: "LoginExpired", reason: "reused" })
+      for (let i = 0; i < 3; i++) {
+        assert.strictEqual((yield* Effect.flip(auth.credentials))._tag, "LoginExpired")
+        yield* TestClock.adjust("1 minutes")
+      }
+      assert.strictEqual(calls.length, 1)
+      const renewed = login({ serial: "again", expiresAt: 10 * hour, refresh: "rt_again" })
+      yield* store.modify(() => Effect.succeed([undefined, renewed] as const))
+      assert.strictEqual(token(yield* auth.credentials), Redacted.value(renewed.accessToken))
+      assert.strictEqual(calls.length, 1)
+    })
+  )
+
+  it.scoped("a login that another process stores a moment after the reuse is adopted", () =>
+    Effect.gen(function* () {
+      const { auth, store } = yield* setup(login({ expiresAt: 0, refresh: "rt" }), reused)
+      yield* TestClock.adjust("1 minutes")
+      const waiting = yield* Effect.fork(auth.credentials)
+      yield* TestClock.adjust("500 millis")
+      const winner = login({ serial: "winner", expiresAt: hour, refresh: "rt+" })
+      yield* store.modify(() => Effect.succeed([undefined, winner] as const))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(token(yield* Fiber.join(waiting)), Redacted.value(winner.accessToken))
+    })
+  )
+
+  it.scoped("another account in the store is an error", () =>
+    Effect.gen(function* () {
+      const { auth, calls, store } = yield* setup(login({ expiresAt: hour, refresh: "rt" }), rotate())
+      const mine = yield* auth.credentials
+      const other = login({ account: "acc_2", expiresAt: 2 * hour, refresh: "rt_2" })
+      yield* store.modify(() => Effect.succeed([undefined, other] as const))
+      assert.strictEqual((yield* Effect.flip(auth.recover(mine)))._tag, "AccountChanged")
+      yield* TestClock.adjust("1 hours")
+      assert.strictEqual((yield* Effect.flip(auth.credentials))._tag, "AccountChanged")
+      assert.deepStrictEqual(calls, [])
+    })
+  )
+
+  it.scoped("a clock that is a day ahead costs one refresh, not one per request", () =>
+    Effect.gen(function* () {
+      const serverStart = 100 * hour
+      yield* TestClock.setTime(serverStart + 24 * hour)
+      let serial = 0
+      const { auth, calls } = yield* setup(login({ expiresAt: serverStart + hour, refresh: "rt" }), () =>
+        Effect.succeed({
+          accessToken: secret(accessToken({ serial: ++serial, issuedAt: serverStart, expiresAt: serverStart + hour }))
+        })
+      )
+      for (let i = 0; i < 5; i++) yield* auth.credentials
+      assert.strictEqual(calls.length, 1)
+      yield* TestClock.adjust("56 minutes")
+      yield* auth.credentials
+      assert.strictEqual(calls.length, 2)
+    })
+  )
+
+  it.scoped("a clock that is a day behind is learned at the first 401", () =>
+    Effect.gen(function* () {
+      const serverStart = 100 * hour
+      yield* TestClock.setTime(serverStart - 24 * hour)
+      let serial = 0
+      const { auth, calls } = yield* setup(login({ expiresAt: serverStart, refresh: "rt" }), () =>
+        Effect.succeed({
+          accessToken: secret(accessToken({ serial: ++serial, issuedAt: serverStart, expiresAt: serverStart + hour }))
+        })
+      )
+      const old = yield* auth.credentials
+      yield* auth.recover(old)
+      yield* TestClock.adjust("56 minutes")
+      yield* auth.credentials
+      assert.deepStrictEqual(calls, ["rt unauthorized_recovery", "rt proactive_expiry"])
+    })
+  )
+
+  it.scoped("tokens that live for less than five minutes are refreshed halfway", () =>
+    Effect.gen(function* () {
+      const { auth, calls } = yield* setup(login({ expiresAt: 0, refresh: "rt" }), (token) =>
+        Effect.gen(function* () {
+          const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+          const serial = `${Redacted.value(token)}+`
+          return {
+            accessToken: secret(accessToken({ serial, issuedAt: now, expiresAt: now + 2 * minute })),
+            refreshToken: secret(serial)
+          }
+        })
+      )
+      for (let i = 0; i < 3; i++) yield* auth.credentials
+      assert.strictEqual(calls.length, 1)
+      yield* TestClock.adjust("1 minutes")
+      yield* auth.credentials
+      assert.strictEqual(calls.length, 2)
+    })
+  )
+
+  it.scoped("a login the store does not take is used and stored later", () =>
+    Effect.gen(function* () {
+      const memory = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
+      let full = true
+      const full_ = new AuthError.AuthFileUnavailable({ path: "auth.json", operation: "write", reason: "ENOSPC" })
+      const store: AuthStore.AuthStore.Service = {
+        read: memory.read,
+        modify: (change) =>
+          memory.modify((stored) =>
+            Effect.gen(function* () {
+              const [result, next] = yield* change(stored)
+              if (full && next !== stored) return yield* full_
+              return [result, next] as const
+            })
+          )
+      }
+      const auth = yield* start(store, scripted(rotate()).service)
+      const used = yield* Effect.fork(auth.credentials)
+      yield* TestClock.adjust("5 seconds")
+      const credentials = yield* Fiber.join(used)
+      assert.strictEqual(Redacted.value((yield* memory.read).refreshToken ?? secret("")), "rt")
+      full = false
+      yield* TestClock.adjust("56 minutes")
+      yield* auth.credentials
+      assert.strictEqual(Redacted.value((yield* memory.read).refreshToken ?? secret("")), "rt++")
+      assert.notStrictEqual(token(yield* auth.credentials), token(credentials))
+    })
+  )
+})
+
+describe("recover", () => {
+  it.scoped("adopts a newer token of the same account without any request", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(login({ serial: 1, expiresAt: hour, refresh: "rt" }))
+      const oauth = scripted(rotate())
+      const auth = yield* start(store, oauth.service)
+      const rejected = yield* auth.credentials
+      const newer = login({ serial: 2, expiresAt: 2 * hour, refresh: "rt+" })
+      yield* store.modify(() => Effect.succeed([undefined, newer] as const))
+      assert.strictEqual(token(yield* auth.recover(rejected)), Redacted.value(newer.accessToken))
+      assert.deepStrictEqual(oauth.calls, [])
+    })
+  )
+
+  it.scoped("else refreshes, once for all requests that were refused together", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(login({ serial: 1, expiresAt: hour, refresh: "rt" }))
+      const oauth = scripted(rotate("1 second"))
+      const auth = yield* start(store, oauth.service)
+      const rejected = yield* auth.credentials
+      const recovering = yield* Effect.forEach(Array.from({ length: 10 }), () => Effect.fork(auth.recover(rejected)))
+      yield* TestClock.adjust("1 second")
+      const recovered = yield* Effect.forEach(recovering, Fiber.join)
+      assert.strictEqual(new Set(recovered.map(token)).size, 1)
+      assert.deepStrictEqual(oauth.calls, ["rt unauthorized_recovery"])
+    })
+  )
+
+  it.scoped("else fails: without a refresh token there is nothing to do", () =>
+    Effect.gen(function* () {
+      const auth = yield* start(yield* AuthStore.makeMemory(login({ expiresAt: hour })), scripted(rotate()).service)
+      const error = yield* Effect.flip(auth.recover(yield* auth.credentials))
+      assert.deepInclude(error, { _tag: "LoginExpired", reason: "notRefreshable" })
+    })
+  )
+})
