@@ -1,0 +1,611 @@
+/**
+ * What a scripted backend answers. A script is data: the same one is played without sockets by
+ * {@link "./ScriptedBackend.ts"} and over real ones by `@effect-codex/testing/node`.
+ *
+ * A {@link Step} answers one request. Constructors say what is sent; modifiers change one aspect each of how it is
+ * sent, so their order does not matter:
+ *
+ * ```ts
+ * Script.turn({ text: "Hello" }).pipe(Script.delay("2 seconds"), Script.chunked(7), Script.resetAfterEvents(4))
+ * ```
+ *
+ * A body is made in this order: events, with keep-alives among them, cut by events, gzip, cut by bytes, chunks.
+ *
+ * @since 0.1.0
+ */
+import * as ResponseEvent from "@effect-codex/schema/ResponseEvent"
+import type * as Usage from "@effect-codex/schema/Usage"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import * as Schema from "effect/Schema"
+import * as turnEvents_ from "./internal/turnEvents.ts"
+
+/**
+ * One event as it travels, an object with a `type`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Event {
+  readonly [key: string]: unknown
+}
+
+/**
+ * One piece of a response body before it is cut into chunks. Only pieces that are whole events count for the
+ * modifiers that count events.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface BodyPart {
+  readonly bytes: Uint8Array
+  readonly isEvent: boolean
+}
+
+/**
+ * How the backend answers one request.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Step extends Pipeable {
+  /**
+   * `respond` sends status, headers and body. `refuse` does not take the connection, `reset` takes the request and
+   * resets the connection, `silence` takes the request and never answers.
+   */
+  readonly kind: "respond" | "refuse" | "reset" | "silence"
+  /** How long the backend takes before it does that. */
+  readonly delay: Duration.Duration
+  readonly status: number
+  /** Lower-case names; `null` leaves a header out that would be sent otherwise. */
+  readonly headers: Readonly<Record<string, string | null>>
+  /** The body for the request of this number; it may be lazy. */
+  readonly body: (number: number) => Iterable<BodyPart>
+  readonly keepAlive: KeepAlive | undefined
+  /** Where the body ends early. Events are counted before compression, bytes after it. */
+  readonly cut: { readonly after: number; readonly unit: "events" | "bytes" } | undefined
+  /** What follows the last byte: a clean end, a connection reset, or nothing at all on an open connection. */
+  readonly ending: "close" | "reset" | "silence"
+  readonly gzip: boolean
+  /** The size of every chunk but the last; `undefined` sends one chunk per event. */
+  readonly chunkSize: number | undefined
+  /** The wait before each chunk. */
+  readonly interval: Duration.Duration
+}
+
+/**
+ * Signs of life among the events.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KeepAlive {
+  readonly interval: Duration.Duration
+  readonly times: number
+  /** The number of events before them. */
+  readonly after: number
+  readonly form: "comment" | "event"
+}
+
+/**
+ * A request as the backend received it. Nothing in it is redacted, so that tests can look at all of it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  /** 1 for the first request the backend received, 2 for the next, whatever their paths. */
+  readonly number: number
+  readonly method: string
+  readonly url: string
+  readonly path: string
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The decoded JSON; the text where it is no JSON; `undefined` where there is none. */
+  readonly body: unknown
+}
+
+/**
+ * Decides on each request. `earlier` holds the requests before it, oldest first, so that a responder needs no state.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Responder = (request: Request, earlier: ReadonlyArray<Request>) => Step
+
+/**
+ * One step per request in order of arrival, or a function that decides. A request beyond the last step is answered
+ * with {@link unscripted}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Script = ReadonlyArray<Step> | Responder
+
+/**
+ * A call the model makes. With `input` it is a call of a custom tool, whose input is plain text. `arguments` given as
+ * a string are sent as they are, so they can be broken JSON. Without `callId` the backend makes a unique one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ToolCall = {
+  readonly name: string
+  readonly namespace?: string
+  readonly callId?: string
+} & ({ readonly arguments?: unknown } | { readonly input: string })
+
+/**
+ * What the model does in one turn. The output items come in the order reasoning, message, calls.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Turn {
+  /** The parts of the reasoning summary. An empty list is reasoning without a summary, the common case. */
+  readonly reasoning?: string | ReadonlyArray<string>
+  readonly text?: string
+  /** Sent instead of `text`. */
+  readonly refusal?: string
+  readonly toolCalls?: ReadonlyArray<ToolCall>
+  /** What is left out is estimated; `null` reports no usage at all. */
+  readonly usage?: Partial<Usage.Usage> | null
+  readonly model?: string
+  readonly endTurn?: boolean
+  /** Ends the turn with `response.failed` in the middle of its last item. */
+  readonly failed?: { readonly code: string; readonly message: string }
+  /** Ends the turn with `response.incomplete` for this reason in the middle of its last item. */
+  readonly incomplete?: "max_output_tokens" | "content_filter" | (string & {})
+  /** Characters per delta, 6 by default. */
+  readonly deltaSize?: number
+  /** The response id, `resp_<request number>` by default. */
+  readonly id?: string
+}
+
+const encoder = new TextEncoder()
+
+const Proto = {
+  pipe() {
+    // biome-ignore lint/complexity/noArguments: the protocol of Pipeable
+    return pipeArguments(this, arguments)
+  }
+}
+
+const step = (fields: Partial<Omit<Step, "pipe">>): Step =>
+  Object.assign(Object.create(Proto), {
+    kind: "respond",
+    delay: Duration.zero,
+    status: 200,
+    headers: {},
+    body: () => [],
+    keepAlive: undefined,
+    cut: undefined,
+    ending: "close",
+    gzip: false,
+    chunkSize: undefined,
+    interval: Duration.zero,
+    ...fields
+  } satisfies Omit<Step, "pipe">)
+
+const modify =
+  (change: (self: Step) => Partial<Omit<Step, "pipe">>) =>
+  (self: Step): Step =>
+    step({ ...self, ...change(self) })
+
+const eventStream = { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" }
+
+const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
+
+const typeOf = (json: string): string | undefined => {
+  const value = Option.getOrUndefined(parseJson(json))
+  const type = (value as { readonly type?: unknown } | null | undefined)?.type
+  return typeof type === "string" ? type : undefined
+}
+
+const frame = (event: Event | string): BodyPart => {
+  const json = typeof event === "string" ? event : JSON.stringify(event)
+  const type = typeof event === "string" ? typeOf(event) : event["type"]
+  return {
+    bytes: encoder.encode(`${typeof type === "string" ? `event: ${type}\n` : ""}data: ${json}\n\n`),
+    isEvent: true
+  }
+}
+
+const raw = (bytes: Uint8Array): BodyPart => ({ bytes, isEvent: false })
+
+// constructors -------------------------------------------------------------------------------------------------------
+
+/**
+ * A whole turn: created, in progress, every item with its parts, deltas and done events, and the terminal event with
+ * usage and an empty `output` (protocol D.3, D.4).
+ *
+ * @example
+ * ```ts
+ * import * as Script from "@effect-codex/testing/Script"
+ *
+ * const script = [
+ *   Script.turn({ reasoning: "Needs a look.", toolCalls: [{ name: "ls", arguments: { path: "." } }] }),
+ *   Script.turn({ text: "There are two files." })
+ * ]
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const turn = (turn: Turn): Step =>
+  step({ headers: eventStream, body: (number) => turnEvents_.turnEvents(turn, number).map(frame) })
+
+/**
+ * The events {@link turn} sends, for the request of this number.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const turnEvents: (turn: Turn, number?: number) => ReadonlyArray<Event> = (turn, number = 1) =>
+  turnEvents_.turnEvents(turn, number)
+
+/**
+ * A turn that ends with `response.failed` (protocol D.7).
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const failed = (error: { readonly code: string; readonly message: string }): Step => turn({ failed: error })
+
+/**
+ * A stream of these events. A string is the JSON of an event, or what else should stand in a `data:` field.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const events = (events: ReadonlyArray<Event | string>): Step =>
+  step({ headers: eventStream, body: () => events.map(frame) })
+
+/**
+ * An event stream of these lines, each ended by a newline, for the framing of SSE itself.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const lines = (...lines: ReadonlyArray<string>): Step =>
+  step({ headers: eventStream, body: () => lines.map((line) => raw(encoder.encode(`${line}\n`))) })
+
+/**
+ * An event stream of exactly these chunks.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const bytes = (chunks: ReadonlyArray<Uint8Array | string>): Step =>
+  step({
+    headers: eventStream,
+    body: () => chunks.map((chunk) => raw(typeof chunk === "string" ? encoder.encode(chunk) : chunk))
+  })
+
+/**
+ * A status with a body: text as it is, anything else as JSON.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const status = (
+  status: number,
+  options: { readonly headers?: Readonly<Record<string, string | null>>; readonly body?: unknown } = {}
+): Step => {
+  const { body } = options
+  const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body)
+  const contentType =
+    typeof body !== "string" ? "application/json" : body.trimStart().startsWith("<") ? "text/html" : "text/plain"
+  return step({
+    status,
+    headers: { ...(text === undefined ? {} : { "content-type": contentType }), ...lowerCase(options.headers ?? {}) },
+    body: () => (text === undefined ? [] : [raw(encoder.encode(text))])
+  })
+}
+
+/**
+ * The plan's usage limit is reached: 429 with the body of protocol E.4.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const usageLimit = (
+  options: { readonly planType?: string; readonly resetsAt?: number; readonly resetsInSeconds?: number } = {}
+): Step =>
+  status(429, {
+    body: {
+      error: {
+        type: "usage_limit_reached",
+        message: "The usage limit has been reached",
+        plan_type: options.planType ?? "plus",
+        ...(options.resetsAt === undefined ? {} : { resets_at: options.resetsAt }),
+        ...(options.resetsInSeconds === undefined ? {} : { resets_in_seconds: options.resetsInSeconds })
+      }
+    }
+  })
+
+/**
+ * Sends the client elsewhere; with 307 the method and the body stay the same.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const redirect = (url: string, code = 307): Step => status(code, { headers: { location: url } })
+
+/**
+ * The connection is refused. A closed port cannot tell when its visitor has been, so over a real socket this closes
+ * the port only where no other step follows; elsewhere it resets the connection as {@link resetBeforeHeaders} does.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const refuse: Step = step({ kind: "refuse" })
+
+/**
+ * The request is taken and the connection reset before a header of the answer.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const resetBeforeHeaders: Step = step({ kind: "reset" })
+
+/**
+ * The request is taken and never answered.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const silence: Step = step({ kind: "silence" })
+
+/**
+ * A recorded stream, one JSON event a line, as one step per response in it. Every line is sent as it stands; a
+ * response begins at `response.created` after a terminal event.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const recording = (text: string): ReadonlyArray<Step> => {
+  const responses: Array<Array<string>> = [[]]
+  let ended = false
+  for (const line of text.split(/\r?\n/)) {
+    if (line.trim() === "") continue
+    const type = typeOf(line)
+    if (ended && type === "response.created") {
+      responses.push([])
+      ended = false
+    }
+    responses[responses.length - 1]?.push(line)
+    ended = ended || (type !== undefined && ResponseEvent.isTerminalType(type))
+  }
+  return responses.filter((response) => response.length > 0).map(events)
+}
+
+/**
+ * The answer to a request beyond the script. It is a status no client retries, and its message names the request.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const unscripted = (request: Request, steps: number): Step =>
+  status(501, {
+    body: {
+      error: {
+        code: "unscripted_request",
+        message: `Request ${request.number} (${request.method} ${request.path}) has no step: the script has ${steps}.`
+      }
+    }
+  })
+
+// scripts ------------------------------------------------------------------------------------------------------------
+
+/**
+ * A script as a function.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const toResponder = (script: Script): Responder =>
+  typeof script === "function"
+    ? script
+    : (request, earlier) => script[earlier.length] ?? unscripted(request, script.length)
+
+/**
+ * The same step for every request.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const always =
+  (step: Step): Responder =>
+  () =>
+    step
+
+/**
+ * A script of its own for each path. A key is the end of a path; a request that fits none is answered with 404.
+ *
+ * @example
+ * ```ts
+ * import * as Script from "@effect-codex/testing/Script"
+ *
+ * const script = Script.routes({
+ *   "/codex/responses": [Script.turn({ text: "Hello" })],
+ *   "/codex/models": Script.always(Script.status(200, { body: { models: [] } }))
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const routes = (scripts: Readonly<Record<string, Script>>): Responder => {
+  const keys = Object.keys(scripts)
+  const routeOf = (request: Request) => keys.find((key) => request.path.endsWith(key))
+  return (request, earlier) => {
+    const route = routeOf(request)
+    const script = route === undefined ? undefined : scripts[route]
+    return script === undefined
+      ? status(404, {
+          body: { detail: `No script for ${request.method} ${request.path}; there is one for ${keys.join(", ")}.` }
+        })
+      : toResponder(script)(
+          request,
+          earlier.filter((other) => routeOf(other) === route)
+        )
+  }
+}
+
+// modifiers ----------------------------------------------------------------------------------------------------------
+
+const lowerCase = <A>(headers: Readonly<Record<string, A>>): Record<string, A> =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+
+/**
+ * Waits before answering.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const delay = (duration: Duration.DurationInput): ((self: Step) => Step) =>
+  modify(() => ({ delay: Duration.decode(duration) }))
+
+/**
+ * Adds response headers; `null` leaves one out.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const headers = (headers: Readonly<Record<string, string | null>>): ((self: Step) => Step) =>
+  modify((self) => ({ headers: { ...self.headers, ...lowerCase(headers) } }))
+
+/**
+ * Adds this many headers of no meaning. Clients on Node give up beyond 16 KiB of headers.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const manyHeaders = (count: number): ((self: Step) => Step) =>
+  headers(Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-filler-${i}`, `value ${i}`])))
+
+const fillerChunk = 65_536
+
+/**
+ * Replaces the body by this many letters, made as they are sent.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const largeBody = (size: number): ((self: Step) => Step) =>
+  modify(() => ({
+    body: function* () {
+      const chunk = new Uint8Array(fillerChunk).fill(120)
+      for (let left = size; left > 0; left -= fillerChunk) yield raw(chunk.subarray(0, left))
+    }
+  }))
+
+/**
+ * Sends chunks of this many bytes, across the bounds of events and characters.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const chunked = (size: number): ((self: Step) => Step) => modify(() => ({ chunkSize: Math.max(1, size) }))
+
+/**
+ * Waits before each chunk.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const drip = (interval: Duration.DurationInput): ((self: Step) => Step) =>
+  modify(() => ({ interval: Duration.decode(interval) }))
+
+/**
+ * Sends keep-alives, each after an interval, before the first event or `after` some of them: as SSE comments, or as
+ * `keepalive` events. `times` may be `Infinity`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const keepAlive = (
+  interval: Duration.DurationInput,
+  times: number,
+  options: { readonly after?: number; readonly form?: "comment" | "event" } = {}
+): ((self: Step) => Step) =>
+  modify(() => ({
+    keepAlive: {
+      interval: Duration.decode(interval),
+      times,
+      after: options.after ?? 0,
+      form: options.form ?? "comment"
+    }
+  }))
+
+const cut = (ending: Step["ending"], unit: "events" | "bytes") => (after: number) =>
+  modify(() => ({ ending, cut: { after, unit } }))
+
+/**
+ * Ends the body cleanly after this many events.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const truncateAfterEvents: (events: number) => (self: Step) => Step = cut("close", "events")
+
+/**
+ * Ends the body cleanly after this many bytes.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const truncateAfterBytes: (bytes: number) => (self: Step) => Step = cut("close", "bytes")
+
+/**
+ * Resets the connection after this many events.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const resetAfterEvents: (events: number) => (self: Step) => Step = cut("reset", "events")
+
+/**
+ * Resets the connection after this many bytes.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const resetAfterBytes: (bytes: number) => (self: Step) => Step = cut("reset", "bytes")
+
+/**
+ * Sends nothing more after this many events and leaves the connection open.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const silenceAfterEvents: (events: number) => (self: Step) => Step = cut("silence", "events")
+
+/**
+ * Sends nothing more after this many bytes and leaves the connection open.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const silenceAfterBytes: (bytes: number) => (self: Step) => Step = cut("silence", "bytes")
+
+/**
+ * Sends the whole body and leaves the connection open.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const holdOpen: (self: Step) => Step = modify(() => ({ ending: "silence" }))
+
+/**
+ * Encodes the body as gzip, every event at once readable, and says so in `content-encoding`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const gzip: (self: Step) => Step = modify((self) => ({
+  gzip: true,
+  headers: { ...self.headers, "content-encoding": "gzip" }
+}))

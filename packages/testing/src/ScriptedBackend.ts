@@ -1,0 +1,271 @@
+/**
+ * Plays a script as an `HttpClient`, without sockets and in the time of the clock it runs under.
+ *
+ * @since 0.1.0
+ */
+import * as Cookies from "@effect/platform/Cookies"
+import * as Headers from "@effect/platform/Headers"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
+import * as UrlParams from "@effect/platform/UrlParams"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Journal from "./internal/journal.ts"
+import * as Play from "./internal/play.ts"
+import * as Script from "./Script.ts"
+
+/**
+ * A request as it was received, and whether the client gave up before the answer was all sent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RecordedRequest extends Script.Request {
+  readonly aborted: boolean
+}
+
+/**
+ * The backend behind the scripted `HttpClient`.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class ScriptedBackend extends Context.Tag("@effect-codex/testing/ScriptedBackend")<
+  ScriptedBackend,
+  ScriptedBackend.Service
+>() {}
+
+/**
+ * @since 0.1.0
+ */
+export declare namespace ScriptedBackend {
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  interface Service {
+    /** Every request so far, oldest first. */
+    readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
+    /** Completes when the client gave up the request of this number (from 1), which may not have come yet. */
+    readonly aborted: (number: number) => Effect.Effect<void>
+  }
+}
+
+/**
+ * A failure of the connection with the `code` a client on Node gives.
+ */
+const connectionError = (code: string, message: string): Error => Object.assign(new Error(message), { code })
+
+/** Where the HTTP clients of Node stop to read headers. */
+const maxHeaderBytes = 16_384
+
+const collect = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Uint8Array<ArrayBuffer>, E> =>
+  Stream.runFold(stream, [] as Array<Uint8Array>, (all, chunk) => {
+    all.push(chunk)
+    return all
+  }).pipe(
+    Effect.map((chunks) => {
+      const out = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0))
+      let at = 0
+      for (const chunk of chunks) {
+        out.set(chunk, at)
+        at += chunk.length
+      }
+      return out
+    })
+  )
+
+class ScriptedResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
+  readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
+  readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
+  readonly remoteAddress = Option.none<string>()
+  readonly cookies = Cookies.empty
+  private consumed = false
+
+  constructor(
+    readonly request: HttpClientRequest.HttpClientRequest,
+    readonly status: number,
+    readonly headers: Headers.Headers,
+    private readonly body: (
+      fail: (cause: Error) => HttpClientError.ResponseError
+    ) => Stream.Stream<Uint8Array, HttpClientError.ResponseError>
+  ) {
+    super()
+  }
+
+  private readonly decodeError = (cause: unknown) =>
+    new HttpClientError.ResponseError({ request: this.request, response: this, reason: "Decode", cause })
+
+  /** As with a real connection, the bytes come once. */
+  get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
+    return Stream.suspend(() => {
+      if (this.consumed) return Stream.fail(this.decodeError(new TypeError("The body has already been read")))
+      this.consumed = true
+      return this.body(this.decodeError)
+    })
+  }
+
+  get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.ResponseError> {
+    return Effect.map(collect(this.stream), (bytes) => bytes.buffer)
+  }
+
+  get text(): Effect.Effect<string, HttpClientError.ResponseError> {
+    return Effect.map(collect(this.stream), (bytes) => new TextDecoder().decode(bytes))
+  }
+
+  get json(): Effect.Effect<unknown, HttpClientError.ResponseError> {
+    return Effect.flatMap(this.text, (text) =>
+      Effect.try({ try: () => (text === "" ? null : (JSON.parse(text) as unknown)), catch: this.decodeError })
+    )
+  }
+
+  get urlParamsBody(): Effect.Effect<UrlParams.UrlParams, HttpClientError.ResponseError> {
+    return Effect.map(this.text, (text) => UrlParams.fromInput(new URLSearchParams(text)))
+  }
+
+  get formData(): Effect.Effect<FormData, HttpClientError.ResponseError> {
+    return Effect.flatMap(this.arrayBuffer, (body) =>
+      Effect.tryPromise({
+        try: () => new Response(body, { headers: this.headers }).formData(),
+        catch: this.decodeError
+      })
+    )
+  }
+
+  toJSON(): unknown {
+    return HttpIncomingMessage.inspect(this, {
+      _id: "@effect-codex/testing/ScriptedResponse",
+      request: this.request.toJSON(),
+      status: this.status
+    })
+  }
+}
+
+const requestBytes = (request: HttpClientRequest.HttpClientRequest): Effect.Effect<Uint8Array> => {
+  const { body } = request
+  switch (body._tag) {
+    case "Uint8Array":
+      return Effect.succeed(body.body)
+    case "Stream":
+      return Effect.orElseSucceed(collect(body.stream), () => new Uint8Array(0))
+    case "Raw":
+      return Effect.succeed(
+        body.body instanceof Uint8Array
+          ? body.body
+          : new TextEncoder().encode(typeof body.body === "string" ? body.body : "")
+      )
+    default:
+      return Effect.succeed(new Uint8Array(0))
+  }
+}
+
+/**
+ * A client that plays the script, and what it recorded.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  script: Script.Script
+): { readonly client: HttpClient.HttpClient; readonly backend: ScriptedBackend.Service } => {
+  const journal = Journal.make(Script.toResponder(script))
+  const client = HttpClient.make((request, url, signal) =>
+    Effect.gen(function* () {
+      const bytes = yield* requestBytes(request)
+      const { entry, step } = journal.receive({
+        method: request.method,
+        url: url.toString(),
+        path: url.pathname,
+        headers: request.headers,
+        body: Journal.readBody(bytes)
+      })
+      yield* Effect.sync(() => {
+        if (signal.aborted) entry.abort()
+        signal.addEventListener("abort", entry.abort, { once: true })
+      })
+
+      /** Waits as long as the client does. */
+      const whileWanted = <E>(wait: Effect.Effect<void>, error: (cause: Error) => E): Effect.Effect<void, E> =>
+        Effect.suspend(() => {
+          const gone = Effect.fail(error(connectionError("ABORT_ERR", "This operation was aborted")))
+          return signal.aborted ? gone : Effect.raceFirst(wait, Effect.zipRight(Deferred.await(entry.aborted), gone))
+        })
+      const pause = <E>(duration: Duration.Duration, error: (cause: Error) => E): Effect.Effect<void, E> =>
+        whileWanted(Duration.greaterThan(duration, Duration.zero) ? Effect.sleep(duration) : Effect.void, error)
+      const failed = (cause: Error) => new HttpClientError.RequestError({ request, reason: "Transport", cause })
+      const fail = (code: string, message: string) => {
+        entry.finish()
+        return Effect.fail(failed(connectionError(code, message)))
+      }
+
+      const answer: Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.RequestError> = Effect.gen(
+        function* () {
+          yield* pause(step.delay, failed)
+          if (step.kind === "refuse") return yield* fail("ECONNREFUSED", `connect ECONNREFUSED ${url.host}`)
+          if (step.kind === "reset") return yield* fail("ECONNRESET", "read ECONNRESET")
+          if (step.kind === "silence") yield* whileWanted(Effect.never, failed)
+
+          const headers = Play.headers(step, entry.request.number)
+          const size = Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
+          if (size > maxHeaderBytes) return yield* fail("UND_ERR_HEADERS_OVERFLOW", "Headers Overflow Error")
+
+          return new ScriptedResponse(request, step.status, Headers.fromInput(headers), (error) => {
+            const pieces = Play.pieces(step, entry.request.number)
+            const ending =
+              step.ending === "close"
+                ? Effect.void
+                : step.ending === "silence"
+                  ? whileWanted(Effect.never, error)
+                  : Effect.suspend(() => {
+                      entry.finish()
+                      return Effect.fail(error(connectionError("ECONNRESET", "read ECONNRESET")))
+                    })
+            return Stream.fromIteratorSucceed(pieces, 1).pipe(
+              Stream.mapEffect(({ bytes, wait }) => Effect.as(pause(wait, error), bytes)),
+              Stream.concat(Stream.execute(ending)),
+              Stream.onEnd(Effect.sync(entry.finish)),
+              Stream.ensuring(Effect.sync(entry.abort))
+            )
+          })
+        }
+      )
+      return yield* Effect.onInterrupt(answer, () => Effect.sync(entry.abort))
+    })
+  )
+  return { client, backend: { requests: journal.requests, aborted: journal.aborted } }
+}
+
+/**
+ * `HttpClient` that plays the script, and the {@link ScriptedBackend} behind it.
+ *
+ * @example
+ * ```ts
+ * import * as HttpClient from "@effect/platform/HttpClient"
+ * import * as Script from "@effect-codex/testing/Script"
+ * import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = HttpClient.get("https://chatgpt.com/backend-api/codex/models").pipe(
+ *   Effect.provide(ScriptedBackend.layer([Script.status(503)]))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (script: Script.Script): Layer.Layer<HttpClient.HttpClient | ScriptedBackend> =>
+  Layer.effectContext(
+    Effect.sync(() => {
+      const { backend, client } = make(script)
+      return Context.make(HttpClient.HttpClient, client).pipe(Context.add(ScriptedBackend, backend))
+    })
+  )

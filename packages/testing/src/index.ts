@@ -1,0 +1,8 @@
+/**
+ * A Codex backend in a box, for tests and for a first look without a login. The part over real sockets is
+ * `@effect-codex/testing/node`.
+ *
+ * @since 0.1.0
+ */
+export * as Script from "./Script.ts"
+export * as ScriptedBackend from "./ScriptedBackend.ts"

@@ -1,0 +1,6 @@
+/**
+ * The part over real sockets, for Node.
+ *
+ * @since 0.1.0
+ */
+export * as BackendServer from "./node/BackendServer.ts"

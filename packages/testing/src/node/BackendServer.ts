@@ -1,0 +1,220 @@
+/**
+ * Plays a script over real sockets on loopback.
+ *
+ * @since 0.1.0
+ */
+import * as Http from "node:http"
+import * as Https from "node:https"
+import type * as Net from "node:net"
+import * as Zlib from "node:zlib"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import type * as HttpServerError from "@effect/platform/HttpServerError"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Journal from "../internal/journal.ts"
+import * as Play from "../internal/play.ts"
+import * as Script from "../Script.ts"
+import type * as ScriptedBackend from "../ScriptedBackend.ts"
+
+/**
+ * A backend that listens on 127.0.0.1.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class BackendServer extends Context.Tag("@effect-codex/testing/BackendServer")<
+  BackendServer,
+  BackendServer.Service
+>() {}
+
+/**
+ * @since 0.1.0
+ */
+export declare namespace BackendServer {
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  interface Service extends ScriptedBackend.ScriptedBackend.Service {
+    /** The base URL for a client, `http://127.0.0.1:<port>/backend-api`. The path of a request is not looked at. */
+    readonly url: string
+    /** Connections accepted so far. */
+    readonly connections: Effect.Effect<number>
+    /** Connections open now. */
+    readonly openConnections: Effect.Effect<number>
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Options {
+  readonly script: Script.Script
+  /** How long one second of the script lasts, in seconds: 1 by default. Time is real whatever clock a test uses. */
+  readonly timeScale?: number
+  /** Speaks https with this key and certificate. */
+  readonly tls?: { readonly key: string; readonly cert: string }
+  /** 0 by default: any free port. */
+  readonly port?: number
+}
+
+const host = "127.0.0.1"
+
+/** So that a client reads what was sent before it learns of the reset. */
+const beforeReset = Duration.millis(20)
+
+const decompressors: Record<string, ((bytes: Uint8Array) => Uint8Array) | undefined> = {
+  gzip: Zlib.gunzipSync,
+  br: Zlib.brotliDecompressSync,
+  // Node 22.15 and later
+  zstd: (Zlib as { readonly zstdDecompressSync?: (bytes: Uint8Array) => Uint8Array }).zstdDecompressSync
+}
+
+const readBody = (incoming: Http.IncomingMessage): Effect.Effect<unknown> =>
+  Effect.async<unknown>((resume) => {
+    const chunks: Array<Buffer> = []
+    incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
+    incoming.on("end", () => {
+      const bytes = Buffer.concat(chunks)
+      const decompress = decompressors[incoming.headers["content-encoding"] ?? ""]
+      resume(
+        Effect.try(() => Journal.readBody(decompress === undefined ? bytes : decompress(bytes))).pipe(
+          Effect.orElseSucceed(() => Journal.readBody(bytes))
+        )
+      )
+    })
+  })
+
+const written = (write: (done: () => void) => void): Effect.Effect<void> =>
+  Effect.async<void>((resume) => write(() => resume(Effect.void)))
+
+/**
+ * A server that plays the script until the scope closes; then it closes every connection.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<BackendServer.Service, HttpServerError.ServeError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { script, tls } = options
+    const clock = Clock.make()
+    const journal = Journal.make(Script.toResponder(script))
+    const server: Http.Server = tls === undefined ? Http.createServer() : Https.createServer(tls)
+    server.keepAliveTimeout = 0
+    let connections = 0
+    server.on("connection", () => {
+      connections++
+    })
+
+    const wait = (duration: Duration.Duration) =>
+      Duration.greaterThan(duration, Duration.zero)
+        ? clock.sleep(Duration.times(duration, options.timeScale ?? 1))
+        : Effect.void
+
+    /** Whether nothing but refusals is left of the script after this many requests. */
+    const refusesFrom = (received: number): boolean =>
+      typeof script !== "function" &&
+      script.length > received &&
+      script.slice(received).every((step) => step.kind === "refuse")
+    const refuseFrom = (received: number) => {
+      if (!refusesFrom(received)) return false
+      server.close()
+      return true
+    }
+
+    const reset = (socket: Net.Socket, entry: Journal.Entry) =>
+      Effect.sync(() => {
+        entry.finish()
+        socket.resetAndDestroy()
+      })
+
+    const answer = (incoming: Http.IncomingMessage, outgoing: Http.ServerResponse) =>
+      Effect.gen(function* () {
+        const body = yield* readBody(incoming)
+        const url = new URL(incoming.url ?? "/", `${tls === undefined ? "http" : "https"}://${incoming.headers.host}`)
+        const { entry, step } = journal.receive({
+          method: incoming.method ?? "GET",
+          url: url.toString(),
+          path: url.pathname,
+          headers: Object.fromEntries(
+            Object.entries(incoming.headers).map(([name, value]) => [name, [value ?? []].flat().join(", ")])
+          ),
+          body
+        })
+        const { number } = entry.request
+        const last = refuseFrom(number)
+
+        return yield* Effect.gen(function* () {
+          yield* wait(step.delay)
+          if (step.kind === "silence") return yield* Effect.never
+          if (step.kind !== "respond") {
+            yield* reset(incoming.socket, entry)
+            return yield* Effect.never
+          }
+          outgoing.writeHead(step.status, {
+            ...Play.headers(step, number),
+            ...(last ? { connection: "close" } : {})
+          })
+          outgoing.flushHeaders()
+          for (const piece of Play.pieces(step, number)) {
+            yield* wait(piece.wait)
+            yield* written((done) => outgoing.write(piece.bytes, done))
+          }
+          if (step.ending === "silence") return yield* Effect.never
+          if (step.ending === "reset") {
+            yield* clock.sleep(beforeReset)
+            yield* reset(incoming.socket, entry)
+            return yield* Effect.never
+          }
+          entry.finish()
+          yield* written((done) => outgoing.end(done))
+        }).pipe(Effect.onInterrupt(() => Effect.sync(entry.abort)))
+      })
+
+    const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      answer(NodeHttpServerRequest.toIncomingMessage(request), NodeHttpServerRequest.toServerResponse(request)).pipe(
+        Effect.interruptible,
+        // the response has been written above; the server leaves an ended one alone
+        Effect.as(HttpServerResponse.empty())
+      )
+    )
+
+    const { address } = yield* NodeHttpServer.make(() => server, { host, port: options.port ?? 0 }).pipe(
+      Effect.tap((http) => HttpMiddleware.withTracerDisabledWhenEffect(http.serve(app), () => true))
+    )
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        server.close()
+        server.closeAllConnections()
+      })
+    )
+    refuseFrom(0)
+
+    return {
+      url: `${tls === undefined ? "http" : "https"}://${host}:${address._tag === "TcpAddress" ? address.port : 0}/backend-api`,
+      requests: journal.requests,
+      aborted: journal.aborted,
+      connections: Effect.sync(() => connections),
+      openConnections: Effect.async<number>((resume) => {
+        server.getConnections((_, count) => resume(Effect.succeed(count)))
+      })
+    }
+  })
+
+/**
+ * {@link BackendServer} for as long as the Layer lives.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<BackendServer, HttpServerError.ServeError> =>
+  Layer.scoped(BackendServer, make(options))
