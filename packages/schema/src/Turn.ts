@@ -178,7 +178,11 @@ export const Turn = Schema.Struct({
   abandonedToolCalls: Schema.Array(ToolCall),
   refusal: Wire.optional(Schema.String),
   endTurn: Wire.optional(Schema.Boolean),
-  serviceTier: Wire.optional(Schema.String)
+  serviceTier: Wire.optional(Schema.String),
+  /** How many requests it took; set by the client, which sends them. */
+  attempts: Wire.optional(Wire.count),
+  /** The server's id of the request that succeeded; set by the client. */
+  requestId: Wire.optional(Schema.String)
 })
 
 /**

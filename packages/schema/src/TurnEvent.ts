@@ -159,12 +159,16 @@ export const TurnRestarted = Schema.TaggedStruct("TurnRestarted", {
 })
 
 /**
- * The turn is over; the last event.
+ * The turn is over; the last event. `turnState` is the server's routing token (protocol B.5): requests that go on with
+ * the same turn, to answer its tool calls, send it back.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const TurnCompleted = Schema.TaggedStruct("TurnCompleted", { turn: Turn.Turn })
+export const TurnCompleted = Schema.TaggedStruct("TurnCompleted", {
+  turn: Turn.Turn,
+  turnState: Wire.optional(Schema.Redacted(Schema.String))
+})
 
 /**
  * Everything the decoder can say about one attempt of a turn.

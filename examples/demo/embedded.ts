@@ -1,0 +1,65 @@
+/** One turn with a tool round trip against the backend of the testing package, over real HTTP on 127.0.0.1. */
+import type { Item, Turn } from "@effect-codex/schema"
+import { Demo, TestAuth } from "@effect-codex/testing"
+import { BackendServer } from "@effect-codex/testing/node"
+import * as HttpLayer from "@effect-codex/transport/node"
+import { Effect, Layer, Schema } from "effect"
+import { Codex } from "effect-codex"
+import { line, show, summary } from "./print.ts"
+
+const weatherTool = {
+  type: "function",
+  name: "get_weather",
+  description: "The weather in a city.",
+  strict: false,
+  parameters: {
+    type: "object",
+    properties: { city: { type: "string" } },
+    required: ["city"],
+    additionalProperties: false
+  }
+} as const
+
+const Arguments = Schema.parseJson(Schema.Struct({ city: Schema.String }))
+
+const answer = (call: Turn.ToolCall): Effect.Effect<string> =>
+  Schema.decode(Arguments)(call.arguments).pipe(
+    Effect.match({
+      onFailure: () => `The arguments ${call.arguments} do not fit: give {"city": "…"}.`,
+      onSuccess: ({ city }) => `${city}: 12 °C, light rain, wind 14 km/h`
+    })
+  )
+
+const conversation = Effect.gen(function* () {
+  const codex = yield* Codex.Codex
+  const question = "What is the weather in Prague? Should I take an umbrella?"
+  yield* line(`> ${question}\n`)
+  const request = {
+    conversationId: "demo",
+    instructions: "Answer briefly. Use the tools.",
+    tools: [weatherTool]
+  }
+  const asked: ReadonlyArray<Item.Item> = [
+    { type: "message", role: "user", content: [{ type: "input_text", text: question }] }
+  ]
+  const first = yield* show(codex.stream({ ...request, items: asked }))
+  const outputs: Array<Item.Item> = []
+  for (const call of first.turn.toolCalls) {
+    const output = yield* answer(call)
+    yield* line(`← ${output}\n`)
+    outputs.push({ type: "function_call_output", call_id: call.callId, output })
+  }
+  const second = yield* show(codex.stream({ ...request, items: [...asked, ...first.turn.items, ...outputs] }))
+  yield* summary([first, second])
+  return 0
+})
+
+const clientLayer = Layer.unwrapEffect(
+  Effect.map(BackendServer.BackendServer, ({ url }) => Codex.layer({ baseUrl: `${url}/backend-api` }))
+).pipe(
+  Layer.provide(BackendServer.layer({ script: Demo.script })),
+  Layer.provide(TestAuth.layer()),
+  Layer.provide(HttpLayer.layer())
+)
+
+export const embedded = Effect.provide(conversation, clientLayer)

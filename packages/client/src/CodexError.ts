@@ -1,0 +1,38 @@
+/**
+ * Everything a turn can fail with: the failures of the login, of the way to the backend, of the stream, and those the
+ * backend states itself.
+ *
+ * @since 0.1.0
+ */
+import { AuthError } from "@effect-codex/auth"
+import { StreamError } from "@effect-codex/stream"
+import { TransportError } from "@effect-codex/transport"
+import * as Schema from "effect/Schema"
+
+/**
+ * The union of all failures, told apart by `_tag`. Every member has a message that names what to do, `isRetryable`, and
+ * where it broke in mid-turn a `partial` with what had arrived.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const CodexError = Schema.Union(
+  ...AuthError.AuthError.members,
+  ...TransportError.TransportError.members,
+  StreamError.StreamTruncated,
+  StreamError.InvalidUtf8,
+  StreamError.EventTooLarge,
+  StreamError.MalformedEvent
+)
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export type CodexError = typeof CodexError.Type
+
+/**
+ * @since 0.1.0
+ * @category guards
+ */
+export const isCodexError: (value: unknown) => value is CodexError = Schema.is(CodexError)

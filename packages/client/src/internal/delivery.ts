@@ -1,0 +1,175 @@
+/**
+ * The delivery of one turn: attempts one after the other under a single retry budget, as one stream of events.
+ *
+ * What an attempt has shown cannot be taken back, so a retry is silent only while nothing has been shown. After that
+ * the caller has chosen: the failure with what had arrived, or a `TurnRestarted` that says to drop it.
+ */
+import type { ResponsesRequest, Turn, TurnEvent } from "@effect-codex/schema"
+import { TurnDecoder } from "@effect-codex/stream"
+import { type CodexTransport, RetryPolicy } from "@effect-codex/transport"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { CodexError } from "../CodexError.ts"
+
+export type Delivered = TurnEvent.TurnEvent | TurnEvent.TurnRestarted
+
+export interface Delivery {
+  readonly transport: CodexTransport.CodexTransport.Service
+  readonly body: ResponsesRequest.ResponsesRequest
+  readonly attemptOptions: CodexTransport.AttemptOptions
+  readonly policy: RetryPolicy.RetryPolicy
+  readonly schedule: RetryPolicy.RetrySchedule | undefined
+  readonly mode: "fail" | "restart"
+  /** Whether an event shows the consumer something that a retry would show again. */
+  readonly shows: (event: TurnEvent.TurnEvent) => boolean
+  /** Outlives the turn: where the rest of a finished body is read, so that its connection can serve again. */
+  readonly background: Scope.Scope
+}
+
+/** How long the rest of a body may take after its terminal event. */
+const drainLimit = Duration.seconds(1)
+
+interface Attempt {
+  readonly scope: Scope.CloseableScope
+  readonly decoder: TurnDecoder.TurnDecoder
+  readonly response: CodexTransport.ResponseMetadata
+  readonly progress: () => void
+  readonly pull: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<CodexError>>
+}
+
+type Pull = Effect.Effect<Chunk.Chunk<Delivered>, Option.Option<CodexError>>
+
+/** The same failure with what had arrived when it struck, and with the ids of the request. */
+const located = (error: CodexError, attempt: Attempt): CodexError => {
+  const { cfRay, requestId } = attempt.response
+  const partial: Turn.PartialTurn = attempt.decoder.state.partial()
+  for (const [key, value] of Object.entries({ partial, requestId, cfRay })) {
+    if (value !== undefined && !(key in error)) Object.defineProperty(error, key, { value, enumerable: true })
+  }
+  return error
+}
+
+const decodeAll = (
+  decoder: TurnDecoder.TurnDecoder,
+  chunks: Iterable<Uint8Array>
+): ReadonlyArray<TurnEvent.TurnEvent> => {
+  const events: Array<TurnEvent.TurnEvent> = []
+  for (const chunk of chunks) for (const event of decoder.push(chunk)) events.push(event)
+  return events
+}
+
+export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError> =>
+  Stream.unwrapScoped(
+    Effect.gen(function* () {
+      const { attemptOptions, background, body, mode, policy, schedule, shows, transport } = delivery
+      const clock = yield* Effect.clock
+      const retries = yield* RetryPolicy.start(policy, { schedule, deadline: attemptOptions.deadline })
+      let attempts = 0
+      let shown = false
+      let over = false
+      let current: Attempt | undefined
+
+      const open = Effect.fnUntraced(function* (scope: Scope.CloseableScope) {
+        const response = yield* transport.attempt(body, { ...attemptOptions, attempt: attempts })
+        current = {
+          scope,
+          decoder: new TurnDecoder.TurnDecoder({ now: () => clock.unsafeCurrentTimeMillis() }),
+          response: response.metadata,
+          progress: response.progress,
+          pull: yield* Stream.toPull(response.body)
+        }
+      })
+
+      const begin: Pull = Effect.gen(function* () {
+        attempts++
+        const scope = yield* Scope.fork(background, ExecutionStrategy.sequential)
+        yield* open(scope).pipe(
+          Scope.extend(scope),
+          Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
+        )
+        return Chunk.empty<Delivered>()
+      }).pipe(Effect.catchAll((error) => retry(error)))
+
+      const retry = (error: CodexError): Pull =>
+        Effect.gen(function* () {
+          yield* release(Exit.fail(error))
+          if (shown && mode === "fail") return yield* Effect.fail(error)
+          const delay = yield* retries.next(error)
+          yield* Effect.sleep(delay)
+          if (!shown) return Chunk.empty<Delivered>()
+          shown = false
+          return Chunk.of<Delivered>({
+            _tag: "TurnRestarted",
+            attempt: attempts + 1,
+            reason: error._tag,
+            message: error.message,
+            delayMillis: Duration.toMillis(delay)
+          })
+        }).pipe(Effect.mapError(Option.some))
+
+      const release = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const scope = current?.scope
+          current = undefined
+          return scope === undefined ? Effect.void : Scope.close(scope, exit)
+        })
+
+      /** The turn is whole; what the body still has is read aside, and nobody waits for it. */
+      const finish = (attempt: Attempt): Effect.Effect<void> => {
+        over = true
+        current = undefined
+        return Effect.forever(attempt.pull).pipe(
+          Effect.timeout(drainLimit),
+          Effect.exit,
+          Effect.flatMap((exit) => Scope.close(attempt.scope, exit)),
+          Effect.forkIn(background),
+          Effect.asVoid
+        )
+      }
+
+      const take = (attempt: Attempt, events: ReadonlyArray<TurnEvent.TurnEvent>): Pull => {
+        if (events.length > 0) attempt.progress()
+        if (!shown) shown = events.some(shows)
+        const { failure, state, turn } = attempt.decoder
+        if (turn === undefined) {
+          return failure === undefined || events.length > 0
+            ? Effect.succeed(Chunk.unsafeFromArray<Delivered>([...events]))
+            : retry(located(failure, attempt))
+        }
+        const { requestId } = attempt.response
+        // the first value wins (protocol B.5), and headers come first
+        const turnState = attempt.response.turnState ?? state.turnState
+        const completed: TurnEvent.TurnCompleted = {
+          _tag: "TurnCompleted",
+          turn: { ...turn, attempts, ...(requestId !== undefined && { requestId }) },
+          ...(turnState !== undefined && { turnState })
+        }
+        const all: Array<Delivered> = events.filter((event) => event._tag !== "TurnCompleted")
+        all.push(completed)
+        return Effect.as(finish(attempt), Chunk.unsafeFromArray(all))
+      }
+
+      const step: Pull = Effect.suspend(() => {
+        if (over) return Effect.fail(Option.none())
+        const attempt = current
+        if (attempt === undefined) return begin
+        if (attempt.decoder.failure !== undefined) return retry(located(attempt.decoder.failure, attempt))
+        return Effect.matchEffect(attempt.pull, {
+          onSuccess: (chunks) => take(attempt, decodeAll(attempt.decoder, chunks)),
+          onFailure: Option.match({
+            onNone: () => take(attempt, attempt.decoder.end()),
+            onSome: (error) => retry(located(error, attempt))
+          })
+        })
+      })
+
+      yield* Effect.addFinalizer(release)
+      return Stream.repeatEffectChunkOption(step)
+    })
+  )
