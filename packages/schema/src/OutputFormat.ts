@@ -1,0 +1,103 @@
+/**
+ * Structured output: the answer as JSON of one schema, decoded.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as JsonSchema from "./JsonSchema.ts"
+import type * as ResponsesRequest from "./ResponsesRequest.ts"
+import type * as Turn from "./Turn.ts"
+
+/**
+ * A form the answer is held to. `format` is what a request sends; `decode` reads the answer of a finished turn.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface OutputFormat<out A> {
+  readonly name: string
+  readonly format: ResponsesRequest.TextFormat
+  readonly decode: (turn: Pick<Turn.Turn, "status" | "text" | "refusal">) => Effect.Effect<A, InvalidOutput>
+}
+
+/**
+ * There is no value in the answer: the model declined (`refused`), was cut off (`incomplete`), or wrote something that
+ * is no JSON or does not fit. `text` is what it wrote.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidOutput extends Schema.TaggedError<InvalidOutput>("@effect-codex/schema/InvalidOutput")(
+  "InvalidOutput",
+  {
+    format: Schema.String,
+    text: Schema.String,
+    reason: Schema.Literal("refused", "incomplete", "invalid_json", "mismatch"),
+    issues: Schema.Array(JsonSchema.Issue)
+  }
+) {
+  readonly isRetryable = false
+  override get message(): string {
+    const issues = JsonSchema.formatIssues(this.issues)
+    const sentences: Record<InvalidOutput["reason"], string> = {
+      refused: `The model declined to answer in the form "${this.format}": ${this.text}`,
+      incomplete: `The answer in the form "${this.format}" was cut off; ask for less, or for it in parts.`,
+      invalid_json: `The answer is not valid JSON (${issues}); ask again.`,
+      mismatch: `The answer does not fit the form "${this.format}" (${issues}); ask again.`
+    }
+    return sentences[this.reason]
+  }
+}
+
+/**
+ * The form of a schema, in the strict subset: see `JsonSchema.strictFromSchema`. `name` is shown to the model.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { OutputFormat } from "@effect-codex/schema"
+ *
+ * const Person = Schema.Struct({ name: Schema.String, age: Schema.optional(Schema.Int) })
+ *
+ * const program = Effect.gen(function* () {
+ *   const person = yield* OutputFormat.make({ name: "person", schema: Person })
+ *   return yield* person.decode({ status: "completed", text: '{"name":"Ada","age":null}' }) // { name: "Ada" }
+ * })
+ * ```
+ */
+export const make = <A, I>(options: {
+  readonly name: string
+  readonly description?: string
+  readonly schema: Schema.Schema<A, I>
+}): Effect.Effect<OutputFormat<A>, JsonSchema.UnsupportedSchema> => {
+  const { description, name } = options
+  if (!/^[a-zA-Z0-9_-]{1,64}$/.test(name)) {
+    const problems = ["Its name is not allowed: use 1 to 64 of the characters a-z, A-Z, 0-9, _ and -."]
+    return Effect.fail(new JsonSchema.UnsupportedSchema({ name, problems }))
+  }
+  return Effect.map(JsonSchema.strictFromSchema(name, options.schema), ({ codec, jsonSchema }) => ({
+    name,
+    format: {
+      type: "json_schema",
+      name,
+      ...(description === undefined ? {} : { description }),
+      strict: true,
+      schema: jsonSchema
+    },
+    decode: (turn) => {
+      const fail = (
+        text: string,
+        reason: InvalidOutput["reason"],
+        issues: ReadonlyArray<JsonSchema.Issue> = []
+      ): Effect.Effect<never, InvalidOutput> => Effect.fail(new InvalidOutput({ format: name, text, reason, issues }))
+      if (turn.refusal !== undefined) return fail(turn.refusal, "refused")
+      if (turn.status === "incomplete") return fail(turn.text, "incomplete")
+      return JsonSchema.parse(codec, turn.text).pipe(
+        Effect.catchAll(({ issues, reason }) => fail(turn.text, reason, issues))
+      )
+    }
+  }))
+}
