@@ -1,0 +1,450 @@
+/**
+ * How to reach the backend and how to behave on the way: one service, validated as a whole when its Layer is built.
+ *
+ * @since 0.1.0
+ */
+import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as ConversationId from "./ConversationId.ts"
+import { defined } from "./internal/defined.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
+import { InvalidConfig } from "./TransportError.ts"
+
+/**
+ * The validated configuration.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class CodexConfig extends Context.Tag("@effect-codex/transport/CodexConfig")<
+  CodexConfig,
+  CodexConfig.Service
+>() {}
+
+/**
+ * @since 0.1.0
+ */
+export declare namespace CodexConfig {
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  interface Service {
+    /** Up to `/backend-api`; `/codex/responses` and the other paths are appended. */
+    readonly baseUrl: string
+    /** The model of requests that name none. */
+    readonly model: string
+    /** Who sends the request, in the header of that name. */
+    readonly originator: string
+    readonly userAgent: string
+    /** The client version the model catalogue is asked for; models that need a newer one are left out by the server. */
+    readonly clientVersion: string
+    /** Also send `clientVersion` as header `version`, which newly launched models have asked for (protocol B.3). */
+    readonly versionHeader: boolean
+    /** `session-id`, when it is not to be the conversation's id. */
+    readonly sessionId?: string
+    /** `thread-id` and `x-client-request-id`, when they are not to be the conversation's id. */
+    readonly threadId?: string
+    readonly reasoning?: Reasoning
+    readonly verbosity?: ResponsesRequest.Verbosity
+    readonly serviceTier?: ResponsesRequest.ServiceTier
+    readonly parallelToolCalls: boolean
+    readonly retry: RetryPolicy.RetryPolicy
+    /** Replaces the schedule of `retry`; what is final is still not retried, and no retry comes sooner than told. */
+    readonly retrySchedule?: RetryPolicy.RetrySchedule
+    /** When the server refuses replayed encrypted reasoning, whether to send once more without the reasoning items. */
+    readonly discardReasoning: boolean
+    readonly timeouts: Timeouts
+    /** `zstd` compresses request bodies where the runtime can; see `Compression`. */
+    readonly compression: "off" | "zstd"
+    /** Ask which origin serves the workspace before the first request (EU and FedRAMP workspaces need it). */
+    readonly workspaceRouting: boolean
+    /** Add `session_id` and `OpenAI-Beta: responses=experimental`, the names of older clients. */
+    readonly legacyHeaders: boolean
+    /** Added to every request; names this library sets itself are refused. */
+    readonly headers: Readonly<Record<string, string>>
+    /** Keep the last failed exchange, redacted, for diagnosis; see `FailureCapture`. */
+    readonly failureCapture: boolean
+  }
+}
+
+/**
+ * How requests that do not say so themselves think and tell about it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reasoning {
+  readonly effort?: ResponsesRequest.Effort
+  readonly summary?: ResponsesRequest.ReasoningSummary
+}
+
+/**
+ * The limits of one request. The time to connect is a matter of the HTTP client: see the `/node` entry.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Timeouts {
+  /** From sending to the response headers, connecting included. Default 300 s. */
+  readonly headers: Duration.Duration
+  /** Between any two bytes of the body; keep-alives count. Default 300 s. */
+  readonly idle: Duration.Duration
+  /** Between two signs of progress, which keep-alives are not. Off when absent, the default. */
+  readonly progress?: Duration.Duration
+  /** The whole request with its body and its retries. Off when absent, the default. */
+  readonly total?: Duration.Duration
+}
+
+/**
+ * What a program may set, all optional. As overrides of one request they replace what is configured, group members
+ * (`retry.retries`, `timeouts.idle`, a header) one by one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options
+  extends Partial<Omit<CodexConfig.Service, "retry" | "timeouts">>,
+    Readonly<{
+      retry?: {
+        readonly [K in keyof RetryPolicy.RetryPolicy]?: RetryPolicy.RetryPolicy[K] extends Duration.Duration
+          ? Duration.DurationInput
+          : RetryPolicy.RetryPolicy[K]
+      }
+      timeouts?: { readonly [K in keyof Timeouts]?: Duration.DurationInput }
+    }> {}
+
+/**
+ * The configuration of a program that sets nothing.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const defaults: CodexConfig.Service = {
+  baseUrl: "https://chatgpt.com/backend-api",
+  model: "gpt-5.5",
+  originator: "effect-codex",
+  userAgent: "effect-codex/0.1.0",
+  clientVersion: "0.169.0",
+  versionHeader: false,
+  parallelToolCalls: true,
+  retry: RetryPolicy.defaults,
+  discardReasoning: true,
+  timeouts: { headers: Duration.seconds(300), idle: Duration.seconds(300) },
+  compression: "off",
+  workspaceRouting: false,
+  legacyHeaders: false,
+  headers: {},
+  failureCapture: true
+}
+
+/** Headers that are set from settings, credentials and the body. */
+const reservedHeaders: ReadonlySet<string> = new Set([
+  "accept",
+  "authorization",
+  "chatgpt-account-id",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "host",
+  "originator",
+  "session-id",
+  "thread-id",
+  "transfer-encoding",
+  "user-agent",
+  "x-client-request-id",
+  "x-codex-turn-state",
+  "x-openai-account-routing-override",
+  "x-openai-fedramp"
+])
+
+const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+const headerValue = /^[\x20-\x7e]+$/
+const threeParts = /^\d+\.\d+\.\d+$/
+const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
+
+const checkBaseUrl = (baseUrl: string): ReadonlyArray<string> => {
+  if (!URL.canParse(baseUrl)) return [`baseUrl: "${baseUrl}" is not a URL; use one such as ${defaults.baseUrl}`]
+  const url = new URL(baseUrl)
+  return [
+    ...(url.protocol === "https:" || (url.protocol === "http:" && loopback.test(url.hostname))
+      ? []
+      : ["baseUrl: use https; http is for loopback addresses only"]),
+    ...(url.username === "" && url.password === "" ? [] : ["baseUrl: remove the user name and password"]),
+    ...(url.search === "" && url.hash === "" ? [] : ["baseUrl: remove the query and the fragment"])
+  ]
+}
+
+const checkHeaders = (headers: Readonly<Record<string, string>>): ReadonlyArray<string> =>
+  Object.entries(headers).flatMap(([name, value]) =>
+    reservedHeaders.has(name.toLowerCase())
+      ? [`headers: "${name}" is set by the library; use the setting for it`]
+      : !headerName.test(name) || !headerValue.test(value)
+        ? [`headers: "${name}" needs a token as its name and visible ASCII as its value`]
+        : []
+  )
+
+const check = (settings: CodexConfig.Service): ReadonlyArray<string> => {
+  const { retry, timeouts } = settings
+  const oneOf = (name: string, value: string | undefined, allowed: ReadonlyArray<string>) =>
+    value === undefined || allowed.includes(value) ? [] : [`${name}: "${value}" is none of ${allowed.join(", ")}`]
+  const positive = (name: string, value: Duration.Duration | undefined) =>
+    value === undefined || Duration.toMillis(value) > 0 ? [] : [`${name}: use a duration longer than zero`]
+  const plain = (name: string, value: string) =>
+    headerValue.test(value) ? [] : [`${name}: use a non-empty text of visible ASCII characters`]
+  const id = (name: string, value: string | undefined) =>
+    value === undefined || ConversationId.isConversationId(value)
+      ? []
+      : [`${name}: use 1 to 64 visible ASCII characters, such as a UUID`]
+  const rule = (holds: boolean, problem: string) => (holds ? [] : [problem])
+  return [
+    ...checkBaseUrl(settings.baseUrl),
+    ...rule(settings.model.trim() !== "", "model: name a model"),
+    ...plain("originator", settings.originator),
+    ...plain("userAgent", settings.userAgent),
+    ...rule(threeParts.test(settings.clientVersion), "clientVersion: use three numbers, such as 0.169.0"),
+    ...id("sessionId", settings.sessionId),
+    ...id("threadId", settings.threadId),
+    ...rule(settings.reasoning?.effort !== "", "reasoning.effort: name a level, such as medium, or leave it out"),
+    ...rule(settings.reasoning?.summary !== "", "reasoning.summary: use auto, concise or detailed, or leave it out"),
+    ...rule(settings.verbosity !== "", "verbosity: use low, medium or high, or leave it out"),
+    ...oneOf("serviceTier", settings.serviceTier, ["default", "priority"]),
+    ...oneOf("compression", settings.compression, ["off", "zstd"]),
+    ...rule(
+      Number.isInteger(retry.retries) && retry.retries >= 0 && retry.retries <= 100,
+      "retry.retries: use 0 … 100"
+    ),
+    ...rule(retry.factor >= 1 && retry.factor <= 100, "retry.factor: use 1 … 100"),
+    ...rule(retry.jitter >= 0 && retry.jitter <= 1, "retry.jitter: use 0 … 1"),
+    ...oneOf("retry.longRetryAfter", retry.longRetryAfter, ["fail", "cap"]),
+    ...positive("retry.baseDelay", retry.baseDelay),
+    ...rule(
+      Duration.lessThanOrEqualTo(retry.baseDelay, retry.maxDelay),
+      "retry: baseDelay is longer than maxDelay; lower it or raise maxDelay"
+    ),
+    ...positive("timeouts.headers", timeouts.headers),
+    ...positive("timeouts.idle", timeouts.idle),
+    ...positive("timeouts.progress", timeouts.progress),
+    ...positive("timeouts.total", timeouts.total),
+    ...checkHeaders(settings.headers)
+  ]
+}
+
+/** A limit longer than the total one can never fire; said only of limits that are set together. */
+const checkLimits = (limits: Partial<Timeouts>): ReadonlyArray<string> => {
+  const { total, ...others } = limits
+  if (total === undefined) return []
+  return Object.entries(others).flatMap(([name, limit]) =>
+    Duration.greaterThan(limit, total)
+      ? [`timeouts.${name}: is longer than timeouts.total; lower it or raise total`]
+      : []
+  )
+}
+
+/** `https://host/backend-api/` and `…/codex/responses` name the same backend as `https://host/backend-api`. */
+const normaliseBaseUrl = (baseUrl: string): string =>
+  baseUrl
+    .trim()
+    .replace(/\/+$/, "")
+    .replace(/\/codex(?:\/responses)?$/, "")
+
+/** The durations of a group, and what is wrong with those that are none. */
+const durations = <K extends string>(
+  group: string,
+  inputs: { readonly [_ in K]?: Duration.DurationInput | undefined }
+): { readonly values: { readonly [_ in K]?: Duration.Duration }; readonly problems: ReadonlyArray<string> } => {
+  const values: { [_ in K]?: Duration.Duration } = {}
+  const problems: Array<string> = []
+  for (const name of Object.keys(inputs) as Array<K>) {
+    const input = inputs[name]
+    if (input === undefined) continue
+    const duration = Duration.decodeUnknown(input)
+    if (Option.isSome(duration)) values[name] = duration.value
+    else problems.push(`${group}.${name}: ${JSON.stringify(input)} is not a duration; use one such as "30 seconds"`)
+  }
+  return { values, problems }
+}
+
+/**
+ * `base` with the options put over it, or every problem of the result in one error.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const override = (
+  base: CodexConfig.Service,
+  options: Options = {}
+): Effect.Effect<CodexConfig.Service, InvalidConfig> => {
+  const { headers, retry = {}, timeouts = {}, ...rest } = options
+  const { baseDelay, maxDelay, maxRetryAfter, ...retryRest } = retry
+  const waits = durations("retry", { baseDelay, maxDelay, maxRetryAfter })
+  const limits = durations("timeouts", timeouts)
+  const merged = { ...base, ...defined(rest) }
+  const settings: CodexConfig.Service = {
+    ...merged,
+    baseUrl: normaliseBaseUrl(merged.baseUrl),
+    retry: { ...base.retry, ...defined(retryRest), ...waits.values },
+    timeouts: { ...base.timeouts, ...limits.values },
+    headers: { ...base.headers, ...headers }
+  }
+  const problems = [...waits.problems, ...limits.problems, ...checkLimits(limits.values), ...check(settings)]
+  return problems.length === 0 ? Effect.succeed(settings) : Effect.fail(new InvalidConfig({ problems }))
+}
+
+/**
+ * When a request that begins at `now` must be over: after `timeouts.total`, or at the caller's own deadline when that is
+ * sooner. All times are in milliseconds since 1970.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const deadline = (
+  config: CodexConfig.Service,
+  now: number,
+  callers?: number | undefined
+): number | undefined => {
+  const { total } = config.timeouts
+  if (total === undefined) return callers
+  return Math.min(now + Duration.toMillis(total), callers ?? Number.POSITIVE_INFINITY)
+}
+
+/**
+ * A configuration from options over {@link defaults}.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options?: Options): Effect.Effect<CodexConfig.Service, InvalidConfig> =>
+  override(defaults, options)
+
+/**
+ * `CodexConfig` from options over {@link defaults}. It fails when it is built, with all problems in one error.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { CodexConfig } from "@effect-codex/transport"
+ *
+ * const config = CodexConfig.layer({ model: "gpt-5.5", timeouts: { total: "10 minutes" } })
+ * ```
+ */
+export const layer = (options?: Options): Layer.Layer<CodexConfig, InvalidConfig> =>
+  Layer.effect(CodexConfig, make(options))
+
+const group = <A extends object>(fields: A): A | undefined =>
+  Object.values(fields).some((value) => value !== undefined) ? fields : undefined
+
+/**
+ * The options the environment sets. Every variable is optional; one that is set but cannot be read is a `ConfigError`.
+ *
+ * | variable | setting |
+ * | --- | --- |
+ * | `OPENAI_CODEX_BASE_URL` | `baseUrl` |
+ * | `OPENAI_CODEX_MODEL` | `model` |
+ * | `OPENAI_CODEX_ORIGINATOR` | `originator` |
+ * | `OPENAI_CODEX_USER_AGENT` | `userAgent` |
+ * | `OPENAI_CODEX_CLIENT_VERSION` | `clientVersion`, such as `0.169.0` |
+ * | `OPENAI_CODEX_VERSION_HEADER` | `versionHeader`, `true` or `false` |
+ * | `OPENAI_CODEX_SESSION_ID` | `sessionId` |
+ * | `OPENAI_CODEX_THREAD_ID` | `threadId` |
+ * | `OPENAI_CODEX_REASONING_EFFORT` | `reasoning.effort` |
+ * | `OPENAI_CODEX_REASONING_SUMMARY` | `reasoning.summary` |
+ * | `OPENAI_CODEX_VERBOSITY` | `verbosity` |
+ * | `OPENAI_CODEX_SERVICE_TIER` | `serviceTier` |
+ * | `OPENAI_CODEX_PARALLEL_TOOL_CALLS` | `parallelToolCalls`, `true` or `false` |
+ * | `OPENAI_CODEX_RETRIES` | `retry.retries` |
+ * | `OPENAI_CODEX_RETRY_BASE_DELAY` | `retry.baseDelay`, such as `1 second` |
+ * | `OPENAI_CODEX_RETRY_MAX_DELAY` | `retry.maxDelay` |
+ * | `OPENAI_CODEX_RETRY_MAX_RETRY_AFTER` | `retry.maxRetryAfter` |
+ * | `OPENAI_CODEX_DISCARD_REASONING` | `discardReasoning`, `true` or `false` |
+ * | `OPENAI_CODEX_HEADERS_TIMEOUT` | `timeouts.headers`, such as `2 minutes` |
+ * | `OPENAI_CODEX_IDLE_TIMEOUT` | `timeouts.idle` |
+ * | `OPENAI_CODEX_PROGRESS_TIMEOUT` | `timeouts.progress` |
+ * | `OPENAI_CODEX_TOTAL_TIMEOUT` | `timeouts.total` |
+ * | `OPENAI_CODEX_COMPRESSION` | `compression`, `off` or `zstd` |
+ * | `OPENAI_CODEX_WORKSPACE_ROUTING` | `workspaceRouting`, `true` or `false` |
+ * | `OPENAI_CODEX_LEGACY_HEADERS` | `legacyHeaders`, `true` or `false` |
+ * | `OPENAI_CODEX_FAILURE_CAPTURE` | `failureCapture`, `true` or `false` |
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const config: Config.Config<Options> = (() => {
+  const optional = <A>(self: Config.Config<A>): Config.Config<A | undefined> =>
+    Config.map(Config.option(self), Option.getOrUndefined)
+  const string = (name: string) => optional(Config.nonEmptyString(name))
+  const boolean = (name: string) => optional(Config.boolean(name))
+  const duration = (name: string) => optional(Config.duration(name))
+  const literal = <const A extends ReadonlyArray<string>>(name: string, ...values: A) =>
+    optional(Config.literal(...values)(name))
+  return Config.all({
+    baseUrl: string("BASE_URL"),
+    model: string("MODEL"),
+    originator: string("ORIGINATOR"),
+    userAgent: string("USER_AGENT"),
+    clientVersion: string("CLIENT_VERSION"),
+    versionHeader: boolean("VERSION_HEADER"),
+    sessionId: string("SESSION_ID"),
+    threadId: string("THREAD_ID"),
+    effort: string("REASONING_EFFORT"),
+    summary: string("REASONING_SUMMARY"),
+    verbosity: string("VERBOSITY"),
+    serviceTier: literal("SERVICE_TIER", "default", "priority"),
+    parallelToolCalls: boolean("PARALLEL_TOOL_CALLS"),
+    retries: optional(Config.integer("RETRIES")),
+    baseDelay: duration("RETRY_BASE_DELAY"),
+    maxDelay: duration("RETRY_MAX_DELAY"),
+    maxRetryAfter: duration("RETRY_MAX_RETRY_AFTER"),
+    discardReasoning: boolean("DISCARD_REASONING"),
+    headers: duration("HEADERS_TIMEOUT"),
+    idle: duration("IDLE_TIMEOUT"),
+    progress: duration("PROGRESS_TIMEOUT"),
+    total: duration("TOTAL_TIMEOUT"),
+    compression: literal("COMPRESSION", "off", "zstd"),
+    workspaceRouting: boolean("WORKSPACE_ROUTING"),
+    legacyHeaders: boolean("LEGACY_HEADERS"),
+    failureCapture: boolean("FAILURE_CAPTURE")
+  }).pipe(
+    Config.nested("OPENAI_CODEX"),
+    Config.map(
+      ({
+        baseDelay,
+        effort,
+        headers,
+        idle,
+        maxDelay,
+        maxRetryAfter,
+        progress,
+        retries,
+        summary,
+        total,
+        ...rest
+      }): Options =>
+        defined({
+          ...rest,
+          reasoning: group(defined({ effort, summary })),
+          retry: defined({ retries, baseDelay, maxDelay, maxRetryAfter }),
+          timeouts: defined({ headers, idle, progress, total })
+        })
+    )
+  )
+})()
+
+/**
+ * `CodexConfig` from the environment (see {@link config}) over `options` over {@link defaults}.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig: Layer.Layer<CodexConfig, InvalidConfig | ConfigError.ConfigError> = Layer.effect(
+  CodexConfig,
+  Effect.flatMap(config, make)
+)

@@ -1,0 +1,39 @@
+/**
+ * Compression of request bodies (protocol C.13): used when the configuration says `compression: "zstd"` and the runtime
+ * offers it, which the `/node` entry finds out.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+
+/**
+ * What the runtime can do. Without a Layer for it, nothing.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class Compression extends Context.Reference<Compression>()("@effect-codex/transport/Compression", {
+  defaultValue: (): Compression.Service => ({ zstd: undefined })
+}) {}
+
+/**
+ * @since 0.1.0
+ */
+export declare namespace Compression {
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  interface Service {
+    readonly zstd: ((bytes: Uint8Array) => Effect.Effect<Uint8Array>) | undefined
+  }
+}
+
+/**
+ * Bodies of fewer bytes are sent as they are: 1024.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const minimumBytes = 1024

@@ -1,0 +1,53 @@
+/**
+ * The one identity of a conversation. It feeds `session-id`, `thread-id`, `x-client-request-id` and the body's
+ * `prompt_cache_key`, so that a conversation keeps finding its cached prompt.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
+
+/**
+ * 1 … 64 visible ASCII characters: what both a header and `prompt_cache_key` can hold (protocol B.3).
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ConversationId = Schema.String.pipe(
+  Schema.pattern(/^[\x21-\x7e]{1,64}$/, {
+    message: () => "A conversation id is 1 to 64 visible ASCII characters, such as a UUID."
+  }),
+  Schema.brand("@effect-codex/transport/ConversationId")
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ConversationId = typeof ConversationId.Type
+
+/**
+ * Tells whether a text can be a conversation id.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isConversationId: (u: unknown) => u is ConversationId = Schema.is(ConversationId)
+
+/**
+ * A new id: a random UUID. Keep it for the whole conversation.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const random: Effect.Effect<ConversationId> = Effect.map(
+  Effect.all(Array.from({ length: 32 }, () => Random.nextIntBetween(0, 16))),
+  (digits) => {
+    const hex = digits.map((digit) => digit.toString(16)).join("")
+    const variant = ((digits[16] ?? 0) & 3) | 8
+    return ConversationId.make(
+      `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant.toString(16)}${hex.slice(17, 20)}-${hex.slice(20)}`
+    )
+  }
+)

@@ -1,0 +1,83 @@
+/**
+ * The headers of requests to the backend (protocol B). Each is set here and nowhere else.
+ *
+ * @since 0.1.0
+ */
+import type * as Credentials from "@effect-codex/auth/Credentials"
+import * as Redacted from "effect/Redacted"
+import type { CodexConfig } from "./CodexConfig.ts"
+import { defined } from "./internal/defined.ts"
+
+/**
+ * What a turn's headers depend on besides configuration and credentials.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TurnContext {
+  readonly conversationId?: string | undefined
+  /** The routing token the turn's first response brought. */
+  readonly turnState?: Redacted.Redacted | undefined
+  /** Where the workspace is served from, other than by default (protocol A.4). */
+  readonly routingOverride?: string | undefined
+}
+
+type Headers = Readonly<Record<string, string>>
+
+const authorised = (credentials: Credentials.Credentials): Headers => ({
+  authorization: `Bearer ${Redacted.value(credentials.accessToken)}`,
+  "chatgpt-account-id": Redacted.value(credentials.accountId)
+})
+
+const client = (config: CodexConfig.Service): Headers =>
+  defined({
+    version: config.versionHeader ? config.clientVersion : undefined,
+    originator: config.originator,
+    "user-agent": config.userAgent
+  })
+
+const fedramp = (credentials: Credentials.Credentials): Headers =>
+  credentials.isFedramp ? { "x-openai-fedramp": "true" } : {}
+
+/**
+ * The headers of `POST /codex/responses`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const forTurn = (
+  config: CodexConfig.Service,
+  credentials: Credentials.Credentials,
+  context: TurnContext
+): Headers => {
+  const sessionId = config.sessionId ?? context.conversationId
+  const threadId = config.threadId ?? context.conversationId
+  return defined({
+    ...config.headers,
+    "x-codex-turn-state": context.turnState && Redacted.value(context.turnState),
+    "x-client-request-id": threadId,
+    "session-id": sessionId,
+    "thread-id": threadId,
+    ...(config.legacyHeaders ? { session_id: sessionId, "openai-beta": "responses=experimental" } : {}),
+    accept: "text/event-stream",
+    ...authorised(credentials),
+    ...client(config),
+    ...fedramp(credentials),
+    "x-openai-account-routing-override": context.routingOverride
+  }) as Headers
+}
+
+/**
+ * The headers of the JSON endpoints: the account ones (`/wham/…`) carry no originator and no version, the others do
+ * (protocol A.3 … A.5).
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const forJson = (config: CodexConfig.Service, credentials: Credentials.Credentials, path: string): Headers => ({
+  ...config.headers,
+  accept: "*/*",
+  ...authorised(credentials),
+  ...(path.startsWith("/wham/") ? { "user-agent": config.userAgent } : client(config)),
+  ...fedramp(credentials)
+})

@@ -1,0 +1,70 @@
+/**
+ * Where a workspace is served from (protocol A.4). EU and FedRAMP workspaces need it; off by default
+ * (`workspaceRouting`).
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { RoutingFailed } from "./TransportError.ts"
+
+/**
+ * `origin` replaces the base URL's; `override` is sent as `x-openai-account-routing-override`. Without either, the
+ * base URL holds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Route {
+  readonly origin?: string
+  readonly override?: string
+}
+
+/**
+ * The endpoint that tells the route.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const path = "/wham/accounts/check"
+
+const unconstrained = "NO_CONSTRAINT"
+const overrides: ReadonlySet<string> = new Set(["us", "us_cr"])
+
+const optional = Schema.optionalWith(Schema.NullOr(Schema.String), { exact: true })
+
+const Answer = Schema.Struct({
+  accounts: Schema.Array(
+    Schema.Struct({ id: Schema.String, workspace_backend_origin: optional, account_routing_override: optional })
+  )
+})
+
+const isBareHttps = (text: string): boolean => {
+  if (!URL.canParse(text)) return false
+  const url = new URL(text)
+  return url.protocol === "https:" && (url.origin === text || `${url.origin}/` === text)
+}
+
+/**
+ * The route of one account in the answer of {@link path}.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromAnswer: (answer: unknown, accountId: string) => Effect.Effect<Route, RoutingFailed> =
+  Effect.fnUntraced(function* (answer, accountId) {
+    const { accounts } = yield* Effect.mapError(
+      Schema.decodeUnknown(Answer)(answer),
+      () => new RoutingFailed({ reason: "answer" })
+    )
+    const [account, another] = accounts.filter(({ id }) => id === accountId)
+    if (account === undefined || another !== undefined) return yield* new RoutingFailed({ reason: "account" })
+    const origin = account.workspace_backend_origin ?? unconstrained
+    const override = account.account_routing_override ?? unconstrained
+    if (origin !== unconstrained && !isBareHttps(origin)) return yield* new RoutingFailed({ reason: "origin" })
+    if (override !== unconstrained && !overrides.has(override)) return yield* new RoutingFailed({ reason: "override" })
+    return {
+      ...(origin === unconstrained ? {} : { origin: new URL(origin).origin }),
+      ...(override === unconstrained ? {} : { override })
+    }
+  })

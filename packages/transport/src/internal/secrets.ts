@@ -1,0 +1,34 @@
+import type * as Credentials from "@effect-codex/auth/Credentials"
+import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
+import * as Encoding from "effect/Encoding"
+import * as Redacted from "effect/Redacted"
+
+/** A secret in the forms a server may quote it in: plain, base64 and escaped as JSON. */
+const forms = (secret: string): ReadonlyArray<string> => [
+  secret,
+  Encoding.encodeBase64(secret),
+  Encoding.encodeBase64Url(secret),
+  JSON.stringify(secret).slice(1, -1)
+]
+
+const encryptedContents = (request: ResponsesRequest.ResponsesRequest | undefined): ReadonlyArray<string> =>
+  (request?.input ?? []).flatMap((item) =>
+    "encrypted_content" in item && typeof item.encrypted_content === "string" ? [item.encrypted_content] : []
+  )
+
+/** Everything secret that a request carries: what must not appear in what is said about it. Longest first. */
+export const secretsOf = (
+  credentials: Credentials.Credentials,
+  request?: ResponsesRequest.ResponsesRequest,
+  turnState?: Redacted.Redacted
+): ReadonlyArray<string> =>
+  [
+    Redacted.value(credentials.accessToken),
+    Redacted.value(credentials.accountId),
+    ...(credentials.email === undefined ? [] : [Redacted.value(credentials.email)]),
+    ...(credentials.userId === undefined ? [] : [Redacted.value(credentials.userId)]),
+    ...(turnState === undefined ? [] : [Redacted.value(turnState)]),
+    ...encryptedContents(request)
+  ]
+    .flatMap(forms)
+    .sort((a, b) => b.length - a.length)

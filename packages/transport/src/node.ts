@@ -1,0 +1,183 @@
+/**
+ * The HTTP client most programs on Node want: undici with limits, keep-alive, proxies and certificates set for long
+ * streams.
+ *
+ * undici's own 300 s limits on headers and body are off: silence is judged by `timeouts` of the configuration. (The
+ * `fetch` of Node has these limits and no way to lift them.)
+ *
+ * @since 0.1.0
+ */
+import * as Fs from "node:fs/promises"
+import * as Tls from "node:tls"
+import * as Zlib from "node:zlib"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Undici from "@effect/platform-node/Undici"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Compression } from "./Compression.ts"
+import { defined } from "./internal/defined.ts"
+import { decoded } from "./node/decoding.ts"
+import { InvalidConfig } from "./TransportError.ts"
+
+/**
+ * What may be set; everything has a default.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** How long making a connection may take, proxy and TLS included. undici measures it coarsely. Default 30 s. */
+  readonly connectTimeout?: Duration.DurationInput
+  /** How long an unused connection is kept. Default 120 s. */
+  readonly keepAlive?: Duration.DurationInput
+  /** After how much silence TCP checks that the other side is still there. Default 60 s. */
+  readonly tcpKeepAlive?: Duration.DurationInput
+  /** How long the answers of name resolution are used again, per origin. Default 60 s; not used with a proxy. */
+  readonly dnsTimeToLive?: Duration.DurationInput
+  /**
+   * Where proxies come from: the variables `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` (either case; the default), these
+   * values, or none.
+   */
+  readonly proxy?: "environment" | "none" | Proxy
+  /** Certificates (PEM) to trust besides the usual ones and those of `NODE_EXTRA_CA_CERTS`. */
+  readonly extraCertificates?: ReadonlyArray<string>
+}
+
+/**
+ * `url` is the proxy's, with user and password if it wants them; `noProxy` a list of hosts that are reached directly.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Proxy {
+  readonly url: string
+  readonly noProxy?: string
+}
+
+interface Proxies {
+  readonly httpProxy: string
+  readonly httpsProxy: string
+  readonly noProxy: string
+}
+
+/** A variable in lower or upper case; empty where there is none, which keeps undici from looking itself. */
+const variable = (name: string): Effect.Effect<string> =>
+  Config.string(name.toLowerCase()).pipe(
+    Config.orElse(() => Config.string(name)),
+    Effect.orElseSucceed(() => "")
+  )
+
+const proxiesOf = (options: Options): Effect.Effect<Proxies, InvalidConfig> =>
+  Effect.gen(function* () {
+    const { proxy = "environment" } = options
+    const proxies: Proxies =
+      proxy === "none"
+        ? { httpProxy: "", httpsProxy: "", noProxy: "" }
+        : proxy === "environment"
+          ? {
+              httpProxy: yield* variable("HTTP_PROXY"),
+              httpsProxy: yield* variable("HTTPS_PROXY"),
+              noProxy: yield* variable("NO_PROXY")
+            }
+          : { httpProxy: proxy.url, httpsProxy: proxy.url, noProxy: proxy.noProxy ?? "" }
+    const bad = Object.entries({ HTTP_PROXY: proxies.httpProxy, HTTPS_PROXY: proxies.httpsProxy }).filter(
+      ([, url]) => url !== "" && !/^(?:https?|socks5?):\/\/[^/]/.test(url)
+    )
+    if (bad.length === 0) return proxies
+    return yield* new InvalidConfig({
+      problems: bad.map(([name]) => `${name}: is not the URL of a proxy; use one such as http://proxy.example:3128`)
+    })
+  })
+
+/** All trusted certificates, or `undefined` for Node's own choice, which includes `NODE_EXTRA_CA_CERTS` already. */
+const certificatesOf = (extra: ReadonlyArray<string>): Effect.Effect<Array<string> | undefined> =>
+  extra.length === 0
+    ? Effect.succeed(undefined)
+    : Effect.gen(function* () {
+        const path = yield* variable("NODE_EXTRA_CA_CERTS")
+        const fromFile =
+          path === ""
+            ? []
+            : yield* Effect.tryPromise(() => Fs.readFile(path, "utf8")).pipe(
+                Effect.map((pem) => [pem]),
+                // Node too goes on without a file it cannot read.
+                Effect.orElseSucceed(() => [])
+              )
+        return [...Tls.rootCertificates, ...fromFile, ...extra]
+      })
+
+const millis = (duration: Duration.DurationInput | undefined, fallback: Duration.DurationInput): number =>
+  Duration.toMillis(duration ?? fallback)
+
+/**
+ * undici's dispatcher, destroyed with its Scope.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClient.Dispatcher, InvalidConfig> =>
+  Layer.scoped(
+    NodeHttpClient.Dispatcher,
+    Effect.gen(function* () {
+      const proxies = yield* proxiesOf(options)
+      const connect = defined({
+        timeout: millis(options.connectTimeout, "30 seconds"),
+        keepAliveInitialDelay: millis(options.tcpKeepAlive, "60 seconds"),
+        ca: yield* certificatesOf(options.extraCertificates ?? [])
+      })
+      const agentOptions = {
+        connect,
+        keepAliveTimeout: millis(options.keepAlive, "120 seconds"),
+        headersTimeout: 0,
+        bodyTimeout: 0
+      }
+      const proxied = proxies.httpProxy !== "" || proxies.httpsProxy !== ""
+      const agent = yield* Effect.acquireRelease(
+        Effect.sync(
+          (): Undici.Dispatcher =>
+            proxied
+              ? new Undici.EnvHttpProxyAgent({ ...agentOptions, ...proxies, proxyTls: connect, requestTls: connect })
+              : new Undici.Agent(agentOptions)
+        ),
+        (agent) => Effect.promise(() => agent.destroy())
+      )
+      // A proxy resolves names itself, and has to be given them.
+      return proxied
+        ? agent
+        : agent.compose(Undici.interceptors.dns({ maxTTL: millis(options.dnsTimeToLive, "60 seconds") }))
+    })
+  )
+
+/** zstd where this Node has it (22.15 and later), at its default level, which is 3 (protocol K). */
+const zstd = (): Compression.Service["zstd"] => {
+  const compress: unknown = "zstdCompressSync" in Zlib ? Zlib.zstdCompressSync : undefined
+  return typeof compress === "function" ? (bytes) => Effect.sync(() => compress(bytes) as Uint8Array) : undefined
+}
+
+/**
+ * `HttpClient` over undici, and what this Node can compress.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { layer } from "@effect-codex/transport/node"
+ *
+ * const http = layer({ connectTimeout: "10 seconds" })
+ * ```
+ */
+export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient | Compression, InvalidConfig> =>
+  Layer.merge(
+    Layer.map(NodeHttpClient.layerUndiciWithoutDispatcher, (context) =>
+      Context.add(
+        context,
+        HttpClient.HttpClient,
+        HttpClient.transformResponse(Context.get(context, HttpClient.HttpClient), Effect.flatMap(decoded))
+      )
+    ).pipe(Layer.provide(layerDispatcher(options))),
+    Layer.sync(Compression, () => ({ zstd: zstd() }))
+  )
