@@ -4,5 +4,9 @@
  *
  * @since 0.1.0
  */
+export * as Demo from "./Demo.ts"
+export * as PromptCache from "./PromptCache.ts"
 export * as Script from "./Script.ts"
 export * as ScriptedBackend from "./ScriptedBackend.ts"
+export * as TestAuth from "./TestAuth.ts"
+export * as TestCodex from "./TestCodex.ts"

@@ -1,0 +1,77 @@
+/**
+ * A backend that caches prompts: each turn reports as `cached_tokens` what the session has sent before.
+ *
+ * @since 0.1.0
+ */
+import { tokens } from "./internal/turnEvents.ts"
+import * as Script from "./Script.ts"
+
+interface Prompt {
+  readonly session: string | undefined
+  /** The parts the model reads, in order. */
+  readonly parts: ReadonlyArray<string>
+}
+
+const promptOf = (request: Script.Request): Prompt => {
+  const body = (typeof request.body === "object" && request.body !== null ? request.body : {}) as {
+    readonly [key: string]: unknown
+  }
+  const key = body["prompt_cache_key"]
+  const input = body["input"]
+  return {
+    session: typeof key === "string" ? key : request.headers["session-id"],
+    parts: [body["model"], body["tools"] ?? [], body["instructions"] ?? "", ...(Array.isArray(input) ? input : [])].map(
+      (part) => JSON.stringify(part) ?? ""
+    )
+  }
+}
+
+const size = (parts: ReadonlyArray<string>): number => parts.reduce((sum, part) => sum + tokens(part), 0)
+
+const commonPrefix = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const end = a.findIndex((part, index) => part !== b[index])
+  return end === -1 ? a : a.slice(0, end)
+}
+
+/**
+ * What a request costs: all its tokens, and those of them that the longest common prefix with an earlier request of
+ * the same session covers. The prefix is of whole parts: model, tools, instructions, then item by item. A token is
+ * about four characters of JSON. A session is a `prompt_cache_key`, else a `session-id`; without either nothing is
+ * cached.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const usage = (
+  request: Script.Request,
+  earlier: ReadonlyArray<Script.Request>
+): { readonly inputTokens: number; readonly cachedTokens: number } => {
+  const prompt = promptOf(request)
+  const cached = earlier
+    .map(promptOf)
+    .filter((other) => other.session !== undefined && other.session === prompt.session)
+  return {
+    inputTokens: size(prompt.parts),
+    cachedTokens: Math.max(0, ...cached.map((other) => size(commonPrefix(prompt.parts, other.parts))))
+  }
+}
+
+/**
+ * Turns that report the usage of a prompt cache.
+ *
+ * @example
+ * ```ts
+ * import * as PromptCache from "@effect-codex/testing/PromptCache"
+ *
+ * const script = PromptCache.responder((request) => ({ text: `Answer ${request.number}` }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const responder =
+  (answer: (request: Script.Request) => Script.Turn): Script.Responder =>
+  (request, earlier) => {
+    const turn = answer(request)
+    return Script.turn(turn.usage === null ? turn : { ...turn, usage: { ...usage(request, earlier), ...turn.usage } })
+  }

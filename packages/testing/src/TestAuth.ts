@@ -1,0 +1,92 @@
+/**
+ * Credentials for tests: tokens that say what real ones say, signed by nobody.
+ *
+ * @since 0.1.0
+ */
+import { LoginExpired } from "@effect-codex/auth/AuthError"
+import * as CodexAuth from "@effect-codex/auth/CodexAuth"
+import * as Credentials from "@effect-codex/auth/Credentials"
+import * as Effect from "effect/Effect"
+import * as Encoding from "effect/Encoding"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
+
+/**
+ * What the token says about its owner (protocol F.2).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Claims {
+  /** `acc_test` by default; `null` leaves the claim out. */
+  readonly accountId?: string | null
+  /** `plus` by default. */
+  readonly planType?: string
+  /** `user_test` by default. */
+  readonly userId?: string
+  /** `test@example.org` by default. */
+  readonly email?: string
+  readonly isFedramp?: boolean
+  /** Unix time in milliseconds, the year 2100 by default. */
+  readonly expiresAt?: number
+  /** Any text, so that two tokens of one owner can differ. */
+  readonly id?: string
+}
+
+const year2100 = 4_102_444_800_000
+
+/**
+ * An unsigned JWT.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const jwt = (claims: Claims = {}): string => {
+  const accountId = claims.accountId === undefined ? "acc_test" : claims.accountId
+  const userId = claims.userId ?? "user_test"
+  const email = claims.email ?? "test@example.org"
+  const encode = (value: unknown) => Encoding.encodeBase64Url(JSON.stringify(value))
+  const payload = {
+    exp: Math.floor((claims.expiresAt ?? year2100) / 1000),
+    ...(claims.id === undefined ? {} : { jti: claims.id }),
+    email,
+    "https://api.openai.com/profile": { email },
+    "https://api.openai.com/auth": {
+      ...(accountId === null ? {} : { chatgpt_account_id: accountId }),
+      chatgpt_plan_type: claims.planType ?? "plus",
+      chatgpt_user_id: userId,
+      user_id: userId,
+      chatgpt_account_is_fedramp: claims.isFedramp ?? false
+    }
+  }
+  return `${encode({ alg: "none", typ: "JWT" })}.${encode(payload)}.unsigned`
+}
+
+/**
+ * `CodexAuth` with a test token. After a 401 it has a fresh token `refreshes` times, none by default; then the login
+ * counts as expired.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Claims & { readonly refreshes?: number } = {}): Layer.Layer<CodexAuth.CodexAuth> =>
+  Layer.effect(
+    CodexAuth.CodexAuth,
+    Effect.gen(function* () {
+      const { refreshes = 0, ...claims } = options
+      const refreshed = yield* Ref.make(0)
+      const credentials = (count: number) =>
+        Credentials.fromTokens({
+          accessToken: Redacted.make(jwt(count === 0 ? claims : { ...claims, id: `${claims.id ?? ""}${count}` }))
+        })
+      return {
+        credentials: Effect.flatMap(Ref.get(refreshed), (count) => credentials(Math.min(count, refreshes))),
+        recover: Effect.fnUntraced(function* () {
+          const count = yield* Ref.updateAndGet(refreshed, (count) => Math.min(count + 1, refreshes + 1))
+          if (count > refreshes) return yield* new LoginExpired({ reason: "notRefreshable" })
+          return yield* credentials(count)
+        })
+      }
+    })
+  )

@@ -1,0 +1,36 @@
+/**
+ * The whole client with a scripted backend behind it.
+ *
+ * @since 0.1.0
+ */
+import type { CodexConfig, TransportError } from "@effect-codex/transport"
+import * as Layer from "effect/Layer"
+import { Codex } from "effect-codex"
+import type * as Script from "./Script.ts"
+import * as ScriptedBackend from "./ScriptedBackend.ts"
+import * as TestAuth from "./TestAuth.ts"
+
+/**
+ * `Codex` that plays the script, with a test login, and the backend with the requests it received. Time is that of
+ * the test: under `TestClock` a retry waits until the clock is adjusted.
+ *
+ * @example
+ * ```ts
+ * import * as Script from "@effect-codex/testing/Script"
+ * import * as TestCodex from "@effect-codex/testing/TestCodex"
+ * import * as Effect from "effect/Effect"
+ * import { Codex } from "effect-codex"
+ *
+ * const turn = Effect.flatMap(Codex.Codex, (codex) => codex.turn({ prompt: "Hi" })).pipe(
+ *   Effect.provide(TestCodex.layer([Script.turn({ text: "Hello" })]))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  script: Script.Script,
+  config?: CodexConfig.Options
+): Layer.Layer<Codex.Codex | ScriptedBackend.ScriptedBackend, TransportError.InvalidConfig> =>
+  Codex.layer(config).pipe(Layer.provide(TestAuth.layer()), Layer.provideMerge(ScriptedBackend.layer(script)))
