@@ -11,7 +11,7 @@ import * as Turn from "./Turn.ts"
 import * as Usage from "./Usage.ts"
 
 /**
- * The server took the request up. Comes once, first.
+ * The server took the request up. Comes once, before the output; a server that announces nothing leaves it out.
  *
  * @since 0.1.0
  * @category schemas

@@ -33,11 +33,11 @@ export class StreamTruncated extends Schema.TaggedError<StreamTruncated>("@effec
   readonly retryAfter = undefined
   override get message(): string {
     const seen =
-      this.bytes === 0
-        ? "The response body was empty"
-        : this.events === 0
-          ? `The response body (${this.bytes} bytes) held no event`
-          : `The stream ended after ${this.events} events (the last one ${this.lastEventType ?? "unnamed"}) without its terminal event`
+      this.events === 0
+        ? this.bytes === 0
+          ? "The response body was empty"
+          : `The response body (${this.bytes} bytes) held no event`
+        : `The stream ended after ${this.events} events (the last one ${this.lastEventType ?? "unnamed"}) without its terminal event`
     return ServiceError.describe(`${seen}; the turn is not complete, try again.`, this)
   }
 }

@@ -117,28 +117,60 @@ export class TurnDecoder {
   }
 
   #event(data: string, name: string): void {
-    const event = parse(data, name)
+    const event = parse(data)
+    const type = event?.type
     if (this.#closing) {
-      if (event === undefined || !Events.isTerminalType(event.type)) return
+      if (event === undefined || !Events.isTerminalType(typeof type === "string" ? type : name)) return
       this.state.unterminatedFinalEvent = true
     }
-    if (event !== undefined) this.state.step(event, this.#out)
+    if (typeof type === "string") this.state.step(event as ResponseEvent.ResponseEvent, this.#out)
+    else if (event !== undefined && name !== "") this.state.stepNamed(name, event, this.#out)
     // the sentinel of other servers; never needed, never wrong
     else if (data !== "[DONE]") this.state.stepMalformed(data, name)
     if (this.state.outcome !== undefined) this.#parser.stop()
   }
 }
 
-/** The event in a payload; its type is its own `type`, else the name of the frame. */
-const parse = (data: string, name: string): ResponseEvent.ResponseEvent | undefined => {
-  let value: unknown
+/** The object in a payload. */
+const parse = (data: string): { readonly type?: unknown } | undefined => {
   try {
-    value = JSON.parse(data)
+    const value: unknown = JSON.parse(data)
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined
   } catch {
     return undefined
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined
-  const raw = value as { readonly type?: unknown }
-  if (typeof raw.type === "string") return raw as ResponseEvent.ResponseEvent
-  return name === "" ? undefined : ({ ...raw, type: name } as ResponseEvent.ResponseEvent)
+}
+
+/**
+ * The events of a body that is an async iterable, for callers without Effect streams. It ends with the turn, without
+ * waiting for the rest of the body, and tells the body to stop.
+ *
+ * How the turn ended is asked of the `decoder`, which the caller makes for it: `decoder.turn` is the finished turn;
+ * when it is `undefined`, `decoder.failure` says why. A body that rejects makes the iteration reject with the same
+ * value; what had arrived is then in `decoder.state.partial()`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import { TurnDecoder } from "@effect-codex/stream"
+ *
+ * export const answer = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
+ *   const decoder = new TurnDecoder.TurnDecoder()
+ *   for await (const event of TurnDecoder.decodeAsyncIterable(body, decoder)) {
+ *     if (event._tag === "TextDelta") process.stdout.write(event.delta)
+ *   }
+ *   return decoder.turn === undefined ? String(decoder.failure) : decoder.turn.text
+ * }
+ * ```
+ */
+export async function* decodeAsyncIterable(
+  body: AsyncIterable<Uint8Array>,
+  decoder: TurnDecoder
+): AsyncGenerator<TurnEvent.TurnEvent, void, void> {
+  for await (const chunk of body) {
+    yield* decoder.push(chunk)
+    if (decoder.done) return
+  }
+  yield* decoder.end()
 }

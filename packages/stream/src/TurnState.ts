@@ -115,6 +115,10 @@ export class TurnState {
         return this.#output.callDelta(event, "custom", event.delta, out)
       case "response.refusal.delta":
         return this.#output.refusal(event, event.delta, out)
+    }
+    // any event may carry headers (protocol D.2); the frequent ones above never did
+    this.#headers((event as Raw)["headers"], out)
+    switch (event.type) {
       case "response.output_text.done":
         return this.#settle(type, this.#output.textDone(event, event.text, out))
       case "response.refusal.done":
@@ -138,15 +142,14 @@ export class TurnState {
       case "response.reasoning_summary_part.added":
       case "response.reasoning_summary_part.done":
       case "keepalive":
+      case "response.metadata":
+      case "codex.response.metadata":
       case "responsesapi.websocket_timing":
         return
       case "response.created":
       case "response.in_progress":
       case "response.queued":
         return this.#begin(event.response, out)
-      case "response.metadata":
-      case "codex.response.metadata":
-        return this.#headers(event.headers, out)
       case "codex.rate_limits":
         return this.#limits(RateLimits.fromEvent(event), out)
       case "response.completed":
@@ -154,17 +157,24 @@ export class TurnState {
       case "response.incomplete":
         return this.#finish(event, out)
       case "response.failed":
-        this.#begin(event.response, out)
+        this.#response(event.response, out)
         return this.#fail(this.#facts(asObject(event.response)?.["error"]))
       case "error":
-        return this.#error(event, out)
+        return this.#error(event)
       default:
         // an old name of `error`
-        if (type === "response.error") return this.#error(event as Raw, out)
+        if (type === "response.error") return this.#error(event as Raw)
         if (hosted !== undefined) return this.#output.hosted(event as Raw, hosted, out)
         this.unknown++
         out.push({ _tag: "UnknownEvent", type, raw: event })
     }
+  }
+
+  /** An event whose type stands only in the name of its frame: taken in by that name. */
+  stepNamed(name: string, raw: Raw, out: Array<TurnEvent.TurnEvent>): void {
+    if (this.outcome !== undefined) return
+    if (guards.has(name) || Events.hosted.has(name)) this.#noteDrift(name, "type")
+    this.step({ ...raw, type: name } as ResponseEvent.ResponseEvent, out)
   }
 
   /** Counts a payload that is no event. One named as terminal ends the turn as a failure: nobody can tell how it ended. */
@@ -222,11 +232,17 @@ export class TurnState {
     if (!agrees) this.#noteDrift(type, "differs from its deltas")
   }
 
-  #begin(response: unknown, out: Array<TurnEvent.TurnEvent>): void {
-    const raw = asObject(response)
-    this.responseId = asText(raw?.["id"]) ?? this.responseId
-    this.model = asText(raw?.["model"]) ?? this.model
-    this.#headers(raw?.["headers"], out)
+  /** What every response object tells, at the start and at the end. */
+  #response(value: unknown, out: Array<TurnEvent.TurnEvent>): Raw | undefined {
+    const response = asObject(value)
+    this.responseId = asText(response?.["id"]) ?? this.responseId
+    this.model = asText(response?.["model"]) ?? this.model
+    this.#headers(response?.["headers"], out)
+    return response
+  }
+
+  #begin(value: unknown, out: Array<TurnEvent.TurnEvent>): void {
+    this.#response(value, out)
     if (this.#started) return
     this.#started = true
     out.push({
@@ -253,12 +269,14 @@ export class TurnState {
   }
 
   #finish(event: { readonly type: string; readonly response?: unknown }, out: Array<TurnEvent.TurnEvent>): void {
-    const response = asObject(event.response)
-    if (event.response !== undefined && event.response !== null && response === undefined) {
+    const response = this.#response(event.response, out)
+    if (response === undefined && event.response !== undefined && event.response !== null) {
       this.outcome = { _tag: "Failed", error: malformedEvent(event.type, this) }
       return
     }
-    this.#begin(response, out)
+    const status = response?.["status"]
+    // whatever the event is called: a response that says it failed has failed
+    if (status === "failed") return this.#fail(this.#facts(response?.["error"]))
     const wireUsage = response?.["usage"]
     if (wireUsage !== undefined && wireUsage !== null && usageGuard(wireUsage) === undefined) {
       this.usage = Usage.fromWire(wireUsage as Usage.WireUsage)
@@ -270,10 +288,12 @@ export class TurnState {
         output.filter((item) => asObject(item) !== undefined),
         out
       )
-    const completed = event.type !== "response.incomplete" && response?.["status"] !== "incomplete"
+    const completed = event.type !== "response.incomplete" && status !== "incomplete" && status !== "cancelled"
     this.#output.close(completed, out)
-    const { blocks, calls, finishedCalls, items, refusal, text } = this.#output.read()
-    const reason = asText(asObject(response?.["incomplete_details"])?.["reason"])
+    const { blocks, calls, finishedCalls, items, refusal, text, unfinishedCalls } = this.#output.read()
+    const reason =
+      asText(asObject(response?.["incomplete_details"])?.["reason"]) ??
+      (status === "cancelled" ? "cancelled" : undefined)
     const endTurn = response?.["end_turn"]
     const serviceTier = asText(response?.["service_tier"])
     const turn: Turn.Turn = {
@@ -282,18 +302,21 @@ export class TurnState {
       ...(!completed && reason !== undefined && { incompleteReason: reason }),
       items,
       toolCalls: completed ? finishedCalls : [],
-      abandonedToolCalls: completed ? calls.filter((call) => !finishedCalls.includes(call)) : calls,
+      abandonedToolCalls: completed ? unfinishedCalls : calls,
       ...(refusal !== undefined && { refusal }),
       ...(typeof endTurn === "boolean" && { endTurn }),
       ...(serviceTier !== undefined && { serviceTier })
     }
     this.outcome = { _tag: "Finished", turn }
-    out.push({ _tag: "TurnCompleted", turn })
+    out.push({
+      _tag: "TurnCompleted",
+      turn,
+      ...(this.turnState !== undefined && { turnState: this.turnState })
+    })
   }
 
   /** An `error` event: flat, nested, with a `detail`, with a status and headers of its own (protocol D.5, H.4). */
-  #error(event: Raw, out: Array<TurnEvent.TurnEvent>): void {
-    this.#headers(event["headers"], out)
+  #error(event: Raw): void {
     const nested = event["error"] ?? event["detail"]
     this.#fail({
       ...this.#facts(event),

@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import { decodeWith, pushAll } from "./internal/decodeWith.ts"
 import { drain } from "./internal/drain.ts"
 import type { StreamError } from "./StreamError.ts"
-import { StreamTruncated } from "./StreamError.ts"
+import { StreamTruncated, trusted } from "./StreamError.ts"
 import * as TurnDecoder from "./TurnDecoder.ts"
 
 /**
@@ -130,7 +130,7 @@ export const collect = <E, R>(
         })
       ),
       Effect.flatMap(() =>
-        turn === undefined ? Effect.fail(new StreamTruncated({ bytes: 0, events })) : Effect.succeed(turn)
+        turn === undefined ? Effect.fail(new StreamTruncated({ bytes: 0, events }, trusted)) : Effect.succeed(turn)
       )
     )
   })

@@ -17,9 +17,9 @@ const maxTicks = 16
 export const drain = <E>(
   body: AsyncIterable<Uint8Array>,
   onError: (cause: unknown) => E
-): Effect.Effect<Effect.Effect<ReadonlyArray<Uint8Array> | undefined, E>, never, Scope.Scope> =>
+): Effect.Effect<Effect.Effect<ReadonlyArray<Uint8Array> | undefined, E>, E, Scope.Scope> =>
   Effect.gen(function* () {
-    const iterator = body[Symbol.asyncIterator]()
+    const iterator = yield* Effect.try({ try: () => body[Symbol.asyncIterator](), catch: onError })
     let ended = false
     let failure: { readonly cause: unknown } | undefined
     let ready: Array<Uint8Array> = []
@@ -69,14 +69,19 @@ export const drain = <E>(
     const ask = () => {
       if (asking) return
       asking = true
-      iterator.next().then(onNext, onFailure)
+      try {
+        iterator.next().then(onNext, onFailure)
+      } catch (cause) {
+        onFailure(cause)
+      }
     }
 
     yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
+      Effect.try(() => {
         waiting = undefined
+        // not waited for: a generator that is itself waiting answers only after that
         if (!ended) iterator.return?.().then(undefined, () => {})
-      })
+      }).pipe(Effect.ignore)
     )
     return Effect.async<ReadonlyArray<Uint8Array> | undefined, E>((resume) => {
       waiting = resume

@@ -17,7 +17,7 @@ type Kind = "message" | "reasoning" | "call" | "item"
 interface TextPart {
   readonly kind: "text" | "refusal"
   text: string
-  readonly annotations: Array<unknown>
+  annotations: Array<unknown>
 }
 
 interface Slot {
@@ -44,14 +44,11 @@ interface Slot {
 
 const itemGuard = Guard.make(Item.Item)
 
+/** An index beyond any sense counts as missing: it would leave holes as large as itself. */
+const maxIndex = 10_000
 const asIndex = (value: unknown): number | undefined =>
-  typeof value === "number" && Number.isInteger(value) && value >= 0 ? value : undefined
-/** The index of a part within an item; a number beyond any sense counts as missing, and a missing one as 0. */
-const partIndex = (value: unknown): number => {
-  const index = asIndex(value)
-  return index === undefined || index > maxPartIndex ? 0 : index
-}
-const maxPartIndex = 10_000
+  typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= maxIndex ? value : undefined
+const partIndex = (value: unknown): number => asIndex(value) ?? 0
 const asText = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
 const asArray = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 const asObject = (value: unknown): Raw =>
@@ -78,9 +75,12 @@ const grow = (current: string, full: string): { readonly added: string; readonly
       : { added: "", agrees: false }
 
 export class Output {
-  readonly #slots = new Map<number, Slot>()
+  readonly #slots: Array<Slot> = []
+  /** The slot that the wire's index means now. */
+  readonly #byIndex = new Map<number, Slot>()
   readonly #byId = new Map<string, Slot>()
   #last: Slot | undefined
+  #lastIndex: number | undefined
   #next = 0
 
   text(place: Place, delta: unknown, out: Out): void {
@@ -139,13 +139,12 @@ export class Output {
 
   itemAdded(event: Place & { readonly item?: unknown }, out: Out): void {
     const item = asObject(event.item)
-    const slot = this.#slotOfItem(event, item)
-    this.#describe(slot, item, out)
+    this.#describe(this.#slotOfItem(event, item, false), item, out)
   }
 
   itemDone(event: Place, item: unknown, out: Out): boolean {
     const raw = asObject(item)
-    return this.#finish(this.#slotOfItem(event, raw), raw, out)
+    return this.#finish(this.#slotOfItem(event, raw, true), raw, out)
   }
 
   hosted(event: Raw, { stage, tool }: { readonly tool: string; readonly stage: string }, out: Out): void {
@@ -168,7 +167,7 @@ export class Output {
   backfill(items: ReadonlyArray<Raw>, out: Out): void {
     items.forEach((item, index) => {
       const id = asText(item["id"])
-      const slot = (id === undefined ? undefined : this.#byId.get(id)) ?? this.#slots.get(index)
+      const slot = (id === undefined ? undefined : this.#byId.get(id)) ?? this.#byIndex.get(index)
       if (slot?.item === undefined) {
         this.#finish(slot ?? this.#open(index, kindOf(item["type"])), item, out)
         return
@@ -225,9 +224,9 @@ export class Output {
   read(): {
     readonly blocks: ReadonlyArray<Turn.Block>
     readonly items: ReadonlyArray<Item.Item>
-    /** Every call, finished or not. */
     readonly calls: ReadonlyArray<Turn.ToolCall>
     readonly finishedCalls: ReadonlyArray<Turn.ToolCall>
+    readonly unfinishedCalls: ReadonlyArray<Turn.ToolCall>
     readonly text: string
     readonly refusal: string | undefined
   } {
@@ -235,6 +234,7 @@ export class Output {
     const items: Array<Item.Item> = []
     const calls: Array<Turn.ToolCall> = []
     const finishedCalls: Array<Turn.ToolCall> = []
+    const unfinishedCalls: Array<Turn.ToolCall> = []
     let text = ""
     let refusal: string | undefined
     for (const slot of this.#inOrder()) {
@@ -269,7 +269,7 @@ export class Output {
         case "call": {
           const call = slot.call ?? toolCall(slot)
           calls.push(call)
-          if (slot.call !== undefined) finishedCalls.push(call)
+          ;(slot.call === undefined ? unfinishedCalls : finishedCalls).push(call)
           blocks.push({ _tag: "ToolCall", outputIndex: slot.index, call, finished: slot.call !== undefined })
           break
         }
@@ -282,11 +282,11 @@ export class Output {
           })
       }
     }
-    return { blocks, items, calls, finishedCalls, text, refusal }
+    return { blocks, items, calls, finishedCalls, unfinishedCalls, text, refusal }
   }
 
   #inOrder(): ReadonlyArray<Slot> {
-    return [...this.#slots.values()].sort((a, b) => a.index - b.index)
+    return [...this.#slots].sort((a, b) => a.index - b.index)
   }
 
   /** The slot an event speaks of: by its index, else by the item's id, else the latest of its kind, else the first. */
@@ -294,11 +294,12 @@ export class Output {
     const index = asIndex(place.output_index)
     const last = this.#last
     if (index !== undefined) {
-      if (last !== undefined && last.index === index) return last
-      const slot = this.#slots.get(index) ?? this.#open(index, kind)
+      if (last !== undefined && this.#lastIndex === index) return last
+      const slot = this.#byIndex.get(index) ?? this.#open(index, kind)
       const id = asText(place.item_id)
       if (id !== undefined) this.#identify(slot, id)
       this.#last = slot
+      this.#lastIndex = index
       return slot
     }
     const id = asText(place.item_id)
@@ -310,17 +311,26 @@ export class Output {
     return slot
   }
 
-  /** The slot of a whole item; one without an index and an id that is known comes next in the order of arrival. */
-  #slotOfItem(place: Place, item: Raw): Slot {
+  /**
+   * The slot of an item that begins or is done: by its index, else by its id; one that is done without either is the
+   * latest of its kind. Where another finished item stands already (servers exist that say index 0 of every item) and
+   * where nothing stands, a new slot is opened.
+   */
+  #slotOfItem(place: Place, item: Raw, done: boolean): Slot {
     const kind = kindOf(item["type"])
     const id = asText(item["id"])
     const index = asIndex(place.output_index)
-    const slot =
+    const last = this.#last
+    const known =
       index !== undefined
-        ? (this.#slots.get(index) ?? this.#open(index, kind))
-        : ((id === undefined ? undefined : this.#byId.get(id)) ?? this.#open(this.#next, kind))
+        ? this.#byIndex.get(index)
+        : ((id === undefined ? undefined : this.#byId.get(id)) ??
+          (done && last?.kind === kind && last.item === undefined ? last : undefined))
+    const taken = known?.item !== undefined && !(done && isSame(known.item, item))
+    const slot = known === undefined || taken ? this.#open(index ?? this.#next, kind) : known
     if (id !== undefined) this.#identify(slot, id)
     this.#last = slot
+    this.#lastIndex = index ?? slot.index
     return slot
   }
 
@@ -329,7 +339,8 @@ export class Output {
     this.#byId.set(id, slot)
   }
 
-  #open(index: number, kind: Kind): Slot {
+  #open(wireIndex: number, kind: Kind): Slot {
+    const index = this.#byIndex.has(wireIndex) ? this.#next : wireIndex
     const slot: Slot = {
       index,
       kind,
@@ -350,9 +361,11 @@ export class Output {
       type: "",
       status: undefined
     }
-    this.#slots.set(index, slot)
+    this.#slots.push(slot)
+    this.#byIndex.set(wireIndex, slot)
     this.#next = Math.max(this.#next, index + 1)
     this.#last = slot
+    this.#lastIndex = wireIndex
     return slot
   }
 
@@ -385,7 +398,8 @@ export class Output {
           if (part["type"] === "output_text") {
             agrees = this.#writeAll(slot, index, "text", part["text"], out) && agrees
             const text = slot.parts[index]
-            if (text !== undefined) text.annotations.splice(0, Infinity, ...asArray(part["annotations"]))
+            const annotations = part["annotations"]
+            if (text !== undefined && Array.isArray(annotations)) text.annotations = annotations.slice()
           } else if (part["type"] === "refusal") {
             agrees = this.#writeAll(slot, index, "refusal", part["refusal"], out) && agrees
           }
@@ -467,6 +481,12 @@ export class Output {
     if (added !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta: added })
     return agrees
   }
+}
+
+/** Whether a second finished item is the first one again. */
+const isSame = (done: Item.Item, item: Raw): boolean => {
+  const known = done as Raw
+  return known["type"] === item["type"] && known["call_id"] === item["call_id"] && known["id"] === item["id"]
 }
 
 const toolCall = (slot: Slot): Turn.ToolCall => ({

@@ -1,0 +1,134 @@
+/**
+ * JSON that is still being written: the value so far.
+ *
+ * The arguments of a tool call grow by small deltas. Keeping the text costs next to nothing; this reads it when
+ * somebody wants to look, not at every delta.
+ *
+ * @since 0.1.0
+ */
+
+/** Containers that are open around the place being read. */
+type Container = Array<unknown> | Record<string, unknown>
+
+const quote = 34
+const backslash = 92
+const whitespace = /[ \t\n\r]*/y
+const escape = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+const number = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y
+const words: ReadonlyArray<readonly [string, unknown]> = [
+  ["true", true],
+  ["false", false],
+  ["null", null]
+]
+
+/**
+ * The value that a prefix of a JSON text has told so far: open strings, arrays and objects are closed where the text
+ * stops. What cannot be told yet is left out: a key without its value, a cut escape, a cut `true`. A number at the very
+ * end counts as it stands. `undefined` is a text that has told nothing.
+ *
+ * It is total: text that is no JSON is read up to its first mistake. Time is linear in the text, and the depth of
+ * nesting is bound by memory only. The whole text of a finished call belongs to `JSON.parse` or a Schema, which tell
+ * a mistake; this does not.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import { PartialJson } from "@effect-codex/stream"
+ *
+ * PartialJson.parse('{"path":"/tmp","lines":[1,2') // { path: "/tmp", lines: [1, 2] }
+ * PartialJson.parse('{"path":"/t') // { path: "/t" }
+ * PartialJson.parse('{"pa') // {}
+ * PartialJson.parse("") // undefined
+ * ```
+ */
+export const parse = (text: string): unknown => {
+  const open: Array<Container> = []
+  let root: unknown
+  let key: string | undefined
+  let at = 0
+
+  const skip = (pattern: RegExp): number => {
+    pattern.lastIndex = at
+    return pattern.test(text) ? pattern.lastIndex : at
+  }
+  const put = (value: unknown): void => {
+    const container = open[open.length - 1]
+    if (container === undefined) root = value
+    else if (Array.isArray(container)) container.push(value)
+    // a key named `__proto__` is a key like any other
+    else Object.defineProperty(container, key ?? "", { value, enumerable: true, writable: true, configurable: true })
+  }
+  /** Reads the string that begins at `at`, as far as its characters and escapes are whole. */
+  const readString = (): { readonly value: string; readonly cut: boolean } => {
+    const start = at++
+    for (let code = text.charCodeAt(at); code >= 0x20 && code !== quote; code = text.charCodeAt(at)) {
+      const after = code === backslash ? skip(escape) : at + 1
+      if (after === at) break
+      at = after
+    }
+    const value: string = JSON.parse(`${text.slice(start, at)}"`)
+    return { value, cut: text[at++] !== '"' }
+  }
+  const isNext = (character: string): boolean => {
+    at = skip(whitespace)
+    if (text[at] !== character) return false
+    at++
+    return true
+  }
+  /** Reads `"key":`; tells whether a value follows. */
+  const readKey = (): boolean => {
+    at = skip(whitespace)
+    if (text[at] !== '"') return false
+    const { cut, value } = readString()
+    key = value
+    return !cut && isNext(":")
+  }
+  /** Goes on behind a value: closes what ends here; tells whether another value follows. */
+  const next = (): boolean => {
+    while (open.length > 0) {
+      const isArray = Array.isArray(open[open.length - 1])
+      if (isNext(",")) return isArray || readKey()
+      if (!isNext(isArray ? "]" : "}")) return false
+      open.pop()
+    }
+    return false
+  }
+  /** Reads a value, or the beginning of a container; tells whether another value follows. */
+  const readValue = (): boolean => {
+    at = skip(whitespace)
+    const first = text[at]
+    if (first === "{" || first === "[") {
+      const container: Container = first === "{" ? {} : []
+      put(container)
+      open.push(container)
+      at++
+      at = skip(whitespace)
+      if (text[at] === (first === "{" ? "}" : "]")) {
+        at++
+        open.pop()
+        return next()
+      }
+      return first === "[" || readKey()
+    }
+    if (first === '"') {
+      const { cut, value } = readString()
+      put(value)
+      return !cut && next()
+    }
+    const word = words.find(([name]) => text.startsWith(name, at))
+    if (word !== undefined) {
+      put(word[1])
+      at += word[0].length
+      return next()
+    }
+    const end = skip(number)
+    if (end === at) return false
+    put(Number(text.slice(at, end)))
+    at = end
+    return next()
+  }
+
+  while (readValue()) {}
+  return root
+}
