@@ -9,6 +9,8 @@ import * as History from "./History.ts"
 import type * as Item from "./Item.ts"
 import { notJson } from "./internal/json.ts"
 import * as Message from "./Message.ts"
+import * as Model from "./Model.ts"
+import * as ModelCatalogue from "./ModelCatalogue.ts"
 import * as ResponsesRequest from "./ResponsesRequest.ts"
 import { InvalidRequest } from "./ServiceError.ts"
 import * as ToolSpec from "./ToolSpec.ts"
@@ -57,7 +59,7 @@ export interface TurnRequest {
 }
 
 /**
- * What holds where a request says nothing.
+ * What holds where a request says nothing, and the catalogue its model is looked up in (default: the bundled one).
  *
  * @since 0.1.0
  * @category configuration
@@ -69,15 +71,26 @@ export interface Defaults {
   readonly serviceTier?: ResponsesRequest.ServiceTier
   readonly parallelToolCalls?: boolean
   readonly instructions?: string
+  readonly models?: ReadonlyArray<Model.Model>
 }
 
 /**
- * One change made on the way from the request to the body.
+ * One change made on the way from the request to the body: to the history, or to a parameter the model's catalogue entry
+ * does not allow.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const Repair = Schema.Union(...History.Repair.members)
+export const Repair = Schema.Union(
+  ...History.Repair.members,
+  Schema.TaggedStruct("EffortChanged", {
+    model: Schema.String,
+    requested: ResponsesRequest.Effort,
+    sent: ResponsesRequest.Effort
+  }),
+  Schema.TaggedStruct("VerbosityDropped", { model: Schema.String, requested: ResponsesRequest.Verbosity }),
+  Schema.TaggedStruct("ServiceTierDropped", { model: Schema.String, requested: ResponsesRequest.ServiceTier })
+)
 
 /**
  * @since 0.1.0
@@ -129,38 +142,67 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
     ])
     const tools = request.tools?.map((tool) => ("spec" in tool ? (tool.spec as ToolSpec.ToolSpec) : tool)) ?? []
     const model = request.model ?? defaults.model
+    const { repairs, ...parameters } = resolveParameters(model, request, defaults)
     const problems = [
       ...inputProblems(request, history.items),
       ...toolProblems(tools, request.toolChoice),
       ...(model.trim() === "" ? ["The model has no name: name one."] : []),
+      ...reasoningProblems(parameters.reasoning),
       ...cacheKeyProblems(request.cacheKey),
       ...extraProblems(request.extra)
     ]
     if (problems.length > 0) return Effect.fail(new InvalidRequest({ problems }))
-
-    const reasoning = { ...defaults.reasoning, ...request.reasoning }
-    const verbosity = request.verbosity ?? defaults.verbosity
-    const text = { ...(verbosity && { verbosity }), ...(request.output && { format: request.output.format }) }
+    const instructions = [request.instructions ?? defaults.instructions ?? "", history.instructions]
     const parallel = request.parallelToolCalls ?? defaults.parallelToolCalls
-    const tier = request.serviceTier ?? defaults.serviceTier
     const body = ResponsesRequest.make({
       model,
-      instructions: [request.instructions ?? defaults.instructions ?? "", history.instructions]
-        .filter((part) => part !== "")
-        .join("\n\n"),
+      instructions: instructions.filter((part) => part !== "").join("\n\n"),
       input: history.items,
+      ...parameters,
       ...(tools.length > 0 && { tools }),
       ...(request.toolChoice !== undefined && { tool_choice: request.toolChoice }),
       ...(parallel !== undefined && { parallel_tool_calls: parallel }),
-      ...(Object.keys(reasoning).length > 0 && { reasoning }),
-      ...(tier !== undefined && { service_tier: tier }),
-      ...(Object.keys(text).length > 0 && { text }),
       ...(request.cacheKey !== undefined && { prompt_cache_key: request.cacheKey }),
       ...(request.clientMetadata !== undefined && { client_metadata: request.clientMetadata }),
       ...(request.extra !== undefined && { extra: request.extra })
     })
-    return Effect.succeed({ body, repairs: history.repairs })
+    return Effect.succeed({ body, repairs: [...history.repairs, ...repairs] })
   })
+
+/** What depends on the model's catalogue entry. */
+const resolveParameters = (model: string, request: TurnRequest, defaults: Defaults) => {
+  const models = defaults.models ?? ModelCatalogue.bundled
+  const entry = ModelCatalogue.resolve(models, model)
+  const repairs: Array<Repair> = []
+  const reasoning = { ...defaults.reasoning, ...request.reasoning }
+  const requested = reasoning.effort
+  const effort = requested && Model.resolveEffort(ModelCatalogue.get(models, model) ?? model, requested)
+  if (requested !== undefined && effort !== undefined && effort !== requested) {
+    repairs.push({ _tag: "EffortChanged", model, requested, sent: effort })
+  }
+  let verbosity = request.verbosity ?? defaults.verbosity
+  if (verbosity !== undefined && entry?.support_verbosity === false) {
+    repairs.push({ _tag: "VerbosityDropped", model, requested: verbosity })
+    verbosity = undefined
+  }
+  let tier = request.serviceTier ?? defaults.serviceTier
+  if (tier === "priority" && entry?.service_tiers && !entry.service_tiers.some(({ id }) => id === tier)) {
+    repairs.push({ _tag: "ServiceTierDropped", model, requested: tier })
+    tier = undefined
+  }
+  const text = { ...(verbosity && { verbosity }), ...(request.output && { format: request.output.format }) }
+  return {
+    repairs,
+    ...(Object.keys(reasoning).length > 0 && { reasoning: { ...reasoning, ...(effort && { effort }) } }),
+    ...(tier !== undefined && { service_tier: tier }),
+    ...(Object.keys(text).length > 0 && { text })
+  }
+}
+
+const reasoningProblems = (reasoning: ResponsesRequest.Reasoning | undefined): ReadonlyArray<string> =>
+  reasoning?.effort === "none" && reasoning.summary !== undefined
+    ? ['A reasoning summary was asked for, but with the effort "none" there is no reasoning: leave one of them out.']
+    : []
 
 const inputProblems = (request: TurnRequest, items: ReadonlyArray<Item.Item>): ReadonlyArray<string> => {
   if (request.prompt?.trim() === "") return ["The prompt is empty: say something in it, or leave it out."]

@@ -1,0 +1,99 @@
+/**
+ * The catalogue of models: read from the server, or the snapshot that comes with this library (protocol G).
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import { bundledModels } from "./internal/bundledModels.ts"
+import * as Model from "./Model.ts"
+
+/**
+ * The models read, and what was passed over in reading: an entry without a name, a key of another type than expected.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ModelCatalogue {
+  readonly models: ReadonlyArray<Model.Model>
+  readonly problems: ReadonlyArray<string>
+}
+
+/**
+ * Twelve models as known in November 2026 (G.2), for when the server's own list cannot be had.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const bundled: ReadonlyArray<Model.Model> = bundledModels
+
+/**
+ * Reads the answer of `GET /codex/models`. Each entry is read by itself: a key that does not fit costs that key, a
+ * missing name costs that entry, and neither costs the rest. Keys not known here are kept.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const decode = (json: unknown): ModelCatalogue => {
+  const problems: Array<string> = []
+  const entries = isObject(json) ? json["models"] : undefined
+  if (!Array.isArray(entries)) return { models: [], problems: ['The catalogue has no list of "models".'] }
+  const models = entries.flatMap((entry: unknown, index) => decodeEntry(entry, index, problems))
+  return { models, problems }
+}
+
+const decodeEntry = (entry: unknown, index: number, problems: Array<string>): ReadonlyArray<Model.Model> => {
+  const result = decodeModel(entry)
+  if (Either.isRight(result)) return [result.right]
+  const misfits = new Set(
+    ParseResult.ArrayFormatter.formatErrorSync(result.left).map(({ path }) => String(path[0] ?? ""))
+  )
+  if (!isObject(entry) || misfits.has("slug") || misfits.has("")) {
+    problems.push(`Entry ${index} is passed over: it is no object with a "slug".`)
+    return []
+  }
+  problems.push(...[...misfits].map((key) => `The key "${key}" of entry ${index} has another type than expected.`))
+  const rest = Object.fromEntries(Object.entries(entry).filter(([key]) => !misfits.has(key)))
+  return Either.match(decodeModel(rest), { onLeft: () => [], onRight: (model) => [model] })
+}
+
+const decodeModel = Schema.decodeUnknownEither(Model.Model, { errors: "all" })
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/**
+ * The entry of exactly this name.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const get = (models: ReadonlyArray<Model.Model>, slug: string): Model.Model | undefined =>
+  models.find((model) => model.slug === slug)
+
+/**
+ * The entry that tells most about a name: its own, else that of the longest name it begins with (G.3). `undefined` for a
+ * model nothing is known of.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const resolve = (models: ReadonlyArray<Model.Model>, slug: string): Model.Model | undefined =>
+  models
+    .filter((model) => slug.startsWith(model.slug))
+    .reduce<Model.Model | undefined>(
+      (best, model) => (best === undefined || model.slug.length > best.slug.length ? model : best),
+      undefined
+    )
+
+/**
+ * The models to show a person, the recommended one first.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const listed = (models: ReadonlyArray<Model.Model>): ReadonlyArray<Model.Model> =>
+  models
+    .filter((model) => model.visibility === "list")
+    .sort((a, b) => (a.priority ?? Number.MAX_SAFE_INTEGER) - (b.priority ?? Number.MAX_SAFE_INTEGER))
