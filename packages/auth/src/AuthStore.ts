@@ -18,6 +18,7 @@ import * as AuthFile from "./AuthFile.ts"
 import { FileLock } from "./FileLock.ts"
 import { isNotFound, reasonOf } from "./internal/platform.ts"
 import { randomText } from "./internal/random.ts"
+import { unstoppable } from "./internal/unstoppable.ts"
 import type { Login } from "./Login.ts"
 
 /**
@@ -89,7 +90,7 @@ export const makeMemory = (initial?: Login): Effect.Effect<AuthStore.Service> =>
       read: Effect.suspend(() => (current === undefined ? Effect.fail(new NotLoggedIn({})) : Effect.succeed(current))),
       modify: (change) =>
         turn.withPermits(1)(
-          Effect.uninterruptible(
+          unstoppable(
             Effect.suspend(() => change(current)).pipe(
               Effect.map(([result, next]) => {
                 current = next
@@ -139,7 +140,7 @@ export const makeKeyValueStore = (options?: {
       read,
       exclusively: (change) =>
         turn.withPermits(1)(
-          Effect.uninterruptible(
+          unstoppable(
             Effect.gen(function* () {
               const [result, next] = yield* Effect.flatMap(read, change)
               if (next !== "keep") {
@@ -236,33 +237,34 @@ export const makeFile = (
       read,
       exclusively: (change) =>
         Effect.scoped(
-          Effect.uninterruptibleMask((restore) =>
-            Effect.gen(function* () {
-              yield* unavailable("write")(fs.makeDirectory(directory, { recursive: true, mode: 0o700 }))
-              yield* restore(Effect.forEach(locks, lock.acquire))
-              const current = yield* restore(read)
-              // A link to the file stays a link.
-              const target = yield* Effect.orElseSucceed(fs.realPath(file), () => file)
-              yield* sweep(target)
-              const temporary = path.join(path.dirname(target), temporaryPrefix + randomText(6))
-              yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(temporary, { force: true })))
-              const handle = yield* unavailable("write")(fs.open(temporary, { flag: "wx", mode: 0o600 }))
-              const [result, next] = yield* change(current)
-              if (next === "keep") return result
-              const { text } = next
-              yield* unavailable("write")(
-                text === undefined
-                  ? fs.remove(file, { force: true })
-                  : Effect.gen(function* () {
-                      yield* handle.writeAll(new TextEncoder().encode(text))
-                      yield* handle.sync
-                      yield* fs.rename(temporary, target)
-                      yield* syncDirectory(target)
-                    })
-              )
-              return result
-            })
-          )
+          Effect.gen(function* () {
+            yield* unavailable("write")(fs.makeDirectory(directory, { recursive: true, mode: 0o700 }))
+            yield* Effect.forEach(locks, lock.acquire)
+            const current = yield* read
+            // A link to the file stays a link.
+            const target = yield* Effect.orElseSucceed(fs.realPath(file), () => file)
+            yield* sweep(target)
+            const temporary = path.join(path.dirname(target), temporaryPrefix + randomText(6))
+            yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(temporary, { force: true })))
+            const handle = yield* unavailable("write")(fs.open(temporary, { flag: "wx", mode: 0o600 }))
+            const replace = (text: string) =>
+              Effect.gen(function* () {
+                yield* handle.writeAll(new TextEncoder().encode(text))
+                yield* handle.sync
+                yield* fs.rename(temporary, target)
+                yield* syncDirectory(target)
+              })
+            return yield* unstoppable(
+              Effect.gen(function* () {
+                const [result, next] = yield* change(current)
+                if (next === "keep") return result
+                yield* unavailable("write")(
+                  next.text === undefined ? fs.remove(file, { force: true }) : replace(next.text)
+                )
+                return result
+              })
+            )
+          })
         )
     })
   })

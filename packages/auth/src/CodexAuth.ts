@@ -127,6 +127,29 @@ export const layerEnvironment: Layer.Layer<CodexAuth, ConfigError.ConfigError> =
 export const layerStore: Layer.Layer<CodexAuth, never, AuthStore | OAuth> = Layer.scoped(CodexAuth, makeStore)
 
 /**
+ * `CodexAuth` from the first source that has something: the token handed in, `OPENAI_CODEX_ACCESS_TOKEN`, and else from
+ * the layer given, which is built only then.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerOrElse = <E, R>(
+  fallback: Layer.Layer<CodexAuth, E, R>,
+  options?: { readonly token?: Token }
+): Layer.Layer<CodexAuth, E | ConfigError.ConfigError, R> =>
+  options?.token !== undefined
+    ? layerToken(options.token)
+    : Layer.unwrapEffect(
+        Effect.map(
+          Config.option(environmentToken),
+          Option.match({
+            onNone: () => fallback,
+            onSome: (accessToken) => layerToken({ accessToken })
+          })
+        )
+      )
+
+/**
  * `CodexAuth` from the first source that has something: the token handed in, `OPENAI_CODEX_ACCESS_TOKEN`, the
  * `AuthStore`.
  *
@@ -135,14 +158,4 @@ export const layerStore: Layer.Layer<CodexAuth, never, AuthStore | OAuth> = Laye
  */
 export const layer = (options?: {
   readonly token?: Token
-}): Layer.Layer<CodexAuth, ConfigError.ConfigError, AuthStore | OAuth> =>
-  options?.token !== undefined
-    ? layerToken(options.token)
-    : Layer.unwrapEffect(
-        Effect.map(Config.option(environmentToken), (accessToken) =>
-          Option.match(accessToken, {
-            onNone: () => layerStore,
-            onSome: (accessToken) => layerToken({ accessToken })
-          })
-        )
-      )
+}): Layer.Layer<CodexAuth, ConfigError.ConfigError, AuthStore | OAuth> => layerOrElse(layerStore, options)

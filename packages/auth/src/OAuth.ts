@@ -248,8 +248,6 @@ export const make = (options?: Options): Effect.Effect<OAuth.Service, never, Htt
           Effect.flatMap((response: HttpClientResponse.HttpClientResponse) =>
             Effect.map(response.text, (text): Answer => ({ status: response.status, text }))
           ),
-          // The time limit must hold inside an uninterruptible region too.
-          Effect.interruptible,
           // The platform's error holds the request and with it the token.
           Effect.mapError(() => "network" as const),
           Effect.timeoutFail({ duration: within, onTimeout: () => "timeout" as const })

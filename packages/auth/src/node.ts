@@ -49,4 +49,7 @@ export const layer = (
     readonly oauth?: OAuth.Options
   }
 ): Layer.Layer<CodexAuth.CodexAuth, ConfigError.ConfigError, HttpClient.HttpClient> =>
-  CodexAuth.layer(options).pipe(Layer.provide([layerStore(options), OAuth.layer(options?.oauth)]))
+  CodexAuth.layerOrElse(
+    CodexAuth.layerStore.pipe(Layer.provide([layerStore(options), OAuth.layer(options?.oauth)])),
+    options
+  )

@@ -1,0 +1,155 @@
+// Many processes on one credential file against the token endpoint of the tests. Used by the tests with small numbers
+// and by `main.ts` with large ones.
+
+import { type ChildProcess, spawn } from "node:child_process"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Effect from "effect/Effect"
+import * as TokenEndpoint from "../test/support/TokenEndpoint.ts"
+
+export interface Options {
+  readonly processes: number
+  readonly refreshes: number
+  /** Share of the answers that are lost after the rotation. */
+  readonly lossRate: number
+  /** How many processes are killed at a random moment, and started again for the rest of their rounds. */
+  readonly kills: number
+}
+
+export interface Report {
+  readonly rounds: number
+  readonly outcomes: Record<string, number>
+  readonly refreshes: number
+  readonly lost: number
+  readonly kills: number
+  /** Requests with a spent token, and how many different tokens that were. */
+  readonly reuses: number
+  readonly reusedTokens: number
+  /** Reuses after neither a lost answer nor a kill: there must be none. */
+  readonly unexplained: ReadonlyArray<TokenEndpoint.Reuse>
+  /** How often the file was read meanwhile, and every time it was not whole. */
+  readonly reads: number
+  readonly broken: ReadonlyArray<string>
+}
+
+const unknown = { custom: { deep: ["kept", null] } }
+const worker = fileURLToPath(new URL("./worker.ts", import.meta.url))
+
+/** What is wrong with the file, if anything. */
+const inspect = (file: string): string | undefined => {
+  const text = Fs.readFileSync(file, "utf8")
+  try {
+    const json = JSON.parse(text)
+    if (JSON.stringify(json.custom) !== JSON.stringify(unknown.custom)) return "a top-level field is lost"
+    if (JSON.stringify(json.tokens.custom) !== JSON.stringify(unknown.custom)) return "a field of the tokens is lost"
+    if ((Fs.statSync(file).mode & 0o777) !== 0o600) return "the file is not private"
+    return undefined
+  } catch {
+    return `does not parse: ${text.length} characters`
+  }
+}
+
+const random = (below: number) => Math.floor(Math.random() * below)
+
+export const run = (options: Options) =>
+  Effect.gen(function* () {
+    const directory = yield* Effect.acquireRelease(
+      Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "auth-processes-"))),
+      (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
+    )
+    const endpoint = yield* TokenEndpoint.make({
+      // Over at once, so that every session refreshes.
+      lifetimeMillis: 0,
+      delayMillis: () => random(30),
+      loses: () => Math.random() < options.lossRate
+    })
+    const file = Path.join(directory, "auth.json")
+    Fs.writeFileSync(file, JSON.stringify({ ...unknown, tokens: { ...endpoint.login(), ...unknown } }), { mode: 0o600 })
+
+    const children = yield* Effect.acquireRelease(
+      Effect.sync(() => new Set<ChildProcess>()),
+      (children) =>
+        Effect.sync(() => {
+          for (const child of children) child.kill("SIGKILL")
+        })
+    )
+
+    return yield* Effect.promise(
+      () =>
+        new Promise<Report>((resolve) => {
+          const outcomes: Record<string, number> = {}
+          const broken: Array<string> = []
+          const killed = new Set<string>()
+          let rounds = 0
+          let running = options.processes
+          let reads = 0
+
+          const watching = setInterval(() => {
+            const problem = inspect(file)
+            reads++
+            if (problem !== undefined) broken.push(problem)
+          }, 5)
+
+          const finish = () => {
+            clearInterval(watching)
+            clearInterval(killing)
+            // A killed process may have been started again under the same name; the user agent tells them apart.
+            const unexplained = endpoint.reuses().filter((reuse) => !reuse.wasLost && !killed.has(reuse.spentBy))
+            resolve({
+              rounds,
+              outcomes,
+              refreshes: endpoint.refreshes(),
+              lost: endpoint.lost(),
+              kills: killed.size,
+              reuses: endpoint.reuses().length,
+              reusedTokens: new Set(endpoint.reuses().map((reuse) => reuse.token)).size,
+              unexplained,
+              reads,
+              broken
+            })
+          }
+
+          const start = (id: number, life: number, left: number) => {
+            const name = `worker-${id}-${life}`
+            const child = spawn(process.execPath, ["--import", "tsx", worker, file, endpoint.url, String(left), name], {
+              stdio: ["ignore", "pipe", "inherit"]
+            })
+            children.add(child)
+            let rest = left
+            let buffer = ""
+            child.stdout.setEncoding("utf8").on("data", (text: string) => {
+              const lines = (buffer + text).split("\n")
+              buffer = lines.pop() ?? ""
+              for (const line of lines) {
+                const { outcome } = JSON.parse(line)
+                outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+                if (outcome === "refreshed" || outcome === "interrupted") {
+                  rounds++
+                  rest--
+                }
+              }
+            })
+            child.once("close", (code, signal) => {
+              children.delete(child)
+              if (signal === "SIGKILL") {
+                killed.add(name)
+                if (rest > 0) return start(id, life + 1, rest)
+              } else if (code !== 0) broken.push(`${name} ended with code ${code}`)
+              if (--running === 0) finish()
+            })
+          }
+
+          let killsLeft = options.kills
+          const killing = setInterval(() => {
+            if (killsLeft === 0 || rounds === 0) return
+            const victims = [...children]
+            const victim = victims[random(victims.length)]
+            if (victim?.exitCode === null && victim.kill("SIGKILL")) killsLeft--
+          }, 400)
+
+          for (let id = 0; id < options.processes; id++) start(id, 0, options.refreshes)
+        })
+    )
+  }).pipe(Effect.scoped)

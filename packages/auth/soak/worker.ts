@@ -1,0 +1,81 @@
+// One of several processes that share a credential file: refreshes it again and again, with impatient callers.
+// Arguments: file, token endpoint, number of refreshes, name. Prints one JSON line per finished round.
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import { AuthStore, CodexAuth, OAuth } from "../src/index.ts"
+import { layerStore } from "../src/node.ts"
+
+const [file = "", issuer = "", rounds = "0", name = ""] = process.argv.slice(2)
+
+/** What a person does when told to: logs in again, unless somebody else just has. */
+const logInAgain = (spent: string | undefined) =>
+  Effect.gen(function* () {
+    const store = yield* AuthStore.AuthStore
+    const tokens = yield* Effect.promise(async (): Promise<{ access_token: string; refresh_token: string }> => {
+      const response = await fetch(`${issuer}/login`, { method: "POST", body: "{}" })
+      return await response.json()
+    })
+    yield* store.modify((login) =>
+      Effect.succeed([
+        undefined,
+        login?.refreshToken !== undefined && Redacted.value(login.refreshToken) !== spent
+          ? login
+          : {
+              ...login,
+              accessToken: Redacted.make(tokens.access_token),
+              refreshToken: Redacted.make(tokens.refresh_token)
+            }
+      ] as const)
+    )
+  })
+
+const spentToken = Effect.flatMap(AuthStore.AuthStore, (store) => store.read).pipe(
+  Effect.map((login) => (login.refreshToken === undefined ? undefined : Redacted.value(login.refreshToken)))
+)
+
+/** A new session every round: each of them finds a token that is over and has to refresh it. */
+const round = Effect.gen(function* () {
+  const scope = yield* Scope.make()
+  const auth = yield* CodexAuth.makeStore.pipe(Scope.extend(scope))
+  const before = yield* spentToken
+  const caller = yield* Effect.fork(Effect.either(auth.credentials))
+  const isImpatient = (yield* Random.nextIntBetween(0, 100)) < 30
+  if (isImpatient) {
+    yield* Effect.sleep(yield* Random.nextIntBetween(0, 40))
+    yield* Fiber.interruptFork(caller)
+  }
+  const exit = yield* Fiber.await(caller)
+  yield* Scope.close(scope, Exit.void)
+  if (Exit.isFailure(exit)) return "interrupted"
+  if (exit.value._tag === "Right") return "refreshed"
+  if (exit.value.left._tag === "LoginExpired") yield* logInAgain(before)
+  return exit.value.left._tag
+})
+
+const program = Effect.gen(function* () {
+  for (let done = 0; done < Number(rounds); ) {
+    const outcome = yield* round
+    if (outcome === "refreshed" || outcome === "interrupted") done++
+    yield* Effect.sync(() => process.stdout.write(`${JSON.stringify({ name, outcome })}\n`))
+  }
+})
+
+NodeRuntime.runMain(
+  program.pipe(
+    Effect.provide(
+      Layer.merge(layerStore({ file, lock: { wait: "2 minutes" } }), OAuth.layer({ issuer, userAgent: name })).pipe(
+        Layer.provide(FetchHttpClient.layer)
+      )
+    ),
+    Logger.withMinimumLogLevel(LogLevel.None)
+  )
+)

@@ -1,0 +1,153 @@
+// Refreshing over real HTTP, against a token endpoint that ends the login when a refresh token is used twice.
+
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import { run } from "../soak/processes.ts"
+import { AuthStore, CodexAuth, OAuth } from "../src/index.ts"
+import { accessToken, secret } from "./support/jwt.ts"
+import * as TokenEndpoint from "./support/TokenEndpoint.ts"
+
+const refreshToken = (store: AuthStore.AuthStore.Service) =>
+  Effect.map(store.read, (login) => Redacted.value(login.refreshToken ?? secret("")))
+
+const session = (issuer: string, tokens: { readonly access_token: string; readonly refresh_token: string }) =>
+  Effect.gen(function* () {
+    const store = yield* AuthStore.makeMemory({
+      accessToken: secret(tokens.access_token),
+      refreshToken: secret(tokens.refresh_token)
+    })
+    const oauth = yield* OAuth.make({ issuer, timeout: "1 seconds" }).pipe(Effect.provide(FetchHttpClient.layer))
+    const auth = yield* CodexAuth.makeStore.pipe(
+      Effect.provideService(AuthStore.AuthStore, store),
+      Effect.provideService(OAuth.OAuth, oauth)
+    )
+    return { store, auth }
+  })
+
+describe("a refresh", () => {
+  for (const moment of [0, 1, 5, 20, 60]) {
+    it.scopedLive(`is stored although the caller and the whole session go away after ${moment} ms`, () =>
+      Effect.gen(function* () {
+        const endpoint = yield* TokenEndpoint.make({ lifetimeMillis: 0, delayMillis: () => 40 })
+        const scope = yield* Scope.make()
+        const { auth, store } = yield* session(endpoint.url, endpoint.login()).pipe(Scope.extend(scope))
+        const caller = yield* Effect.fork(Effect.exit(auth.credentials))
+        yield* Effect.sleep(moment)
+        yield* Fiber.interrupt(caller)
+        yield* Scope.close(scope, Exit.void)
+        const stored = yield* refreshToken(store)
+        assert.strictEqual(stored, endpoint.refreshes() === 0 ? "rt_1_1" : "rt_1_2")
+        // The next session goes on where this one ended.
+        const next = yield* session(endpoint.url, {
+          access_token: accessToken({ expiresAt: 0 }),
+          refresh_token: stored
+        })
+        yield* next.auth.credentials
+        assert.deepStrictEqual(endpoint.reuses(), [])
+      })
+    )
+  }
+
+  const answering = (handler: Http.RequestListener) =>
+    Effect.acquireRelease(
+      Effect.async<Http.Server>((resume) => {
+        const server = Http.createServer(handler)
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.sync(() => server.close().closeAllConnections())
+    ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+
+  const ended = { access_token: accessToken({ expiresAt: 0 }), refresh_token: "rt_planted" }
+
+  for (const [what, status, headers, body, expected] of [
+    ["HTML", 200, { "content-type": "text/html" }, "<html>hello</html>", { _tag: "RefreshFailed", reason: "answer" }],
+    ["200 without tokens", 200, {}, "{}", { _tag: "RefreshFailed", reason: "answer" }],
+    ["a redirect", 307, { location: "/elsewhere" }, "", { _tag: "RefreshFailed", reason: "status", status: 307 }],
+    ["503", 503, {}, "busy", { _tag: "RefreshFailed", reason: "status", status: 503 }],
+    ["429", 429, {}, "{}", { _tag: "RefreshFailed", reason: "status", status: 429 }],
+    ["a page of an edge", 403, {}, "<html>", { _tag: "RefreshFailed", reason: "status", status: 403 }],
+    ["400 without a code", 400, {}, "{}", { _tag: "RefreshFailed", reason: "status", status: 400 }],
+    ["invalid_grant", 400, {}, '{"error":"invalid_grant"}', { _tag: "LoginExpired", reason: "unknown" }],
+    ["expired", 401, {}, '{"error":{"code":"refresh_token_expired"}}', { _tag: "LoginExpired", reason: "expired" }],
+    ["invalidated", 400, {}, '{"code":"refresh_token_invalidated"}', { _tag: "LoginExpired", reason: "invalidated" }],
+    ["401 without a code", 401, {}, "", { _tag: "LoginExpired", reason: "unknown" }]
+  ] as const) {
+    it.scopedLive(`is told apart when the endpoint answers ${what}`, () =>
+      Effect.gen(function* () {
+        const urls: Array<string | undefined> = []
+        const url = yield* answering((request, response) => {
+          urls.push(request.url)
+          response.writeHead(status, headers).end(body)
+        })
+        const { auth, store } = yield* session(url, ended)
+        const error = yield* Effect.flip(auth.credentials)
+        assert.deepInclude(error, expected)
+        assert.notInclude(JSON.stringify(error) + error.message, "planted")
+        assert.deepStrictEqual(urls, ["/oauth/token"])
+        assert.strictEqual(yield* refreshToken(store), "rt_planted")
+      })
+    )
+  }
+
+  it.scopedLive("is given up when the endpoint never answers", () =>
+    Effect.gen(function* () {
+      const url = yield* answering(() => {})
+      const { auth } = yield* session(url, ended)
+      assert.deepInclude(yield* Effect.flip(auth.credentials), { _tag: "RefreshFailed", reason: "timeout" })
+    })
+  )
+
+  it.scopedLive("fails plainly when nobody listens", () =>
+    Effect.gen(function* () {
+      const { auth } = yield* session("http://127.0.0.1:1", ended)
+      assert.deepInclude(yield* Effect.flip(auth.credentials), { _tag: "RefreshFailed", reason: "network" })
+    })
+  )
+
+  it.scopedLive("asks as the protocol says", () =>
+    Effect.gen(function* () {
+      let seen: unknown
+      const url = yield* answering(async (request, response) => {
+        let body = ""
+        for await (const chunk of request) body += chunk
+        seen = { type: request.headers["content-type"], origin: request.headers["originator"], body: JSON.parse(body) }
+        assert.isUndefined(request.headers["traceparent"])
+        response.end(JSON.stringify({ access_token: accessToken({ serial: 2 }) }))
+      })
+      const { auth } = yield* session(url, ended)
+      yield* auth.credentials
+      assert.deepStrictEqual(seen, {
+        type: "application/json",
+        origin: "effect-codex",
+        body: {
+          client_id: "app_EMoamEEZ73f0CkXaXp7hrann",
+          grant_type: "refresh_token",
+          refresh_token: "rt_planted",
+          refresh_reason: "proactive_expiry"
+        }
+      })
+    })
+  )
+})
+
+describe("many processes on one file", () => {
+  it.live(
+    "use no refresh token twice, except after a lost answer or a kill, and never break the file",
+    () =>
+      Effect.gen(function* () {
+        const report = yield* run({ processes: 4, refreshes: 6, lossRate: 0.05, kills: 2 })
+        assert.deepStrictEqual(report.unexplained, [])
+        assert.deepStrictEqual(report.broken, [])
+        assert.strictEqual(report.rounds, 24)
+        assert.isAtLeast(report.refreshes, 10)
+      }),
+    120_000
+  )
+})
