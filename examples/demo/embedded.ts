@@ -1,10 +1,9 @@
 /** One turn with a tool round trip against the backend of the testing package, over real HTTP on 127.0.0.1. */
 import type { Item, Turn } from "@effect-codex/schema"
-import { Demo, TestAuth } from "@effect-codex/testing"
-import { BackendServer } from "@effect-codex/testing/node"
-import * as HttpLayer from "@effect-codex/transport/node"
-import { Effect, Layer, Schema } from "effect"
+import { Demo } from "@effect-codex/testing"
+import { Effect, Schema } from "effect"
 import { Codex } from "effect-codex"
+import { embedded as embeddedCodex } from "../backend.ts"
 import { line, show, summary } from "./print.ts"
 
 const weatherTool = {
@@ -32,7 +31,7 @@ const answer = (call: Turn.ToolCall): Effect.Effect<string> =>
 
 const conversation = Effect.gen(function* () {
   const codex = yield* Codex.Codex
-  const question = "What is the weather in Prague? Should I take an umbrella?"
+  const question = "What is the weather in Prague?"
   yield* line(`> ${question}\n`)
   const request = {
     conversationId: "demo",
@@ -54,12 +53,4 @@ const conversation = Effect.gen(function* () {
   return 0
 })
 
-const clientLayer = Layer.unwrapEffect(
-  Effect.map(BackendServer.BackendServer, ({ url }) => Codex.layer({ baseUrl: `${url}/backend-api` }))
-).pipe(
-  Layer.provide(BackendServer.layer({ script: Demo.script })),
-  Layer.provide(TestAuth.layer()),
-  Layer.provide(HttpLayer.layer())
-)
-
-export const embedded = Effect.provide(conversation, clientLayer)
+export const embedded = Effect.provide(conversation, embeddedCodex(Demo.script))

@@ -1,9 +1,9 @@
 /** Shows a turn as it streams: reasoning dim, text plain, tool calls with their arguments. */
 import type { Turn, TurnEvent } from "@effect-codex/schema"
-import { Clock, Effect, Stream } from "effect"
+import { Clock, Console, Effect, Stream } from "effect"
 import type { CodexError } from "effect-codex"
 
-const dim = (text: string) => `\u001b[2m${text}\u001b[22m`
+const dim = (text: string) => (process.env["NO_COLOR"] ? text : `\u001b[2m${text}\u001b[22m`)
 
 const write = (text: string) =>
   Effect.sync(() => {
@@ -58,7 +58,7 @@ export const show = <R>(
     return { turn, firstTokenMillis: (first ?? start) - start }
   })
 
-export const line = (text: string) => write(`${text}\n`)
+export const line = (text: string) => Console.log(text)
 
 /** The closing line: what it cost, how often it was asked for, how long the first word took. */
 export const summary = (shown: ReadonlyArray<Shown>) => {

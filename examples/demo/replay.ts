@@ -6,17 +6,16 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import type { Turn } from "@effect-codex/schema"
-import { Script, TestAuth } from "@effect-codex/testing"
-import { BackendServer } from "@effect-codex/testing/node"
-import * as HttpLayer from "@effect-codex/transport/node"
-import { Effect, Either, Layer, Schema } from "effect"
+import { Script } from "@effect-codex/testing"
+import { Effect, Either, Option, Schema } from "effect"
 import { Codex, type CodexError } from "effect-codex"
+import { embedded } from "../backend.ts"
 import { line } from "./print.ts"
 
 /** What the end of a recorded response says, as far as it is compared. */
 const Ending = Schema.parseJson(
   Schema.Struct({
-    type: Schema.String,
+    type: Schema.Literal("response.completed", "response.incomplete", "response.failed"),
     response: Schema.Struct({
       error: Schema.optional(Schema.NullOr(Schema.Struct({ message: Schema.optional(Schema.NullOr(Schema.String)) }))),
       output: Schema.optional(Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown })))
@@ -24,8 +23,6 @@ const Ending = Schema.parseJson(
   })
 )
 type Ending = typeof Ending.Type
-
-const isEnding = (text: string) => /^\{"type":"response\.(?:completed|incomplete|failed)"/.test(text)
 
 interface Comparable {
   readonly text: string
@@ -61,13 +58,12 @@ const folded = (turn: Turn.Turn): Comparable => ({
 })
 
 const differences = (expected: Comparable, actual: Comparable): ReadonlyArray<string> => {
-  const at = [...expected.text].findIndex((character, index) => [...actual.text][index] !== character)
+  let at = 0
+  while (at < expected.text.length && expected.text[at] === actual.text[at]) at++
   return [
     ...(expected.text === actual.text
       ? []
-      : [
-          `the text differs at character ${at === -1 ? expected.text.length : at} (${expected.text.length} recorded, ${actual.text.length} folded)`
-        ]),
+      : [`the text differs at character ${at} (${expected.text.length} recorded, ${actual.text.length} folded)`]),
     ...(expected.calls.length === actual.calls.length
       ? expected.calls.flatMap((call, index) =>
           JSON.stringify(call) === JSON.stringify(actual.calls[index])
@@ -106,7 +102,7 @@ const compare = (ending: Ending, result: Either.Either<Turn.Turn, CodexError.Cod
         yield* line("DIFFERS: the recording ends well")
         return false
       }
-      if (expected === result.left.serverMessage) return true
+      if ("serverMessage" in result.left && result.left.serverMessage === expected) return true
       yield* line(`DIFFERS: the recording's failure says ${expected}`)
       return false
     }
@@ -123,10 +119,7 @@ export const replay = (file: string) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
     const text = yield* files.readFileString(file)
-    const endings = yield* Effect.forEach(
-      text.split("\n").filter((json) => isEnding(json)),
-      (json) => Schema.decode(Ending)(json)
-    )
+    const endings = text.split("\n").flatMap((json) => Option.toArray(Schema.decodeOption(Ending)(json)))
     if (endings.length === 0) {
       yield* line(`${file} holds no response.completed, response.incomplete or response.failed event.`)
       return 1
@@ -136,19 +129,10 @@ export const replay = (file: string) =>
       return yield* Effect.forEach(endings, (ending) =>
         Effect.flatMap(Effect.either(codex.turn({ prompt: "replay" })), (result) => compare(ending, result))
       )
-    }).pipe(Effect.provide(clientLayer(text)))
+    }).pipe(
+      // a recorded failure is to be seen, not tried again
+      Effect.provide(embedded(Script.recording(text), { retry: { retries: 0 } }))
+    )
     yield* line(`${agreed.filter(Boolean).length} of ${agreed.length} responses agree with the recording.`)
     return agreed.every(Boolean) ? 0 : 1
   }).pipe(Effect.provide(NodeFileSystem.layer))
-
-const clientLayer = (text: string) =>
-  Layer.unwrapEffect(
-    Effect.map(BackendServer.BackendServer, ({ url }) =>
-      // a recorded failure is to be seen, not tried again
-      Codex.layer({ baseUrl: `${url}/backend-api`, retry: { retries: 0 } })
-    )
-  ).pipe(
-    Layer.provide(BackendServer.layer({ script: Script.recording(text) })),
-    Layer.provide(TestAuth.layer()),
-    Layer.provide(HttpLayer.layer())
-  )

@@ -1,0 +1,28 @@
+/**
+ * Which backend the examples talk to: an embedded one on 127.0.0.1 that plays a script, so that they run without a
+ * login; with `--live` the real one. In a program of your own there is only `CodexNode.layer()`.
+ */
+
+import type { HttpServerError } from "@effect/platform"
+import { type Script, TestAuth } from "@effect-codex/testing"
+import { BackendServer } from "@effect-codex/testing/node"
+import type { CodexConfig, TransportError } from "@effect-codex/transport"
+import * as HttpLayer from "@effect-codex/transport/node"
+import { type ConfigError, Effect, Layer } from "effect"
+import { Codex } from "effect-codex"
+import * as CodexNode from "effect-codex/node"
+
+type Failure = TransportError.InvalidConfig | ConfigError.ConfigError | HttpServerError.ServeError
+
+export const embedded = (script: Script.Script, config?: CodexConfig.Options): Layer.Layer<Codex.Codex, Failure> =>
+  Layer.unwrapEffect(
+    Effect.map(BackendServer.BackendServer, ({ url }) => Codex.layer({ ...config, baseUrl: `${url}/backend-api` }))
+  ).pipe(
+    Layer.provide(BackendServer.layer({ script })),
+    Layer.provide(TestAuth.layer()),
+    Layer.provide(HttpLayer.layer())
+  )
+
+/** The embedded backend with these answers, or the real one. */
+export const backend = (...script: ReadonlyArray<Script.Step>): Layer.Layer<Codex.Codex, Failure> =>
+  process.argv.includes("--live") ? CodexNode.layer() : embedded(script)

@@ -1,0 +1,65 @@
+/** Every way a turn can fail, each handled by its tag; the compiler tells when one is missing. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Script } from "@effect-codex/testing"
+import { Console, Effect } from "effect"
+import { Codex } from "effect-codex"
+import { embedded } from "./backend.ts"
+
+const ask = Effect.gen(function* () {
+  const codex = yield* Codex.Codex
+  const turn = yield* codex.turn({ prompt: "Tell me a story." })
+  return `the story: ${turn.text}`
+})
+
+const say = (what: string) => (error: { readonly message: string }) => Effect.succeed(`${what} (${error.message})`)
+
+const handled: Effect.Effect<string, never, Codex.Codex> = ask.pipe(
+  Effect.catchTags({
+    // the plan and the model
+    UsageLimit: ({ message, resetsAt }) =>
+      Effect.succeed(`come back ${resetsAt === undefined ? "later" : new Date(resetsAt).toISOString()} (${message})`),
+    RateLimited: say("slow down"),
+    ServerOverloaded: say("try again later"),
+    ContextWindowExceeded: say("shorten the conversation"),
+    ModelUnavailable: say("choose another model"),
+    InvalidRequest: say("mend the request"),
+    PolicyViolation: say("refused by policy"),
+    AccessDenied: say("ask the workspace's admin"),
+    ResponseFailed: say("the server gave up"),
+    // the stream: `partial` has what had arrived
+    StreamTruncated: ({ partial }) => Effect.succeed(`cut off after "${partial?.text ?? ""}"`),
+    InvalidUtf8: say("damaged on the way"),
+    EventTooLarge: say("too large an event"),
+    MalformedEvent: say("an ending nobody can read"),
+    StreamIdle: say("gone silent"),
+    // the way there
+    ConnectionFailed: say("no connection"),
+    TimedOut: say("too slow"),
+    HttpFailure: say("an unexpected status"),
+    EdgeBlocked: say("blocked by the network edge"),
+    RoutingFailed: say("no route to the workspace"),
+    InvalidConfig: say("mend the settings"),
+    // the login
+    Unauthorized: say("log in again")
+  }),
+  // the other login errors all come down to their message
+  Effect.catchAll(say("see to the login"))
+)
+
+/** Plays one answer and shows what becomes of it; nothing is retried, so that the failure is seen. */
+const play = (name: string, step: Script.Step) =>
+  handled.pipe(
+    Effect.provide(embedded([step], { retry: { retries: 0 } })),
+    Effect.flatMap((outcome) => Console.log(`${name}: ${outcome}`))
+  )
+
+const program = Effect.all([
+  play("no fault", Script.turn({ text: "Once upon a time." })),
+  play("usage limit", Script.usageLimit({ planType: "plus", resetsAt: 1_795_400_000 })),
+  play("overloaded", Script.failed({ code: "server_is_overloaded", message: "Our servers are overloaded." })),
+  play("cut off", Script.turn({ text: "Once upon a time." }).pipe(Script.truncateAfterEvents(6))),
+  play("an HTML page", Script.status(403, { body: "<html><title>Attention Required! | Cloudflare</title></html>" })),
+  play("refused", Script.refuse)
+])
+
+NodeRuntime.runMain(program)

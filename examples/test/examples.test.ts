@@ -1,0 +1,77 @@
+/** Every example runs as a user would run it. */
+import { spawn } from "node:child_process"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+
+const folder = fileURLToPath(new URL("..", import.meta.url))
+const tsx = Path.join(folder, "../node_modules/.bin/tsx")
+
+interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a file under tsx, without any login of this machine in reach. */
+const run = (file: string, ...args: ReadonlyArray<string>): Promise<Ran> =>
+  new Promise((resolve, reject) => {
+    const home = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-"))
+    const { OPENAI_CODEX_ACCESS_TOKEN: _token, CODEX_HOME: _home, ...env } = process.env
+    const child = spawn(tsx, [Path.join(folder, file), ...args], { env: { ...env, HOME: home, NO_COLOR: "1" } })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.on("data", (data) => {
+      stdout += data
+    })
+    child.stderr.on("data", (data) => {
+      stderr += data
+    })
+    child.on("error", reject)
+    child.on("close", (code) => {
+      Fs.rmSync(home, { recursive: true, force: true })
+      resolve({ code, stdout, stderr })
+    })
+  })
+
+describe("examples", () => {
+  const expected: Record<string, string> = {
+    "hello.ts": "Hello. Dobrý den. Grüß Gott.",
+    "stream-events.ts": "done    completed",
+    "tool-call.ts": "17 + 25 = 42.",
+    "errors.ts": 'cut off: cut off after "Once upon a ',
+    "test-layer.ts": "passed"
+  }
+  for (const [file, line] of Object.entries(expected)) {
+    it(file, { timeout: 60_000 }, async () => {
+      const { code, stderr, stdout } = await run(file)
+      assert.strictEqual(code, 0, stderr)
+      assert.include(stdout, line)
+    })
+  }
+})
+
+describe("npm start", () => {
+  it("shows a turn with a tool round trip", { timeout: 60_000 }, async () => {
+    const { code, stderr, stdout } = await run("demo/main.ts")
+    assert.strictEqual(code, 0, stderr)
+    assert.include(stdout, '→ get_weather {"city":"Prague"}')
+    assert.include(stdout, "← Prague: 12 °C")
+    assert.match(stdout, /\d+ tokens in .* 2 attempts in 2 requests · first token after \d+ ms/)
+  })
+
+  it("without a login, --live says in two lines how to get one", { timeout: 60_000 }, async () => {
+    const { code, stderr } = await run("demo/main.ts", "--live", "hello")
+    assert.strictEqual(code, 2)
+    assert.strictEqual(stderr.trim().split("\n").length, 2)
+    assert.include(stderr, "examples/login.ts")
+  })
+
+  it("an unknown option is answered with the usage", { timeout: 60_000 }, async () => {
+    const { code, stderr } = await run("demo/main.ts", "--bogus")
+    assert.strictEqual(code, 2)
+    assert.include(stderr, "Usage:")
+  })
+})

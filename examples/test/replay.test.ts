@@ -1,0 +1,69 @@
+/** `npm start -- --replay`: recordings agree with their own endings, and one that does not is told apart. */
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+import { Script } from "@effect-codex/testing"
+import { Console, Effect } from "effect"
+import { replay as printingReplay } from "../demo/replay.ts"
+
+const recordings = fileURLToPath(new URL("../../../shared/recordings/", import.meta.url))
+const available = Fs.existsSync(recordings)
+if (!available) console.warn("SKIPPED: the shared recordings are not beside the project; they are not replayed.")
+
+/** The replay prints what it folds; here only its exit code matters. */
+const quiet = { [Console.TypeId]: Console.TypeId, log: () => Effect.void } as unknown as Console.Console
+
+const replay = (file: string) => Effect.withConsole(printingReplay(file), quiet)
+
+const withFile = (events: ReadonlyArray<object>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const folder = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-"))
+      const file = Path.join(folder, "recording.jsonl")
+      Fs.writeFileSync(file, events.map((event) => JSON.stringify(event)).join("\n"))
+      return { file, folder }
+    }),
+    ({ folder }) => Effect.sync(() => Fs.rmSync(folder, { recursive: true }))
+  )
+
+/** A recording as servers write it that repeat the output in the last event. */
+const recorded = (text: string, ending: string) =>
+  Script.turnEvents({ text }).map((event) => {
+    if (event["type"] !== "response.completed") return event
+    const response = event["response"] as object
+    const content = [{ type: "output_text", text: ending, annotations: [] }]
+    return { ...event, response: { ...response, output: [{ type: "message", role: "assistant", content }] } }
+  })
+
+describe("replay", () => {
+  it.scopedLive("agrees with a recording of its own making", () =>
+    Effect.gen(function* () {
+      const { file } = yield* withFile(recorded("Hello, world.", "Hello, world."))
+      assert.strictEqual(yield* replay(file), 0)
+    })
+  )
+
+  it.scopedLive("exits 1 when the ending says something else", () =>
+    Effect.gen(function* () {
+      const { file } = yield* withFile(recorded("Hello, world.", "Hello, moon."))
+      assert.strictEqual(yield* replay(file), 1)
+    })
+  )
+
+  it.scopedLive("exits 1 when there is no ending", () =>
+    Effect.gen(function* () {
+      const { file } = yield* withFile(Script.turnEvents({ text: "Hello." }).slice(0, -1))
+      assert.strictEqual(yield* replay(file), 1)
+    })
+  )
+
+  for (const file of available ? Fs.readdirSync(recordings) : []) {
+    it.live(file, () =>
+      Effect.gen(function* () {
+        assert.strictEqual(yield* replay(Path.join(recordings, file)), 0)
+      })
+    )
+  }
+})

@@ -1,0 +1,109 @@
+/** The rules of the workspace that no compiler knows: which package may import what. */
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+
+/** What each package may import of the others (docs/architecture.md). */
+const allowed: Record<string, ReadonlyArray<string>> = {
+  schema: [],
+  stream: ["schema"],
+  auth: [],
+  transport: ["schema", "auth"],
+  client: ["schema", "stream", "auth", "transport"],
+  testing: ["schema", "stream", "auth", "transport", "client"]
+}
+
+const nameOf = (folder: string) => (folder === "client" ? "effect-codex" : `@effect-codex/${folder}`)
+
+const filesOf = (folder: string): ReadonlyArray<string> =>
+  Fs.readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = Path.join(folder, entry.name)
+    return entry.isDirectory() ? filesOf(path) : path.endsWith(".ts") ? [path] : []
+  })
+
+const importsOf = (source: string): ReadonlyArray<string> =>
+  [...source.matchAll(/(?:from|import)\s+"([^"]+)"/g)].map((match) => match[1] as string)
+
+describe("packages", () => {
+  for (const [folder, others] of Object.entries(allowed)) {
+    const source = Path.join(root, "packages", folder, "src")
+    const files = filesOf(source).map((path) => ({
+      path: Path.relative(source, path),
+      imports: importsOf(Fs.readFileSync(path, "utf8"))
+    }))
+
+    it(`${folder} imports only what its place allows`, () => {
+      assert.isNotEmpty(files)
+      const names = new Set(others.map(nameOf))
+      for (const { imports, path } of files) {
+        const isNode = path === "node.ts" || path.startsWith(`node${Path.sep}`)
+        for (const specifier of imports) {
+          if (specifier.startsWith(".")) continue
+          const ours = specifier.startsWith("@effect-codex/") || /^effect-codex(?:\/|$)/.test(specifier)
+          const name = ours
+            ? specifier
+                .split("/")
+                .slice(0, specifier.startsWith("@") ? 2 : 1)
+                .join("/")
+            : specifier
+          const fine = ours
+            ? names.has(name)
+            : specifier.startsWith("effect/") || specifier.startsWith("@effect/platform/") || isNode
+          assert.isTrue(fine, `packages/${folder}/src/${path} imports ${specifier}`)
+        }
+      }
+    })
+
+    it(`${folder} declares what it imports`, () => {
+      const manifest = JSON.parse(Fs.readFileSync(Path.join(root, "packages", folder, "package.json"), "utf8"))
+      assert.deepStrictEqual(
+        Object.keys(manifest.dependencies ?? {})
+          .filter((name) => name.includes("effect-codex"))
+          .sort(),
+        others.map(nameOf).sort()
+      )
+      assert.property(manifest.peerDependencies, "effect")
+    })
+
+    it(`${folder} has a README and a license`, () => {
+      for (const file of ["README.md", "LICENSE"]) {
+        assert.isTrue(Fs.existsSync(Path.join(root, "packages", folder, file)), `packages/${folder}/${file}`)
+      }
+    })
+  }
+})
+
+describe("documents", () => {
+  const documents = [
+    Path.join(root, "README.md"),
+    ...Fs.readdirSync(Path.join(root, "docs"))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => Path.join(root, "docs", name)),
+    ...Object.keys(allowed).map((folder) => Path.join(root, "packages", folder, "README.md"))
+  ]
+
+  it("link to files that exist", () => {
+    for (const path of documents) {
+      for (const [, target] of Fs.readFileSync(path, "utf8").matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+        const file = Path.join(Path.dirname(path), target as string)
+        assert.isTrue(Fs.existsSync(file), `${Path.relative(root, path)} links to ${target}`)
+      }
+    }
+  })
+
+  it("parity has all 48 behaviours, and the tests it names exist", () => {
+    const rows = Fs.readFileSync(Path.join(root, "docs/parity.md"), "utf8").match(/^\| \d+ \|.*$/gm) ?? []
+    assert.deepStrictEqual(
+      rows.map((row) => Number(row.split("|")[1])),
+      Array.from({ length: 48 }, (_, n) => n + 1)
+    )
+    for (const row of rows) {
+      for (const [, file] of row.matchAll(/`((?:packages|examples)\/[^`]+\.test\.ts)`/g)) {
+        assert.isTrue(Fs.existsSync(Path.join(root, file as string)), `${file} of row ${row.slice(0, 6)}`)
+      }
+    }
+  })
+})
