@@ -1,6 +1,6 @@
 /**
  * What a scripted backend answers. A script is data: the same one is played without sockets by
- * {@link "./ScriptedBackend.ts"} and over real ones by `@effect-codex/testing/node`.
+ * `ScriptedBackend` and over real ones by `BackendServer` of `@effect-codex/testing/node`.
  *
  * A {@link Step} answers one request. Constructors say what is sent; modifiers change one aspect each of how it is
  * sent, so their order does not matter:
@@ -19,7 +19,7 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Schema from "effect/Schema"
-import * as turnEvents_ from "./internal/turnEvents.ts"
+import * as TurnEvents from "./internal/turnEvents.ts"
 
 /**
  * One event as it travels, an object with a `type`.
@@ -107,7 +107,8 @@ export interface Request {
 }
 
 /**
- * Decides on each request. `earlier` holds the requests before it, oldest first, so that a responder needs no state.
+ * Decides on each request. `earlier` holds the requests before it, oldest first, so that a responder needs no state;
+ * read it at once, since it grows.
  *
  * @since 0.1.0
  * @category models
@@ -234,7 +235,7 @@ const raw = (bytes: Uint8Array): BodyPart => ({ bytes, isEvent: false })
  * @category constructors
  */
 export const turn = (turn: Turn): Step =>
-  step({ headers: eventStream, body: (number) => turnEvents_.turnEvents(turn, number).map(frame) })
+  step({ headers: eventStream, body: (number) => TurnEvents.turnEvents(turn, number).map(frame) })
 
 /**
  * The events {@link turn} sends, for the request of this number.
@@ -243,7 +244,7 @@ export const turn = (turn: Turn): Step =>
  * @category constructors
  */
 export const turnEvents: (turn: Turn, number?: number) => ReadonlyArray<Event> = (turn, number = 1) =>
-  turnEvents_.turnEvents(turn, number)
+  TurnEvents.turnEvents(turn, number)
 
 /**
  * A turn that ends with `response.failed` (protocol D.7).
@@ -335,7 +336,8 @@ export const redirect = (url: string, code = 307): Step => status(code, { header
 
 /**
  * The connection is refused. A closed port cannot tell when its visitor has been, so over a real socket this closes
- * the port only where no other step follows; elsewhere it resets the connection as {@link resetBeforeHeaders} does.
+ * the port only where no other step follows; elsewhere it resets the connection as {@link resetBeforeHeaders} does. What was
+ * refused over a socket is not among the recorded requests.
  *
  * @since 0.1.0
  * @category constructors

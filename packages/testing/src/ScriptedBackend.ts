@@ -60,35 +60,25 @@ export declare namespace ScriptedBackend {
   }
 }
 
-/**
- * A failure of the connection with the `code` a client on Node gives.
- */
+/** A failure of the connection with the `code` a client on Node gives. */
 const connectionError = (code: string, message: string): Error => Object.assign(new Error(message), { code })
 
 /** Where the HTTP clients of Node stop to read headers. */
 const maxHeaderBytes = 16_384
 
 const collect = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Uint8Array<ArrayBuffer>, E> =>
-  Stream.runFold(stream, [] as Array<Uint8Array>, (all, chunk) => {
-    all.push(chunk)
-    return all
-  }).pipe(
-    Effect.map((chunks) => {
-      const out = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0))
-      let at = 0
-      for (const chunk of chunks) {
-        out.set(chunk, at)
-        at += chunk.length
-      }
-      return out
-    })
-  )
+  Effect.suspend(() => {
+    const all: Array<Uint8Array> = []
+    return Effect.map(
+      Stream.runForEach(stream, (bytes) => Effect.sync(() => all.push(bytes))),
+      () => Play.concat(all)
+    )
+  })
 
 class ScriptedResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
   readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly remoteAddress = Option.none<string>()
-  readonly cookies = Cookies.empty
   private consumed = false
 
   constructor(
@@ -100,6 +90,10 @@ class ScriptedResponse extends Inspectable.Class implements HttpClientResponse.H
     ) => Stream.Stream<Uint8Array, HttpClientError.ResponseError>
   ) {
     super()
+  }
+
+  get cookies(): Cookies.Cookies {
+    return Cookies.fromSetCookie(this.headers["set-cookie"] ?? [])
   }
 
   private readonly decodeError = (cause: unknown) =>
@@ -150,13 +144,18 @@ class ScriptedResponse extends Inspectable.Class implements HttpClientResponse.H
   }
 }
 
-const requestBytes = (request: HttpClientRequest.HttpClientRequest): Effect.Effect<Uint8Array> => {
+const requestBytes = (
+  request: HttpClientRequest.HttpClientRequest
+): Effect.Effect<Uint8Array, HttpClientError.RequestError> => {
   const { body } = request
   switch (body._tag) {
     case "Uint8Array":
       return Effect.succeed(body.body)
     case "Stream":
-      return Effect.orElseSucceed(collect(body.stream), () => new Uint8Array(0))
+      return Effect.mapError(
+        collect(Stream.mapError(body.stream, (cause) => ({ cause }))),
+        ({ cause }) => new HttpClientError.RequestError({ request, reason: "Encode", cause })
+      )
     case "Raw":
       return Effect.succeed(
         body.body instanceof Uint8Array
@@ -193,14 +192,19 @@ export const make = (
         signal.addEventListener("abort", entry.abort, { once: true })
       })
 
+      const gone = <E>(error: (cause: Error) => E) =>
+        Effect.fail(error(connectionError("ABORT_ERR", "This operation was aborted")))
       /** Waits as long as the client does. */
       const whileWanted = <E>(wait: Effect.Effect<void>, error: (cause: Error) => E): Effect.Effect<void, E> =>
-        Effect.suspend(() => {
-          const gone = Effect.fail(error(connectionError("ABORT_ERR", "This operation was aborted")))
-          return signal.aborted ? gone : Effect.raceFirst(wait, Effect.zipRight(Deferred.await(entry.aborted), gone))
-        })
+        Effect.raceFirst(wait, Effect.zipRight(Deferred.await(entry.aborted), gone(error)))
       const pause = <E>(duration: Duration.Duration, error: (cause: Error) => E): Effect.Effect<void, E> =>
-        whileWanted(Duration.greaterThan(duration, Duration.zero) ? Effect.sleep(duration) : Effect.void, error)
+        Effect.suspend(() =>
+          signal.aborted
+            ? gone(error)
+            : Duration.greaterThan(duration, Duration.zero)
+              ? whileWanted(Effect.sleep(duration), error)
+              : Effect.void
+        )
       const failed = (cause: Error) => new HttpClientError.RequestError({ request, reason: "Transport", cause })
       const fail = (code: string, message: string) => {
         entry.finish()

@@ -6,6 +6,8 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type * as Script from "../Script.ts"
 
 /** One request under way. The first of `finish` and `abort` says how it ended. */
@@ -37,7 +39,8 @@ export const make = (script: Script.Responder): Journal => {
   return {
     receive: (received) => {
       const request = { ...received, number: requests.length + 1 }
-      const earlier = requests.slice()
+      // before this request joins them, `requests` are the earlier ones
+      const step = script(request, requests)
       requests.push(request)
       const { number } = request
       const entry: Entry = {
@@ -52,7 +55,7 @@ export const make = (script: Script.Responder): Journal => {
           Deferred.unsafeDone(entry.aborted, Effect.void)
         }
       }
-      return { entry, step: script(request, earlier) }
+      return { entry, step }
     },
     requests: Effect.sync(() =>
       requests.map((request) => ({ ...request, aborted: outcomes.get(request.number) === "aborted" }))
@@ -62,14 +65,11 @@ export const make = (script: Script.Responder): Journal => {
 }
 
 const decoder = new TextDecoder()
+const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
 
 /** JSON where it is JSON, else the text; `undefined` where there is nothing. */
 export const readBody = (bytes: Uint8Array): unknown => {
   if (bytes.length === 0) return undefined
   const text = decoder.decode(bytes)
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
+  return Option.getOrElse(parseJson(text), () => text)
 }

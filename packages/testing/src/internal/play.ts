@@ -62,10 +62,13 @@ function* cutBytes(pieces: Iterable<Piece>, limit: number): Generator<Piece> {
   }
 }
 
-const concat = (a: Uint8Array, b: Uint8Array): Uint8Array => {
-  const out = new Uint8Array(a.length + b.length)
-  out.set(a)
-  out.set(b, a.length)
+export const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
+  const out = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    out.set(chunk, at)
+    at += chunk.length
+  }
   return out
 }
 
@@ -79,7 +82,7 @@ function* rechunk(pieces: Iterable<Piece>, size: number): Generator<Piece> {
       pending = new Uint8Array(0)
       wait = piece.wait
     }
-    pending = concat(pending, piece.bytes)
+    pending = concat([pending, piece.bytes])
     let start = 0
     for (; pending.length - start >= size; start += size) {
       yield { wait, bytes: pending.subarray(start, start + size) }

@@ -30,7 +30,7 @@ import type * as ScriptedBackend from "../ScriptedBackend.ts"
  * @since 0.1.0
  * @category tags
  */
-export class BackendServer extends Context.Tag("@effect-codex/testing/BackendServer")<
+export class BackendServer extends Context.Tag("@effect-codex/testing/node/BackendServer")<
   BackendServer,
   BackendServer.Service
 >() {}
@@ -106,6 +106,7 @@ const written = (write: (done: () => void) => void): Effect.Effect<void> =>
 export const make = (options: Options): Effect.Effect<BackendServer.Service, HttpServerError.ServeError, Scope.Scope> =>
   Effect.gen(function* () {
     const { script, tls } = options
+    const scheme = tls === undefined ? "http" : "https"
     const clock = Clock.make()
     const journal = Journal.make(Script.toResponder(script))
     const server: Http.Server = tls === undefined ? Http.createServer() : Https.createServer(tls)
@@ -140,11 +141,11 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
     const answer = (incoming: Http.IncomingMessage, outgoing: Http.ServerResponse) =>
       Effect.gen(function* () {
         const body = yield* readBody(incoming)
-        const url = new URL(incoming.url ?? "/", `${tls === undefined ? "http" : "https"}://${incoming.headers.host}`)
+        const target = incoming.url ?? "/"
         const { entry, step } = journal.receive({
           method: incoming.method ?? "GET",
-          url: url.toString(),
-          path: url.pathname,
+          url: `${scheme}://${incoming.headers.host ?? host}${target}`,
+          path: target.replace(/[?#].*/, ""),
           headers: Object.fromEntries(
             Object.entries(incoming.headers).map(([name, value]) => [name, [value ?? []].flat().join(", ")])
           ),
@@ -200,7 +201,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
     refuseFrom(0)
 
     return {
-      url: `${tls === undefined ? "http" : "https"}://${host}:${address._tag === "TcpAddress" ? address.port : 0}/backend-api`,
+      url: `${scheme}://${host}:${address._tag === "TcpAddress" ? address.port : 0}/backend-api`,
       requests: journal.requests,
       aborted: journal.aborted,
       connections: Effect.sync(() => connections),
