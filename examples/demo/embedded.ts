@@ -1,5 +1,5 @@
 /** One turn with a tool round trip against the backend of the testing package, over real HTTP on 127.0.0.1. */
-import type { Item, Turn } from "@effect-codex/schema"
+import { Message, type Turn } from "@effect-codex/schema"
 import { Demo } from "@effect-codex/testing"
 import { Effect, Schema } from "effect"
 import { Codex } from "effect-codex"
@@ -38,17 +38,15 @@ const conversation = Effect.gen(function* () {
     instructions: "Answer briefly. Use the tools.",
     tools: [weatherTool]
   }
-  const asked: ReadonlyArray<Item.Item> = [
-    { type: "message", role: "user", content: [{ type: "input_text", text: question }] }
-  ]
-  const first = yield* show(codex.stream({ ...request, items: asked }))
-  const outputs: Array<Item.Item> = []
+  const asked = Message.user(question)
+  const first = yield* show(codex.stream({ ...request, input: [asked] }))
+  const results: Array<Message.Message> = []
   for (const call of first.turn.toolCalls) {
     const output = yield* answer(call)
     yield* line(`← ${output}\n`)
-    outputs.push({ type: "function_call_output", call_id: call.callId, output })
+    results.push(Message.toolResult(call, output))
   }
-  const second = yield* show(codex.stream({ ...request, items: [...asked, ...first.turn.items, ...outputs] }))
+  const second = yield* show(codex.stream({ ...request, input: [asked, ...first.turn.items, ...results] }))
   yield* summary([first, second])
   return 0
 })

@@ -26,8 +26,8 @@ export type ToolLike = ToolSpec.ToolSpec | { readonly spec: ToolSpec.ToolSpec }
 /**
  * One request for a turn. All keys are optional, but there has to be something to answer.
  *
- * - The input is `items`, then `messages`, then `prompt` as a user message. Give `items` the history as it came: what
- *   was sent before, followed by each turn's `items` and the outputs of its calls.
+ * - The input is `input`, then `prompt` as a user message. `input` takes messages and items in any order: to go on with
+ *   a conversation, give what was sent before, then the turn's `items`, then the results of its calls.
  * - `instructions` stand before the system messages at the head of the input; joined by blank lines, they are the
  *   request's instructions.
  * - `reasoning`, `verbosity`, `serviceTier`, `parallelToolCalls` and `model` fall back to the defaults, key by key.
@@ -42,8 +42,7 @@ export type ToolLike = ToolSpec.ToolSpec | { readonly spec: ToolSpec.ToolSpec }
  */
 export interface TurnRequest {
   readonly prompt?: string
-  readonly messages?: ReadonlyArray<Message.Message>
-  readonly items?: ReadonlyArray<Item.Item>
+  readonly input?: ReadonlyArray<History.Entry>
   readonly instructions?: string
   readonly tools?: ReadonlyArray<ToolLike>
   readonly toolChoice?: ToolSpec.ToolChoice
@@ -99,8 +98,8 @@ export const Repair = Schema.Union(
 export type Repair = typeof Repair.Type
 
 /**
- * The body to send and what was changed to make it acceptable. The `index` of a history repair counts `items`, then
- * `messages`, then `prompt`.
+ * The body to send and what was changed to make it acceptable. The `index` of a history repair counts `input`,
+ * then `prompt`.
  *
  * @since 0.1.0
  * @category models
@@ -136,8 +135,7 @@ export const maxItems = 131_072
 export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect<Compiled, InvalidRequest> =>
   Effect.suspend(() => {
     const history = History.compile([
-      ...(request.items ?? []),
-      ...(request.messages ?? []),
+      ...(request.input ?? []),
       ...(request.prompt === undefined ? [] : [Message.user(request.prompt)])
     ])
     const tools = request.tools?.map((tool) => ("spec" in tool ? (tool.spec as ToolSpec.ToolSpec) : tool)) ?? []
@@ -206,7 +204,7 @@ const reasoningProblems = (reasoning: ResponsesRequest.Reasoning | undefined): R
 
 const inputProblems = (request: TurnRequest, items: ReadonlyArray<Item.Item>): ReadonlyArray<string> => {
   if (request.prompt?.trim() === "") return ["The prompt is empty: say something in it, or leave it out."]
-  if (items.length === 0) return ["There is no input: give a prompt, messages or items."]
+  if (items.length === 0) return ["There is no input: give a prompt, or messages and items."]
   if (items.length > maxItems) {
     return [`The input has ${items.length} items and may have ${maxItems}: shorten or compact the history.`]
   }

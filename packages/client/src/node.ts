@@ -1,0 +1,72 @@
+/**
+ * The whole client on Node in one Layer.
+ *
+ * @since 0.1.0
+ */
+import * as AuthNode from "@effect-codex/auth/node"
+import { CodexConfig, CodexTransport, type TransportError } from "@effect-codex/transport"
+import * as TransportNode from "@effect-codex/transport/node"
+import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Codex from "./Codex.ts"
+
+/**
+ * What a program may set. Settings of the environment (see `CodexConfig.config`) go before `config`.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Options {
+  readonly config?: CodexConfig.Options
+  /** Where the login comes from; default the environment, then the Codex CLI's credential file. */
+  readonly auth?: Parameters<typeof AuthNode.layer>[0]
+  readonly http?: TransportNode.Options
+}
+
+/**
+ * Settings from the environment over `options.config` over the defaults.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options?: CodexConfig.Options
+): Layer.Layer<CodexConfig.CodexConfig, TransportError.InvalidConfig | ConfigError.ConfigError> =>
+  Layer.effect(
+    CodexConfig.CodexConfig,
+    Effect.gen(function* () {
+      const environment = yield* CodexConfig.config
+      return yield* CodexConfig.override(yield* CodexConfig.make(options), environment)
+    })
+  )
+
+/**
+ * `Codex` with everything it needs: settings from the environment, the login from `OPENAI_CODEX_ACCESS_TOKEN` or from
+ * the Codex CLI's credential file, and an HTTP client whose limits are this library's.
+ *
+ * Each part can be another one: provide `Codex.layerTransport` with the Layers you want.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Codex } from "effect-codex"
+ * import * as CodexNode from "effect-codex/node"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const codex = yield* Codex.Codex
+ *   return yield* codex.turn({ prompt: "Say hello." })
+ * }).pipe(Effect.provide(CodexNode.layer()))
+ * ```
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<Codex.Codex, TransportError.InvalidConfig | ConfigError.ConfigError> =>
+  Codex.layerTransport.pipe(
+    Layer.provide(CodexTransport.layer),
+    Layer.provide(layerConfig(options.config)),
+    Layer.provide(AuthNode.layer(options.auth)),
+    Layer.provide(TransportNode.layer(options.http))
+  )
