@@ -11,6 +11,7 @@ import * as TokenEndpoint from "../test/support/TokenEndpoint.ts"
 
 export interface Options {
   readonly processes: number
+  /** Successful ones, of each process. */
   readonly refreshes: number
   /** Share of the answers that are lost after the rotation. */
   readonly lossRate: number
@@ -19,8 +20,10 @@ export interface Options {
 }
 
 export interface Report {
+  /** Sessions, and how each ended for its caller. */
   readonly rounds: number
   readonly outcomes: Record<string, number>
+  /** Rotations at the endpoint. */
   readonly refreshes: number
   readonly lost: number
   readonly kills: number
@@ -123,12 +126,10 @@ export const run = (options: Options) =>
               const lines = (buffer + text).split("\n")
               buffer = lines.pop() ?? ""
               for (const line of lines) {
-                const { outcome } = JSON.parse(line)
+                const { outcome, refreshes } = JSON.parse(line)
                 outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
-                if (outcome === "refreshed" || outcome === "interrupted") {
-                  rounds++
-                  rest--
-                }
+                rounds++
+                rest = left - refreshes
               }
             })
             child.once("close", (code, signal) => {

@@ -14,7 +14,7 @@ import * as Scope from "effect/Scope"
 import { AuthStore, CodexAuth, OAuth } from "../src/index.ts"
 import { layerStore } from "../src/node.ts"
 
-const [file = "", issuer = "", rounds = "0", name = ""] = process.argv.slice(2)
+const [file = "", issuer = "", wanted = "0", name = ""] = process.argv.slice(2)
 
 /** What a person does when told to: logs in again, unless somebody else just has. */
 const logInAgain = (spent: string | undefined) =>
@@ -42,10 +42,28 @@ const spentToken = Effect.flatMap(AuthStore.AuthStore, (store) => store.read).pi
   Effect.map((login) => (login.refreshToken === undefined ? undefined : Redacted.value(login.refreshToken)))
 )
 
+let refreshes = 0
+
+const countingOAuth = Effect.map(
+  OAuth.OAuth,
+  (oauth): OAuth.OAuth.Service => ({
+    ...oauth,
+    refresh: (token, reason) =>
+      Effect.tap(oauth.refresh(token, reason), () =>
+        Effect.sync(() => {
+          refreshes++
+        })
+      )
+  })
+)
+
 /** A new session every round: each of them finds a token that is over and has to refresh it. */
 const round = Effect.gen(function* () {
   const scope = yield* Scope.make()
-  const auth = yield* CodexAuth.makeStore.pipe(Scope.extend(scope))
+  const auth = yield* CodexAuth.makeStore.pipe(
+    Scope.extend(scope),
+    Effect.provideServiceEffect(OAuth.OAuth, countingOAuth)
+  )
   const before = yield* spentToken
   const caller = yield* Effect.fork(Effect.either(auth.credentials))
   const isImpatient = (yield* Random.nextIntBetween(0, 100)) < 30
@@ -56,16 +74,15 @@ const round = Effect.gen(function* () {
   const exit = yield* Fiber.await(caller)
   yield* Scope.close(scope, Exit.void)
   if (Exit.isFailure(exit)) return "interrupted"
-  if (exit.value._tag === "Right") return "refreshed"
+  if (exit.value._tag === "Right") return "credentials"
   if (exit.value.left._tag === "LoginExpired") yield* logInAgain(before)
   return exit.value.left._tag
 })
 
 const program = Effect.gen(function* () {
-  for (let done = 0; done < Number(rounds); ) {
+  while (refreshes < Number(wanted)) {
     const outcome = yield* round
-    if (outcome === "refreshed" || outcome === "interrupted") done++
-    yield* Effect.sync(() => process.stdout.write(`${JSON.stringify({ name, outcome })}\n`))
+    yield* Effect.sync(() => process.stdout.write(`${JSON.stringify({ outcome, refreshes })}\n`))
   }
 })
 

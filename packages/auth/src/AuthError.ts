@@ -251,7 +251,7 @@ export class LockTimeout extends Schema.TaggedError<LockTimeout>("@effect-codex/
  * @category errors
  */
 export class LoginFailed extends Schema.TaggedError<LoginFailed>("@effect-codex/auth/LoginFailed")("LoginFailed", {
-  reason: Schema.Literal("denied", "timeout", "ports", "network", "exchange", "unsupported", "input"),
+  reason: Schema.Literal("denied", "timeout", "ports", "network", "exchange", "unsupported"),
   /** What the server said, cut short and free of secrets. */
   description: Schema.optionalWith(Schema.String, { exact: true })
 }) {
@@ -271,8 +271,7 @@ const loginFailedReasons = {
   ports: "no callback port is free. End the other login, or use the device login.",
   network: "the login server could not be reached. Check the network and start it again.",
   exchange: "the login server did not hand out tokens. Start it again.",
-  unsupported: "device login is not enabled for this server. Use the browser login.",
-  input: "the pasted text holds no code of this login. Paste the whole address of the page you were sent to."
+  unsupported: "device login is not enabled for this server. Use the browser login."
 }
 
 /**

@@ -16,6 +16,16 @@ export * as AuthStore from "./AuthStore.ts"
 /**
  * @since 0.1.0
  */
+export * as BrowserLogin from "./BrowserLogin.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as CallbackServer from "./CallbackServer.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as Claims from "./Claims.ts"
 
 /**
@@ -31,12 +41,27 @@ export * as Credentials from "./Credentials.ts"
 /**
  * @since 0.1.0
  */
+export * as DeviceLogin from "./DeviceLogin.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as FileLock from "./FileLock.ts"
 
 /**
  * @since 0.1.0
  */
 export * as Login from "./Login.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as LoginInteraction from "./LoginInteraction.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Logout from "./Logout.ts"
 
 /**
  * @since 0.1.0

@@ -4,15 +4,20 @@
  * @since 0.1.0
  */
 import type * as HttpClient from "@effect/platform/HttpClient"
+import * as NodeCommandExecutor from "@effect/platform-node/NodeCommandExecutor"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as AuthStore from "./AuthStore.ts"
+import type * as CallbackServer from "./CallbackServer.ts"
 import * as CodexAuth from "./CodexAuth.ts"
 import type * as FileLock from "./FileLock.ts"
+import type * as LoginInteraction from "./LoginInteraction.ts"
+import * as NodeCallbackServer from "./node/CallbackServer.ts"
 import * as Flock from "./node/Flock.ts"
+import * as Terminal from "./node/Terminal.ts"
 import * as OAuth from "./OAuth.ts"
 
 /**
@@ -53,3 +58,38 @@ export const layer = (
     CodexAuth.layerStore.pipe(Layer.provide([layerStore(options), OAuth.layer(options?.oauth)])),
     options
   )
+
+/**
+ * `CallbackServer` on the loopback address, on the first free port. Default: `CallbackServer.ports`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerCallbackServer: (ports?: ReadonlyArray<number>) => Layer.Layer<CallbackServer.CallbackServer> =
+  NodeCallbackServer.layer
+
+/**
+ * `LoginInteraction` on the terminal: it opens the browser by the platform's own command, prints to the standard error and
+ * reads what is pasted from the standard input.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerTerminal: Layer.Layer<LoginInteraction.LoginInteraction> = Terminal.layer.pipe(
+  Layer.provide(NodeCommandExecutor.layer),
+  Layer.provide(NodeFileSystem.layer)
+)
+
+/**
+ * All that `BrowserLogin`, `DeviceLogin` and `Logout` need on a command line.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerLogin = (
+  options?: StoreOptions & { readonly oauth?: OAuth.Options }
+): Layer.Layer<
+  AuthStore.AuthStore | OAuth.OAuth | CallbackServer.CallbackServer | LoginInteraction.LoginInteraction,
+  ConfigError.ConfigError,
+  HttpClient.HttpClient
+> => Layer.mergeAll(layerStore(options), OAuth.layer(options?.oauth), layerCallbackServer(), layerTerminal)

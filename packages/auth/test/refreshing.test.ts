@@ -145,8 +145,7 @@ describe("many processes on one file", () => {
         const report = yield* run({ processes: 4, refreshes: 6, lossRate: 0.05, kills: 2 })
         assert.deepStrictEqual(report.unexplained, [])
         assert.deepStrictEqual(report.broken, [])
-        assert.strictEqual(report.rounds, 24)
-        assert.isAtLeast(report.refreshes, 10)
+        assert.isAtLeast(report.refreshes, 24)
       }),
     120_000
   )

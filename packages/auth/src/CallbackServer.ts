@@ -1,0 +1,44 @@
+/**
+ * The loopback server that a browser login ends on.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpApp from "@effect/platform/HttpApp"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { LoginFailed } from "./AuthError.ts"
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class CallbackServer extends Context.Tag("@effect-codex/auth/CallbackServer")<
+  CallbackServer,
+  CallbackServer.Service
+>() {}
+
+/**
+ * @since 0.1.0
+ */
+export declare namespace CallbackServer {
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  interface Service {
+    /**
+     * Serves the app on the loopback address until the scope closes and answers with the origin it is reached at.
+     * `LoginFailed` with reason `ports` when no port is free.
+     */
+    readonly serve: (app: HttpApp.Default) => Effect.Effect<string, LoginFailed, Scope.Scope>
+  }
+}
+
+/**
+ * The ports whose callbacks the login server accepts, in the order they are tried (protocol F.8).
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const ports: ReadonlyArray<number> = [1455, 1457]

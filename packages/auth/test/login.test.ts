@@ -1,0 +1,431 @@
+import { createHash } from "node:crypto"
+import * as Net from "node:net"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/TestClock"
+import {
+  type AuthError,
+  AuthStore,
+  BrowserLogin,
+  CallbackServer,
+  DeviceLogin,
+  type Login,
+  LoginInteraction,
+  Logout,
+  OAuth
+} from "../src/index.ts"
+import * as Node from "../src/node.ts"
+import { accessToken, secret } from "./support/jwt.ts"
+
+interface Seen {
+  readonly path: string
+  readonly body: Record<string, string>
+}
+
+/** A login server as an `HttpClient`: answers what `reply` says and remembers what it was asked. */
+const loginServer = (reply: (seen: Seen) => { readonly status?: number; readonly body?: unknown }) => {
+  const seen: Array<Seen> = []
+  const client = HttpClient.make((request, url) =>
+    Effect.sync(() => {
+      const text = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+      const body = text.startsWith("{") ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text))
+      seen.push({ path: url.pathname, body })
+      const { status = 200, body: answer = {} } = reply({ path: url.pathname, body })
+      return HttpClientResponse.fromWeb(request, new Response(JSON.stringify(answer), { status }))
+    })
+  )
+  const layer = OAuth.layer().pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
+  return { seen, layer }
+}
+
+const granted = {
+  access_token: accessToken({ account: "acc_1", expiresAt: 3_600_000 }),
+  refresh_token: "rt_new",
+  id_token: accessToken({ account: "acc_1" })
+}
+
+const old: Login.Login = { accessToken: secret(accessToken({})), refreshToken: secret("rt_old") }
+
+/** A person who follows instructions. */
+const person = Effect.gen(function* () {
+  const pages = yield* Queue.unbounded<string>()
+  const prompts = yield* Queue.unbounded<{ readonly verificationUrl: string; readonly userCode: string }>()
+  const pasted = yield* Queue.unbounded<string>()
+  const problems: Array<string> = []
+  const layer = Layer.succeed(LoginInteraction.LoginInteraction, {
+    openPage: (url) => Effect.asVoid(Queue.offer(pages, url)),
+    showDeviceCode: (prompt) => Effect.asVoid(Queue.offer(prompts, prompt)),
+    pastedCode: (problem) => {
+      if (problem !== undefined) problems.push(problem)
+      return Queue.take(pasted)
+    }
+  })
+  return { pages, prompts, pasted, problems, layer }
+})
+
+describe("BrowserLogin", () => {
+  /** A login that waits for its callback, over real HTTP. */
+  const waiting = (options?: {
+    readonly reply?: Parameters<typeof loginServer>[0]
+    readonly login?: BrowserLogin.Options
+    readonly ports?: ReadonlyArray<number>
+  }) =>
+    Effect.gen(function* () {
+      const { pages, layer, pasted, problems } = yield* person
+      const server = loginServer(options?.reply ?? (() => ({ body: granted })))
+      const store = yield* AuthStore.makeMemory(old)
+      const fiber = yield* BrowserLogin.login(options?.login).pipe(
+        Effect.provide([
+          layer,
+          server.layer,
+          Layer.succeed(AuthStore.AuthStore, store),
+          Node.layerCallbackServer(options?.ports ?? [0])
+        ]),
+        Effect.forkScoped
+      )
+      const opened = yield* Effect.raceFirst(Queue.take(pages), Effect.zipRight(Fiber.join(fiber), Effect.never))
+      const { searchParams } = new URL(opened)
+      const redirectUri = searchParams.get("redirect_uri") ?? ""
+      const state = searchParams.get("state") ?? ""
+      const visit = (query: string, init?: RequestInit) =>
+        Effect.promise(async () => {
+          const response = await fetch(redirectUri + query, init)
+          return { status: response.status, headers: response.headers, html: await response.text() }
+        })
+      return { fiber, store, seen: server.seen, searchParams, redirectUri, state, visit, pasted, problems }
+    })
+
+  it.scopedLive("sends the person to the right page and stores what the code is worth", () =>
+    Effect.gen(function* () {
+      const { fiber, store, seen, searchParams, redirectUri, state, visit } = yield* waiting({
+        login: { workspaces: ["ws_1", "ws_2"] }
+      })
+      assert.deepInclude(Object.fromEntries(searchParams), {
+        response_type: "code",
+        client_id: "app_EMoamEEZ73f0CkXaXp7hrann",
+        scope: "openid profile email offline_access",
+        code_challenge_method: "S256",
+        id_token_add_organizations: "true",
+        codex_cli_simplified_flow: "true",
+        originator: "effect-codex",
+        allowed_workspace_id: "ws_1,ws_2"
+      })
+      assert.match(redirectUri, /^http:\/\/127\.0\.0\.1:\d+\/auth\/callback$/)
+      assert.isAtLeast(state.length, 43)
+
+      const { status, html, headers } = yield* visit(`?code=the-code&state=${state}`)
+      assert.strictEqual(status, 200)
+      assert.include(html, "You are logged in")
+      assert.notMatch(html, /https?:|<script|<img|<link|src=/)
+      assert.include(headers.get("content-security-policy") ?? "", "default-src 'none'")
+
+      const credentials = yield* Fiber.join(fiber)
+      assert.strictEqual(Redacted.value(credentials.accountId), "acc_1")
+      const stored = yield* store.read
+      assert.strictEqual(Redacted.value(stored.refreshToken ?? secret("")), "rt_new")
+      assert.strictEqual(Redacted.value(stored.accountId ?? secret("")), "acc_1")
+      assert.isDefined(stored.lastRefresh)
+
+      const [exchange, revoke] = seen
+      assert.strictEqual(exchange?.path, "/oauth/token")
+      const { code_verifier = "", ...form } = exchange?.body ?? {}
+      assert.deepStrictEqual(form, {
+        grant_type: "authorization_code",
+        client_id: "app_EMoamEEZ73f0CkXaXp7hrann",
+        code: "the-code",
+        redirect_uri: redirectUri
+      })
+      const challenge = createHash("sha256").update(code_verifier).digest("base64url")
+      assert.strictEqual(searchParams.get("code_challenge"), challenge)
+      assert.deepStrictEqual(revoke, {
+        path: "/oauth/revoke",
+        body: { token: "rt_old", token_type_hint: "refresh_token", client_id: "app_EMoamEEZ73f0CkXaXp7hrann" }
+      })
+    })
+  )
+
+  it.scopedLive("refuses everything else and goes on listening", () =>
+    Effect.gen(function* () {
+      const { fiber, redirectUri, state, visit, seen } = yield* waiting()
+      const favicon = yield* Effect.promise(() => fetch(new URL("/favicon.ico", redirectUri)))
+      assert.strictEqual(favicon.status, 404)
+      for (const query of ["", "?code=x", "?code=x&state=wrong", `?code=x&state=${state}x`, "?error=access_denied"]) {
+        const { status, html } = yield* visit(query)
+        assert.strictEqual(status, 400)
+        assert.include(html, "another login")
+      }
+      assert.strictEqual((yield* visit(`?state=${state}`)).status, 400)
+      assert.strictEqual((yield* visit(`?code=x&state=${state}`, { method: "HEAD" })).status, 405)
+      assert.strictEqual((yield* visit(`?code=x&state=${state}`, { method: "POST" })).status, 405)
+      assert.strictEqual((yield* visit(`?code=${"x".repeat(1_000_000)}&state=${state}`)).status, 431)
+      assert.deepStrictEqual(seen, [])
+      assert.strictEqual((yield* visit(`?code=right&state=${state}`)).status, 200)
+      yield* Fiber.join(fiber)
+    })
+  )
+
+  it.scopedLive("takes one code: a prefetch and the visit itself see the same page", () =>
+    Effect.gen(function* () {
+      const { fiber, state, visit, seen } = yield* waiting()
+      const visits = yield* Effect.all(
+        [
+          visit(`?code=one&state=${state}`, { headers: { "sec-purpose": "prefetch" } }),
+          visit(`?code=one&state=${state}`),
+          visit(`?code=two&state=${state}`)
+        ],
+        { concurrency: "unbounded" }
+      )
+      for (const { html } of visits) assert.include(html, "You are logged in")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(seen.filter(({ path }) => path === "/oauth/token").length, 1)
+    })
+  )
+
+  it.scopedLive("ends when the server refuses, and shows why without running it", () =>
+    Effect.gen(function* () {
+      const { fiber, state, store, visit } = yield* waiting()
+      const description = encodeURIComponent("missing_codex_entitlement <script>alert(1)</script>")
+      const { html } = yield* visit(`?error=access_denied&error_description=${description}&state=${state}`)
+      assert.include(html, "missing_codex_entitlement")
+      assert.notInclude(html, "<script>")
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      assert.deepInclude(error, { _tag: "LoginFailed", reason: "denied" })
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt_old")
+    })
+  )
+
+  it.scopedLive("shows the person too when the code is worth nothing", () =>
+    Effect.gen(function* () {
+      const { fiber, state, visit } = yield* waiting({
+        reply: () => ({ status: 400, body: { error: "invalid_grant", error_description: "code expired" } })
+      })
+      const { html } = yield* visit(`?code=x&state=${state}`)
+      assert.include(html, "The login failed")
+      assert.include(html, "code expired")
+      assert.deepInclude(yield* Effect.flip(Fiber.join(fiber)), { _tag: "LoginFailed", reason: "exchange" })
+    })
+  )
+
+  it.scopedLive("takes the address pasted by hand, and says what is wrong with another one", () =>
+    Effect.gen(function* () {
+      const { fiber, pasted, problems, redirectUri, state, seen } = yield* waiting()
+      yield* Queue.offer(pasted, "  ")
+      yield* Queue.offer(pasted, `${redirectUri}?code=x&state=other`)
+      yield* Queue.offer(pasted, `${redirectUri}?code=by-hand&state=${state}\n`)
+      yield* Fiber.join(fiber)
+      assert.strictEqual(problems.length, 2)
+      assert.include(problems[1] ?? "", "another login")
+      assert.strictEqual(seen[0]?.body["code"], "by-hand")
+    })
+  )
+
+  it.scopedLive("takes the bare code too", () =>
+    Effect.gen(function* () {
+      const { fiber, pasted, seen } = yield* waiting()
+      yield* Queue.offer(pasted, "bare-code")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(seen[0]?.body["code"], "bare-code")
+    })
+  )
+
+  it.scopedLive("gives up after a while and frees the port", () =>
+    Effect.gen(function* () {
+      const { fiber, redirectUri } = yield* waiting({ login: { timeout: "50 millis" } })
+      assert.deepInclude(yield* Effect.flip(Fiber.join(fiber)), { _tag: "LoginFailed", reason: "timeout" })
+      const gone = yield* Effect.promise(() =>
+        fetch(redirectUri).then(
+          () => false,
+          () => true
+        )
+      )
+      assert.isTrue(gone)
+    })
+  )
+
+  const occupy = Effect.acquireRelease(
+    Effect.async<Net.Server>((resume) => {
+      const server = Net.createServer()
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close())
+  ).pipe(Effect.map((server) => (server.address() as Net.AddressInfo).port))
+
+  it.scopedLive("tries the next port when the first is taken, and says so when all are", () =>
+    Effect.gen(function* () {
+      const taken = yield* occupy
+      const { fiber, redirectUri } = yield* waiting({ ports: [taken, 0] })
+      assert.notInclude(redirectUri, `:${taken}/`)
+      yield* Fiber.interrupt(fiber)
+      const error = yield* Effect.flip(waiting({ ports: [taken] }))
+      assert.deepInclude(error, { _tag: "LoginFailed", reason: "ports" })
+      assert.deepStrictEqual(CallbackServer.ports, [1455, 1457])
+    })
+  )
+})
+
+describe("DeviceLogin", () => {
+  const start = (reply: Parameters<typeof loginServer>[0]) =>
+    Effect.gen(function* () {
+      const { prompts, layer } = yield* person
+      const server = loginServer(reply)
+      const store = yield* AuthStore.makeMemory()
+      const fiber = yield* DeviceLogin.login().pipe(
+        Effect.provide([layer, server.layer, Layer.succeed(AuthStore.AuthStore, store)]),
+        Effect.fork
+      )
+      return { fiber, prompts, seen: server.seen, store }
+    })
+  const device = { device_auth_id: "da_1", user_code: "ABCD-1234", interval: "5" }
+  const code = { authorization_code: "ac_1", code_challenge: "c", code_verifier: "v_1" }
+
+  it.effect("shows the code and asks every five seconds until it is entered", () =>
+    Effect.gen(function* () {
+      const polls: Array<number> = []
+      const { fiber, prompts, seen, store } = yield* start(({ path }) => {
+        if (path.endsWith("usercode")) return { body: device }
+        if (path.endsWith("deviceauth/token")) {
+          polls.push(polls.length)
+          return polls.length === 1 ? { status: 403 } : polls.length === 2 ? { status: 404 } : { body: code }
+        }
+        return { body: granted }
+      })
+      assert.deepInclude(yield* Queue.take(prompts), {
+        userCode: "ABCD-1234",
+        verificationUrl: "https://auth.openai.com/codex/device"
+      })
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual(polls.length, 0)
+      yield* TestClock.adjust("11 seconds")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(
+        seen.map(({ path }) => path),
+        [
+          "/api/accounts/deviceauth/usercode",
+          "/api/accounts/deviceauth/token",
+          "/api/accounts/deviceauth/token",
+          "/api/accounts/deviceauth/token",
+          "/oauth/token"
+        ]
+      )
+      assert.deepStrictEqual(seen[1]?.body, { device_auth_id: "da_1", user_code: "ABCD-1234" })
+      assert.deepInclude(seen[4]?.body, {
+        code: "ac_1",
+        code_verifier: "v_1",
+        redirect_uri: "https://auth.openai.com/deviceauth/callback"
+      })
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt_new")
+    })
+  )
+
+  it.effect("slows down when told to", () =>
+    Effect.gen(function* () {
+      let polls = 0
+      const { fiber } = yield* start(({ path }) => {
+        if (path.endsWith("usercode")) return { body: { ...device, interval: 2 } }
+        if (!path.endsWith("deviceauth/token")) return { body: granted }
+        return ++polls === 1 ? { status: 400, body: { error: { code: "slow_down" } } } : { body: code }
+      })
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(polls, 1)
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(polls, 1)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(polls, 2)
+      yield* Fiber.join(fiber)
+    })
+  )
+
+  const fails = (
+    reply: Parameters<typeof loginServer>[0],
+    expected: Partial<AuthError.LoginFailed>,
+    after: "0 millis" | "5 seconds" | "15 minutes"
+  ) =>
+    Effect.gen(function* () {
+      const { fiber } = yield* start(reply)
+      yield* TestClock.adjust(after)
+      assert.deepInclude(yield* Effect.flip(Fiber.join(fiber)), expected)
+    })
+
+  it.effect("is over after fifteen minutes", () =>
+    fails(
+      ({ path }) => (path.endsWith("usercode") ? { body: device } : { status: 403 }),
+      { reason: "timeout" },
+      "15 minutes"
+    )
+  )
+  it.effect("says when the server has no device login", () =>
+    fails(() => ({ status: 404 }), { reason: "unsupported" }, "0 millis")
+  )
+  it.effect("stops at an answer nobody knows", () =>
+    fails(
+      ({ path }) => (path.endsWith("usercode") ? { body: device } : { status: 500 }),
+      { reason: "exchange" },
+      "5 seconds"
+    )
+  )
+})
+
+describe("Logout", () => {
+  const run = (stored: Login.Login | undefined) =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(stored)
+      const server = loginServer(() => ({ status: 500 }))
+      const was = yield* Logout.logout.pipe(Effect.provide([server.layer, Layer.succeed(AuthStore.AuthStore, store)]))
+      assert.strictEqual((yield* Effect.flip(store.read))._tag, "NotLoggedIn")
+      return { was, seen: server.seen }
+    })
+
+  it.effect("removes the login and revokes it, whatever the server says", () =>
+    Effect.gen(function* () {
+      const { was, seen } = yield* run(old)
+      assert.isTrue(was)
+      assert.deepStrictEqual(seen, [
+        {
+          path: "/oauth/revoke",
+          body: { token: "rt_old", token_type_hint: "refresh_token", client_id: "app_EMoamEEZ73f0CkXaXp7hrann" }
+        }
+      ])
+    })
+  )
+
+  it.effect("revokes the access token when there is nothing else", () =>
+    Effect.gen(function* () {
+      const token = accessToken({})
+      const { seen } = yield* run({ accessToken: secret(token) })
+      assert.deepStrictEqual(seen[0]?.body, { token, token_type_hint: "access_token" })
+    })
+  )
+
+  it.effect("says that there was nothing to log out of", () =>
+    Effect.gen(function* () {
+      const { was, seen } = yield* run(undefined)
+      assert.isFalse(was)
+      assert.deepStrictEqual(seen, [])
+    })
+  )
+
+  it.effect("does not wait for a server that does not answer", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(old)
+      const asked = yield* Deferred.make<void>()
+      const silent = HttpClient.make(() => Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never))
+      const fiber = yield* Logout.logout.pipe(
+        Effect.provide([
+          OAuth.layer().pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, silent))),
+          Layer.succeed(AuthStore.AuthStore, store)
+        ]),
+        Effect.fork
+      )
+      yield* Deferred.await(asked)
+      yield* TestClock.adjust("10 seconds")
+      assert.isTrue(yield* Fiber.join(fiber))
+    })
+  )
+})
