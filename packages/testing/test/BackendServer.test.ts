@@ -4,8 +4,9 @@ import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Undici from "@effect/platform-node/Undici"
 import { assert, describe, it } from "@effect/vitest"
-import { BackendServer } from "@effect-codex/testing/node"
+import { BackendServer, TestCertificate } from "@effect-codex/testing/node"
 import * as Script from "@effect-codex/testing/Script"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -101,6 +102,26 @@ describe("BackendServer", () => {
         HttpClient.execute
       )
       assert.deepStrictEqual((yield* backend.requests)[0]?.body, { a: 1 })
+    }).pipe(client)
+  )
+
+  it.scopedLive("speaks TLS to clients that trust its certificate, and to no others", () =>
+    Effect.gen(function* () {
+      const tls = yield* TestCertificate.make
+      const backend = yield* BackendServer.make({
+        script: [Script.turn({ text: "Hi" }), Script.status(200, { body: "x" }).pipe(Script.resetAfterBytes(1))],
+        tls
+      })
+      const agent = yield* Effect.acquireRelease(
+        Effect.sync(() => new Undici.Agent({ connect: { ca: tls.cert } })),
+        (agent) => Effect.promise(() => agent.destroy())
+      )
+      const trusting = Effect.provideService(NodeHttpClient.Dispatcher, agent)
+      const layer = Effect.provide(NodeHttpClient.layerUndiciWithoutDispatcher)
+      assert.include(yield* read(backend.url).pipe(layer, trusting), "response.completed")
+      assert.strictEqual((yield* Effect.flip(read(backend.url)).pipe(layer, trusting))._tag, "ResponseError")
+      assert.strictEqual((yield* Effect.flip(read(backend.url)))._tag, "RequestError")
+      assert.lengthOf(yield* backend.requests, 2)
     }).pipe(client)
   )
 

@@ -130,6 +130,16 @@ describe("a client that gives up", () => {
     }).pipe(Effect.provide(ScriptedBackend.layer([Script.turn({ text: "Hi" })])))
   )
 
+  it.effect("by reading no further, even while its scope is open", () =>
+    Effect.gen(function* () {
+      const client = HttpClient.withScope(yield* HttpClient.HttpClient)
+      const backend = yield* ScriptedBackend.ScriptedBackend
+      const response = yield* client.post(url)
+      yield* Stream.runDrain(Stream.take(response.stream, 1))
+      yield* backend.aborted(1)
+    }).pipe(Effect.scoped, Effect.provide(ScriptedBackend.layer([Script.turn({ text: "Hi" })])))
+  )
+
   it.effect("by closing the scope from another fiber: reading fails as on a real connection", () =>
     Effect.gen(function* () {
       const client = HttpClient.withScope(yield* HttpClient.HttpClient)

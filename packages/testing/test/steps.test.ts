@@ -29,7 +29,7 @@ const turn = { reasoning: "Hm.", text: "Grüße, 🌍!", toolCalls: [{ name: "ls
 const frames = Script.turnEvents(turn).map((event) => `event: ${event["type"]}\ndata: ${JSON.stringify(event)}\n\n`)
 const whole = frames.join("")
 const wholeBytes = encoder.encode(whole)
-const reset = { end: "failed", codes: ["ECONNRESET", "UND_ERR_SOCKET"] } as const
+const reset = { end: "failed", codes: ["ECONNRESET"] } as const
 
 const table: ReadonlyArray<readonly [name: string, step: Script.Step, seen: Seen]> = [
   [

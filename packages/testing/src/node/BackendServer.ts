@@ -6,6 +6,7 @@
 import * as Http from "node:http"
 import * as Https from "node:https"
 import type * as Net from "node:net"
+import * as Tls from "node:tls"
 import * as Zlib from "node:zlib"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import type * as HttpServerError from "@effect/platform/HttpServerError"
@@ -23,6 +24,7 @@ import * as Journal from "../internal/journal.ts"
 import * as Play from "../internal/play.ts"
 import * as Script from "../Script.ts"
 import type * as ScriptedBackend from "../ScriptedBackend.ts"
+import type { TestCertificate } from "./TestCertificate.ts"
 
 /**
  * A backend that listens on 127.0.0.1.
@@ -61,8 +63,8 @@ export interface Options {
   readonly script: Script.Script
   /** How long one second of the script lasts, in seconds: 1 by default. Time is real whatever clock a test uses. */
   readonly timeScale?: number
-  /** Speaks https with this key and certificate. */
-  readonly tls?: { readonly key: string; readonly cert: string }
+  /** Speaks https, for instance with what `TestCertificate.make` makes. */
+  readonly tls?: TestCertificate
   /** 0 by default: any free port. */
   readonly port?: number
 }
@@ -135,7 +137,9 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
     const reset = (socket: Net.Socket, entry: Journal.Entry) =>
       Effect.sync(() => {
         entry.finish()
-        socket.resetAndDestroy()
+        // a TLS socket cannot be reset; closed without a goodbye, it looks the same to the client
+        if (socket instanceof Tls.TLSSocket) socket.destroy()
+        else socket.resetAndDestroy()
       })
 
     const answer = (incoming: Http.IncomingMessage, outgoing: Http.ServerResponse) =>
