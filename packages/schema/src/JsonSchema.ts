@@ -74,7 +74,8 @@ const maxIssues = 20
 const maxIssueLength = 300
 
 /**
- * Decodes JSON text; what is wrong with it is told as issues.
+ * Decodes JSON text; what is wrong with it is told as issues. That an optional key might also be `undefined` is left
+ * out of them: no JSON can be.
  *
  * @since 0.1.0
  * @category combinators
@@ -95,6 +96,7 @@ export const parse = <A, I>(
         Effect.mapError((error) => ({
           reason: "mismatch" as const,
           issues: ParseResult.ArrayFormatter.formatErrorSync(error)
+            .filter(({ message }) => !message.startsWith("Expected undefined,"))
             .slice(0, maxIssues)
             .map(({ message, path }) => ({
               path: path.map((key) => (typeof key === "symbol" ? String(key) : key)),

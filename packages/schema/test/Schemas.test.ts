@@ -1,0 +1,124 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Package from "@effect-codex/schema"
+import { ServiceError, type Turn } from "@effect-codex/schema"
+import * as Arbitrary from "effect/Arbitrary"
+import * as FastCheck from "effect/FastCheck"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+
+const exported = Object.entries(Package).flatMap(([module, namespace]) =>
+  Object.entries(namespace).flatMap(([name, value]) =>
+    Schema.isSchema(value) ? [[`${module}.${name}`, value as Schema.Schema.AnyNoContext] as const] : []
+  )
+)
+
+/**
+ * A plain copy, without `Redacted` and class instances, which deep equality would tell apart, and without a stack. A key
+ * named `__proto__` is no data to effect's decoder.
+ */
+const plain = (value: unknown): unknown => {
+  if (Redacted.isRedacted(value)) return { redacted: plain(Redacted.value(value)) }
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value !== "object" || value === null) return value
+  const entries = Object.entries(value).filter(
+    ([key]) => key !== "__proto__" && !(value instanceof Error && key === "stack")
+  )
+  return Object.fromEntries(entries.map(([key, inner]) => [key, plain(inner)]))
+}
+
+describe("every exported schema", () => {
+  it("is found", () => assert.isAbove(exported.length, 60))
+
+  for (const [name, schema] of exported) {
+    it(`${name} takes its values to the wire and back`, () => {
+      const encode = Schema.encodeSync(schema)
+      const decode = Schema.decodeUnknownSync(schema)
+      FastCheck.assert(
+        FastCheck.property(Arbitrary.make(schema), (value) => {
+          const wire = encode(value)
+          const back = decode(wire)
+          assert.deepStrictEqual(plain(back), plain(value))
+          assert.deepStrictEqual(plain(encode(back)), plain(wire))
+        }),
+        { numRuns: 25 }
+      )
+    })
+  }
+})
+
+describe("every failure the backend states", () => {
+  const partial: Turn.PartialTurn = {
+    responseId: "resp_1",
+    blocks: [{ _tag: "Text", outputIndex: 0, text: "Hel", annotations: [] }],
+    text: "Hel",
+    diagnostics: { events: 3, unknown: 0, malformed: 0, driftCount: 0, drift: [] },
+    items: Redacted.make([
+      { type: "reasoning" as const, id: "rs_1", summary: [], encrypted_content: "gAAAAsecret", internal: [1] }
+    ]),
+    abandonedToolCalls: [{ type: "function", callId: "c", name: "f", arguments: '{"a' }]
+  }
+  const fields = {
+    status: 429,
+    code: "the_code",
+    serverMessage: "the words",
+    requestId: "req_1",
+    cfRay: "ray_1",
+    responseId: "resp_1",
+    retryAfterMillis: 1500,
+    partial
+  }
+  const rateLimits = {
+    planType: "plus",
+    limits: [{ limitId: "codex", windows: [{ usedPercent: 100, windowMinutes: 300, resetsAt: 1_795_400_000_000 }] }],
+    credits: { hasCredits: false, unlimited: false }
+  }
+  const errors: ReadonlyArray<ServiceError.ServiceError> = [
+    ...(["limit_reached", "not_included", "quota"] as const).map(
+      (reason) =>
+        new ServiceError.UsageLimit({
+          ...fields,
+          reason,
+          planType: "plus",
+          resetsAt: 1_795_400_000_000,
+          limitId: "codex",
+          reachedType: "workspace_owner_credits_depleted",
+          promoMessage: "promo",
+          rateLimits
+        })
+    ),
+    new ServiceError.UsageLimit({ reason: "limit_reached" }),
+    new ServiceError.RateLimited({ ...fields, rateLimits }),
+    new ServiceError.ServerOverloaded(fields),
+    new ServiceError.ContextWindowExceeded({ ...fields, contextWindow: 272_000, inputTokens: 300_000 }),
+    new ServiceError.InvalidRequest({ ...fields, param: "input", problems: ["One.", "Two."] }),
+    new ServiceError.ModelUnavailable({ ...fields, model: "m", available: ["a", "b"] }),
+    new ServiceError.PolicyViolation(fields),
+    new ServiceError.AccessDenied(fields),
+    new ServiceError.ResponseFailed(fields),
+    new ServiceError.ResponseFailed({})
+  ]
+
+  it("is among these", () => {
+    assert.sameMembers(
+      [...new Set(errors.map((error) => error._tag))],
+      ServiceError.ServiceError.members.map((member) => member._tag)
+    )
+  })
+
+  for (const error of errors) {
+    it(`${error._tag} survives JSON, with its message and what it promises`, () => {
+      const json = JSON.parse(JSON.stringify(Schema.encodeSync(ServiceError.ServiceError)(error)))
+      const back = Schema.decodeUnknownSync(ServiceError.ServiceError)(json)
+      assert.instanceOf(back, Error)
+      assert.deepStrictEqual(plain(back), plain(error))
+      assert.deepStrictEqual(
+        [back.message, back.isRetryable, back.retryAfter],
+        [error.message, error.isRetryable, error.retryAfter]
+      )
+    })
+
+    it(`${error._tag} shows no encrypted content by itself`, () => {
+      assert.notInclude(`${error} ${error.message} ${JSON.stringify(error.partial ?? {})}`, "gAAAA")
+    })
+  }
+})
