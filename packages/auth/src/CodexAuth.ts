@@ -3,6 +3,11 @@
  *
  * @since 0.1.0
  */
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as Headers from "@effect/platform/Headers"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -159,3 +164,102 @@ export const layerOrElse = <E, R>(
 export const layer = (options?: {
   readonly token?: Token
 }): Layer.Layer<CodexAuth, ConfigError.ConfigError, AuthStore | OAuth> => layerOrElse(layerStore, options)
+
+/**
+ * The origin that credentials are for.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const codexOrigin = "https://chatgpt.com"
+
+/**
+ * A client that authorises its requests to the Codex origin, and no others: `authorization`, `chatgpt-account-id` and,
+ * where it applies, `x-openai-fedramp` (protocol B.1). A 401 is recovered from once, by sending the request again.
+ *
+ * Redirects are not followed, so that credentials stay where they belong. A request that cannot be authorised fails with a
+ * `RequestError` whose cause is the `AuthError`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const authorize = (
+  client: HttpClient.HttpClient,
+  auth: CodexAuth.Service,
+  options?: {
+    /** Default: `codexOrigin`. */
+    readonly origin?: string
+  }
+): HttpClient.HttpClient => {
+  const origin = options?.origin ?? codexOrigin
+  // The vendor has no use for our trace ids.
+  const untraced = HttpClient.withTracerPropagation(client, false)
+  const send = (request: HttpClientRequest.HttpClientRequest) =>
+    Effect.gen(function* () {
+      const attempt = (credentials: Credentials.Credentials) => untraced.execute(withCredentials(request, credentials))
+      const credentials = yield* auth.credentials
+      const response = yield* attempt(credentials)
+      if (response.status !== 401) return response
+      yield* Effect.ignore(response.text)
+      return yield* Effect.flatMap(auth.recover(credentials), attempt)
+    }).pipe(
+      Effect.mapError((error) => {
+        if (error._tag === "ResponseError") return error
+        const { description, cause, reason } =
+          error._tag === "RequestError"
+            ? error
+            : { description: error.message, cause: error, reason: "Transport" as const }
+        // Without the credentials that the client's own error holds.
+        return new HttpClientError.RequestError({ request, reason, cause, ...defined({ description }) })
+      }),
+      Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
+      Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, accountHeader])
+    )
+  return HttpClient.makeWith<never, never, HttpClientError.HttpClientError, never>(
+    Effect.flatMap((request) => (originOf(request) === origin ? send(request) : client.execute(request))),
+    Effect.succeed
+  )
+}
+
+const accountHeader = "chatgpt-account-id"
+
+const originOf = (request: HttpClientRequest.HttpClientRequest): string | undefined =>
+  URL.canParse(request.url) ? new URL(request.url).origin : undefined
+
+const withCredentials = (
+  request: HttpClientRequest.HttpClientRequest,
+  { accessToken, accountId, isFedramp }: Credentials.Credentials
+): HttpClientRequest.HttpClientRequest =>
+  request.pipe(
+    HttpClientRequest.bearerToken(accessToken),
+    HttpClientRequest.setHeader(accountHeader, Redacted.value(accountId)),
+    isFedramp ? HttpClientRequest.setHeader("x-openai-fedramp", "true") : (request) => request
+  )
+
+/**
+ * `authorize` as a Layer: turns an `HttpClient` into one that other OpenAI-compatible clients can use for Codex.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { CodexAuth } from "@effect-codex/auth"
+ * import * as NodeAuth from "@effect-codex/auth/node"
+ * import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+ * import * as Layer from "effect/Layer"
+ *
+ * const AuthorizedClient = CodexAuth.httpClient().pipe(
+ *   Layer.provide(NodeAuth.layer()),
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * ```
+ */
+export const httpClient = (options?: {
+  readonly origin?: string
+}): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient | CodexAuth> =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.gen(function* () {
+      return authorize(yield* HttpClient.HttpClient, yield* CodexAuth, options)
+    })
+  )
