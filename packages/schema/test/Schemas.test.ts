@@ -14,14 +14,17 @@ const exported = Object.entries(Package).flatMap(([module, namespace]) =>
 
 /**
  * A plain copy, without `Redacted` and class instances, which deep equality would tell apart, and without a stack. A key
- * named `__proto__` is no data to effect's decoder.
+ * named `__proto__` is no data to effect's decoder, and an empty `extra` adds nothing to a request.
  */
 const plain = (value: unknown): unknown => {
   if (Redacted.isRedacted(value)) return { redacted: plain(Redacted.value(value)) }
   if (Array.isArray(value)) return value.map(plain)
   if (typeof value !== "object" || value === null) return value
   const entries = Object.entries(value).filter(
-    ([key]) => key !== "__proto__" && !(value instanceof Error && key === "stack")
+    ([key, inner]) =>
+      key !== "__proto__" &&
+      !(value instanceof Error && key === "stack") &&
+      !(key === "extra" && JSON.stringify(inner) === "{}")
   )
   return Object.fromEntries(entries.map(([key, inner]) => [key, plain(inner)]))
 }
