@@ -328,9 +328,12 @@ export const make: Effect.Effect<
       const response = yield* execute(request).pipe(
         Scope.extend(scope),
         Effect.catchAll((error) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) =>
-            Effect.fail(Connection.fromClientError(error, { phase: "headers", elapsedMillis: now - sentAt }))
-          )
+          // A client that takes a bad status for an error of its own still hands the response over.
+          error._tag === "ResponseError" && error.reason === "StatusCode"
+            ? Effect.succeed(error.response)
+            : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+                Effect.fail(Connection.fromClientError(error, { phase: "headers", elapsedMillis: now - sentAt }))
+              )
         ),
         Effect.timeoutFail({
           duration: within.duration,

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import { request, scripted, textOf } from "./fixture.ts"
+import { assertFields, request, scripted, textOf } from "./fixture.ts"
 import * as Rows from "./rows.ts"
 
 /** Jitter would hide what the waits are. */
@@ -61,7 +61,7 @@ const check = (row: Rows.Row, result: { readonly _tag: string } | string) => {
   if (row.error === undefined) assert.include(result, "response.completed", row.name)
   else {
     assert.notTypeOf(result, "string", row.name)
-    assert.deepInclude(result as object, row.error, row.name)
+    assertFields(result, row.error, row.name)
     assert.isNotEmpty((result as unknown as Error).message, row.name)
   }
 }

@@ -1,3 +1,4 @@
+import { assert } from "@effect/vitest"
 import type { CodexAuth } from "@effect-codex/auth/CodexAuth"
 import * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import type * as Script from "@effect-codex/testing/Script"
@@ -43,3 +44,11 @@ export const credentials = (name: string) => ({
   accountId: Redacted.make(`account-${name}`),
   isFedramp: false
 })
+
+/** That an error has these fields. (The assertions of chai cannot print an error that does not.) */
+export const assertFields = (actual: unknown, expected: Readonly<Record<string, unknown>>, message?: string) => {
+  const fields = Object.fromEntries(
+    Object.keys(expected).map((key) => [key, (actual as Readonly<Record<string, unknown>> | undefined)?.[key]])
+  )
+  assert.deepStrictEqual(fields, expected, message)
+}

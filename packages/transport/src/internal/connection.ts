@@ -40,6 +40,7 @@ const patterns: ReadonlyArray<readonly [RegExp, Reason]> = [
 const texts: ReadonlyArray<readonly [RegExp, Reason]> = [
   [/proxy/i, "proxy"],
   [/^terminated$|other side closed|socket hang up|premature close/i, "reset"],
+  [/HTTP\/1\.1 protocol|parse error/i, "protocol"],
   [/certificate/i, "tls"]
 ]
 
