@@ -12,6 +12,7 @@ import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as UrlParams from "@effect/platform/UrlParams"
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -60,8 +61,14 @@ export declare namespace ScriptedBackend {
   }
 }
 
-/** A failure of the connection with the `code` a client on Node gives. */
-const connectionError = (code: string, message: string): Error => Object.assign(new Error(message), { code })
+/** A failure of the connection, with the `code` and message of the clients on Node. */
+class ConnectionError extends Data.TaggedError("ConnectionError")<{
+  readonly code: string
+  readonly message: string
+}> {}
+
+const connectionReset = new ConnectionError({ code: "ECONNRESET", message: "read ECONNRESET" })
+const clientGone = new ConnectionError({ code: "ABORT_ERR", message: "This operation was aborted" })
 
 /** Where the HTTP clients of Node stop to read headers. */
 const maxHeaderBytes = 16_384
@@ -85,9 +92,7 @@ class ScriptedResponse extends Inspectable.Class implements HttpClientResponse.H
     readonly request: HttpClientRequest.HttpClientRequest,
     readonly status: number,
     readonly headers: Headers.Headers,
-    private readonly body: (
-      fail: (cause: Error) => HttpClientError.ResponseError
-    ) => Stream.Stream<Uint8Array, HttpClientError.ResponseError>
+    private readonly body: Stream.Stream<Uint8Array, ConnectionError>
   ) {
     super()
   }
@@ -104,7 +109,7 @@ class ScriptedResponse extends Inspectable.Class implements HttpClientResponse.H
     return Stream.suspend(() => {
       if (this.consumed) return Stream.fail(this.decodeError(new TypeError("The body has already been read")))
       this.consumed = true
-      return this.body(this.decodeError)
+      return Stream.mapError(this.body, this.decodeError)
     })
   }
 
@@ -167,6 +172,49 @@ const requestBytes = (
   }
 }
 
+/** Does `wait` unless the client gives up before. */
+const whileWanted = (entry: Journal.Entry, wait: Effect.Effect<void>): Effect.Effect<void, ConnectionError> =>
+  Effect.raceFirst(wait, Effect.zipRight(Deferred.await(entry.aborted), clientGone))
+
+const pause = (entry: Journal.Entry, duration: Duration.Duration): Effect.Effect<void, ConnectionError> =>
+  Duration.greaterThan(duration, Duration.zero)
+    ? whileWanted(entry, Effect.sleep(duration))
+    : Effect.flatMap(Deferred.isDone(entry.aborted), (gone) => (gone ? clientGone : Effect.void))
+
+const playBody = (step: Script.Step, entry: Journal.Entry): Stream.Stream<Uint8Array, ConnectionError> => {
+  const reset = Effect.zipRight(Effect.sync(entry.finish), connectionReset)
+  const ending = { close: Effect.void, reset, silence: whileWanted(entry, Effect.never) }[step.ending]
+  return Stream.fromIteratorSucceed(Play.pieces(step, entry.request.number), 1).pipe(
+    Stream.mapEffect(({ bytes, wait }) => Effect.as(pause(entry, wait), bytes)),
+    Stream.concat(Stream.execute(ending)),
+    Stream.onEnd(Effect.sync(entry.finish)),
+    Stream.ensuring(Effect.sync(entry.abort))
+  )
+}
+
+const playStep = Effect.fnUntraced(function* (
+  step: Script.Step,
+  entry: Journal.Entry,
+  request: HttpClientRequest.HttpClientRequest
+) {
+  const fail = (error: ConnectionError) => Effect.zipRight(Effect.sync(entry.finish), error)
+  yield* pause(entry, step.delay)
+  if (step.kind === "refuse") {
+    return yield* fail(new ConnectionError({ code: "ECONNREFUSED", message: `connect ECONNREFUSED ${request.url}` }))
+  }
+  if (step.kind === "reset") return yield* fail(connectionReset)
+  if (step.kind === "silence") yield* whileWanted(entry, Effect.never)
+
+  const headers = Play.headers(step, entry.request.number)
+  const size = Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
+  if (size > maxHeaderBytes) {
+    return yield* fail(
+      new ConnectionError({ code: "UND_ERR_HEADERS_OVERFLOW", message: `The headers have ${size} bytes` })
+    )
+  }
+  return new ScriptedResponse(request, step.status, Headers.fromInput(headers), playBody(step, entry))
+})
+
 /**
  * A client that plays the script, and what it recorded.
  *
@@ -177,72 +225,24 @@ export const make = (
   script: Script.Script
 ): { readonly client: HttpClient.HttpClient; readonly backend: ScriptedBackend.Service } => {
   const journal = Journal.make(Script.toResponder(script))
-  const client = HttpClient.make((request, url, signal) =>
-    Effect.gen(function* () {
-      const bytes = yield* requestBytes(request)
+  const client = HttpClient.make(
+    Effect.fnUntraced(function* (request, url, signal) {
+      const body = Journal.readBody(yield* requestBytes(request))
       const { entry, step } = journal.receive({
         method: request.method,
         url: url.toString(),
         path: url.pathname,
         headers: request.headers,
-        body: Journal.readBody(bytes)
+        body
       })
       yield* Effect.sync(() => {
         if (signal.aborted) entry.abort()
         signal.addEventListener("abort", entry.abort, { once: true })
       })
-
-      const gone = <E>(error: (cause: Error) => E) =>
-        Effect.fail(error(connectionError("ABORT_ERR", "This operation was aborted")))
-      /** Waits as long as the client does. */
-      const whileWanted = <E>(wait: Effect.Effect<void>, error: (cause: Error) => E): Effect.Effect<void, E> =>
-        Effect.raceFirst(wait, Effect.zipRight(Deferred.await(entry.aborted), gone(error)))
-      const pause = <E>(duration: Duration.Duration, error: (cause: Error) => E): Effect.Effect<void, E> =>
-        Effect.suspend(() =>
-          signal.aborted
-            ? gone(error)
-            : Duration.greaterThan(duration, Duration.zero)
-              ? whileWanted(Effect.sleep(duration), error)
-              : Effect.void
-        )
-      const failed = (cause: Error) => new HttpClientError.RequestError({ request, reason: "Transport", cause })
-      const fail = (code: string, message: string) => {
-        entry.finish()
-        return Effect.fail(failed(connectionError(code, message)))
-      }
-
-      const answer: Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.RequestError> = Effect.gen(
-        function* () {
-          yield* pause(step.delay, failed)
-          if (step.kind === "refuse") return yield* fail("ECONNREFUSED", `connect ECONNREFUSED ${url.host}`)
-          if (step.kind === "reset") return yield* fail("ECONNRESET", "read ECONNRESET")
-          if (step.kind === "silence") yield* whileWanted(Effect.never, failed)
-
-          const headers = Play.headers(step, entry.request.number)
-          const size = Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
-          if (size > maxHeaderBytes) return yield* fail("UND_ERR_HEADERS_OVERFLOW", "Headers Overflow Error")
-
-          return new ScriptedResponse(request, step.status, Headers.fromInput(headers), (error) => {
-            const pieces = Play.pieces(step, entry.request.number)
-            const ending =
-              step.ending === "close"
-                ? Effect.void
-                : step.ending === "silence"
-                  ? whileWanted(Effect.never, error)
-                  : Effect.suspend(() => {
-                      entry.finish()
-                      return Effect.fail(error(connectionError("ECONNRESET", "read ECONNRESET")))
-                    })
-            return Stream.fromIteratorSucceed(pieces, 1).pipe(
-              Stream.mapEffect(({ bytes, wait }) => Effect.as(pause(wait, error), bytes)),
-              Stream.concat(Stream.execute(ending)),
-              Stream.onEnd(Effect.sync(entry.finish)),
-              Stream.ensuring(Effect.sync(entry.abort))
-            )
-          })
-        }
+      return yield* playStep(step, entry, request).pipe(
+        Effect.mapError((cause) => new HttpClientError.RequestError({ request, reason: "Transport", cause })),
+        Effect.onInterrupt(() => Effect.sync(entry.abort))
       )
-      return yield* Effect.onInterrupt(answer, () => Effect.sync(entry.abort))
     })
   )
   return { client, backend: { requests: journal.requests, aborted: journal.aborted } }
