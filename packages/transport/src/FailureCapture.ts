@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
+import { defined } from "./internal/defined.ts"
 
 /**
  * One failed exchange. The request is an outline (see {@link outline}); the response is its text, scrubbed and cut.
@@ -40,7 +41,8 @@ export interface FailedExchange {
  */
 export interface RequestOutline {
   readonly model: string
-  readonly reasoning?: unknown
+  readonly effort?: string
+  readonly summary?: string
   readonly verbosity?: string
   readonly format?: string
   readonly serviceTier?: string
@@ -113,19 +115,20 @@ export const payload = (text: string, secrets: ReadonlyArray<string> = []): stri
  */
 export const outline = (request: ResponsesRequest.ResponsesRequest): RequestOutline => {
   const { effort, summary } = request.reasoning ?? {}
-  return {
+  return defined({
     model: request.model,
-    ...(request.reasoning === undefined ? {} : { reasoning: { effort, summary } }),
-    ...(request.text?.verbosity === undefined ? {} : { verbosity: request.text.verbosity }),
-    ...(request.text?.format === undefined ? {} : { format: request.text.format.type }),
-    ...(request.service_tier === undefined ? {} : { serviceTier: request.service_tier }),
+    effort,
+    summary,
+    verbosity: request.text?.verbosity,
+    format: request.text?.format?.type,
+    serviceTier: request.service_tier,
     instructionsLength: request.instructions.length,
     input: request.input.slice(0, inputLimit).map((item) => `${item.type} (${JSON.stringify(item).length})`),
     inputCount: request.input.length,
     tools: (request.tools ?? [])
       .slice(0, toolLimit)
       .map((tool) => ("name" in tool && typeof tool.name === "string" ? `${tool.type} ${tool.name}` : tool.type))
-  }
+  })
 }
 
 /**
