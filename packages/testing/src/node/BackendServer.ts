@@ -123,15 +123,13 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
         ? clock.sleep(Duration.times(duration, options.timeScale ?? 1))
         : Effect.void
 
-    /** Whether nothing but refusals is left of the script after this many requests. */
-    const refusesFrom = (received: number): boolean =>
-      typeof script !== "function" &&
-      script.length > received &&
-      script.slice(received).every((step) => step.kind === "refuse")
-    const refuseFrom = (received: number) => {
-      if (!refusesFrom(received)) return false
-      server.close()
-      return true
+    // a closed port counts no visitors, so it is closed only when nothing but refusals is left of the script
+    const steps = typeof script === "function" ? [] : script
+    const firstRefusal = steps.map((step) => step.kind !== "refuse").lastIndexOf(true) + 1
+    const closePort = (received: number): boolean => {
+      const close = received >= firstRefusal && received < steps.length
+      if (close) server.close()
+      return close
     }
 
     const reset = (socket: Net.Socket, entry: Journal.Entry) =>
@@ -156,7 +154,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
           body
         })
         const { number } = entry.request
-        const last = refuseFrom(number)
+        const last = closePort(number)
 
         return yield* Effect.gen(function* () {
           yield* wait(step.delay)
@@ -202,7 +200,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
         server.closeAllConnections()
       })
     )
-    refuseFrom(0)
+    closePort(0)
 
     return {
       url: `${scheme}://${host}:${address._tag === "TcpAddress" ? address.port : 0}/backend-api`,
