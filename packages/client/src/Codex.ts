@@ -6,8 +6,19 @@
 
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type { CodexAuth } from "@effect-codex/auth"
-import type { Turn, TurnEvent } from "@effect-codex/schema"
-import { TurnRequest } from "@effect-codex/schema"
+import {
+  type JsonSchema,
+  type Model,
+  ModelCatalogue,
+  Model as Models,
+  OutputFormat,
+  RateLimits,
+  type ResponsesRequest,
+  ServiceError,
+  type Turn,
+  type TurnEvent,
+  TurnRequest
+} from "@effect-codex/schema"
 import { StreamError } from "@effect-codex/stream"
 import { CodexConfig, CodexTransport, ConversationId, type TransportError } from "@effect-codex/transport"
 import * as Clock from "effect/Clock"
@@ -17,8 +28,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Catalogue from "./Catalogue.ts"
 import type { CodexError } from "./CodexError.ts"
 import * as Delivery from "./internal/delivery.ts"
 
@@ -48,6 +61,11 @@ export interface Request extends TurnRequest.TurnRequest {
   readonly deadline?: Duration.DurationInput
   /** The `turnState` of the {@link TurnEvent.TurnCompleted} this request goes on from, when it answers its tool calls. */
   readonly turnState?: Redacted.Redacted<string>
+  /**
+   * Whether a retry goes on from the items the broken attempt had finished, instead of asking for everything again.
+   * Default `false`.
+   */
+  readonly keepItems?: boolean
 }
 
 /**
@@ -75,6 +93,19 @@ export declare namespace Codex {
     readonly turn: (request: Request) => Effect.Effect<Turn.Turn, CodexError>
     /** The text of the answer as it comes. It is never begun anew: after the first word a failure is a failure. */
     readonly text: (request: Request) => Stream.Stream<string, CodexError>
+    /**
+     * The answer as a value of the schema, by structured output. A schema that JSON Schema cannot say fails before
+     * anything is sent; an answer that does not fit, a refusal and an answer that was cut off are `InvalidOutput`.
+     */
+    readonly object: <A, I>(
+      request: Omit<Request, "output">,
+      schema: Schema.Schema<A, I>,
+      options?: { readonly name?: string }
+    ) => Effect.Effect<A, CodexError | OutputFormat.InvalidOutput | JsonSchema.UnsupportedSchema>
+    /** The models of the account, kept for a while; the bundled list while the server's cannot be had. */
+    readonly models: Effect.Effect<Catalogue.Catalogue>
+    /** How much of the plan's limits is used, asked of the server. */
+    readonly usage: Effect.Effect<RateLimits.RateLimits, CodexError>
   }
 }
 
@@ -97,14 +128,20 @@ export const make: Effect.Effect<
   const config = yield* CodexConfig.CodexConfig
   const background = yield* Effect.scope
 
+  const catalogue = yield* Catalogue.make(transport, config.clientVersion)
+
   const prepare = Effect.fnUntraced(function* (request: Request) {
     const settings = request.config === undefined ? config : yield* CodexConfig.override(config, request.config)
     const conversationId = request.conversationId ?? (yield* ConversationId.random)
+    const { models } = yield* catalogue.known
+    const model = ModelCatalogue.resolve(models, request.model ?? settings.model)
     const { reasoning, ...defaults } = settings
-    const { body } = yield* TurnRequest.compile(
+    const compiled = yield* TurnRequest.compile(
       { cacheKey: conversationId, ...request },
       { ...defaults, ...(reasoning !== undefined && { reasoning: { ...reasoning } }) }
     )
+    const body = withEffort(compiled.body, model)
+    yield* checkSize(body, model)
     const total = request.deadline ?? settings.timeouts.total
     const now = yield* Clock.currentTimeMillis
     const attemptOptions: CodexTransport.AttemptOptions = {
@@ -113,8 +150,38 @@ export const make: Effect.Effect<
       ...(request.turnState !== undefined && { turnState: request.turnState }),
       ...(total !== undefined && { deadline: now + Duration.toMillis(total) })
     }
-    return { body, attemptOptions, policy: settings.retry, schedule: settings.retrySchedule }
+    return { body, model, attemptOptions, policy: settings.retry, schedule: settings.retrySchedule }
   })
+
+  /** Adds what the catalogue knows to the failures it can explain. */
+  const explain =
+    (body: ResponsesRequest.ResponsesRequest, model: Model.Model | undefined) =>
+    (error: CodexError): Effect.Effect<never, CodexError> => {
+      switch (error._tag) {
+        case "ModelUnavailable":
+          return Effect.flatMap(catalogue.get, ({ models, source }) =>
+            Effect.fail(
+              new ServiceError.ModelUnavailable({
+                ...ServiceError.failure({ ...error, message: error.serverMessage }),
+                model: body.model,
+                ...(source === "server" && { available: ModelCatalogue.listed(models).map(({ slug }) => slug) })
+              })
+            )
+          )
+        case "ContextWindowExceeded":
+          return Effect.fail(
+            typeof model?.context_window === "number" && error.contextWindow === undefined
+              ? new ServiceError.ContextWindowExceeded({
+                  ...ServiceError.failure({ ...error, message: error.serverMessage }),
+                  contextWindow: model.context_window,
+                  inputTokens: leastTokens(body)
+                })
+              : error
+          )
+        default:
+          return Effect.fail(error)
+      }
+    }
 
   const deliver = (
     request: Request,
@@ -122,25 +189,92 @@ export const make: Effect.Effect<
     shows: (event: TurnEvent.TurnEvent) => boolean
   ): Stream.Stream<Delivery.Delivered, CodexError> =>
     Stream.unwrap(
-      Effect.map(prepare(request), (prepared) => Delivery.deliver({ ...prepared, transport, mode, shows, background }))
+      Effect.map(prepare(request), ({ model, ...prepared }) =>
+        Delivery.deliver({
+          ...prepared,
+          transport,
+          mode,
+          shows,
+          background,
+          keepItems: request.keepItems ?? false,
+          onResponse: ({ modelsEtag }) => {
+            if (modelsEtag !== undefined) catalogue.sawEtag(modelsEtag)
+          }
+        }).pipe(Stream.catchAll(explain(prepared.body, model)))
+      )
     )
+
+  const turn = Effect.fn("Codex.turn")(function* (request: Request) {
+    let turn: Turn.Turn | undefined
+    yield* Stream.runForEachChunk(deliver(request, "restart", nothing), (events) =>
+      Effect.sync(() => {
+        for (const event of events) if (event._tag === "TurnCompleted") turn = event.turn
+      })
+    )
+    return turn ?? (yield* new StreamError.StreamTruncated({ bytes: 0, events: 0 }))
+  })
 
   return {
     stream: ((request: Request, options?: { readonly delivery?: "fail" | "restart" }) =>
       deliver(request, options?.delivery ?? "restart", all)) as Codex.Service["stream"],
     text: (request) =>
       Stream.mapConcat(deliver(request, "fail", text), (event) => (event._tag === "TextDelta" ? [event.delta] : [])),
-    turn: Effect.fn("Codex.turn")(function* (request) {
-      let turn: Turn.Turn | undefined
-      yield* Stream.runForEachChunk(deliver(request, "restart", nothing), (events) =>
-        Effect.sync(() => {
-          for (const event of events) if (event._tag === "TurnCompleted") turn = event.turn
-        })
-      )
-      return turn ?? (yield* new StreamError.StreamTruncated({ bytes: 0, events: 0 }))
-    })
+    turn,
+    object: Effect.fn("Codex.object")(function* (request, schema, options) {
+      const output = yield* OutputFormat.make({ name: options?.name ?? "answer", schema })
+      return yield* output.decode(yield* turn({ ...request, output }))
+    }),
+    models: catalogue.get,
+    usage: Effect.gen(function* () {
+      const { json } = yield* transport.get("/wham/usage")
+      return RateLimits.fromUsage(json, yield* Clock.currentTimeMillis)
+    }).pipe(Effect.withSpan("Codex.usage"))
   }
 })
+
+/** The effort the model knows, for the one asked for. */
+const withEffort = (
+  body: ResponsesRequest.ResponsesRequest,
+  model: Model.Model | undefined
+): ResponsesRequest.ResponsesRequest => {
+  const effort = body.reasoning?.effort
+  return effort === undefined
+    ? body
+    : { ...body, reasoning: { ...body.reasoning, effort: Models.resolveEffort(model ?? body.model, effort) } }
+}
+
+/** More characters than a token has on average in any language; images and documents count by their own rules. */
+const charactersPerToken = 8
+
+/** How many tokens the texts of the request are at the least. */
+const leastTokens = (body: ResponsesRequest.ResponsesRequest): number => {
+  const texts = body.input.flatMap((item) => {
+    switch (item.type) {
+      case "message":
+        return item.content.map((part) => ("text" in part && typeof part.text === "string" ? part.text.length : 0))
+      case "function_call":
+        return [item.arguments.length]
+      case "function_call_output":
+      case "custom_tool_call_output":
+        return [typeof item.output === "string" ? item.output.length : 0]
+      default:
+        return []
+    }
+  })
+  return Math.ceil(texts.reduce((sum, length) => sum + length, body.instructions.length) / charactersPerToken)
+}
+
+/** Refuses what cannot fit even into the model's largest window, without sending it. */
+const checkSize = (
+  body: ResponsesRequest.ResponsesRequest,
+  model: Model.Model | undefined
+): Effect.Effect<void, ServiceError.ContextWindowExceeded> => {
+  const contextWindow = model?.max_context_window ?? model?.context_window
+  const inputTokens = leastTokens(body)
+  return typeof contextWindow === "number" && inputTokens > contextWindow
+    ? Effect.fail(new ServiceError.ContextWindowExceeded({ contextWindow, inputTokens }))
+    : Effect.void
+}
 
 /**
  * The client over a transport that is there already.

@@ -3,5 +3,8 @@
  *
  * @since 0.1.0
  */
+export * as Catalogue from "./Catalogue.ts"
 export * as Codex from "./Codex.ts"
 export * as CodexError from "./CodexError.ts"
+export * as Conversation from "./Conversation.ts"
+export * as ToolLoop from "./ToolLoop.ts"

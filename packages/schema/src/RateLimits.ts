@@ -236,6 +236,52 @@ export const fromEvent = (event: unknown): RateLimits | undefined => {
 }
 
 /**
+ * The snapshot in the answer of `GET /wham/usage` (protocol A.5). Any key of it may be absent or `null`. `now` as in
+ * {@link fromHeaders}.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromUsage = (json: unknown, now: number): RateLimits => {
+  const raw = asObject(json) ?? {}
+  const windowOf = (value: unknown): ReadonlyArray<RateLimitWindow> => {
+    const window = asObject(value)
+    if (window === undefined) return []
+    const seconds = asNumber(window["limit_window_seconds"])
+    const at = asNumber(window["reset_at"])
+    const after = asNumber(window["reset_after_seconds"])
+    return makeWindow({
+      usedPercent: asNumber(window["used_percent"]),
+      windowMinutes: seconds === undefined ? undefined : seconds / 60,
+      resetsAt: at !== undefined ? at * 1000 : after !== undefined ? now + after * 1000 : undefined
+    })
+  }
+  const limitOf = (limitId: string, limitName: string | undefined, value: unknown): ReadonlyArray<RateLimit> => {
+    const limit = asObject(value)
+    const windows = [...windowOf(limit?.["primary_window"]), ...windowOf(limit?.["secondary_window"])]
+    return windows.length === 0 ? [] : [defined<RateLimit>({ limitId, limitName, windows })]
+  }
+  const additional = Array.isArray(raw["additional_rate_limits"]) ? raw["additional_rate_limits"] : []
+  const credits = asObject(raw["credits"])
+  return defined<RateLimits>({
+    planType: asText(raw["plan_type"]),
+    activeLimit: undefined,
+    limits: [
+      ...limitOf("codex", undefined, raw["rate_limit"]),
+      ...additional.flatMap((value: unknown) => {
+        const entry = asObject(value)
+        const limitId = asText(entry?.["metered_feature"])
+        return limitId === undefined ? [] : limitOf(limitId, asText(entry?.["limit_name"]), entry?.["rate_limit"])
+      })
+    ],
+    credits: credits && makeCredits(credits["has_credits"], credits["unlimited"], credits["balance"]),
+    reachedType: asText(raw["rate_limit_reached_type"]),
+    promoMessage: undefined,
+    resetCreditsAvailable: asNumber(asObject(raw["rate_limit_reset_credits"])?.["available_count"])
+  })
+}
+
+/**
  * What is known after hearing `next`: limits and fields it names replace the earlier ones, the others stay.
  *
  * @since 0.1.0

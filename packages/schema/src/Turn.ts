@@ -218,3 +218,31 @@ export type PartialTurn = typeof PartialTurn.Type
  */
 export const hasContent = (partial: PartialTurn): boolean =>
   partial.blocks.length > 0 || Redacted.value(partial.items).length > 0
+
+/**
+ * Two parts of one turn as one: what the second asks for, says and costs comes after the first. Used where the server
+ * had a turn finished in a further request (`endTurn: false`), or where an attempt went on from items of a broken one.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const join = (first: Turn, second: Turn): Turn => {
+  const offset = first.blocks.reduce((next, block) => Math.max(next, block.outputIndex + 1), 0)
+  const usage =
+    first.usage !== undefined && second.usage !== undefined
+      ? Usage.add(first.usage, second.usage)
+      : (second.usage ?? first.usage)
+  const refusal =
+    first.refusal === undefined && second.refusal === undefined
+      ? undefined
+      : `${first.refusal ?? ""}${second.refusal ?? ""}`
+  return {
+    ...second,
+    text: first.text + second.text,
+    blocks: [...first.blocks, ...second.blocks.map((block) => ({ ...block, outputIndex: block.outputIndex + offset }))],
+    items: [...first.items, ...second.items],
+    ...(usage !== undefined && { usage }),
+    ...(refusal !== undefined && { refusal }),
+    ...(second.attempts !== undefined && { attempts: (first.attempts ?? 0) + second.attempts })
+  }
+}

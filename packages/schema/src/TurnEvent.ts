@@ -146,7 +146,8 @@ export const UnknownEvent = Schema.TaggedStruct("UnknownEvent", { type: Schema.S
 
 /**
  * The attempt before broke and is superseded: drop everything shown since the turn began. `attempt` is the number of
- * the one that starts now (the first is 1), `reason` the tag of the error, `delayMillis` how long was waited.
+ * the one that starts now (the first is 1), `reason` the tag of the error, `delayMillis` how long was waited. `kept`
+ * are the finished items the new attempt goes on from, if that was asked for; they are part of the turn.
  *
  * @since 0.1.0
  * @category schemas
@@ -155,7 +156,8 @@ export const TurnRestarted = Schema.TaggedStruct("TurnRestarted", {
   attempt: Wire.count,
   reason: Schema.String,
   message: Schema.String,
-  delayMillis: Schema.Number
+  delayMillis: Schema.Number,
+  kept: Schema.Array(Item.Item)
 })
 
 /**

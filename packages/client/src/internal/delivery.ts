@@ -4,8 +4,8 @@
  * What an attempt has shown cannot be taken back, so a retry is silent only while nothing has been shown. After that
  * the caller has chosen: the failure with what had arrived, or a `TurnRestarted` that says to drop it.
  */
-import type { ResponsesRequest, Turn, TurnEvent } from "@effect-codex/schema"
-import { TurnDecoder } from "@effect-codex/stream"
+import { type Item, type ResponseEvent, type ResponsesRequest, Turn, type TurnEvent } from "@effect-codex/schema"
+import { TurnDecoder, TurnState } from "@effect-codex/stream"
 import { type CodexTransport, RetryPolicy } from "@effect-codex/transport"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CodexError } from "../CodexError.ts"
@@ -28,6 +29,10 @@ export interface Delivery {
   readonly mode: "fail" | "restart"
   /** Whether an event shows the consumer something that a retry would show again. */
   readonly shows: (event: TurnEvent.TurnEvent) => boolean
+  /** Whether a new attempt goes on from the finished items of the broken one. */
+  readonly keepItems: boolean
+  /** Told of the headers of every response. */
+  readonly onResponse: (metadata: CodexTransport.ResponseMetadata) => void
   /** Outlives the turn: where the rest of a finished body is read, so that its connection can serve again. */
   readonly background: Scope.Scope
 }
@@ -55,6 +60,31 @@ const located = (error: CodexError, attempt: Attempt): CodexError => {
   return error
 }
 
+const finishedItems = (attempt: Attempt): ReadonlyArray<Item.Item> =>
+  Redacted.value(attempt.decoder.state.partial().items)
+
+/**
+ * The finished items another request can go on from: up to the first tool call, whose answer is not there, and without
+ * reasoning that nothing follows (protocol C.5).
+ */
+const replayable = (items: ReadonlyArray<Item.Item>): ReadonlyArray<Item.Item> => {
+  const isOutput = (item: Item.Item) => item.type === "message" || item.type === "web_search_call"
+  const call = items.findIndex((item) => item.type !== "reasoning" && !isOutput(item))
+  const before = call === -1 ? items : items.slice(0, call)
+  return before.slice(0, before.map(isOutput).lastIndexOf(true) + 1)
+}
+
+/** A turn that goes on from items kept of broken attempts, whole. */
+const withKept = (kept: ReadonlyArray<Item.Item>, turn: Turn.Turn): Turn.Turn => {
+  if (kept.length === 0) return turn
+  const events = kept.map(
+    (item, index) =>
+      ({ type: "response.output_item.done", output_index: index, item }) satisfies ResponseEvent.ResponseEvent
+  )
+  const { outcome } = TurnState.fold([...events, { type: "response.completed" }]).state
+  return outcome?._tag === "Finished" ? Turn.join(outcome.turn, turn) : turn
+}
+
 const decodeAll = (
   decoder: TurnDecoder.TurnDecoder,
   chunks: Iterable<Uint8Array>
@@ -67,16 +97,19 @@ const decodeAll = (
 export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const { attemptOptions, background, body, mode, policy, schedule, shows, transport } = delivery
+      const { attemptOptions, background, mode, policy, schedule, shows, transport } = delivery
       const clock = yield* Effect.clock
       const retries = yield* RetryPolicy.start(policy, { schedule, deadline: attemptOptions.deadline })
       let attempts = 0
       let shown = false
       let over = false
       let current: Attempt | undefined
+      let kept: ReadonlyArray<Item.Item> = []
 
       const open = Effect.fnUntraced(function* (scope: Scope.CloseableScope) {
+        const body = kept.length === 0 ? delivery.body : { ...delivery.body, input: [...delivery.body.input, ...kept] }
         const response = yield* transport.attempt(body, { ...attemptOptions, attempt: attempts })
+        delivery.onResponse(response.metadata)
         current = {
           scope,
           decoder: new TurnDecoder.TurnDecoder({ now: () => clock.unsafeCurrentTimeMillis() }),
@@ -98,10 +131,12 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
 
       const retry = (error: CodexError): Pull =>
         Effect.gen(function* () {
+          const finished = delivery.keepItems && current !== undefined ? finishedItems(current) : []
           yield* release(Exit.fail(error))
           if (shown && mode === "fail") return yield* Effect.fail(error)
           const delay = yield* retries.next(error)
           yield* Effect.sleep(delay)
+          kept = [...kept, ...replayable(finished)]
           if (!shown) return Chunk.empty<Delivered>()
           shown = false
           return Chunk.of<Delivered>({
@@ -109,7 +144,8 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
             attempt: attempts + 1,
             reason: error._tag,
             message: error.message,
-            delayMillis: Duration.toMillis(delay)
+            delayMillis: Duration.toMillis(delay),
+            kept
           })
         }).pipe(Effect.mapError(Option.some))
 
@@ -147,7 +183,11 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
         const turnState = attempt.response.turnState ?? state.turnState
         const completed: TurnEvent.TurnCompleted = {
           _tag: "TurnCompleted",
-          turn: { ...turn, attempts, ...(requestId !== undefined && { requestId }) },
+          turn: {
+            ...withKept(kept, turn),
+            attempts,
+            ...(requestId !== undefined && { requestId })
+          },
           ...(turnState !== undefined && { turnState })
         }
         const all: Array<Delivered> = events.filter((event) => event._tag !== "TurnCompleted")

@@ -1,0 +1,333 @@
+/**
+ * A conversation: the history that each turn goes on from, kept exactly as it was sent and received.
+ *
+ * The next request is always the one before plus what is new, byte for byte, under one id, so that the server finds
+ * what it has cached. A turn that fails leaves the history as it was.
+ *
+ * @since 0.1.0
+ */
+import { History, Item, Turn, type TurnEvent, type TurnRequest } from "@effect-codex/schema"
+import { StreamError } from "@effect-codex/stream"
+import { ConversationId } from "@effect-codex/transport"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Codex from "./Codex.ts"
+import type { CodexError } from "./CodexError.ts"
+
+/**
+ * What holds for all turns of a conversation: everything of a request but its input.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends Omit<Codex.Request, "prompt" | "input" | "turnState" | "cacheKey"> {}
+
+/**
+ * What is said next: a prompt, one message or item, or several.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Said = string | History.Entry | ReadonlyArray<History.Entry>
+
+/**
+ * Settings that hold for one turn only.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type TurnOptions = Omit<Options, "conversationId" | "instructions" | "tools">
+
+/**
+ * One conversation. Turns are taken one after the other: a `send` waits until the one before it is over.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Conversation {
+  readonly id: string
+  /** Says something and waits for the turn. What the server wants finished in a further request is (`endTurn: false`). */
+  readonly send: (said: Said, options?: TurnOptions) => Effect.Effect<Turn.Turn, CodexError>
+  /** The same as a stream of events. A conversation is added to when the stream has come to its end. */
+  readonly stream: (
+    said: Said,
+    options?: TurnOptions
+  ) => Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError>
+  /** Answers the tool calls of the last turn; goes on with the same turn of the server's. */
+  readonly sendToolResults: (
+    results: ReadonlyArray<History.Entry>,
+    options?: TurnOptions
+  ) => Effect.Effect<Turn.Turn, CodexError>
+  /** Everything said so far, as the items the next request begins with. */
+  readonly history: Effect.Effect<ReadonlyArray<Item.Item>>
+  /** The last finished turn; its `responseId` is the latest one. */
+  readonly lastTurn: Effect.Effect<Option.Option<Turn.Turn>>
+  /** The failure of the last turn that was tried, if it failed; its `partial` is what had arrived. */
+  readonly lastFailure: Effect.Effect<Option.Option<CodexError>>
+  /** Changes that were made to what was said, so that the server accepts it. */
+  readonly repairs: Effect.Effect<ReadonlyArray<TurnRequest.Repair>>
+  /** A conversation of its own with the same past. */
+  readonly fork: Effect.Effect<Conversation>
+  /** The conversation as it stands, to be encoded with {@link Snapshot} and taken up again with {@link resume}. */
+  readonly snapshot: Effect.Effect<Snapshot>
+}
+
+/**
+ * A conversation at rest. Settings and tools are not part of it: they are code.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Snapshot = Schema.Struct({
+  version: Schema.Literal(1),
+  id: ConversationId.ConversationId,
+  instructions: Schema.String,
+  items: Schema.Array(Item.Item)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Snapshot = typeof Snapshot.Type
+
+/**
+ * The JSON is no conversation this version can take up.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidSnapshot extends Schema.TaggedError<InvalidSnapshot>("effect-codex/InvalidSnapshot")(
+  "InvalidSnapshot",
+  { version: Schema.optionalWith(Schema.Unknown, { exact: true }), problem: Schema.String }
+) {
+  readonly isRetryable = false
+  override get message(): string {
+    return this.version !== undefined && this.version !== 1
+      ? `The conversation was saved as version ${String(this.version)}; this library reads version 1. Use the version that wrote it.`
+      : `The conversation cannot be read: ${this.problem}`
+  }
+}
+
+interface State {
+  readonly instructions: string
+  readonly items: ReadonlyArray<Item.Item>
+  readonly lastTurn: Option.Option<Turn.Turn>
+  readonly turnState: Redacted.Redacted<string> | undefined
+  readonly lastFailure: Option.Option<CodexError>
+  readonly repairs: ReadonlyArray<TurnRequest.Repair>
+}
+
+const entries = (said: Said): ReadonlyArray<History.Entry> =>
+  typeof said === "string"
+    ? [{ role: "user", content: [{ _tag: "Text", text: said }] }]
+    : Array.isArray(said)
+      ? (said as ReadonlyArray<History.Entry>)
+      : [said as History.Entry]
+
+/** Answers to tool calls go on with the turn that made them, and only they do (protocol B.5). */
+const goesOn = (said: ReadonlyArray<History.Entry>): boolean =>
+  said.every((entry) => ("type" in entry ? entry.type.endsWith("_output") : entry.role === "tool"))
+
+/** How often a turn is finished in a further request before it is taken as it is. */
+const maxFollowUps = 16
+
+const makeFrom = (
+  codex: Codex.Codex.Service,
+  options: Options,
+  id: string,
+  initial: State
+): Effect.Effect<Conversation> =>
+  Effect.gen(function* () {
+    const state = yield* Ref.make(initial)
+    const turns = yield* Effect.makeSemaphore(1)
+
+    /** One request over the whole history and what is new. The state changes when its turn has come to its end. */
+    const request = (
+      said: ReadonlyArray<History.Entry>,
+      sameTurn: boolean,
+      turnOptions: TurnOptions
+    ): Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError> =>
+      Stream.unwrap(
+        Effect.map(Ref.get(state), (before) => {
+          const { instructions, items, repairs } = History.compile([...before.items, ...said])
+          const allInstructions = [before.instructions, instructions].filter((part) => part !== "").join("\n\n")
+          return codex
+            .stream({
+              ...options,
+              ...turnOptions,
+              conversationId: id,
+              instructions: allInstructions,
+              input: items,
+              ...(sameTurn && before.turnState !== undefined && { turnState: before.turnState })
+            })
+            .pipe(
+              Stream.tap((event) =>
+                event._tag === "TurnCompleted"
+                  ? Ref.set(state, {
+                      instructions: allInstructions,
+                      items: [...items, ...event.turn.items],
+                      lastTurn: Option.some(event.turn),
+                      turnState: event.turnState ?? (sameTurn ? before.turnState : undefined),
+                      lastFailure: Option.none(),
+                      repairs: [...before.repairs, ...repairs]
+                    })
+                  : Effect.void
+              )
+            )
+        })
+      )
+
+    const wholeTurn = (
+      said: ReadonlyArray<History.Entry>,
+      turnOptions: TurnOptions
+    ): Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError> => {
+      const step = (next: Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError>, left: number) =>
+        Stream.concat(
+          next,
+          Stream.unwrap(
+            Effect.map(Ref.get(state), ({ lastTurn }): typeof next =>
+              left > 0 &&
+              Option.isSome(lastTurn) &&
+              lastTurn.value.endTurn === false &&
+              lastTurn.value.toolCalls.length === 0
+                ? step(request([], true, turnOptions), left - 1)
+                : Stream.empty
+            )
+          )
+        )
+      return step(request(said, goesOn(said), turnOptions), maxFollowUps)
+    }
+
+    const stream: Conversation["stream"] = (said, turnOptions = {}) =>
+      Stream.unwrapScoped(
+        Effect.gen(function* () {
+          yield* Effect.acquireRelease(turns.take(1), () => turns.release(1))
+          const before = yield* Ref.get(state)
+          return wholeTurn(entries(said), turnOptions).pipe(
+            // a turn that was begun in several requests and failed in the middle is not half in the history
+            Stream.tapError((error) => Ref.set(state, { ...before, lastFailure: Option.some(error) }))
+          )
+        })
+      )
+
+    const send: Conversation["send"] = (said, turnOptions) =>
+      Effect.suspend(() => {
+        const parts: Array<Turn.Turn> = []
+        return stream(said, turnOptions).pipe(
+          Stream.runForEachChunk((events) =>
+            Effect.sync(() => {
+              for (const event of events) if (event._tag === "TurnCompleted") parts.push(event.turn)
+            })
+          ),
+          Effect.flatMap(() => {
+            const [first, ...rest] = parts
+            return first === undefined
+              ? Effect.fail(new StreamError.StreamTruncated({ bytes: 0, events: 0 }))
+              : Effect.succeed(rest.reduce(Turn.join, first))
+          })
+        )
+      })
+
+    return {
+      id,
+      send,
+      stream,
+      sendToolResults: send,
+      history: Effect.map(Ref.get(state), ({ items }) => items),
+      lastTurn: Effect.map(Ref.get(state), ({ lastTurn }) => lastTurn),
+      lastFailure: Effect.map(Ref.get(state), ({ lastFailure }) => lastFailure),
+      repairs: Effect.map(Ref.get(state), ({ repairs }) => repairs),
+      fork: Effect.flatMap(Effect.all([ConversationId.random, Ref.get(state)]), ([forkId, past]) =>
+        makeFrom(codex, options, forkId, { ...past, turnState: undefined })
+      ),
+      snapshot: Effect.map(Ref.get(state), ({ instructions, items }) => ({
+        version: 1,
+        id: id as ConversationId.ConversationId,
+        instructions,
+        items
+      }))
+    }
+  })
+
+const blank = (instructions: string): State => ({
+  instructions,
+  items: [],
+  lastTurn: Option.none(),
+  turnState: undefined,
+  lastFailure: Option.none(),
+  repairs: []
+})
+
+/**
+ * Begins a conversation.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Conversation } from "effect-codex"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const conversation = yield* Conversation.make({ instructions: "Answer in one sentence." })
+ *   yield* conversation.send("What is a monad?")
+ *   const turn = yield* conversation.send("And a comonad?")
+ *   return turn.text
+ * })
+ * ```
+ */
+export const make = (options: Options = {}): Effect.Effect<Conversation, never, Codex.Codex> =>
+  Effect.gen(function* () {
+    const codex = yield* Codex.Codex
+    const { conversationId, instructions = "", ...settings } = options
+    return yield* makeFrom(codex, settings, conversationId ?? (yield* ConversationId.random), blank(instructions))
+  })
+
+/**
+ * Takes a conversation up where it was left. Settings and tools are given anew.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const resume = (
+  snapshot: Snapshot,
+  options: Omit<Options, "conversationId" | "instructions"> = {}
+): Effect.Effect<Conversation, never, Codex.Codex> =>
+  Effect.flatMap(Codex.Codex, (codex) =>
+    makeFrom(codex, options, snapshot.id, { ...blank(snapshot.instructions), items: snapshot.items })
+  )
+
+/**
+ * A snapshot as JSON text.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const toJson = (snapshot: Snapshot): string => JSON.stringify(snapshot)
+
+/**
+ * The snapshot in a JSON text.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromJson = (json: string): Effect.Effect<Snapshot, InvalidSnapshot> =>
+  Effect.mapError(
+    Schema.decodeUnknown(Schema.parseJson())(json),
+    () => new InvalidSnapshot({ problem: "it is no JSON" })
+  ).pipe(
+    Effect.flatMap((value) =>
+      Effect.mapError(Schema.decodeUnknown(Snapshot)(value), (error) => {
+        const version = (value as { readonly version?: unknown } | null)?.version
+        return new InvalidSnapshot({
+          ...(version !== undefined && { version }),
+          problem: error.message.split("\n").slice(0, 3).join(" ")
+        })
+      })
+    )
+  )
