@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Message } from "@effect-codex/schema"
-import { PromptCache, Script, ScriptedBackend, TestCodex } from "@effect-codex/testing"
+import { Script, ScriptedBackend, TestCodex } from "@effect-codex/testing"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -106,7 +106,7 @@ describe("one conversation, one cache key (46)", () => {
         (yield* turns).map(({ headers }) => headers["session-id"]),
         keys
       )
-    }).pipe(Effect.provide(TestCodex.layer(PromptCache.responder(() => Script.turn({ text: "ok" })))))
+    }).pipe(Effect.provide(TestCodex.layer(Script.always(Script.turn({ text: "ok" })))))
   )
 
   it.effect("calls at the same time share nothing: each result has its own response id (47)", () =>
