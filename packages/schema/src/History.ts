@@ -11,7 +11,7 @@ import * as Hash from "effect/Hash"
 import * as Schema from "effect/Schema"
 import * as Item from "./Item.ts"
 import { notJson } from "./internal/json.ts"
-import type * as Message from "./Message.ts"
+import * as Message from "./Message.ts"
 import type * as Turn from "./Turn.ts"
 
 /**
@@ -67,9 +67,15 @@ export type Repair = typeof Repair.Type
  * What a history is made of: messages, items, or both mixed.
  *
  * @since 0.1.0
+ * @category schemas
+ */
+export const Entry = Schema.Union(Message.Message, Item.Item)
+
+/**
+ * @since 0.1.0
  * @category models
  */
-export type Entry = Message.Message | Item.Item
+export type Entry = typeof Entry.Type
 
 /**
  * A history ready to send: the system messages from its head joined by blank lines (`""` if there are none), the items,
@@ -496,8 +502,10 @@ export const validate = (items: ReadonlyArray<Item.Item>): ReadonlyArray<string>
         break
       case "reasoning": {
         if ((item.encrypted_content ?? "") === "") problem("has no encrypted content")
-        const next = items.slice(index + 1).find((later) => later.type !== "reasoning")
-        if (next === undefined || !isModelOutput(next)) problem("is not followed by the output it led to")
+        let next = index + 1
+        while (items[next]?.type === "reasoning") next++
+        const led = items[next]
+        if (led === undefined || !isModelOutput(led)) problem("is not followed by the output it led to")
         break
       }
       case "function_call":

@@ -134,14 +134,14 @@ export const maxItems = 131_072
  */
 export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect<Compiled, InvalidRequest> =>
   Effect.suspend(() => {
-    const history = History.compile([
-      ...(request.input ?? []),
-      ...(request.prompt === undefined ? [] : [Message.user(request.prompt)])
-    ])
+    const input = [...(request.input ?? []), ...(request.prompt === undefined ? [] : [Message.user(request.prompt)])]
+    const misfits = input.flatMap((entry, index) => (isEntry(entry) ? [] : [index]))
+    const history = History.compile(misfits.length === 0 ? input : input.filter(isEntry))
     const tools = request.tools?.map((tool) => ("spec" in tool ? (tool.spec as ToolSpec.ToolSpec) : tool)) ?? []
     const model = request.model ?? defaults.model
     const { repairs, ...parameters } = resolveParameters(model, request, defaults)
     const problems = [
+      ...misfits.map((index) => `Entry ${index} of the input has fields that fit neither a message nor an item.`),
       ...inputProblems(request, history.items),
       ...toolProblems(tools, request.toolChoice),
       ...(model.trim() === "" ? ["The model has no name: name one."] : []),
@@ -167,17 +167,22 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
     return Effect.succeed({ body, repairs: [...history.repairs, ...repairs] })
   })
 
+const isEntry = Schema.is(History.Entry)
+
 /** What depends on the model's catalogue entry. */
 const resolveParameters = (model: string, request: TurnRequest, defaults: Defaults) => {
   const models = defaults.models ?? ModelCatalogue.bundled
   const entry = ModelCatalogue.resolve(models, model)
   const repairs: Array<Repair> = []
-  const reasoning = { ...defaults.reasoning, ...request.reasoning }
-  const requested = reasoning.effort
+  const requested = request.reasoning?.effort ?? defaults.reasoning?.effort
   const effort = requested && Model.resolveEffort(ModelCatalogue.get(models, model) ?? model, requested)
   if (requested !== undefined && effort !== undefined && effort !== requested) {
     repairs.push({ _tag: "EffortChanged", model, requested, sent: effort })
   }
+  const { summary, ...other } = { ...defaults.reasoning, ...request.reasoning }
+  // A summary by default is not worth failing a request that wants no reasoning.
+  const told = effort === "none" ? request.reasoning?.summary : summary
+  const reasoning = { ...other, ...(effort && { effort }), ...(told && { summary: told }) }
   let verbosity = request.verbosity ?? defaults.verbosity
   if (verbosity !== undefined && entry?.support_verbosity === false) {
     repairs.push({ _tag: "VerbosityDropped", model, requested: verbosity })
@@ -191,7 +196,7 @@ const resolveParameters = (model: string, request: TurnRequest, defaults: Defaul
   const text = { ...(verbosity && { verbosity }), ...(request.output && { format: request.output.format }) }
   return {
     repairs,
-    ...(Object.keys(reasoning).length > 0 && { reasoning: { ...reasoning, ...(effort && { effort }) } }),
+    ...(Object.keys(reasoning).length > 0 && { reasoning }),
     ...(tier !== undefined && { service_tier: tier }),
     ...(Object.keys(text).length > 0 && { text })
   }

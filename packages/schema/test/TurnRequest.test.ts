@@ -320,6 +320,19 @@ describe("what is wrong", () => {
     Effect.gen(function* () {
       const found = yield* problems({ prompt: "x", reasoning: { effort: "none", summary: "auto" } })
       assert.match(found[0] ?? "", /leave one of them out/)
+      const sent = yield* body({ prompt: "x", reasoning: { effort: "none" } }, { reasoning: { summary: "auto" } })
+      assert.deepStrictEqual(sent.reasoning, { effort: "none" })
+    })
+  )
+
+  it.effect("includes entries that are neither message nor item, beside all else", () =>
+    Effect.gen(function* () {
+      const misfits = [{ type: "message", role: "user" }, null, { role: "user", content: "hi" }, user("a")]
+      const found = yield* problems({ input: misfits as never, cacheKey: "" })
+      assert.deepStrictEqual(
+        found.map((text) => text.split(" has ")[0]),
+        ["Entry 0 of the input", "Entry 1 of the input", "Entry 2 of the input", "The cache key"]
+      )
     })
   )
 
