@@ -37,6 +37,9 @@ export type ToolLike = ToolSpec.ToolSpec | { readonly spec: ToolSpec.ToolSpec }
  * - `clientMetadata` is sent as it is; the backend needs none (protocol C.12).
  * - `extra` holds keys of the body this library has no name for. The server may refuse them.
  *
+ * Sampling parameters and a cap on the output are refused by the backend for every model; `compile` says so to whoever
+ * gives them in spite of the types (`ResponsesRequest.refusedParameters`).
+ *
  * @since 0.1.0
  * @category models
  */
@@ -147,6 +150,7 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
       ...(model.trim() === "" ? ["The model has no name: name one."] : []),
       ...reasoningProblems(parameters.reasoning),
       ...cacheKeyProblems(request.cacheKey),
+      ...refusedProblems(request),
       ...extraProblems(request.extra)
     ]
     if (problems.length > 0) return Effect.fail(new InvalidRequest({ problems }))
@@ -306,6 +310,14 @@ const cacheKeyProblems = (key: string | undefined): ReadonlyArray<string> =>
   key === undefined || (key !== "" && key.length <= ResponsesRequest.maxCacheKeyLength)
     ? []
     : [`The cache key has ${key.length} characters and may have 1 to ${ResponsesRequest.maxCacheKeyLength}.`]
+
+/** For callers without types: asking for what cannot be had must not go unheard. */
+const refusedProblems = (request: TurnRequest): ReadonlyArray<string> =>
+  Object.keys(request).flatMap((key) => {
+    const wireName = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+    const reason = ResponsesRequest.refusedParameters.get(wireName)
+    return reason === undefined ? [] : [`"${key}" cannot be asked for: ${reason}.`]
+  })
 
 const extraProblems = (extra: TurnRequest["extra"]): ReadonlyArray<string> => {
   const unwritable = notJson(extra)

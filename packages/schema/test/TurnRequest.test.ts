@@ -316,6 +316,16 @@ describe("what is wrong", () => {
     })
   )
 
+  it.effect("includes parameters the backend refuses, with the reason", () =>
+    Effect.gen(function* () {
+      const request = { prompt: "x", temperature: 0.5, maxOutputTokens: 100, top_p: 1 }
+      const found = yield* problems(request)
+      assert.strictEqual(found.length, 3)
+      assert.match(found[0] ?? "", /"temperature" cannot be asked for: the models sample by themselves; set/)
+      assert.match(found[1] ?? "", /"maxOutputTokens" cannot be asked for: the backend has no cap/)
+    })
+  )
+
   it.effect("includes a summary of no reasoning", () =>
     Effect.gen(function* () {
       const found = yield* problems({ prompt: "x", reasoning: { effort: "none", summary: "auto" } })
