@@ -88,15 +88,12 @@ const isHtml = (text: string): boolean => /^\s*<(?:!doctype|html|head|body|title
 const htmlTitle = (text: string): string | undefined =>
   asText(/<title[^>]*>([^<]*)/i.exec(text)?.[1]?.replace(/\s+/g, " ").trim())
 
-const plainLimit = 500
-
 const read = (body: string): Statement => {
   const json = parseJson(body)
   const object = asObject(json)
   if (object === undefined) {
     const text = typeof json === "string" ? json : isHtml(body) ? htmlTitle(body) : body
-    const trimmed = text?.trim() ?? ""
-    return { message: asText(trimmed.length > plainLimit ? `${trimmed.slice(0, plainLimit)}…` : trimmed) }
+    return { message: asText(text?.trim()) }
   }
   for (const key of ["error", "detail"]) {
     const value = object[key]
@@ -135,12 +132,21 @@ const edgeText = /cloudflare|challenge-platform|cf-chl|just a moment/i
 const isEdge = ({ body, headers, status }: Answer): boolean =>
   headers["cf-mitigated"] !== undefined || (status === 403 && isHtml(body) && edgeText.test(body))
 
-/** The redirect's target without what may be secret in it. */
-const target = (location: string | undefined): string | undefined => {
-  if (location === undefined) return undefined
-  const [bare = ""] = location.split(/[?#]/)
-  return bare.replace(/\/\/[^/@]*@/, "//").slice(0, 500)
-}
+/** The longest text that is kept of what the server says. */
+const textLimit = 500
+
+/** A server's text without secrets; cut last, so that no half of a secret is left over. */
+const cleaner =
+  (secrets: ReadonlyArray<string>) =>
+  (text: string | undefined): string | undefined => {
+    if (text === undefined) return undefined
+    const scrubbed = Redaction.scrub(text, { secrets, limit: Number.POSITIVE_INFINITY })
+    return scrubbed.length > textLimit ? `${scrubbed.slice(0, textLimit)}…` : scrubbed
+  }
+
+/** Where a redirect leads, as an origin: the rest of the URL may hold anything. */
+const originOf = (location: string | undefined): string | undefined =>
+  location !== undefined && URL.canParse(location) ? new URL(location).origin : undefined
 
 /**
  * The support ids of an answer.
@@ -162,17 +168,17 @@ export const fromAnswer = (answer: Answer, context: Context): TransportError => 
   const { headers, status } = answer
   const said = read(answer.body)
   const rateLimits = RateLimits.fromHeaders(headers, context.now)
-  const message = said.message ?? asText(headers["x-openai-authorization-error"])
+  const clean = cleaner(context.secrets)
   const facts: ServiceError.Facts = {
     ...ids(headers),
     status,
-    code: said.code ?? headerCode(headers["x-error-json"]),
+    code: clean(said.code ?? headerCode(headers["x-error-json"])),
     // "invalid_request_error" stands in many answers; only of these statuses does it name the cause.
-    type: said.type === "invalid_request_error" && !requestFaults.has(status) ? undefined : said.type,
-    message: message === undefined ? undefined : Redaction.scrub(message, { secrets: context.secrets }),
-    param: said.param,
+    type: said.type === "invalid_request_error" && !requestFaults.has(status) ? undefined : clean(said.type),
+    message: clean(said.message ?? asText(headers["x-openai-authorization-error"])),
+    param: clean(said.param),
     model: context.model,
-    planType: said.planType,
+    planType: clean(said.planType),
     resetsAt: resetTime(said, rateLimits, context.now),
     rateLimits,
     retryAfterMillis: RetryAfter.fromHeaders(headers, context.now)
@@ -197,6 +203,6 @@ export const fromAnswer = (answer: Answer, context: Context): TransportError => 
     case 503:
       return new ServiceError.ServerOverloaded(fields)
     default:
-      return new HttpFailure({ ...fields, ...defined({ location: target(headers["location"]) }) })
+      return new HttpFailure({ ...fields, ...defined({ location: originOf(headers["location"]) }) })
   }
 }

@@ -138,7 +138,7 @@ const retryableStatus: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 5
 export class HttpFailure extends Schema.TaggedError<HttpFailure>("@effect-codex/transport/HttpFailure")("HttpFailure", {
   ...fields,
   status: Schema.Number,
-  /** The redirect's target without its query, when there was one. */
+  /** The origin a redirect leads to. */
   location: optional(Schema.String)
 }) {
   get isRetryable(): boolean {

@@ -332,7 +332,7 @@ export const retries: ReadonlyArray<Row> = [
     name: "307",
     script: always(Script.redirect("https://elsewhere.example/path?token=x")),
     waits: once,
-    error: { _tag: "HttpFailure", status: 307, location: "https://elsewhere.example/path" }
+    error: { _tag: "HttpFailure", status: 307, location: "https://elsewhere.example" }
   },
   {
     name: "connection reset",
