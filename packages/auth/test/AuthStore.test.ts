@@ -437,16 +437,38 @@ describe("the lock", () => {
       )
       assert.strictEqual(yield* tryOther, 0)
       const other = yield* Effect.acquireRelease(
-        Effect.sync(() => spawn("flock", [file, "sleep", "30"], { detached: true })),
-        (other) => Effect.sync(() => process.kill(-(other.pid ?? 0), "SIGKILL")).pipe(Effect.ignore)
+        Effect.sync(() => spawn("flock", ["--no-fork", file, "sleep", "30"])),
+        (other) => Effect.sync(() => other.kill("SIGKILL"))
       )
       yield* Effect.repeat(tryOther, { until: (status) => status === 1, schedule: Schedule.spaced("10 millis") })
       assert.strictEqual((yield* Effect.flip(Effect.scoped(lock.acquire(file))))._tag, "LockTimeout")
       // The kernel releases the lock of a process that was killed.
-      process.kill(-(other.pid ?? 0), "SIGKILL")
+      other.kill("SIGKILL")
       yield* Effect.scoped(lock.acquire(file))
     }).pipe(Effect.provide(Layer.provideMerge(Flock.layer({ wait: "500 millis" }), NodeContext.layer)))
   )
+
+  for (const [what, flock, warning] of [
+    ["there is no flock", undefined, "flock is not available here"],
+    ["the file system refuses", { call: () => 95, errno: { EWOULDBLOCK: 11 } }, "has no locks"]
+  ] as const) {
+    it.scopedLive(`flock: where ${what}, the portable lock is used, and a warning says so`, () => {
+      const { lines, layer } = warnings()
+      return Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const lock = yield* Flock.make(flock)
+        const file = `${yield* fs.makeTempDirectoryScoped()}/auth.lock`
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* lock.acquire(file)
+            assert.isTrue(yield* fs.exists(`${file}.held`))
+          })
+        )
+        assert.isFalse(yield* fs.exists(`${file}.held`))
+        assert.include(lines.join(), warning)
+      }).pipe(Effect.provide([NodeContext.layer, layer]))
+    })
+  }
 
   it.scopedLive("portable: the lock of a process that died is taken over, that of a live one is not", () =>
     Effect.gen(function* () {

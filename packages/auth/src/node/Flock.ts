@@ -7,7 +7,6 @@
  * @since 0.1.0
  */
 import * as FileSystem from "@effect/platform/FileSystem"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { AuthFileUnavailable } from "../AuthError.ts"
@@ -16,9 +15,16 @@ import { reasonOf } from "../internal/platform.ts"
 
 const exclusiveNonBlocking = 2 | 4
 
-interface Flock {
+/**
+ * The system call.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Flock {
   /** 0, or the error number. */
   readonly call: (descriptor: number, operation: number) => number
+  /** Error numbers by name. */
   readonly errno: Record<string, number>
 }
 
@@ -35,12 +41,19 @@ const loadFlock: Effect.Effect<Flock, "unsupported"> = Effect.tryPromise({
   catch: () => "unsupported" as const
 })
 
-const make = (options: FileLock.Options | undefined) =>
+/**
+ * The lock with this system call; `undefined` where there is none.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  flock: Flock | undefined,
+  options?: FileLock.Options
+): Effect.Effect<FileLock.FileLock.Service, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const portable = yield* FileLock.make(options)
-    const wait = Duration.decode(options?.wait ?? FileLock.defaults.wait)
-    const flock = yield* Effect.orElseSucceed(loadFlock, () => undefined)
     if (flock === undefined) {
       yield* Effect.logWarning(
         "flock is not available here (koffi is not installed, or this is Windows): programs that use it, such as the Codex CLI, are not kept out while this one refreshes the login."
@@ -49,7 +62,7 @@ const make = (options: FileLock.Options | undefined) =>
     }
     const busy = new Set([flock.errno["EWOULDBLOCK"], flock.errno["EAGAIN"], flock.errno["EINTR"]])
 
-    const service: FileLock.FileLock.Service = {
+    return {
       acquire: Effect.fnUntraced(function* (path) {
         // The scope closes the file, and with it goes the lock.
         const handle = yield* fs
@@ -61,7 +74,7 @@ const make = (options: FileLock.Options | undefined) =>
           const error = flock.call(handle.fd, exclusiveNonBlocking)
           return error === 0 || busy.has(error) ? Effect.succeed(error === 0) : Effect.fail("noLocks" as const)
         })
-        yield* FileLock.acquireWithin(path, wait, attempt).pipe(
+        yield* FileLock.acquireWithin(path, options?.wait ?? FileLock.defaults.wait, attempt).pipe(
           Effect.catchIf(
             (error) => error === "noLocks",
             () =>
@@ -73,7 +86,6 @@ const make = (options: FileLock.Options | undefined) =>
         )
       })
     }
-    return service
   })
 
 /**
@@ -83,4 +95,7 @@ const make = (options: FileLock.Options | undefined) =>
  * @category layers
  */
 export const layer = (options?: FileLock.Options): Layer.Layer<FileLock.FileLock, never, FileSystem.FileSystem> =>
-  Layer.effect(FileLock.FileLock, make(options))
+  Layer.effect(
+    FileLock.FileLock,
+    Effect.orElseSucceed(loadFlock, () => undefined).pipe(Effect.flatMap((flock) => make(flock, options)))
+  )
