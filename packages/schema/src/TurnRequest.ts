@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as History from "./History.ts"
 import type * as Item from "./Item.ts"
@@ -140,12 +141,14 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
     const input = [...(request.input ?? []), ...(request.prompt === undefined ? [] : [Message.user(request.prompt)])]
     const misfits = input.flatMap((entry, index) => (isEntry(entry) ? [] : [index]))
     const history = History.compile(misfits.length === 0 ? input : input.filter(isEntry))
-    const tools = request.tools?.map((tool) => ("spec" in tool ? (tool.spec as ToolSpec.ToolSpec) : tool)) ?? []
+    const specs = (request.tools ?? []).map((tool): unknown => (hasSpec(tool) ? tool.spec : tool))
+    const tools = specs.filter(isToolSpec)
     const model = request.model ?? defaults.model
     const { repairs, ...parameters } = resolveParameters(model, request, defaults)
     const problems = [
       ...misfits.map((index) => `Entry ${index} of the input has fields that fit neither a message nor an item.`),
       ...inputProblems(request, history.items),
+      ...specs.flatMap((tool, index) => (isToolSpec(tool) ? [] : [`Tool ${index} has fields that fit no tool.`])),
       ...toolProblems(tools, request.toolChoice),
       ...(model.trim() === "" ? ["The model has no name: name one."] : []),
       ...reasoningProblems(parameters.reasoning),
@@ -172,6 +175,10 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
   })
 
 const isEntry = Schema.is(History.Entry)
+
+const isToolSpec = Schema.is(ToolSpec.ToolSpec)
+
+const hasSpec = Predicate.hasProperty("spec")
 
 /** What depends on the model's catalogue entry. */
 const resolveParameters = (model: string, request: TurnRequest, defaults: Defaults) => {

@@ -399,20 +399,27 @@ describe("the JSON text", () => {
 })
 
 it.prop(
-  "any request gives a body that passes the validator, or problems in words",
+  "any request, typed or not, gives a body that passes the validator, or problems in words",
   [
     FastCheck.record(
       {
         prompt: FastCheck.constantFrom("", "hi"),
         model: FastCheck.constantFrom("", "gpt-5.5", "gpt-6-sol", "x"),
         input: FastCheck.array(
-          FastCheck.constantFrom(
-            user("a"),
-            user(""),
-            Message.system("s"),
-            Message.toolResult("c", "x"),
-            Message.user([Message.image("u")])
+          FastCheck.oneof(
+            FastCheck.constantFrom<History.Entry[]>(
+              user("a"),
+              user(""),
+              Message.system("s"),
+              Message.toolResult("c", "x"),
+              Message.user([Message.image("u")])
+            ),
+            FastCheck.anything({ withBigInt: true }) as FastCheck.Arbitrary<never>
           )
+        ),
+        tools: FastCheck.array(
+          FastCheck.oneof(FastCheck.constantFrom(f), FastCheck.anything() as FastCheck.Arbitrary<never>),
+          { maxLength: 2 }
         ),
         reasoning: FastCheck.record({ effort: FastCheck.constantFrom("none", "minimal", "high", "ultra", "odd") }),
         extra: FastCheck.dictionary(FastCheck.constantFrom("store", "x"), FastCheck.anything({ withBigInt: true }))
