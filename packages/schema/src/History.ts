@@ -434,6 +434,9 @@ const freeCallId = (callId: string, taken: ReadonlySet<string>): string => {
   return free
 }
 
+/** A type not known here may need its id; that of a compaction says nothing of reasoning. */
+const canLoseId = (item: Item.Item): boolean => item.type in prefixes && item.type !== "compaction"
+
 /**
  * Leaves out reasoning the server could not read or would miss the output of (all of it if `asked`). The ids of what
  * it led to go with it, since the server knows by them that the reasoning is missing.
@@ -466,7 +469,7 @@ const keepReadableReasoning = (
     }
     if (!isModelOutput(item)) bereft = false
     const id = Item.id(item)
-    if (!bereft || id === undefined || item.type === "compaction") return [{ index, item }]
+    if (!bereft || id === undefined || !canLoseId(item)) return [{ index, item }]
     repairs.push({ _tag: "IdRemoved", index, id, reason: "reasoning_dropped" })
     return [{ index, item: withoutId(item) }]
   })

@@ -291,6 +291,11 @@ describe("repairs", () => {
     ])
   })
 
+  it("leave its id to an item of a type not known here, which may need it", () => {
+    const approval = { type: "mcp_approval_request", id: "mcpr_1", name: "x" } as unknown as Item.Item
+    assert.deepStrictEqual(History.compile([reasoning("rs_1", null), approval]).items, [approval])
+  })
+
   it("drop reasoning that leads to nothing", () => {
     assert.deepStrictEqual(History.compile([reasoning("rs_1"), user("stop")]).repairs, [
       { _tag: "ReasoningDropped", index: 0, reason: "no_output_follows" }
