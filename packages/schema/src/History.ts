@@ -124,23 +124,23 @@ const outputType = (call: Call): Output["type"] =>
   call.type === "function_call" ? "function_call_output" : "custom_tool_call_output"
 
 /** The id prefixes of protocol C.4; types without one are not checked. */
-const prefixes: Readonly<Record<string, string>> = {
-  message: "msg_",
-  agent_message: "amsg_",
-  reasoning: "rs_",
-  function_call: "fc_",
-  function_call_output: "fco_",
-  custom_tool_call: "ctc_",
-  custom_tool_call_output: "ctco_",
-  tool_search_call: "tsc_",
-  tool_search_output: "tso_",
-  web_search_call: "ws_",
-  image_generation_call: "ig_",
-  local_shell_call: "lsh_",
-  compaction: "cmp_",
-  compaction_summary: "cmp_",
-  additional_tools: "at_"
-}
+const prefixes: ReadonlyMap<string, string> = new Map([
+  ["message", "msg_"],
+  ["agent_message", "amsg_"],
+  ["reasoning", "rs_"],
+  ["function_call", "fc_"],
+  ["function_call_output", "fco_"],
+  ["custom_tool_call", "ctc_"],
+  ["custom_tool_call_output", "ctco_"],
+  ["tool_search_call", "tsc_"],
+  ["tool_search_output", "tso_"],
+  ["web_search_call", "ws_"],
+  ["image_generation_call", "ig_"],
+  ["local_shell_call", "lsh_"],
+  ["compaction", "cmp_"],
+  ["compaction_summary", "cmp_"],
+  ["additional_tools", "at_"]
+])
 
 const withoutId = (item: Item.Item): Item.Item => {
   const { id: _, ...rest } = item as Item.MessageItem
@@ -374,7 +374,7 @@ const isSame = (a: Item.Item, b: Item.Item): boolean =>
 
 const badId = (type: string, id: string): "too_long" | "wrong_prefix" | undefined => {
   if (id.length > maxIdLength) return "too_long"
-  return id.startsWith(prefixes[type] ?? "") && id !== "" ? undefined : "wrong_prefix"
+  return id.startsWith(prefixes.get(type) ?? "") && id !== "" ? undefined : "wrong_prefix"
 }
 
 interface OpenCall extends Placed {
@@ -435,7 +435,7 @@ const freeCallId = (callId: string, taken: ReadonlySet<string>): string => {
 }
 
 /** A type not known here may need its id; that of a compaction says nothing of reasoning. */
-const canLoseId = (item: Item.Item): boolean => item.type in prefixes && item.type !== "compaction"
+const canLoseId = (item: Item.Item): boolean => prefixes.has(item.type) && prefixes.get(item.type) !== "cmp_"
 
 /**
  * Leaves out reasoning the server could not read or would miss the output of (all of it if `asked`). The ids of what
@@ -495,7 +495,7 @@ export const validate = (items: ReadonlyArray<Item.Item>): ReadonlyArray<string>
       if (twin !== undefined) problem(`has the id of item ${twin}`)
       ids.set(id, index)
       if (id.length > maxIdLength) problem(`has an id of ${id.length} characters; ${maxIdLength} are allowed`)
-      const prefix = prefixes[item.type] ?? ""
+      const prefix = prefixes.get(item.type) ?? ""
       if (id === "" || !id.startsWith(prefix)) problem(`has an id that does not begin with "${prefix}"`)
     }
     switch (item.type) {
