@@ -80,23 +80,41 @@ const millisFromIso = (text: string | undefined): number | undefined =>
 /** The two modes whose tokens are ChatGPT tokens; files without a mode are old ones. */
 const chatGptModes: ReadonlySet<unknown> = new Set([undefined, null, "chatgpt", "chatgptAuthTokens"])
 
+/** What the Codex CLI's other modes are; the file's own words are not quoted. */
+const otherModes: Record<string, string> = {
+  apikey: "an API key only",
+  headers: "a login by headers",
+  agentIdentity: "an agent identity",
+  personalAccessToken: "a personal access token",
+  bedrockApiKey: "a Bedrock key",
+  bedrockAccessKeys: "Bedrock keys"
+}
+
 const printCodex = (json: Json, login: Login | undefined): string | undefined => {
   if (login === undefined) {
     const { auth_mode: _mode, tokens: _tokens, last_refresh: _last, ...rest } = json
     return Object.values(rest).every((value) => value === null) ? undefined : print(rest)
   }
+  const { last_refresh: _last, ...rest } = json
+  const {
+    id_token: _id,
+    access_token: _access,
+    refresh_token: _refresh,
+    account_id: _account,
+    ...unknown
+  } = object(json["tokens"])
   return print({
     OPENAI_API_KEY: null,
-    ...json,
+    ...rest,
     auth_mode: chatGptModes.has(json["auth_mode"]) ? (json["auth_mode"] ?? "chatgpt") : "chatgpt",
     tokens: {
-      ...object(json["tokens"]),
       ...defined({
         id_token: reveal(login.idToken),
         access_token: reveal(login.accessToken),
         refresh_token: reveal(login.refreshToken),
         account_id: reveal(login.accountId)
-      })
+      }),
+      ...unknown
     },
     ...defined({ last_refresh: login.lastRefresh === undefined ? undefined : isoFromMillis(login.lastRefresh) })
   })
@@ -107,17 +125,24 @@ const printSeed = (json: Json, login: Login | undefined): string | undefined => 
     const { [seedKey]: _login, ...rest } = json
     return Object.keys(rest).length === 0 ? undefined : print(rest)
   }
+  const {
+    access: _access,
+    refresh: _refresh,
+    account_id: _account,
+    expires: _expires,
+    ...unknown
+  } = object(json[seedKey])
   return print({
     ...json,
     [seedKey]: {
       type: "oauth",
-      ...object(json[seedKey]),
       ...defined({
         access: reveal(login.accessToken),
         refresh: reveal(login.refreshToken),
         account_id: reveal(login.accountId),
         expires: login.expiresAt
-      })
+      }),
+      ...unknown
     }
   })
 }
@@ -150,7 +175,7 @@ const parseCodex = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileI
       onFailure: invalidAt(path),
       onSuccess: ({ auth_mode, OPENAI_API_KEY, tokens, last_refresh }): AuthFile => {
         const withLogin = (login: Login | undefined) => printCodex(json, login)
-        if (!chatGptModes.has(auth_mode)) return { found: `a login of mode ${auth_mode}`, withLogin }
+        if (!chatGptModes.has(auth_mode)) return { found: otherModes[auth_mode ?? ""] ?? "another login", withLogin }
         if (tokens === undefined) return { ...(OPENAI_API_KEY ? { found: "an API key only" } : {}), withLogin }
         return {
           login: defined({

@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import type * as HttpClient from "@effect/platform/HttpClient"
-import * as NodeCommandExecutor from "@effect/platform-node/NodeCommandExecutor"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import type * as ConfigError from "effect/ConfigError"
@@ -75,10 +74,7 @@ export const layerCallbackServer: (ports?: ReadonlyArray<number>) => Layer.Layer
  * @since 0.1.0
  * @category layers
  */
-export const layerTerminal: Layer.Layer<LoginInteraction.LoginInteraction> = Terminal.layer.pipe(
-  Layer.provide(NodeCommandExecutor.layer),
-  Layer.provide(NodeFileSystem.layer)
-)
+export const layerTerminal: Layer.Layer<LoginInteraction.LoginInteraction> = Terminal.layer
 
 /**
  * All that `BrowserLogin`, `DeviceLogin` and `Logout` need on a command line.

@@ -124,6 +124,18 @@ describe("the file", () => {
     }).pipe(Effect.provide(platform))
   )
 
+  it.scopedLive("keeps nothing of the login that is replaced", () =>
+    Effect.gen(function* () {
+      const { store, write, json } = yield* temporary
+      yield* write(cliFile)
+      yield* put(store, { accessToken: secret("new") })
+      const { tokens, last_refresh } = yield* json
+      assert.strictEqual(tokens.access_token, "new")
+      assert.doesNotHaveAnyKeys(tokens, ["id_token", "refresh_token", "account_id"])
+      assert.isUndefined(last_refresh)
+    }).pipe(Effect.provide(platform))
+  )
+
   it.scopedLive("is private: file 0600, directory 0700, and nothing is left beside it but the locks", () =>
     Effect.gen(function* () {
       const { fs, directory } = yield* temporary
@@ -195,7 +207,9 @@ describe("the file", () => {
       assert.deepInclude(keyOnly, { _tag: "NotLoggedIn", found: "an API key only" })
       assert.notInclude(keyOnly.message, "sk-planted")
       yield* write({ ...cliFile, auth_mode: "apikey" })
-      assert.deepInclude(yield* Effect.flip(store.read), { _tag: "NotLoggedIn", found: "a login of mode apikey" })
+      assert.deepInclude(yield* Effect.flip(store.read), { _tag: "NotLoggedIn", found: "an API key only" })
+      yield* write({ ...cliFile, auth_mode: "planted" })
+      assert.deepInclude(yield* Effect.flip(store.read), { _tag: "NotLoggedIn", found: "another login" })
     }).pipe(Effect.provide(platform))
   )
 

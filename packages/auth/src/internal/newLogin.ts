@@ -6,6 +6,7 @@ import { AuthStore } from "../AuthStore.ts"
 import * as Credentials from "../Credentials.ts"
 import type { Login } from "../Login.ts"
 import { OAuth, type Tokens } from "../OAuth.ts"
+import { defined } from "./defined.ts"
 
 /** Fails before anybody is bothered when the store could not keep a new login. */
 export const checkStore: Effect.Effect<void, AuthError, AuthStore> = Effect.flatMap(AuthStore, (store) =>
@@ -18,7 +19,12 @@ export const keep: (tokens: Tokens) => Effect.Effect<Credentials.Credentials, Au
     const store = yield* AuthStore
     const oauth = yield* OAuth
     const credentials = yield* Credentials.fromTokens(tokens)
-    const login: Login = { ...tokens, accountId: credentials.accountId, lastRefresh: yield* Clock.currentTimeMillis }
+    const login: Login = {
+      ...tokens,
+      accountId: credentials.accountId,
+      lastRefresh: yield* Clock.currentTimeMillis,
+      ...defined({ expiresAt: credentials.expiresAt })
+    }
     const old = yield* store.modify((stored) => Effect.succeed([stored?.refreshToken, login] as const))
     if (old !== undefined && (!tokens.refreshToken || Redacted.value(old) !== Redacted.value(tokens.refreshToken))) {
       yield* oauth.revoke(old, "refresh_token")

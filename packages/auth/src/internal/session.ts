@@ -98,12 +98,11 @@ export const make = (options: {
         Effect.orElseSucceed(() => ({}))
       )
       if (tokens.accessToken !== undefined) {
+        const { expiresAt, issuedAt } = claims
         const ahead =
-          claims.issuedAt !== undefined
-            ? now - claims.issuedAt
-            : claims.expiresAt !== undefined
-              ? Math.max(0, now - claims.expiresAt + 2 * margin)
-              : 0
+          expiresAt !== undefined && expiresAt <= now
+            ? now - (issuedAt ?? expiresAt - 2 * margin)
+            : Math.min(0, now - (issuedAt ?? now))
         clockAhead = Math.abs(ahead) > margin ? ahead : 0
         if (clockAhead !== 0) {
           yield* Effect.logWarning(
@@ -216,8 +215,10 @@ export const make = (options: {
 
     const renew = (isStale: IsStale, reason: RefreshReason) =>
       Effect.gen(function* () {
+        if (current !== undefined && !(yield* isStale(current))) return current
         yield* Effect.ignore(save)
         const stored = yield* Effect.flatMap(store.read, openSame)
+        current ??= stored
         if (!(yield* isStale(stored))) return stored
         const { refreshToken, accessToken } = stored.login
         if (refreshToken === undefined) return yield* new LoginExpired({ reason: "notRefreshable" })
@@ -248,12 +249,13 @@ export const make = (options: {
     /** A login that only should be refreshed soon still does for this request. */
     const unlessStillValid = (error: AuthError) =>
       Effect.gen(function* () {
-        const session = current ?? (yield* Effect.flatMap(store.read, open))
-        const expiresAt = session.credentials.expiresAt
-        const isOver = expiresAt !== undefined && (yield* serverTime) >= expiresAt
-        if (isOver || error._tag === "AccountChanged" || error._tag === "NotLoggedIn") return yield* error
+        if (current === undefined || error._tag === "AccountChanged" || error._tag === "NotLoggedIn") {
+          return yield* error
+        }
+        const { expiresAt } = current.credentials
+        if (expiresAt !== undefined && (yield* serverTime) >= expiresAt) return yield* error
         yield* Effect.logWarning(`The login could not be refreshed ahead of time. ${error.message}`)
-        return session
+        return current
       })
 
     return {

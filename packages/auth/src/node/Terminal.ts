@@ -1,21 +1,32 @@
+import { spawn } from "node:child_process"
 import * as Readline from "node:readline"
-import * as Command from "@effect/platform/Command"
-import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { LoginInteraction } from "../LoginInteraction.ts"
 
 /** What opens an address in the person's browser: a program and its arguments, never a line for a shell. */
-const opener = (url: string): Command.Command => {
+const opener = (url: string): readonly [command: string, args: ReadonlyArray<string>] => {
   switch (process.platform) {
     case "darwin":
-      return Command.make("open", url)
+      return ["open", [url]]
     case "win32":
-      return Command.make("rundll32", "url.dll,FileProtocolHandler", url)
+      return ["rundll32", ["url.dll,FileProtocolHandler", url]]
     default:
-      return Command.make("xdg-open", url)
+      return ["xdg-open", [url]]
   }
 }
+
+/** The browser may be the opener's child, so it gets a life of its own. Without a browser nothing happens. */
+const openBrowser = (url: string): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    const [command, args] = opener(url)
+    const child = spawn(command, args, { detached: true, stdio: "ignore" })
+    child.once("error", () => resume(Effect.void))
+    child.once("spawn", () => {
+      child.unref()
+      resume(Effect.void)
+    })
+  })
 
 const print = (text: string): Effect.Effect<void> =>
   Effect.async((resume) => {
@@ -38,21 +49,13 @@ const readLine: Effect.Effect<string> = Effect.async((resume) => {
  *
  * @internal
  */
-export const layer: Layer.Layer<LoginInteraction, never, CommandExecutor.CommandExecutor> = Layer.effect(
-  LoginInteraction,
-  Effect.map(CommandExecutor.CommandExecutor, (executor) => ({
-    openPage: (url) =>
-      Effect.gen(function* () {
-        yield* print(`Log in on this page:\n\n${url}\n`)
-        // Without a browser here the printed address is all there is.
-        yield* executor.exitCode(opener(url)).pipe(Effect.timeout("5 seconds"), Effect.ignore)
-      }),
-    showDeviceCode: ({ verificationUrl, userCode }) =>
-      print(`Open ${verificationUrl} on any device and enter this code:\n\n    ${userCode}\n`),
-    pastedCode: (problem) =>
-      Effect.zipRight(
-        print(problem ?? "If the browser cannot reach this computer, paste the address it ended on here."),
-        readLine
-      )
-  }))
-)
+export const layer: Layer.Layer<LoginInteraction> = Layer.succeed(LoginInteraction, {
+  openPage: (url) => Effect.zipRight(print(`Log in on this page:\n\n${url}\n`), openBrowser(url)),
+  showDeviceCode: ({ verificationUrl, userCode }) =>
+    print(`Open ${verificationUrl} on any device and enter this code:\n\n    ${userCode}\n`),
+  pastedCode: (problem) =>
+    Effect.zipRight(
+      print(problem ?? "If the browser cannot reach this computer, paste the address it ended on here."),
+      readLine
+    )
+})
