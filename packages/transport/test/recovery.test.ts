@@ -6,8 +6,10 @@ import * as Script from "@effect-codex/testing/Script"
 import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
 import { CodexTransport, Compression, EncryptedReasoning, FailureCapture } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
+import * as TestClock from "effect/TestClock"
 import { assertFields, credentials, request, scripted, textOf } from "./fixture.ts"
 
 const ok = Script.turn({ text: "ok" })
@@ -90,6 +92,16 @@ describe("encrypted reasoning that is refused", () => {
     }).pipe(Effect.provide(scripted([refusal, ok])))
   )
 
+  it.effect("leaves the rest of the one retry budget", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.fork(Effect.flip(send(replay)))
+      yield* TestClock.adjust("1 hour")
+      assertFields(yield* Fiber.join(fiber), { _tag: "ServerOverloaded" })
+      // A failure, the refusal, and the shorter request with the two retries that are left.
+      assert.lengthOf(yield* requests, 5)
+    }).pipe(Effect.provide(scripted((_, { length }) => (length === 1 ? refusal : Script.status(503)))))
+  )
+
   it.effect("is final the second time, when there is none, and when it may not be left out", () =>
     Effect.gen(function* () {
       const refused = { _tag: "InvalidRequest", code: "invalid_encrypted_content" }
@@ -114,12 +126,13 @@ describe("encrypted reasoning that is refused", () => {
   })
 })
 
+/** Stands for zstd, which not every Node has. */
+const pretend = Layer.succeed(Compression.Compression, {
+  zstd: (bytes: Uint8Array) => Effect.succeed(bytes.subarray(0, 9))
+})
+const long = { ...request, instructions: "x".repeat(2000) }
+
 describe("compression", () => {
-  /** Stands for zstd, which not every Node has. */
-  const pretend = Layer.succeed(Compression.Compression, {
-    zstd: (bytes: Uint8Array) => Effect.succeed(bytes.subarray(0, 9))
-  })
-  const long = { ...request, instructions: "x".repeat(2000) }
   const encodings = Effect.map(requests, (all) => all.map((sent) => sent.headers["content-encoding"]))
 
   const layer = (script: Script.Script, compression: "off" | "zstd", runtime: Layer.Layer<never> | typeof pretend) =>
@@ -160,6 +173,28 @@ describe("compression", () => {
       }).pipe(Effect.provide(layer([refusal, ok, ok], "zstd", pretend)))
     )
   }
+})
+
+describe("compression under way", () => {
+  it.effect("is given up by every request that meets the refusal", () =>
+    Effect.gen(function* () {
+      yield* Effect.all([send(long), send(long)], { concurrency: 2 })
+      const all = yield* requests
+      assert.deepStrictEqual(
+        all.map((sent) => sent.headers["content-encoding"]),
+        ["zstd", "zstd", undefined, undefined]
+      )
+    }).pipe(
+      Effect.provide(
+        Layer.provideMerge(
+          scripted((sent) => (sent.headers["content-encoding"] === "zstd" ? Script.status(415) : ok), {
+            compression: "zstd"
+          }),
+          pretend
+        )
+      )
+    )
+  )
 })
 
 describe("workspace routing (protocol A.4)", () => {
@@ -233,6 +268,17 @@ describe("requests that cannot be written", () => {
       cyclic["self"] = cyclic
       for (const value of [cyclic, 1n]) {
         assertFields(yield* Effect.flip(send({ ...request, extra: { value } })), { _tag: "InvalidRequest" })
+      }
+      assert.isEmpty(yield* requests)
+    }).pipe(Effect.provide(scripted([ok])))
+  )
+
+  it.effect("or whose conversation id fits no header are too", () =>
+    Effect.gen(function* () {
+      const transport = yield* CodexTransport.CodexTransport
+      for (const conversationId of ["", "x".repeat(65), "a\nb", "Gespräch"]) {
+        const error = yield* Effect.flip(Effect.scoped(transport.attempt(request, { conversationId })))
+        assertFields(error, { _tag: "InvalidRequest", param: "conversationId" })
       }
       assert.isEmpty(yield* requests)
     }).pipe(Effect.provide(scripted([ok])))
