@@ -16,7 +16,7 @@ type Failure = TransportError.InvalidConfig | ConfigError.ConfigError | HttpServ
 
 export const embedded = (script: Script.Script, config?: CodexConfig.Options): Layer.Layer<Codex.Codex, Failure> =>
   Layer.unwrapEffect(
-    Effect.map(BackendServer.BackendServer, ({ url }) => Codex.layer({ ...config, baseUrl: `${url}/backend-api` }))
+    Effect.map(BackendServer.BackendServer, ({ url }) => Codex.layer({ ...config, baseUrl: url }))
   ).pipe(
     Layer.provide(BackendServer.layer({ script })),
     Layer.provide(TestAuth.layer()),

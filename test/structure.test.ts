@@ -13,7 +13,7 @@ const allowed: Record<string, ReadonlyArray<string>> = {
   auth: [],
   transport: ["schema", "auth"],
   client: ["schema", "stream", "auth", "transport"],
-  testing: ["schema", "stream", "auth", "transport", "client"]
+  testing: ["schema", "auth", "transport", "client"]
 }
 
 const nameOf = (folder: string) => (folder === "client" ? "effect-codex" : `@effect-codex/${folder}`)

@@ -10,7 +10,6 @@ import {
   type JsonSchema,
   type Model,
   ModelCatalogue,
-  Model as Models,
   OutputFormat,
   RateLimits,
   type ResponsesRequest,
@@ -133,14 +132,18 @@ export const make: Effect.Effect<
   const prepare = Effect.fnUntraced(function* (request: Request) {
     const settings = request.config === undefined ? config : yield* CodexConfig.override(config, request.config)
     const conversationId = request.conversationId ?? (yield* ConversationId.random)
+    if (!ConversationId.isConversationId(conversationId)) {
+      const problems = ["A conversation id is 1 to 64 visible ASCII characters, such as a UUID."]
+      return yield* new ServiceError.InvalidRequest({ param: "conversationId", problems })
+    }
     const { models } = yield* catalogue.known
     const model = ModelCatalogue.resolve(models, request.model ?? settings.model)
     const { reasoning, ...defaults } = settings
     const compiled = yield* TurnRequest.compile(
       { cacheKey: conversationId, ...request },
-      { ...defaults, ...(reasoning !== undefined && { reasoning: { ...reasoning } }) }
+      { ...defaults, models, ...(reasoning !== undefined && { reasoning: { ...reasoning } }) }
     )
-    const body = withEffort(compiled.body, model)
+    const { body, repairs } = compiled
     yield* checkSize(body, model)
     const total = request.deadline ?? settings.timeouts.total
     const now = yield* Clock.currentTimeMillis
@@ -150,7 +153,7 @@ export const make: Effect.Effect<
       ...(request.turnState !== undefined && { turnState: request.turnState }),
       ...(total !== undefined && { deadline: now + Duration.toMillis(total) })
     }
-    return { body, model, attemptOptions, policy: settings.retry, schedule: settings.retrySchedule }
+    return { body, model, repairs, attemptOptions, policy: settings.retry, schedule: settings.retrySchedule }
   })
 
   /** Adds what the catalogue knows to the failures it can explain. */
@@ -189,8 +192,8 @@ export const make: Effect.Effect<
     shows: (event: TurnEvent.TurnEvent) => boolean
   ): Stream.Stream<Delivery.Delivered, CodexError> =>
     Stream.unwrap(
-      Effect.map(prepare(request), ({ model, ...prepared }) =>
-        Delivery.deliver({
+      Effect.map(prepare(request), ({ model, repairs, ...prepared }) => {
+        const turn = Delivery.deliver({
           ...prepared,
           transport,
           mode,
@@ -201,7 +204,10 @@ export const make: Effect.Effect<
             if (modelsEtag !== undefined) catalogue.sawEtag(modelsEtag)
           }
         }).pipe(Stream.catchAll(explain(prepared.body, model)))
-      )
+        return repairs.length === 0
+          ? turn
+          : Stream.concat(Stream.succeed<Delivery.Delivered>({ _tag: "RequestRepaired", repairs }), turn)
+      })
     )
 
   const turn = Effect.fn("Codex.turn")(function* (request: Request) {
@@ -231,17 +237,6 @@ export const make: Effect.Effect<
     }).pipe(Effect.withSpan("Codex.usage"))
   }
 })
-
-/** The effort the model knows, for the one asked for. */
-const withEffort = (
-  body: ResponsesRequest.ResponsesRequest,
-  model: Model.Model | undefined
-): ResponsesRequest.ResponsesRequest => {
-  const effort = body.reasoning?.effort
-  return effort === undefined
-    ? body
-    : { ...body, reasoning: { ...body.reasoning, effort: Models.resolveEffort(model ?? body.model, effort) } }
-}
 
 /** More characters than a token has on average in any language; images and documents count by their own rules. */
 const charactersPerToken = 8

@@ -84,11 +84,6 @@ export const EncryptedContent = Wire.object({
   encrypted_content: Schema.String
 })
 
-/** Exists for the type checker only: the one string type that no known name can be mistaken for. */
-declare enum Opaque {
-  type = "a type name not known here"
-}
-
 /**
  * A type name that is none of those known here. At run time it is the server's string; for the type checker it is
  * opaque, so that comparing `type` with a known name narrows a union that has unknown members.
@@ -96,7 +91,10 @@ declare enum Opaque {
  * @since 0.1.0
  * @category models
  */
-export type UnknownType = Opaque
+export declare enum UnknownType {
+  /** Never a value; it makes the type one that no known name can be mistaken for. */
+  opaque = "a type name not known here"
+}
 
 const unknownOf = (known: ReadonlyArray<string>) => {
   const names = new Set(known)

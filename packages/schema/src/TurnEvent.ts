@@ -8,7 +8,17 @@ import * as Item from "./Item.ts"
 import * as Wire from "./internal/wire.ts"
 import * as RateLimits from "./RateLimits.ts"
 import * as Turn from "./Turn.ts"
+import * as TurnRequest from "./TurnRequest.ts"
 import * as Usage from "./Usage.ts"
+
+/**
+ * The request was changed so that the backend accepts it: a history with loose ends, a level the model lacks. Comes
+ * before everything else, and only if there was something to change.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const RequestRepaired = Schema.TaggedStruct("RequestRepaired", { repairs: Schema.Array(TurnRequest.Repair) })
 
 /**
  * The server took the request up. Comes once, before the output; a server that announces nothing leaves it out.
@@ -179,6 +189,7 @@ export const TurnCompleted = Schema.TaggedStruct("TurnCompleted", {
  * @category schemas
  */
 export const TurnEvent = Schema.Union(
+  RequestRepaired,
   TurnStarted,
   TextDelta,
   ReasoningDelta,

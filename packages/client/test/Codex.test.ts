@@ -1,0 +1,287 @@
+import { assert, describe, it } from "@effect/vitest"
+import { CodexAuth } from "@effect-codex/auth"
+import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
+import { Codex } from "effect-codex"
+import { bodies, requests, run } from "./support.ts"
+
+const hello = Script.turn({ text: "Hello" })
+
+const failureOf = (request: Codex.Request) =>
+  Effect.gen(function* () {
+    const codex = yield* Codex.Codex
+    return yield* run(Effect.flip(codex.turn(request)))
+  })
+
+describe("Codex", () => {
+  it.effect("one id is the session, the thread and the cache key", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      yield* run(codex.turn({ prompt: "Hi", conversationId: "conv-1" }))
+      yield* run(codex.turn({ prompt: "Hi" }))
+      const [first, second] = yield* requests
+      assert.strictEqual(first?.headers["session-id"], "conv-1")
+      assert.strictEqual(first?.headers["thread-id"], "conv-1")
+      assert.strictEqual((first?.body as { prompt_cache_key: string }).prompt_cache_key, "conv-1")
+      assert.match(String(second?.headers["session-id"]), /^[0-9a-f-]{36}$/)
+      assert.strictEqual((second?.body as { prompt_cache_key: string }).prompt_cache_key, second?.headers["session-id"])
+    }).pipe(Effect.provide(TestCodex.layer([hello, hello])))
+  )
+
+  it.effect("the request's settings go before the client's", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      yield* run(codex.turn({ prompt: "Hi" }))
+      yield* run(
+        codex.turn({ prompt: "Hi", model: "gpt-6-sol", reasoning: { effort: "ultra" }, config: { originator: "app" } })
+      )
+      const [one, two] = yield* bodies
+      const sent = yield* requests
+      assert.deepInclude(one, { model: "gpt-5.5", reasoning: { effort: "low", summary: "auto" } })
+      // the client-side level is sent as the model's highest
+      assert.deepInclude(two, { model: "gpt-6-sol", reasoning: { effort: "max", summary: "auto" } })
+      assert.strictEqual(sent[1]?.headers["originator"], "app")
+    }).pipe(Effect.provide(TestCodex.layer([hello, hello], { reasoning: { effort: "minimal", summary: "auto" } })))
+  )
+
+  it.effect("object gives the decoded value of structured output", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const Answer = Schema.Struct({ city: Schema.String, note: Schema.optional(Schema.String) })
+      const value = yield* run(codex.object({ prompt: "Where?" }, Answer))
+      assert.deepStrictEqual(value, { city: "Prague" })
+      const [body] = yield* bodies
+      assert.deepNestedInclude(body, { "text.format.type": "json_schema", "text.format.strict": true })
+      const misfit = yield* run(Effect.flip(codex.object({ prompt: "Where?" }, Answer)))
+      assert.strictEqual(misfit._tag, "InvalidOutput")
+      const impossible = yield* run(
+        Effect.flip(codex.object({ prompt: "Where?" }, Schema.Struct({ a: Schema.BigIntFromSelf })))
+      )
+      assert.strictEqual(impossible._tag, "UnsupportedSchema")
+      assert.lengthOf(yield* requests, 2)
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([Script.turn({ text: '{"city":"Prague","note":null}' }), Script.turn({ text: '{"town":1}' })])
+      )
+    )
+  )
+
+  it.effect("usage is asked of the server, windows told by their length", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const usage = yield* run(codex.usage)
+      assert.deepStrictEqual(usage.limits, [
+        { limitId: "codex", windows: [{ usedPercent: 12, windowMinutes: 10080, resetsAt: 1795400000000 }] }
+      ])
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer(
+          Script.routes({
+            "/wham/usage": [
+              Script.status(200, {
+                body: {
+                  plan_type: "pro",
+                  rate_limit: {
+                    primary_window: { used_percent: 12, limit_window_seconds: 604800, reset_at: 1795400000 },
+                    secondary_window: null
+                  }
+                }
+              })
+            ]
+          })
+        )
+      )
+    )
+  )
+
+  it.effect("the catalogue is fetched once, kept, and fetched anew when a response names another version", () => {
+    const list = (slug: string, etag: string) =>
+      Script.status(200, { headers: { etag }, body: { models: [{ slug, visibility: "list", priority: 1 }] } })
+    return Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const slugs = Effect.map(run(codex.models), ({ models, source }) => [source, ...models.map(({ slug }) => slug)])
+      assert.deepStrictEqual(yield* slugs, ["server", "gpt-a"])
+      assert.deepStrictEqual(yield* slugs, ["server", "gpt-a"])
+      yield* run(codex.turn({ prompt: "same version" }))
+      assert.deepStrictEqual(yield* slugs, ["server", "gpt-a"])
+      yield* run(codex.turn({ prompt: "another version" }))
+      assert.deepStrictEqual(yield* slugs, ["server", "gpt-b"])
+      const paths = (yield* requests).map(({ path }) => path.replace(/\?.*/, "").split("/").at(-1))
+      assert.deepStrictEqual(paths, ["models", "responses", "responses", "models"])
+      // after five minutes it is asked for again; a failure leaves what was known
+      yield* TestClock.adjust("6 minutes")
+      assert.deepStrictEqual(yield* slugs, ["server", "gpt-b"])
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer(
+          Script.routes({
+            "/responses": [
+              hello.pipe(Script.headers({ "x-models-etag": "v1" })),
+              hello.pipe(Script.headers({ "x-models-etag": "v2" }))
+            ],
+            "/models": [list("gpt-a", "v1"), list("gpt-b", "v2"), Script.status(404)]
+          })
+        )
+      )
+    )
+  })
+
+  it.effect("without a catalogue of the server's there is the bundled one", () =>
+    Effect.gen(function* () {
+      const { models, source } = yield* run((yield* Codex.Codex).models)
+      assert.strictEqual(source, "bundled")
+      assert.isTrue(models.some(({ slug }) => slug === "gpt-5.5"))
+    }).pipe(Effect.provide(TestCodex.layer([Script.status(403)])))
+  )
+
+  it.effect("a deadline is never overslept", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const fiber = yield* Effect.fork(Effect.flip(codex.turn({ prompt: "Hi", deadline: "10 seconds" })))
+      yield* TestClock.adjust("1 second")
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error._tag, "RateLimited")
+      assert.lengthOf(yield* requests, 1)
+    }).pipe(Effect.provide(TestCodex.layer([Script.status(429, { headers: { "retry-after": "30" } }), hello])))
+  )
+
+  it.effect("interrupting the consumer aborts the request", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const backend = yield* ScriptedBackend.ScriptedBackend
+      const fiber = yield* Effect.fork(Stream.runDrain(codex.stream({ prompt: "Hi" })))
+      yield* TestClock.adjust("1 second")
+      yield* Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 10)))
+      yield* Fiber.interrupt(fiber)
+      yield* backend.aborted(1)
+      assert.isTrue((yield* requests)[0]?.aborted)
+    }).pipe(Effect.provide(TestCodex.layer([hello.pipe(Script.silenceAfterEvents(4))])))
+  )
+})
+
+describe("repairs", () => {
+  it.effect("a history with loose ends is mended, and the stream says how", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const events = yield* run(
+        Stream.runCollect(
+          codex.stream({
+            input: [{ type: "function_call", call_id: "call_1", name: "ls", arguments: "{}" }],
+            prompt: "And?"
+          })
+        )
+      )
+      const [first, second] = [...events]
+      assert.strictEqual(second?._tag, "TurnStarted")
+      assert.deepStrictEqual(first, {
+        _tag: "RequestRepaired",
+        repairs: [{ _tag: "OutputAdded", index: 0, callId: "call_1", name: "ls" }]
+      })
+      const [body] = yield* bodies
+      assert.deepStrictEqual(
+        body?.input.map(({ type }) => type),
+        ["function_call", "function_call_output", "message"]
+      )
+    }).pipe(Effect.provide(TestCodex.layer([hello])))
+  )
+})
+
+describe("bad input is a typed error that names what to do", () => {
+  const cases: ReadonlyArray<readonly [string, Codex.Request, string, RegExp]> = [
+    ["no input", {}, "InvalidRequest", /no input/],
+    ["an empty prompt", { prompt: "  " }, "InvalidRequest", /prompt is empty/],
+    [
+      "an image that is none",
+      { input: [{ role: "user", content: [{ _tag: "Image", url: "cat.png" }] }] },
+      "InvalidRequest",
+      /is no image/
+    ],
+    [
+      "two tools of one name",
+      {
+        prompt: "Hi",
+        tools: [
+          { type: "custom", name: "a" },
+          { type: "custom", name: "a" }
+        ]
+      },
+      "InvalidRequest",
+      /Two tools are named "a"/
+    ],
+    ["10 MB of text", { prompt: "word ".repeat(2_000_000) }, "ContextWindowExceeded", /272000/],
+    ["a base URL that is none", { prompt: "Hi", config: { baseUrl: "nowhere" } }, "InvalidConfig", /not a URL/],
+    ["a conversation id that is no header", { prompt: "Hi", conversationId: "ä b" }, "InvalidRequest", /visible ASCII/]
+  ]
+  for (const [name, request, tag, message] of cases) {
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const error = yield* failureOf(request)
+        assert.strictEqual(error._tag, tag)
+        assert.match(error.message, message)
+        assert.lengthOf(yield* requests, 0)
+      }).pipe(Effect.provide(TestCodex.layer([hello])))
+    )
+  }
+
+  it.effect("an unknown model: the answer names those the account has", () =>
+    Effect.gen(function* () {
+      const error = yield* failureOf({ prompt: "Hi", model: "gpt-nine" })
+      assert.strictEqual(error._tag, "ModelUnavailable")
+      assert.include(error.message, '"gpt-nine"')
+      assert.include(error.message, "gpt-a")
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer(
+          Script.routes({
+            "/responses": [Script.status(404, { body: { error: { message: "Model not found gpt-nine" } } })],
+            "/models": [Script.status(200, { body: { models: [{ slug: "gpt-a", visibility: "list" }] } })]
+          })
+        )
+      )
+    )
+  )
+
+  const login = (accessToken: string) =>
+    Codex.layer().pipe(
+      Layer.provide(CodexAuth.layerToken({ accessToken: Redacted.make(accessToken) })),
+      Layer.provideMerge(ScriptedBackend.layer([hello]))
+    )
+
+  it.effect("a token that is no JWT", () =>
+    Effect.gen(function* () {
+      const error = yield* failureOf({ prompt: "Hi" })
+      assert.strictEqual(error._tag, "InvalidToken")
+      assert.notInclude(error.message, "sk-nonsense")
+    }).pipe(Effect.provide(login("sk-nonsense")))
+  )
+
+  it.effect("a token without an account", () =>
+    Effect.gen(function* () {
+      const error = yield* failureOf({ prompt: "Hi" })
+      assert.strictEqual(error._tag, "AccountIdMissing")
+    }).pipe(Effect.provide(login(TestAuth.jwt({ accountId: null }))))
+  )
+
+  it.effect("a 200 with a JSON body, with HTML, with nothing", () =>
+    Effect.gen(function* () {
+      for (const tag of ["StreamTruncated", "HttpFailure", "StreamTruncated"]) {
+        const error = yield* failureOf({ prompt: "Hi", config: { retry: { retries: 0 } } })
+        assert.strictEqual(error._tag, tag)
+      }
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          Script.status(200, { body: { ok: true } }),
+          Script.status(200, { body: "<html><title>Welcome</title></html>" }),
+          Script.status(200)
+        ])
+      )
+    )
+  )
+})

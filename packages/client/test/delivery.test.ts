@@ -1,0 +1,205 @@
+/** What the consumer is promised when a stream breaks: no word twice without being told, and the whole turn at the end. */
+
+import { assert, describe, it } from "@effect/vitest"
+import type { TurnEvent } from "@effect-codex/schema"
+import { Script, TestCodex } from "@effect-codex/testing"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Stream from "effect/Stream"
+import { Codex, type CodexError } from "effect-codex"
+import { requests, run } from "./support.ts"
+
+const answer = {
+  id: "resp_fixed",
+  reasoning: "Let me see.",
+  text: "The answer, in a few words.",
+  toolCalls: [{ name: "look", callId: "call_1", arguments: { at: "it" } }]
+}
+const answerEvents = Script.turnEvents(answer)
+/** The same events, ids included, however often it is asked for. */
+const whole = Script.events(answerEvents)
+const eventCount = answerEvents.length
+
+/** How many events come before the first piece of text. */
+const firstWord = answerEvents.findIndex((event) => event["type"] === "response.output_text.delta")
+
+type Seen = TurnEvent.TurnEvent | TurnEvent.TurnRestarted
+
+const collect = (delivery: "fail" | "restart") =>
+  Effect.gen(function* () {
+    const codex = yield* Codex.Codex
+    const seen: Array<Seen> = []
+    const stream: Stream.Stream<Seen, CodexError.CodexError> =
+      delivery === "fail" ? codex.stream({ prompt: "?" }, { delivery: "fail" }) : codex.stream({ prompt: "?" })
+    const result = yield* run(Effect.either(Stream.runForEach(stream, (event) => Effect.sync(() => seen.push(event)))))
+    return { seen, result, sent: (yield* requests).length }
+  })
+
+const textOf = (events: ReadonlyArray<Seen>) =>
+  events.map((event) => (event._tag === "TextDelta" ? event.delta : "")).join("")
+
+const turnOf = (events: ReadonlyArray<Seen>) => {
+  const last = events.at(-1)
+  assert.strictEqual(last?._tag, "TurnCompleted")
+  return (last as TurnEvent.TurnCompleted).turn
+}
+
+const withoutCounts = ({ attempts: _, requestId: _id, ...turn }: ReturnType<typeof turnOf>) => turn
+
+describe("a stream that breaks after event k, for every k", () => {
+  const undisturbed = Effect.provide(collect("restart"), TestCodex.layer([whole]))
+
+  for (const breaking of ["truncateAfterEvents", "resetAfterEvents"] as const) {
+    it.effect(`restart: ${breaking}`, () =>
+      Effect.gen(function* () {
+        const expected = yield* undisturbed
+        for (let k = 0; k <= eventCount; k++) {
+          const script = [whole.pipe(Script[breaking](k)), whole]
+          const { result, seen, sent } = yield* Effect.provide(collect("restart"), TestCodex.layer(script))
+          assert.isTrue(Either.isRight(result), `k = ${k}`)
+          const marker = seen.findIndex((event) => event._tag === "TurnRestarted")
+          const before = marker === -1 ? [] : seen.slice(0, marker)
+          const after = seen.slice(marker + 1)
+          // what stands after the marker is the undisturbed turn, element by element
+          assert.deepStrictEqual(textOf(after), textOf(expected.seen))
+          assert.deepStrictEqual(
+            after.slice(0, -1).filter((event) => event._tag !== "TurnStarted"),
+            expected.seen.slice(0, -1).filter((event) => event._tag !== "TurnStarted")
+          )
+          assert.deepStrictEqual(withoutCounts(turnOf(seen)), withoutCounts(turnOf(expected.seen)))
+          // what stood before it is a beginning of it, and no call of it could be carried out
+          assert.isTrue(textOf(expected.seen).startsWith(textOf(before)))
+          assert.isFalse(before.some((event) => event._tag === "TurnCompleted"))
+          // the marker is there exactly when something had been shown
+          const broke = k < eventCount
+          assert.strictEqual(sent, broke ? 2 : 1)
+          assert.strictEqual(turnOf(seen).attempts, sent)
+          assert.strictEqual(marker !== -1, broke && k > 0, `k = ${k}`)
+        }
+      })
+    )
+
+    it.effect(`fail: ${breaking}`, () =>
+      Effect.gen(function* () {
+        const expected = yield* undisturbed
+        for (let k = 0; k < eventCount; k++) {
+          const script = [whole.pipe(Script[breaking](k)), whole]
+          const { result, seen, sent } = yield* Effect.provide(collect("fail"), TestCodex.layer(script))
+          assert.isFalse(seen.some((event) => event._tag === "TurnRestarted"))
+          if (k === 0) {
+            // nothing had been shown: tried again in silence
+            assert.strictEqual(sent, 2)
+            assert.deepStrictEqual(withoutCounts(turnOf(seen)), withoutCounts(turnOf(expected.seen)))
+            continue
+          }
+          assert.strictEqual(sent, 1)
+          assert.isTrue(Either.isLeft(result), `k = ${k}`)
+          const error = Either.isLeft(result) ? result.left : undefined
+          assert.include(["StreamTruncated", "ConnectionFailed"], error?._tag)
+          const partial = error !== undefined && "partial" in error ? error.partial : undefined
+          assert.strictEqual(partial?.text, textOf(seen))
+          assert.isTrue(textOf(expected.seen).startsWith(textOf(seen)))
+        }
+      })
+    )
+  }
+})
+
+describe("turn and text", () => {
+  it.effect("turn tries again in silence and counts the attempts", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const turn = yield* run(codex.turn({ prompt: "?" }))
+      assert.strictEqual(turn.text, answer.text)
+      assert.strictEqual(turn.attempts, 3)
+    }).pipe(Effect.provide(TestCodex.layer([Script.status(503), whole.pipe(Script.truncateAfterEvents(9)), whole])))
+  )
+
+  it.effect("text is begun anew before its first word, and fails after it", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const first = yield* run(Stream.runCollect(codex.text({ prompt: "?" })))
+      assert.strictEqual(Chunk.join(first, ""), answer.text)
+      const words: Array<string> = []
+      const error = yield* run(
+        Effect.flip(Stream.runForEach(codex.text({ prompt: "?" }), (word) => Effect.sync(() => words.push(word))))
+      )
+      assert.strictEqual(error._tag, "StreamTruncated")
+      assert.isNotEmpty(words)
+      assert.isTrue(answer.text.startsWith(words.join("")))
+      assert.strictEqual((yield* requests).length, 3)
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          whole.pipe(Script.truncateAfterEvents(firstWord)),
+          whole,
+          whole.pipe(Script.truncateAfterEvents(firstWord + 1)),
+          whole
+        ])
+      )
+    )
+  )
+
+  it.effect("one budget for the whole call: statuses and broken streams count alike", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const error = yield* run(Effect.flip(codex.turn({ prompt: "?" })))
+      assert.strictEqual(error._tag, "HttpFailure")
+      assert.strictEqual((yield* requests).length, 4)
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          Script.status(502),
+          whole.pipe(Script.truncateAfterEvents(9)),
+          whole.pipe(Script.resetAfterEvents(4)),
+          Script.status(500),
+          whole
+        ])
+      )
+    )
+  )
+
+  it.effect("what is final is not tried again, and what had arrived is in the error", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const error = yield* run(Effect.flip(codex.turn({ prompt: "?" })))
+      assert.strictEqual(error._tag, "ContextWindowExceeded")
+      assert.strictEqual("partial" in error ? error.partial?.text : undefined, "Half")
+      assert.strictEqual((yield* requests).length, 1)
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          Script.turn({ text: "Half", failed: { code: "context_length_exceeded", message: "Too long." } }),
+          whole
+        ])
+      )
+    )
+  )
+})
+
+describe("keepItems", () => {
+  it.effect("a new attempt goes on from the finished message, and the turn is whole", () => {
+    const events = Script.turnEvents({ ...answer, toolCalls: [] })
+    const messageDone = 1 + events.map((event) => event["type"]).lastIndexOf("response.output_item.done")
+    const rest = Script.turn({ id: "resp_rest", text: " And a rest." })
+    return Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const seen = Chunk.toReadonlyArray(yield* run(Stream.runCollect(codex.stream({ prompt: "?", keepItems: true }))))
+      const marker = seen.find((event) => event._tag === "TurnRestarted")
+      assert.deepStrictEqual(marker?._tag === "TurnRestarted" ? marker.kept.map((item) => String(item.type)) : [], [
+        "reasoning",
+        "message"
+      ])
+      assert.strictEqual(turnOf(seen).text, `${answer.text} And a rest.`)
+      const [, second] = yield* requests
+      const input = (second?.body as { input: ReadonlyArray<{ type: string }> }).input
+      assert.deepStrictEqual(
+        input.map((item) => item.type),
+        ["message", "reasoning", "message"]
+      )
+    }).pipe(
+      Effect.provide(TestCodex.layer([Script.events(events).pipe(Script.truncateAfterEvents(messageDone)), rest]))
+    )
+  })
+})

@@ -1,0 +1,25 @@
+import { ScriptedBackend } from "@effect-codex/testing"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
+
+/** Lets virtual time pass until the effect is done; the backend without sockets needs real macrotasks in between. */
+export const run = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(effect)
+    while ((yield* Fiber.poll(fiber))._tag === "None") {
+      yield* TestClock.adjust("1 seconds")
+      yield* Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+    }
+    return yield* Fiber.join(fiber)
+  })
+
+/** What the scripted backend was asked. */
+export const requests = Effect.flatMap(ScriptedBackend.ScriptedBackend, (backend) => backend.requests)
+
+/** The JSON bodies it was sent. */
+export const bodies = Effect.map(requests, (all) =>
+  all.map(
+    (request) => request.body as { readonly input: ReadonlyArray<Record<string, unknown>> } & Record<string, unknown>
+  )
+)
