@@ -229,7 +229,8 @@ export const make = (options?: Options): Effect.Effect<OAuth.Service, never, Htt
   Effect.map(HttpClient.HttpClient, (httpClient) => {
     const { issuer, clientId, scope, originator, userAgent, timeout } = { ...defaults, ...options }
     const client = httpClient.pipe(
-      HttpClient.withTracerPropagation(false),
+      // The span of the platform's client ends with the request, whose body is the secret.
+      HttpClient.withTracerDisabledWhen(() => true),
       HttpClient.transform(
         // A redirect would carry the token to another place.
         Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })

@@ -1,5 +1,8 @@
 import { createHash } from "node:crypto"
+import * as Fs from "node:fs"
 import * as Net from "node:net"
+import * as Os from "node:os"
+import * as Path from "node:path"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
@@ -9,6 +12,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
 import {
   type AuthError,
@@ -369,6 +373,38 @@ describe("DeviceLogin", () => {
       { reason: "exchange" },
       "5 seconds"
     )
+  )
+})
+
+describe("the terminal", () => {
+  it.scopedLive("opens the browser by a program and its argument, which no shell ever reads", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "auth-browser-"))),
+        (folder) => Effect.sync(() => Fs.rmSync(folder, { recursive: true }))
+      )
+      const opened = Path.join(folder, "opened")
+      for (const name of ["open", "xdg-open"]) {
+        Fs.writeFileSync(Path.join(folder, name), `#!/bin/sh\nprintf '%s' "$1" > "${opened}"\n`, { mode: 0o755 })
+      }
+      const path = process.env["PATH"]
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          process.env["PATH"] = `${folder}${Path.delimiter}${path}`
+        }),
+        () =>
+          Effect.sync(() => {
+            process.env["PATH"] = path
+          })
+      )
+      const url = `http://127.0.0.1/?a=1&b=$(touch ${folder}/hacked);"'`
+      const interaction = yield* LoginInteraction.LoginInteraction
+      yield* interaction.openPage(url)
+      const read = Effect.sync(() => (Fs.existsSync(opened) ? Fs.readFileSync(opened, "utf8") : ""))
+      yield* Effect.repeat(read, { until: (text) => text !== "", schedule: Schedule.spaced("10 millis") })
+      assert.strictEqual(yield* read, url)
+      assert.isFalse(Fs.existsSync(Path.join(folder, "hacked")))
+    }).pipe(Effect.provide(Node.layerTerminal))
   )
 })
 
