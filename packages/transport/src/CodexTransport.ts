@@ -13,7 +13,6 @@ import * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as ServiceError from "@effect-codex/schema/ServiceError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -128,6 +127,17 @@ export interface ResponseMetadata {
 }
 
 /**
+ * What a body said about its failure: the text of the event that ended it, and the id of the response.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FailureStatement {
+  readonly payload?: string
+  readonly responseId?: string
+}
+
+/**
  * A 200 whose body is still to come.
  *
  * @since 0.1.0
@@ -138,6 +148,11 @@ export interface CodexResponse {
   readonly metadata: ResponseMetadata
   /** The bytes as they arrive; can be read once. */
   readonly body: Stream.Stream<Uint8Array, TransportError>
+  /**
+   * To be called with a failure the reader finds in the body: it is counted and captured as failures of the transport
+   * are. Those of `body` itself are known already.
+   */
+  readonly failed: (error: { readonly _tag: string }, said?: FailureStatement) => Effect.Effect<void>
   /** To be called when decoded bytes were more than a keep-alive: restarts the `timeouts.progress` limit. */
   readonly progress: () => void
 }
@@ -197,35 +212,27 @@ const conversationOf = (
       )
 }
 
-const pauseWith = (retries: RetryPolicy.Retries) =>
-  Effect.fnUntraced(function* <E extends RetryPolicy.Failure>(error: E, attempt: number) {
-    const delay = yield* retries.next(error)
-    yield* Metric.increment(Metric.tagged(Metrics.retries, "error.type", error._tag))
-    yield* Effect.logDebug("The request failed and is sent again").pipe(
-      Effect.annotateLogs({ error: error._tag, attempt, delay: Duration.format(delay) })
-    )
-    yield* Effect.sleep(delay)
-  })
-
 /** Attempts until one succeeds or there is no further retry; `once` gets the number of the attempt, from 1. */
 const retrying = <A, E extends RetryPolicy.Failure, R>(
   retries: RetryPolicy.Retries,
   once: (attempt: number) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> => {
-  const pause = pauseWith(retries)
   const from = (attempt: number): Effect.Effect<A, E, R> =>
-    Effect.catchAll(once(attempt), (error) => Effect.flatMap(pause(error, attempt), () => from(attempt + 1)))
+    Effect.catchAll(once(attempt), (error) =>
+      retries.next(error).pipe(
+        Effect.flatMap(Effect.sleep),
+        Effect.flatMap(() => from(attempt + 1))
+      )
+    )
   return from(1)
 }
 
+const count = (error: { readonly _tag: string }): Effect.Effect<void> =>
+  Metric.increment(Metric.tagged(Metrics.errors, "error.type", error._tag))
+
 /** Counts the error and names it on the span. */
 const counted = <A, E extends { readonly _tag: string }, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.tapError(self, (error) =>
-    Effect.zipRight(
-      Metric.increment(Metric.tagged(Metrics.errors, "error.type", error._tag)),
-      Effect.annotateCurrentSpan("error.type", error._tag)
-    )
-  )
+  Effect.tapError(self, (error) => Effect.zipRight(count(error), Effect.annotateCurrentSpan("error.type", error._tag)))
 
 const tooLate = ({ deadline, startedAt }: Times) =>
   new TimedOut({ phase: "total", limitMillis: Math.max(0, (deadline ?? startedAt) - startedAt) })
@@ -372,7 +379,7 @@ export const make: Effect.Effect<
         body: { request: full, bytes: yield* encode(full) },
         ...defined({ turnState: options.turnState })
       }
-      const { metadata, response, scope } = yield* withinDeadline(times)(authorised(plan))
+      const { metadata, response, scope, secrets } = yield* withinDeadline(times)(authorised(plan))
       yield* Effect.annotateCurrentSpan(
         defined({ "gen_ai.response.model": metadata.model, "codex.request_id": metadata.requestId })
       )
@@ -383,8 +390,9 @@ export const make: Effect.Effect<
         timeouts: config.timeouts,
         ids: HttpError.ids(response.headers)
       })
-      const body = Stream.tapError(stream, (error) => capture(plan, error))
-      return { status: response.status, metadata, body, progress }
+      const failed: CodexResponse["failed"] = (error, said = {}) =>
+        Effect.zipRight(count(error), capture(plan, error, { secrets, ...said }))
+      return { status: response.status, metadata, body: Stream.tapError(stream, failed), failed, progress }
     },
     (effect) => counted(effect)
   )

@@ -9,11 +9,13 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as ScheduleInterval from "effect/ScheduleInterval"
 import * as ScheduleIntervals from "effect/ScheduleIntervals"
+import * as Metrics from "./Metrics.ts"
 
 /**
  * What a policy looks at; every error of this library has it.
@@ -142,7 +144,8 @@ export const schedule = (policy: RetryPolicy): Schedule.Schedule<Duration.Durati
 export interface Retries {
   /**
    * How long to wait before sending again, or the failure itself when there is no further retry: it is final, the
-   * schedule is done, the server asks for too much, or the wait would end after the deadline. The caller does the waiting.
+   * schedule is done, the server asks for too much, or the wait would end after the deadline. The caller does the
+   * waiting; the retry is counted and logged here.
    */
   readonly next: <E extends Failure>(failure: E) => Effect.Effect<Duration.Duration, E>
 }
@@ -161,6 +164,7 @@ export const start = (
   Effect.sync((): Retries => {
     const steps: RetrySchedule = options.schedule ?? schedule(policy)
     let state: unknown = steps.initial
+    let retry = 0
     return {
       next: Effect.fnUntraced(function* (failure) {
         const asked = failure.retryAfter === undefined ? Duration.zero : serverDelay(policy, failure.retryAfter)
@@ -171,7 +175,13 @@ export const start = (
         if (ScheduleDecision.isDone(decision)) return yield* Effect.fail(failure)
         const wait = Math.max(ScheduleIntervals.start(decision.intervals) - now, Duration.toMillis(asked))
         if (options.deadline !== undefined && now + wait >= options.deadline) return yield* Effect.fail(failure)
-        return Duration.millis(wait)
+        const delay = Duration.millis(wait)
+        retry++
+        yield* Metric.increment(Metric.tagged(Metrics.retries, "error.type", failure._tag))
+        yield* Effect.logDebug("The request failed and is sent again").pipe(
+          Effect.annotateLogs({ error: failure._tag, retry, delay: Duration.format(delay) })
+        )
+        return delay
       })
     }
   })

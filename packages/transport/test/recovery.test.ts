@@ -354,6 +354,22 @@ describe("FailureCapture", () => {
     }).pipe(Effect.provide(scripted([Script.status(400)], { failureCapture: false })))
   )
 
+  it.effect("holds what the reader of a body found", () =>
+    Effect.gen(function* () {
+      const { attempt } = yield* CodexTransport.CodexTransport
+      const { failed } = yield* attempt(request)
+      const error = { _tag: "ResponseFailed" }
+      yield* failed(error, { responseId: "resp_1", payload: '{"type":"response.failed","echo":"acc_test"}' })
+      const exchange = yield* (yield* FailureCapture.FailureCapture).takeLast
+      assertFields(exchange, {
+        error: "ResponseFailed",
+        responseId: "resp_1",
+        response: '{"type":"response.failed","echo":"<redacted>"}'
+      })
+      assert.strictEqual(FailureCapture.of(error), exchange)
+    }).pipe(Effect.scoped, Effect.provide(scripted([ok])))
+  )
+
   it.effect("holds bodies that broke", () =>
     Effect.gen(function* () {
       const capture = yield* FailureCapture.FailureCapture

@@ -18,7 +18,7 @@ import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import type { CodexConfig } from "../CodexConfig.ts"
-import type { ResponseMetadata } from "../CodexTransport.ts"
+import type { FailureStatement, ResponseMetadata } from "../CodexTransport.ts"
 import { Compression, minimumBytes } from "../Compression.ts"
 import * as FailureCapture from "../FailureCapture.ts"
 import * as HttpError from "../HttpError.ts"
@@ -48,6 +48,8 @@ export interface Exchange {
   readonly metadata: ResponseMetadata
   /** Closing it aborts the request. */
   readonly scope: Scope.CloseableScope
+  /** What must not appear in what is said about it. */
+  readonly secrets: () => ReadonlyArray<string>
 }
 
 /** How much of an error body is read, and for how long. */
@@ -88,6 +90,11 @@ const headersLimit = ({ config, deadline, startedAt }: Plan, now: number) => {
     : { wait: limit, phase: "headers" as const, limitMillis: limit }
 }
 
+/** What the other side said, and the secrets to remove from it. */
+export interface Said extends FailureStatement {
+  readonly secrets: () => ReadonlyArray<string>
+}
+
 export interface Exchanger {
   readonly exchange: (
     plan: Plan,
@@ -95,7 +102,7 @@ export interface Exchanger {
     route: Route
   ) => Effect.Effect<Exchange, TransportError, Scope.Scope>
   /** Remembers a failed exchange, where the configuration wants it. */
-  readonly capture: (plan: Plan, error: TransportError, response?: string) => Effect.Effect<void>
+  readonly capture: (plan: Plan, error: { readonly _tag: string }, said?: Said) => Effect.Effect<void>
 }
 
 export const make: Effect.Effect<
@@ -114,7 +121,7 @@ export const make: Effect.Effect<
   )
   const uncompressedOnly = yield* Ref.make(false)
 
-  const capture: Exchanger["capture"] = Effect.fnUntraced(function* (plan, error, response) {
+  const capture: Exchanger["capture"] = Effect.fnUntraced(function* (plan, error, said) {
     if (!plan.config.failureCapture) return
     const request = plan.body?.request
     const facts: { readonly _tag: string; readonly cfRay?: string; requestId?: string; status?: number } = error
@@ -126,7 +133,8 @@ export const make: Effect.Effect<
       requestId: facts.requestId,
       cfRay: facts.cfRay,
       request: request && FailureCapture.outline(request),
-      response,
+      responseId: said?.responseId,
+      response: said?.payload === undefined ? undefined : FailureCapture.payload(said.payload, said.secrets()),
       at: yield* Clock.currentTimeMillis
     })
     yield* failures.record(error, exchange)
@@ -157,6 +165,7 @@ export const make: Effect.Effect<
     request: HttpClientRequest.HttpClientRequest
   ): Effect.fn.Return<Exchange, TransportError, Scope.Scope> {
     const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+    const secrets = () => secretsOf(credentials, plan.body?.request, plan.turnState)
     const sentAt = yield* Clock.currentTimeMillis
     const { wait, ...limit } = headersLimit(plan, sentAt)
     yield* Metric.increment(Metrics.requests)
@@ -171,14 +180,13 @@ export const make: Effect.Effect<
       yield* Effect.annotateCurrentSpan("http.response.status_code", response.status)
       const metadata = metadataOf(response.headers, now)
       yield* watch.update(metadata.rateLimits)
-      if (isWelcome(response.status, metadata.contentType)) return { response, metadata, scope }
+      if (isWelcome(response.status, metadata.contentType)) return { response, metadata, scope, secrets }
       const { text } = yield* Body.readText(response.stream, errorBodyLimit)
-      const secrets = secretsOf(credentials, plan.body?.request, plan.turnState)
       const error = HttpError.fromAnswer(
         { status: response.status, headers: response.headers, body: text },
-        { now, model: plan.body?.request.model, secrets }
+        { now, model: plan.body?.request.model, secrets: secrets() }
       )
-      yield* capture(plan, error, FailureCapture.payload(text, secrets))
+      yield* capture(plan, error, { payload: text, secrets })
       return yield* Effect.fail(error)
     }).pipe(Effect.onError(() => Scope.close(scope, Exit.void)))
   })
