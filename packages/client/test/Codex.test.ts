@@ -28,9 +28,10 @@ describe("Codex", () => {
       const [first, second] = yield* requests
       assert.strictEqual(first?.headers["session-id"], "conv-1")
       assert.strictEqual(first?.headers["thread-id"], "conv-1")
-      assert.strictEqual((first?.body as { prompt_cache_key: string }).prompt_cache_key, "conv-1")
+      const [one, two] = yield* bodies
+      assert.strictEqual(one?.["prompt_cache_key"], "conv-1")
       assert.match(String(second?.headers["session-id"]), /^[0-9a-f-]{36}$/)
-      assert.strictEqual((second?.body as { prompt_cache_key: string }).prompt_cache_key, second?.headers["session-id"])
+      assert.strictEqual(two?.["prompt_cache_key"], second?.headers["session-id"])
     }).pipe(Effect.provide(TestCodex.layer([hello, hello])))
   )
 

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
 import { Codex, type CodexError } from "effect-codex"
-import { requests, run } from "./support.ts"
+import { bodies, requests, run } from "./support.ts"
 
 const answer = {
   id: "resp_fixed",
@@ -192,10 +192,9 @@ describe("keepItems", () => {
         "message"
       ])
       assert.strictEqual(turnOf(seen).text, `${answer.text} And a rest.`)
-      const [, second] = yield* requests
-      const input = (second?.body as { input: ReadonlyArray<{ type: string }> }).input
+      const [, second] = yield* bodies
       assert.deepStrictEqual(
-        input.map((item) => item.type),
+        second?.input.map((item) => item.type),
         ["message", "reasoning", "message"]
       )
     }).pipe(

@@ -1,0 +1,201 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Message } from "@effect-codex/schema"
+import { PromptCache, Script, TestCodex } from "@effect-codex/testing"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { Conversation } from "effect-codex"
+import { bodies, requests, run } from "./support.ts"
+
+const says = (text: string, more: Partial<Script.Turn> = {}) => Script.turn({ text, ...more })
+
+describe("Conversation", () => {
+  it.effect("each request is the one before, what came back, and what is new, byte for byte", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make({ instructions: "Be brief." })
+      yield* run(conversation.send("one"))
+      yield* run(conversation.send("two"))
+      yield* run(conversation.send("three"))
+      const sent = yield* bodies
+      for (let n = 1; n < sent.length; n++) {
+        const before = JSON.stringify(sent[n - 1]?.input).slice(0, -1)
+        assert.isTrue(JSON.stringify(sent[n]?.input).startsWith(before))
+        assert.strictEqual(sent[n]?.["instructions"], "Be brief.")
+        assert.strictEqual(sent[n]?.["prompt_cache_key"], conversation.id)
+      }
+      assert.deepStrictEqual(
+        sent[2]?.input.map(({ role, type }) => role ?? type),
+        ["user", "reasoning", "assistant", "user", "assistant", "user"]
+      )
+      const last = Option.getOrUndefined(yield* conversation.lastTurn)
+      assert.strictEqual(last?.text, "C")
+      assert.strictEqual(last?.responseId, "resp_3")
+    }).pipe(Effect.provide(TestCodex.layer([says("A", { reasoning: "Hm." }), says("B"), says("C")])))
+  )
+
+  it.effect("a turn that fails leaves the history as it was, and what had arrived can be had", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* run(conversation.send("one"))
+      const before = yield* conversation.history
+      const error = yield* run(Effect.flip(conversation.send("two")))
+      assert.strictEqual(error._tag, "ContextWindowExceeded")
+      assert.deepStrictEqual(yield* conversation.history, before)
+      const failure = Option.getOrThrow(yield* conversation.lastFailure)
+      assert.strictEqual("partial" in failure ? failure.partial?.text : undefined, "Half")
+      yield* run(conversation.send("three"))
+      assert.isTrue(Option.isNone(yield* conversation.lastFailure))
+      const sent = yield* bodies
+      assert.deepStrictEqual(sent[2]?.input.length, before.length + 1)
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          says("A"),
+          says("Half", { failed: { code: "context_length_exceeded", message: "Too long." } }),
+          says("C")
+        ])
+      )
+    )
+  )
+
+  it.effect("sends at the same time take their turns", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const first = yield* Effect.fork(conversation.send("one"))
+      yield* Effect.yieldNow()
+      const second = yield* Effect.fork(conversation.send("two"))
+      const turns = yield* run(Effect.all([Fiber.join(first), Fiber.join(second)]))
+      assert.deepStrictEqual(
+        turns.map(({ text }) => text),
+        ["A", "B"]
+      )
+      const sent = yield* bodies
+      assert.deepStrictEqual(
+        sent.map(({ input }) => input.length),
+        [1, 3]
+      )
+    }).pipe(Effect.provide(TestCodex.layer([says("A").pipe(Script.delay("5 seconds")), says("B")])))
+  )
+
+  it.effect("an interrupted turn frees the conversation and changes nothing", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const stuck = yield* Effect.fork(conversation.send("one"))
+      yield* Effect.yieldNow()
+      yield* Fiber.interrupt(stuck)
+      assert.isEmpty(yield* conversation.history)
+      assert.strictEqual((yield* run(conversation.send("two"))).text, "B")
+    }).pipe(Effect.provide(TestCodex.layer((request) => (request.number === 1 ? Script.silence : says("B")))))
+  )
+
+  it.effect("the routing token goes with the turn's tool results and not with the next turn", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const asked = yield* run(conversation.send("one"))
+      yield* run(conversation.sendToolResults(asked.toolCalls.map((call) => Message.toolResult(call, "done"))))
+      yield* run(conversation.send("two"))
+      assert.deepStrictEqual(
+        (yield* requests).map(({ headers }) => headers["x-codex-turn-state"]),
+        [undefined, "ts-1", undefined]
+      )
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          Script.turn({ toolCalls: [{ name: "ls" }] }).pipe(Script.headers({ "x-codex-turn-state": "ts-1" })),
+          says("B"),
+          says("C")
+        ])
+      )
+    )
+  )
+
+  it.effect("what the server wants finished in a further request is, and the turn is whole", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const turn = yield* run(conversation.send("one"))
+      assert.strictEqual(turn.text, "First. Second.")
+      assert.strictEqual(turn.attempts, 2)
+      assert.lengthOf(turn.items, 2)
+      const sent = yield* bodies
+      assert.lengthOf(sent[1]?.input ?? [], 2)
+    }).pipe(Effect.provide(TestCodex.layer([says("First.", { endTurn: false }), says(" Second.")])))
+  )
+
+  it.effect("the stream of a turn adds to the history when it is over", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* run(Stream.runDrain(conversation.stream("one")))
+      assert.lengthOf(yield* conversation.history, 2)
+    }).pipe(Effect.provide(TestCodex.layer([says("A")])))
+  )
+
+  it.effect("a fork has the same past and a future of its own", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* run(conversation.send("one"))
+      const fork = yield* conversation.fork
+      yield* run(fork.send("two"))
+      assert.lengthOf(yield* conversation.history, 2)
+      assert.lengthOf(yield* fork.history, 4)
+      assert.notStrictEqual(fork.id, conversation.id)
+    }).pipe(Effect.provide(TestCodex.layer([says("A"), says("B")])))
+  )
+
+  it.effect("a conversation survives as JSON and goes on byte for byte", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make({ instructions: "Be brief." })
+      yield* run(conversation.send("one"))
+      const json = Conversation.toJson(yield* conversation.snapshot)
+      const resumed = yield* Conversation.resume(yield* Conversation.fromJson(json))
+      yield* run(resumed.send("two"))
+      const [one, two] = yield* bodies
+      assert.isTrue(JSON.stringify(two?.input).startsWith(JSON.stringify(one?.input).slice(0, -1)))
+      assert.strictEqual(two?.["prompt_cache_key"], one?.["prompt_cache_key"])
+      assert.strictEqual(two?.["instructions"], "Be brief.")
+    }).pipe(Effect.provide(TestCodex.layer([says("A", { reasoning: "Hm." }), says("B")])))
+  )
+
+  it.effect("JSON that is no conversation, or one of another version, is refused in words", () =>
+    Effect.gen(function* () {
+      const messageOf = (json: string) => Effect.map(Effect.flip(Conversation.fromJson(json)), ({ message }) => message)
+      assert.include(yield* messageOf("{"), "no JSON")
+      assert.include(yield* messageOf('{"version":2,"id":"a","instructions":"","items":[]}'), "version 2")
+      assert.include(yield* messageOf('{"version":1,"id":"a","instructions":"","items":[{"type":"message"}]}'), "items")
+    })
+  )
+})
+
+describe("the prompt cache", () => {
+  it.effect("20 turns with tools reach everything that can be cached", () => {
+    const backend = PromptCache.responder((request) => {
+      const input = (request.body as { input: ReadonlyArray<{ type: string }> }).input
+      return input.at(-1)?.type === "function_call_output"
+        ? { reasoning: "I see.", text: `Answer ${request.number}.` }
+        : {
+            reasoning: "Look it up.",
+            text: "One moment.",
+            toolCalls: [{ name: "look", arguments: { n: request.number } }]
+          }
+    })
+    return Effect.gen(function* () {
+      const conversation = yield* Conversation.make({
+        instructions: "Use the tool.",
+        tools: [{ type: "function", name: "look", strict: false, parameters: { type: "object", properties: {} } }]
+      })
+      let input = 0
+      for (let n = 0; n < 20; n++) {
+        const asked = yield* run(conversation.send(`question ${n}`))
+        const answered = yield* run(
+          conversation.sendToolResults(asked.toolCalls.map((call) => Message.toolResult(call, `result ${n}`)))
+        )
+        for (const turn of [asked, answered]) {
+          // all that was sent before is found in the cache; only what is new is not
+          assert.strictEqual(turn.usage?.cachedTokens, input)
+          input = turn.usage?.inputTokens ?? 0
+        }
+      }
+      assert.lengthOf(yield* requests, 40)
+    }).pipe(Effect.provide(TestCodex.layer(backend)))
+  })
+})

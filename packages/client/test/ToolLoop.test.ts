@@ -1,0 +1,172 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Tool } from "@effect-codex/schema"
+import { Script, TestCodex } from "@effect-codex/testing"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { ToolLoop } from "effect-codex"
+import { bodies, requests, run } from "./support.ts"
+
+class NotFound extends Schema.TaggedError<NotFound>()("NotFound", { path: Schema.String }) {
+  override get message() {
+    return `There is no ${this.path}.`
+  }
+}
+
+const read = Effect.map(
+  Tool.make({ name: "read", description: "Reads a file.", parameters: Schema.Struct({ path: Schema.String }) }),
+  (tool) =>
+    ToolLoop.handler(tool, ({ path }) =>
+      path === "missing" ? Effect.fail(new NotFound({ path })) : Effect.succeed(`content of ${path}`)
+    )
+)
+
+const calls = (...toolCalls: ReadonlyArray<Script.ToolCall>) => Script.turn({ toolCalls })
+const done = Script.turn({ text: "Done." })
+
+const collect = <E>(options: Partial<ToolLoop.Options<E, never>> & Pick<ToolLoop.Options<E, never>, "tools">) =>
+  Effect.map(run(Stream.runCollect(ToolLoop.run({ prompt: "Go", ...options }))), (events) => [...events])
+
+const outputsOf = (body: { readonly input: ReadonlyArray<Record<string, unknown>> } | undefined) =>
+  (body?.input ?? [])
+    .filter(({ type }) => type === "function_call_output")
+    .map(({ call_id, output }) => [String(call_id), String(output)] as const)
+
+/** Cuts the arguments of call c3 short wherever its whole item stands. */
+const breakArguments = (_: string, value: unknown) =>
+  typeof value === "object" && value !== null && "call_id" in value && value.call_id === "c3"
+    ? { ...value, arguments: "{" }
+    : value
+
+describe("ToolLoop", () => {
+  it.effect("carries calls out until the model is done", () =>
+    Effect.gen(function* () {
+      const events = yield* collect({ tools: [yield* read] })
+      const tags = events.map((event) => event._tag).filter((tag) => /^Tool(Started|Succeeded)$|Loop/.test(tag))
+      assert.deepStrictEqual(tags.slice().sort(), [
+        "LoopCompleted",
+        "ToolStarted",
+        "ToolStarted",
+        "ToolSucceeded",
+        "ToolSucceeded"
+      ])
+      const last = events.at(-1)
+      assert.strictEqual(last?._tag, "LoopCompleted")
+      if (last?._tag !== "LoopCompleted") return
+      assert.strictEqual(last.turn.text, "Done.")
+      assert.strictEqual(last.steps, 2)
+      assert.strictEqual(last.usage.inputTokens, 200)
+      const sent = yield* bodies
+      // in the order of the calls, whichever was done first
+      assert.deepStrictEqual(outputsOf(sent[1]), [
+        ["call_a", "content of a"],
+        ["call_b", "content of b"]
+      ])
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          calls(
+            { name: "read", callId: "call_a", arguments: { path: "a" } },
+            { name: "read", callId: "call_b", arguments: { path: "b" } }
+          ),
+          done
+        ])
+      )
+    )
+  )
+
+  it.effect("what goes wrong is answered in words and told as a typed event", () =>
+    Effect.gen(function* () {
+      const events = yield* collect({ tools: [yield* read] })
+      const failed = events.flatMap((event) => (event._tag === "ToolFailed" ? [event] : []))
+      assert.deepStrictEqual(failed.map(({ error }) => error._tag).sort(), [
+        "InvalidToolArguments",
+        "InvalidToolArguments",
+        "NotFound",
+        "UnknownTool"
+      ])
+      const outputs = new Map(outputsOf((yield* bodies)[1]))
+      assert.strictEqual(outputs.get("c1"), "Error: There is no missing.")
+      assert.match(outputs.get("c2") ?? "", /^Error: .*path/)
+      assert.match(outputs.get("c3") ?? "", /^Error: .*not valid JSON/)
+      assert.match(outputs.get("c4") ?? "", /^Error: There is no tool named "write".* read/)
+      assert.strictEqual(events.at(-1)?._tag, "LoopCompleted")
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          Script.events(
+            Script.turnEvents({
+              toolCalls: [
+                { name: "read", callId: "c1", arguments: { path: "missing" } },
+                { name: "read", callId: "c2", arguments: { path: 7 } },
+                { name: "read", callId: "c3", arguments: {} },
+                { name: "write", callId: "c4", arguments: {} }
+              ]
+            }).map((event) => JSON.parse(JSON.stringify(event, breakArguments)))
+          ),
+          done
+        ])
+      )
+    )
+  )
+
+  it.effect("calls of a turn that broke are never carried out", () =>
+    Effect.gen(function* () {
+      let handled = 0
+      const tool = yield* Tool.make({ name: "read", parameters: Schema.Struct({}) })
+      const handler = ToolLoop.handler(tool, () => Effect.sync(() => String(++handled)))
+      yield* collect({ tools: [handler] })
+      assert.strictEqual(handled, 1)
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          // the call stands whole in both broken attempts
+          calls({ name: "read" }).pipe(
+            Script.truncateAfterEvents(Script.turnEvents({ toolCalls: [{ name: "read" }] }).length - 1)
+          ),
+          Script.turn({ toolCalls: [{ name: "read" }], failed: { code: "server_error", message: "boom" } }),
+          calls({ name: "read" }),
+          done
+        ])
+      )
+    )
+  )
+
+  it.effect("is bounded by steps, tokens and time", () =>
+    Effect.gen(function* () {
+      const tool = yield* read
+      const limitOf = (limits: Partial<ToolLoop.Options<NotFound, never>>) =>
+        Effect.map(Effect.flip(collect({ tools: [tool], ...limits })), (error) =>
+          error._tag === "LoopLimitReached" ? [error.limit, error.steps] : [error._tag]
+        )
+      assert.deepStrictEqual(yield* limitOf({ maxSteps: 3 }), ["steps", 3])
+      assert.deepStrictEqual(yield* limitOf({ maxTokens: 250 }), ["tokens", 3])
+      const never = ToolLoop.handler(
+        yield* Tool.make({ name: "read", parameters: Schema.Struct({}) }),
+        () => Effect.never
+      )
+      assert.deepStrictEqual(yield* limitOf({ tools: [never as never], timeLimit: "1 minute" }), ["time", 1])
+    }).pipe(Effect.provide(TestCodex.layer(Script.always(calls({ name: "read", arguments: { path: "a" } })))))
+  )
+
+  it.effect("interrupting the loop interrupts its tools", () =>
+    Effect.gen(function* () {
+      const started = yield* Deferred.make<void>()
+      const interrupted = yield* Deferred.make<void>()
+      const tool = yield* Tool.make({ name: "read", parameters: Schema.Struct({}) })
+      const handler = ToolLoop.handler(tool, () =>
+        Deferred.succeed(started, undefined).pipe(
+          Effect.zipRight(Effect.never),
+          Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+        )
+      )
+      const fiber = yield* Effect.fork(Stream.runDrain(ToolLoop.run({ prompt: "Go", tools: [handler] })))
+      yield* run(Deferred.await(started))
+      yield* Fiber.interrupt(fiber)
+      yield* Deferred.await(interrupted)
+      assert.lengthOf(yield* requests, 1)
+    }).pipe(Effect.provide(TestCodex.layer([calls({ name: "read" })])))
+  )
+})

@@ -1,0 +1,78 @@
+/** What the compiler promises a caller: which errors an effect can fail with, and what each Layer still needs. */
+
+import type * as HttpClient from "@effect/platform/HttpClient"
+import { describe, expectTypeOf, it } from "@effect/vitest"
+import type { CodexAuth } from "@effect-codex/auth"
+import type { JsonSchema, OutputFormat, Turn, TurnEvent } from "@effect-codex/schema"
+import type { CodexConfig, CodexTransport, TransportError } from "@effect-codex/transport"
+import type * as ConfigError from "effect/ConfigError"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import { type Codex, type CodexError, type Conversation, ToolLoop } from "effect-codex"
+import type * as CodexNode from "effect-codex/node"
+
+declare const codex: Codex.Codex.Service
+
+describe("types", () => {
+  it("a turn fails with CodexError and needs nothing", () => {
+    expectTypeOf<ReturnType<typeof codex.turn>>().toEqualTypeOf<Effect.Effect<Turn.Turn, CodexError.CodexError>>()
+    expectTypeOf<ReturnType<typeof codex.text>>().toEqualTypeOf<Stream.Stream<string, CodexError.CodexError>>()
+  })
+
+  it("only a stream that may restart can say so", () => {
+    const failing = () => codex.stream({ prompt: "" }, { delivery: "fail" })
+    const restarting = () => codex.stream({ prompt: "" })
+    expectTypeOf<ReturnType<typeof failing>>().toEqualTypeOf<
+      Stream.Stream<TurnEvent.TurnEvent, CodexError.CodexError>
+    >()
+    expectTypeOf<ReturnType<typeof restarting>>().toEqualTypeOf<
+      Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError.CodexError>
+    >()
+  })
+
+  it("object gives the schema's type and names what it can fail with besides", () => {
+    const object = () => codex.object({ prompt: "" }, Schema.Struct({ n: Schema.NumberFromString }))
+    expectTypeOf<ReturnType<typeof object>>().toEqualTypeOf<
+      Effect.Effect<
+        { readonly n: number },
+        CodexError.CodexError | OutputFormat.InvalidOutput | JsonSchema.UnsupportedSchema
+      >
+    >()
+  })
+
+  it("a layer's requirements shrink from part to whole", () => {
+    expectTypeOf<typeof Codex.layerTransport>().toEqualTypeOf<
+      Layer.Layer<Codex.Codex, never, CodexTransport.CodexTransport | CodexConfig.CodexConfig>
+    >()
+    expectTypeOf<ReturnType<typeof Codex.layer>>().toEqualTypeOf<
+      Layer.Layer<Codex.Codex, TransportError.InvalidConfig, CodexAuth.CodexAuth | HttpClient.HttpClient>
+    >()
+    expectTypeOf<ReturnType<typeof CodexNode.layer>>().toEqualTypeOf<
+      Layer.Layer<Codex.Codex, TransportError.InvalidConfig | ConfigError.ConfigError>
+    >()
+  })
+
+  it("every failure has a message, and says whether a retry can help", () => {
+    expectTypeOf<CodexError.CodexError["message"]>().toEqualTypeOf<string>()
+    expectTypeOf<CodexError.CodexError["isRetryable"]>().toEqualTypeOf<boolean>()
+    expectTypeOf<CodexError.CodexError["_tag"]>().toExtend<string>()
+  })
+
+  it("a handler's failure and needs show in the loop", () => {
+    interface Boom {
+      readonly _tag: "Boom"
+    }
+    interface Disk {
+      readonly _: unique symbol
+    }
+    const loop = (handler: ToolLoop.Handler<Boom, Disk>) => ToolLoop.run({ prompt: "", tools: [handler] })
+    expectTypeOf<ReturnType<typeof loop>>().toEqualTypeOf<
+      Stream.Stream<ToolLoop.LoopEvent<Boom>, CodexError.CodexError | ToolLoop.LoopLimitReached, Codex.Codex | Disk>
+    >()
+    expectTypeOf<Conversation.Conversation["send"]>().returns.toEqualTypeOf<
+      Effect.Effect<Turn.Turn, CodexError.CodexError>
+    >()
+  })
+})
