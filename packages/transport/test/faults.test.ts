@@ -264,6 +264,28 @@ describe("TLS with a private authority", () => {
   )
 })
 
+describe("host names", () => {
+  for (const [scheme, tls] of [
+    ["http", undefined],
+    ["https", Certificates.server]
+  ] as const) {
+    it.scopedLive(`are resolved, once for several requests, and kept for ${scheme}`, () =>
+      Effect.gen(function* () {
+        const server = yield* BackendServer.make({ script: Script.always(turn), ...(tls === undefined ? {} : { tls }) })
+        const client = NodeTransport.layer({ proxy: "none", extraCertificates: [Certificates.authority] })
+        const { port } = new URL(server.url)
+        const baseUrl = `${scheme}://localhost:${port}/backend-api`
+        yield* Effect.provide(Effect.replicateEffect(read, 3), transport(baseUrl, client))
+        assert.deepStrictEqual(
+          (yield* server.requests).map(({ headers }) => headers["host"]),
+          Array.from({ length: 3 }, () => `localhost:${port}`)
+        )
+        assert.isAtMost(yield* server.connections, 2)
+      })
+    )
+  }
+})
+
 describe("a CONNECT proxy", () => {
   const proxy = (mode = "tunnel") =>
     Effect.gen(function* () {

@@ -6,6 +6,8 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -104,6 +106,24 @@ describe("spans", () => {
       assert.notProperty(headers, "b3")
     }).pipe(Effect.withSpan("outer"), Effect.provide(scripted([ok])))
   )
+})
+
+describe("logs", () => {
+  it.effect("tell of each retry at debug level, annotated with error, count and wait", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make((options) => void lines.push(Logger.logfmtLogger.log(options)))
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.fork(send)
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(fiber)
+      assert.lengthOf(lines, 1)
+      for (const part of ["level=DEBUG", "error=ServerOverloaded", "retry=1", "delay=1s"])
+        assert.include(lines[0], part)
+    }).pipe(
+      Effect.provide(scripted([Script.status(503, { headers: { "retry-after": "1" } }), ok])),
+      Effect.provide([Logger.replace(Logger.defaultLogger, logger), Logger.minimumLogLevel(LogLevel.Debug)])
+    )
+  })
 })
 
 describe("metrics", () => {
