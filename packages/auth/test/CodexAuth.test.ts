@@ -240,6 +240,17 @@ describe("refresh", () => {
     })
   )
 
+  it.scoped("stores a new refresh token even when the access token is no token", () =>
+    Effect.gen(function* () {
+      const { auth, store } = yield* setup(login({ expiresAt: 1000, refresh: "rt" }), () =>
+        Effect.succeed({ accessToken: secret("no token"), refreshToken: secret("rt_next") })
+      )
+      yield* TestClock.adjust("1 minutes")
+      assert.strictEqual((yield* Effect.flip(auth.credentials))._tag, "InvalidToken")
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt_next")
+    })
+  )
+
   it.scoped("a failure ahead of time does not fail the request, and is not repeated at once", () =>
     Effect.gen(function* () {
       const { auth, calls } = yield* setup(login({ expiresAt: hour, refresh: "rt" }), () =>
@@ -376,16 +387,21 @@ describe("refresh", () => {
             })
           )
       }
-      const auth = yield* start(store, scripted(rotate()).service)
+      const oauth = scripted(rotate())
+      const auth = yield* start(store, oauth.service)
       const used = yield* Effect.fork(auth.credentials)
       yield* TestClock.adjust("5 seconds")
       const credentials = yield* Fiber.join(used)
       assert.strictEqual(Redacted.value((yield* memory.read).refreshToken ?? secret("")), "rt")
+      yield* TestClock.adjust("56 minutes")
+      const again = yield* Effect.fork(auth.credentials)
+      yield* TestClock.adjust("5 seconds")
+      assert.notStrictEqual(token(yield* Fiber.join(again)), token(credentials))
       full = false
       yield* TestClock.adjust("56 minutes")
       yield* auth.credentials
-      assert.strictEqual(Redacted.value((yield* memory.read).refreshToken ?? secret("")), "rt++")
-      assert.notStrictEqual(token(yield* auth.credentials), token(credentials))
+      assert.strictEqual(Redacted.value((yield* memory.read).refreshToken ?? secret("")), "rt+++")
+      assert.deepStrictEqual(oauth.calls, ["rt proactive_expiry", "rt+ proactive_expiry", "rt++ proactive_expiry"])
     })
   )
 })

@@ -81,7 +81,7 @@ export const make = (options: {
     let current: Session | undefined
     let failure: Failure | undefined
     /** A rotated login that the store refused to take, and the refresh token it replaces. */
-    let unsaved: { readonly login: Login; readonly replaces: Redacted.Redacted } | undefined
+    let unsaved: { readonly login: Login; readonly replaces: Redacted.Redacted | undefined } | undefined
     /** How far this computer's clock is ahead of the server's, once that is known to matter. */
     let clockAhead = 0
 
@@ -169,7 +169,7 @@ export const make = (options: {
       const change = Effect.fnUntraced(function* (stored: Login | undefined) {
         if (stored === undefined) return yield* new NotLoggedIn({})
         const session = yield* openSame(stored)
-        if (!(yield* isStale(session))) return [session, session.login] as const
+        if (!(yield* isStale(session))) return [session.login, session.login] as const
         const { refreshToken } = session.login
         if (refreshToken === undefined) return yield* new LoginExpired({ reason: "notRefreshable" })
         const known = yield* remembered(refreshToken)
@@ -177,8 +177,8 @@ export const make = (options: {
         const tokens = yield* oauth.refresh(refreshToken, reason).pipe(Effect.tapError(remember(refreshToken)))
         const login = yield* rotate(session.login, tokens)
         // The stored refresh token is worthless from here on: the new one must survive whatever happens to the write.
-        unsaved = { login, replaces: refreshToken }
-        return [yield* Effect.flatMap(openSame(login), notDueAtOnce), login] as const
+        unsaved = { login, replaces: stored.refreshToken }
+        return [login, login] as const
       })
       return store.modify(change).pipe(
         Effect.tap(() =>
@@ -186,6 +186,7 @@ export const make = (options: {
             unsaved = undefined
           })
         ),
+        Effect.flatMap((login) => Effect.flatMap(openSame(login), notDueAtOnce)),
         Effect.catchTag("AuthFileUnavailable", (error) => keepInMemory(isStale, error))
       )
     }
