@@ -301,20 +301,22 @@ export const make: Effect.Effect<
 
   /** The settings of one call, and when it began and has to be over. */
   const begin = Effect.fnUntraced(function* (options: Pick<AttemptOptions, "overrides" | "deadline">) {
-    const config = yield* CodexConfig.override(base, options.overrides)
+    const { overrides } = options
+    const config = overrides === undefined ? base : yield* CodexConfig.override(base, overrides)
     const startedAt = yield* Clock.currentTimeMillis
     return { config, startedAt, deadline: CodexConfig.deadline(config, startedAt, options.deadline) }
   })
 
   const planGet = (
-    { config, ...times }: Effect.Effect.Success<ReturnType<typeof begin>>,
+    { config, deadline, startedAt }: Pick<Exchange.Plan, "config" | "deadline" | "startedAt">,
     path: string,
     query?: Readonly<Record<string, string>>
   ): Exchange.Plan => {
     const search = new URLSearchParams(query).toString()
     return {
-      ...times,
       config,
+      deadline,
+      startedAt,
       url: () => `${urlOf(config.baseUrl, path)}${search === "" ? "" : `?${search}`}`,
       headers: (credentials) => Headers.forJson(config, credentials, path)
     }

@@ -1,5 +1,4 @@
 import * as ChildProcess from "node:child_process"
-import * as Http from "node:http"
 import * as Net from "node:net"
 import { fileURLToPath } from "node:url"
 import * as Zlib from "node:zlib"
@@ -120,12 +119,9 @@ describe("bodies arrive whole", () => {
   ] as const) {
     it.scopedLive(`compressed with ${encoding}`, () =>
       Effect.gen(function* () {
-        const port = yield* listening(
-          Http.createServer((_, response) => {
-            response.writeHead(200, { "content-encoding": encoding }).end(encode(expected))
-          })
-        )
-        assert.strictEqual(yield* Effect.provide(read, transport(`http://127.0.0.1:${port}`)), expected)
+        const step = Script.bytes([encode(expected)]).pipe(Script.headers({ "content-encoding": encoding }))
+        const { turn: whole } = yield* against([step])
+        assert.strictEqual(yield* whole, expected)
       })
     )
   }

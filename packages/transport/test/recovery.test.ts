@@ -221,6 +221,7 @@ describe("workspace routing (protocol A.4)", () => {
       const url = "https://eu.example.org/backend-api/codex/responses"
       assert.deepStrictEqual(yield* urls, ["https://chatgpt.com/backend-api/wham/accounts/check", url, url])
       const [check, turn] = yield* requests
+      assert.deepStrictEqual([check?.method, check?.body, turn?.method], ["GET", undefined, "POST"])
       assert.strictEqual(turn?.headers["x-openai-account-routing-override"], "us_cr")
       assert.notProperty(check?.headers, "originator")
     }).pipe(Effect.provide(scripted(routed([account({ id: "other" }), eu]), { workspaceRouting: true })))
