@@ -42,7 +42,13 @@ describe("examples", () => {
     "stream-events.ts": "done    completed",
     "tool-call.ts": "17 + 25 = 42.",
     "errors.ts": 'cut off: cut off after "Once upon a ',
-    "test-layer.ts": "passed"
+    "test-layer.ts": "passed",
+    "conversation.ts": "Your name is Ada.",
+    "tool-loop.ts": 'temperature {"city":"Atlantis"} failed: NoSuchCity',
+    "structured-output.ts": "- some salt",
+    "images.ts": "is no image",
+    "concurrent.ts": "Why do cats purr?        ###########",
+    "cancellation.ts": "too long a story"
   }
   for (const [file, line] of Object.entries(expected)) {
     it(file, { timeout: 60_000 }, async () => {

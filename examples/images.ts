@@ -1,0 +1,24 @@
+/** Show the model a picture: from bytes, or by its address. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Message } from "@effect-codex/schema"
+import { Script } from "@effect-codex/testing"
+import { Console, Effect } from "effect"
+import { Codex } from "effect-codex"
+import { backend } from "./backend.ts"
+
+/** One red pixel, as PNG in base64. `Message.imageData` takes a `Uint8Array` as well. */
+const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
+
+const program = Effect.gen(function* () {
+  const codex = yield* Codex.Codex
+  const turn = yield* codex.turn({
+    input: [Message.user([Message.text("What colour is this?"), Message.imageData(pixel, "image/png")])]
+  })
+  yield* Console.log(turn.text)
+  // what is no image is refused before anything is sent
+  yield* codex
+    .turn({ input: [Message.user([Message.image("cat.png")])] })
+    .pipe(Effect.catchTag("InvalidRequest", (error) => Console.log(error.message)))
+})
+
+program.pipe(Effect.provide(backend(Script.turn({ text: "Red." }))), NodeRuntime.runMain)
