@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Message } from "@effect-codex/schema"
+import { Message, PromptPrefix, ResponsesRequest } from "@effect-codex/schema"
 import { PromptCache, Script, TestCodex } from "@effect-codex/testing"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Conversation } from "effect-codex"
 import { bodies, requests, run } from "./support.ts"
@@ -198,4 +199,27 @@ describe("the prompt cache", () => {
       assert.lengthOf(yield* requests, 40)
     }).pipe(Effect.provide(TestCodex.layer(backend)))
   })
+
+  it.effect("what breaks the prefix is named", () =>
+    Effect.gen(function* () {
+      const tool = (name: string) => ({ type: "function", name, strict: false, parameters: {} }) as const
+      const conversation = yield* Conversation.make({ tools: [tool("a"), tool("b")] })
+      yield* run(conversation.send("one"))
+      const kept = yield* Conversation.resume(yield* conversation.snapshot, { tools: [tool("a"), tool("b")] })
+      yield* run(kept.send("two"))
+      const reordered = yield* Conversation.resume(yield* conversation.snapshot, { tools: [tool("b"), tool("a")] })
+      const turn = yield* run(reordered.send("two"))
+      const [one, two, three] = yield* Effect.forEach(yield* bodies, (body) =>
+        Schema.decodeUnknown(ResponsesRequest.ResponsesRequest)(body)
+      )
+      if (one === undefined || two === undefined || three === undefined) return assert.fail("three requests")
+      assert.isUndefined(PromptPrefix.firstDifference(one, two))
+      assert.deepStrictEqual(PromptPrefix.firstDifference(one, three), {
+        at: "tools[0]",
+        before: "function a",
+        after: "function b"
+      })
+      assert.isBelow(turn.usage?.cachedTokens ?? 0, 10)
+    }).pipe(Effect.provide(TestCodex.layer(PromptCache.responder(() => ({ text: "Yes." })))))
+  )
 })
