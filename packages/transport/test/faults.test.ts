@@ -138,6 +138,34 @@ describe("bodies arrive whole", () => {
   )
 })
 
+describe("zstd, where this Node has it", () => {
+  const compress: unknown = "zstdCompressSync" in Zlib ? Zlib.zstdCompressSync : undefined
+  const has = typeof compress === "function"
+
+  it.scopedLive("compresses request bodies", () =>
+    Effect.gen(function* () {
+      const server = yield* BackendServer.make({ script: [turn] })
+      const instructions = "Say it again. ".repeat(1000)
+      yield* Effect.scoped(
+        Effect.flatMap(CodexTransport.CodexTransport, ({ attempt }) => attempt({ ...request, instructions }))
+      ).pipe(Effect.provide(transport(server.url, undici, { compression: "zstd" })))
+      const [sent] = yield* server.requests
+      assert.strictEqual(sent?.headers["content-encoding"], has ? "zstd" : undefined)
+      assert.deepInclude(sent?.body, { instructions })
+      assert.strictEqual(Number(sent?.headers["content-length"]) < 1000, has)
+    })
+  )
+
+  it.scopedLive("is decoded in response bodies", () =>
+    Effect.gen(function* () {
+      const body: Uint8Array | string = has ? compress(expected) : expected
+      const step = Script.bytes([body]).pipe(Script.headers({ "content-encoding": has ? "zstd" : null }))
+      const { turn: whole } = yield* against([step])
+      assert.strictEqual(yield* whole, expected)
+    })
+  )
+})
+
 describe("connections", () => {
   it.scopedLive("are used again", () =>
     Effect.gen(function* () {
