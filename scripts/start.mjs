@@ -3,4 +3,7 @@ import { join } from "node:path"
 import { root, run, setup } from "./setup.mjs"
 
 setup()
-process.exitCode = run("tsx", [join(root, "examples/demo/main.ts"), ...process.argv.slice(2)], { cwd: process.cwd() })
+const { code } = await run("tsx", [join(root, "examples/demo/main.ts"), ...process.argv.slice(2)], {
+  cwd: process.cwd()
+})
+process.exitCode = code

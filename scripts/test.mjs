@@ -8,46 +8,44 @@ setup()
 const report = join(root, ".reports/vitest.json")
 rmSync(report, { force: true })
 
-const steps = [
-  ["types", () => run("tsc", ["-b", "tsconfig.json"])],
-  ["lint", () => run("biome", ["check", "--error-on-warnings", "."])],
+const checks = [
+  ["types", "tsc", ["-b", "tsconfig.json"]],
+  ["lint", "biome", ["check", "--error-on-warnings", "."]],
   [
     "Effect diagnostics",
-    () =>
-      run("effect-language-service", [
-        "diagnostics",
-        "--project",
-        "tsconfig.lint.json",
-        "--format",
-        "pretty",
-        "--severity",
-        "error"
-      ])
-  ],
-  [
-    "tests",
-    () =>
-      run("vitest", [
-        "run",
-        "--reporter=default",
-        "--reporter=json",
-        `--outputFile.json=${report}`,
-        ...process.argv.slice(2)
-      ])
+    "effect-language-service",
+    ["diagnostics", "--project", "tsconfig.lint.json", "--format", "text", "--severity", "error,warning", "--strict"]
   ]
 ]
 
-let failedSteps = 0
-for (const [name, step] of steps) {
-  process.stdout.write(`\n== ${name}\n`)
-  if (step() !== 0) {
-    failedSteps++
-    process.stdout.write(`== ${name}: FAILED\n`)
-  }
+/** The static checks one after the other, beside the tests; what they print is shown when the tests are through. */
+const runChecks = async () => {
+  const results = []
+  for (const [name, command, args] of checks) results.push({ name, ...(await run(command, args, { quiet: true })) })
+  return results
 }
 
-// A step that fails without a failing test (types, lint, a crash of the runner) counts as one failure of its own.
-const results = existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : { numPassedTests: 0, numFailedTests: 0 }
-const failed = results.numFailedTests > 0 ? results.numFailedTests + failedSteps - 1 : failedSteps
-process.stdout.write(`\n${results.numPassedTests} passed, ${failed} failed\n`)
-process.exitCode = failed === 0 && results.numPassedTests > 0 ? 0 : 1
+const [results, tests] = await Promise.all([
+  runChecks(),
+  run("vitest", [
+    "run",
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+    ...process.argv.slice(2)
+  ])
+])
+
+for (const { code, name, output } of results) {
+  process.stdout.write(`\n== ${name}: ${code === 0 ? "fine" : "FAILED"}\n`)
+  if (code !== 0) process.stdout.write(output)
+}
+
+// A check that fails counts as one failure, and so does a test run that breaks down without a failing test.
+const { numFailedTests, numPassedTests } = existsSync(report)
+  ? JSON.parse(readFileSync(report, "utf8"))
+  : { numFailedTests: 0, numPassedTests: 0 }
+const failedChecks = results.filter(({ code }) => code !== 0).length
+const failed = failedChecks + (tests.code !== 0 ? Math.max(1, numFailedTests) : numFailedTests)
+process.stdout.write(`\n${numPassedTests} passed, ${failed} failed\n`)
+process.exitCode = failed === 0 && numPassedTests > 0 ? 0 : 1
