@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { decodeWith } from "./internal/decodeWith.ts"
 import { EventTooLarge, InvalidUtf8 } from "./StreamError.ts"
@@ -256,4 +257,7 @@ export class Decoder {
 export const decode =
   (options?: Options) =>
   <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SseEvent, E | InvalidUtf8 | EventTooLarge, R> =>
-    decodeWith(self, () => new Decoder(options))
+    decodeWith(
+      self,
+      Effect.sync(() => new Decoder(options))
+    )

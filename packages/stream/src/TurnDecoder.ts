@@ -7,6 +7,7 @@
  */
 import type { ResponseEvent, Turn, TurnEvent } from "@effect-codex/schema"
 import { ResponseEvent as Events } from "@effect-codex/schema"
+import * as Delta from "./internal/delta.ts"
 import * as Sse from "./Sse.ts"
 import { EventTooLarge, InvalidUtf8, type StreamError, StreamTruncated, trusted } from "./StreamError.ts"
 import * as TurnState from "./TurnState.ts"
@@ -117,6 +118,8 @@ export class TurnDecoder {
   }
 
   #event(data: string, name: string): void {
+    const delta = this.#closing ? undefined : Delta.read(data)
+    if (delta !== undefined) return this.state.stepDelta(delta, this.#out)
     const event = parse(data)
     const type = event?.type
     if (this.#closing) {

@@ -10,6 +10,7 @@
 import type { ResponseEvent, TurnEvent } from "@effect-codex/schema"
 import { ResponseEvent as Events, RateLimits, ServiceError, type Turn, Usage } from "@effect-codex/schema"
 import * as Redacted from "effect/Redacted"
+import type { Delta } from "./internal/delta.ts"
 import * as Guard from "./internal/guard.ts"
 import * as Output from "./internal/output.ts"
 import { MalformedEvent, trusted } from "./StreamError.ts"
@@ -104,17 +105,12 @@ export class TurnState {
     if (drift !== undefined) this.#noteDrift(type, drift)
     switch (event.type) {
       case "response.output_text.delta":
-        return this.#output.text(event, event.delta, out)
       case "response.function_call_arguments.delta":
-        return this.#output.callDelta(event, "function", event.delta, out)
       case "response.reasoning_summary_text.delta":
-        return this.#output.reasoning(event, "summary", event.summary_index, event.delta, out)
       case "response.reasoning_text.delta":
-        return this.#output.reasoning(event, "content", event.content_index, event.delta, out)
       case "response.custom_tool_call_input.delta":
-        return this.#output.callDelta(event, "custom", event.delta, out)
       case "response.refusal.delta":
-        return this.#output.refusal(event, event.delta, out)
+        return this.#delta(event, out)
     }
     // any event may carry headers (protocol D.2); the frequent ones above never did
     this.#headers((event as Raw)["headers"], out)
@@ -167,6 +163,35 @@ export class TurnState {
         if (hosted !== undefined) return this.#output.hosted(event as Raw, hosted, out)
         this.unknown++
         out.push({ _tag: "UnknownEvent", type, raw: event })
+    }
+  }
+
+  /**
+   * The same for a delta that is known to fit its schema.
+   *
+   * @internal
+   */
+  stepDelta(event: Delta, out: Array<TurnEvent.TurnEvent>): void {
+    if (this.outcome !== undefined) return
+    this.events++
+    this.lastEventType = event.type
+    this.#delta(event, out)
+  }
+
+  #delta(event: Delta, out: Array<TurnEvent.TurnEvent>): void {
+    switch (event.type) {
+      case "response.output_text.delta":
+        return this.#output.text(event, event.delta, out)
+      case "response.function_call_arguments.delta":
+        return this.#output.callDelta(event, "function", event.delta, out)
+      case "response.reasoning_summary_text.delta":
+        return this.#output.reasoning(event, "summary", event.summary_index, event.delta, out)
+      case "response.reasoning_text.delta":
+        return this.#output.reasoning(event, "content", event.content_index, event.delta, out)
+      case "response.custom_tool_call_input.delta":
+        return this.#output.callDelta(event, "custom", event.delta, out)
+      case "response.refusal.delta":
+        return this.#output.refusal(event, event.delta, out)
     }
   }
 

@@ -7,11 +7,11 @@
  * @since 0.1.0
  */
 import type { Turn, TurnEvent } from "@effect-codex/schema"
-import * as Chunk from "effect/Chunk"
+import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { decodeWith, pushAll } from "./internal/decodeWith.ts"
+import { decodeWith, type Emitting, emit } from "./internal/decodeWith.ts"
 import { drain } from "./internal/drain.ts"
 import type { StreamError } from "./StreamError.ts"
 import { StreamTruncated, trusted } from "./StreamError.ts"
@@ -51,7 +51,7 @@ const makeDecoder = (options: Options | undefined): Effect.Effect<TurnDecoder.Tu
 export const decode =
   (options?: Options) =>
   <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<TurnEvent.TurnEvent, E | StreamError, R> =>
-    Stream.unwrap(Effect.map(makeDecoder(options), (decoder) => decodeWith(self, () => decoder)))
+    decodeWith(self, makeDecoder(options))
 
 /**
  * The same for a body that is an async iterable (a Node readable, a web `ReadableStream`, a generator). Chunks that are
@@ -66,20 +66,18 @@ export const fromAsyncIterable = <E>(
   onError: (cause: unknown) => E,
   options?: Options
 ): Stream.Stream<TurnEvent.TurnEvent, E | StreamError> =>
-  Stream.unwrapScoped(
-    Effect.gen(function* () {
-      const decoder = yield* makeDecoder(options)
-      const pull = yield* drain(body, onError)
-      return Stream.repeatEffectChunkOption(
-        Effect.suspend((): Effect.Effect<Chunk.Chunk<TurnEvent.TurnEvent>, Option.Option<E | StreamError>> => {
-          if (decoder.done) return Effect.fail(Option.fromNullable(decoder.failure))
-          return Effect.map(pull, (bytes) => {
-            const events = bytes === undefined ? decoder.end() : pushAll(decoder, bytes)
-            return Chunk.unsafeFromArray(events)
-          }).pipe(Effect.mapError(Option.some))
-        })
-      )
-    })
+  Stream.fromChannel(
+    // one channel and few steps: a turn of a few events costs little more than starting a stream
+    Channel.unwrap(
+      Effect.map(makeDecoder(options), (decoder) => {
+        const { pull, stop } = drain(body, decoder, onError)
+        const emitting: Emitting<TurnEvent.TurnEvent, E | StreamError> = Channel.flatMap(
+          Channel.fromEffect(pull),
+          (events) => emit(events, decoder, emitting)
+        )
+        return Channel.ensuring(emitting, stop)
+      })
+    )
   )
 
 /**
@@ -93,24 +91,19 @@ export const foldAsyncIterable = <E>(
   onError: (cause: unknown) => E,
   options?: Options
 ): Effect.Effect<Turn.Turn, E | StreamError> =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const decoder = yield* makeDecoder(options)
-      const pull = yield* drain(body, onError)
-      while (!decoder.done) {
-        const bytes = yield* pull
-        if (bytes === undefined) decoder.end()
-        else pushAll(decoder, bytes)
-      }
-      return yield* finished(decoder)
-    })
-  )
+  Effect.flatMap(makeDecoder(options), (decoder) => {
+    const { pull, stop } = drain(body, decoder, onError)
+    return Effect.whileLoop({ while: () => !decoder.done, body: () => pull, step: () => {} }).pipe(
+      Effect.ensuring(stop),
+      Effect.flatMap(() => finished(decoder))
+    )
+  })
 
 const finished = (decoder: TurnDecoder.TurnDecoder): Effect.Effect<Turn.Turn, StreamError> =>
   decoder.turn !== undefined ? Effect.succeed(decoder.turn) : Effect.fail(decoder.failure ?? decoder.truncated())
 
 /**
- * The finished turn of an event stream; the stream is read to its end.
+ * The finished turn of an event stream; nothing is read behind it.
  *
  * @since 0.1.0
  * @category combinators
@@ -118,22 +111,30 @@ const finished = (decoder: TurnDecoder.TurnDecoder): Effect.Effect<Turn.Turn, St
 export const collect = <E, R>(
   self: Stream.Stream<TurnEvent.TurnEvent, E, R>
 ): Effect.Effect<Turn.Turn, E | StreamTruncated, R> =>
-  Effect.suspend(() => {
-    let turn: Turn.Turn | undefined
-    let events = 0
-    return self.pipe(
-      Stream.runForEachChunk((chunk) =>
-        Effect.sync(() => {
+  Effect.scoped(
+    Effect.flatMap(Stream.toPull(self), (pull) => {
+      let turn: Turn.Turn | undefined
+      let events = 0
+      let over = false
+      const next = Effect.matchEffect(pull, {
+        onSuccess: (chunk) => {
           events += chunk.length
-          const last = Option.getOrUndefined(Chunk.last(chunk))
-          if (last?._tag === "TurnCompleted") turn = last.turn
-        })
-      ),
-      Effect.flatMap(() =>
-        turn === undefined ? Effect.fail(new StreamTruncated({ bytes: 0, events }, trusted)) : Effect.succeed(turn)
+          for (const event of chunk) if (event._tag === "TurnCompleted") turn = event.turn
+          over = turn !== undefined
+          return Effect.void
+        },
+        onFailure: (failure) => {
+          over = true
+          return Option.isSome(failure) ? Effect.fail(failure.value) : Effect.void
+        }
+      })
+      return Effect.whileLoop({ while: () => !over, body: () => next, step: () => {} }).pipe(
+        Effect.flatMap(() =>
+          turn === undefined ? Effect.fail(new StreamTruncated({ bytes: 0, events }, trusted)) : Effect.succeed(turn)
+        )
       )
-    )
-  })
+    })
+  )
 
 /**
  * The text of the answer as it comes. Empty pieces do not occur.

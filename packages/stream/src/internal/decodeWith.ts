@@ -1,5 +1,6 @@
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 
 /** A synchronous decoder of one byte stream. Once it is `done` it is over: with its `failure`, or well. */
@@ -28,29 +29,36 @@ export const pushAll = <A, E>(decoder: SyncDecoder<A, E>, chunks: Iterable<Uint8
   return joined ?? events ?? []
 }
 
+export type Emitting<A, E, In = unknown, InE = unknown> = Channel.Channel<Chunk.Chunk<A>, In, E, InE, unknown, unknown>
+
+/** Writes events as one chunk; then goes on with `next`, or ends as the decoder has ended. */
+export const emit = <A, E, In, InE>(
+  events: ReadonlyArray<A>,
+  decoder: SyncDecoder<unknown, E>,
+  next: Emitting<A, E, In, InE>
+): Emitting<A, E, In, InE> => {
+  const rest: Emitting<A, E, In, InE> | undefined =
+    decoder.failure !== undefined ? Channel.fail(decoder.failure) : decoder.done ? undefined : next
+  if (events.length === 0) return rest ?? Channel.void
+  const writing = Channel.write(Chunk.unsafeFromArray(events))
+  return rest === undefined ? writing : Channel.zipRight(writing, rest)
+}
+
 /**
  * Runs a new decoder over the stream, one synchronous pass and one emitted chunk for each chunk that comes in. Ends as
  * soon as the decoder is done, without waiting for more bytes; a failure comes after the events before it.
  */
 export const decodeWith = <A, E2, E, R>(
   self: Stream.Stream<Uint8Array, E, R>,
-  make: () => SyncDecoder<A, E2>
+  make: Effect.Effect<SyncDecoder<A, E2>>
 ): Stream.Stream<A, E | E2, R> =>
-  Stream.suspend(() => {
-    type Decoding = Channel.Channel<Chunk.Chunk<A>, Chunk.Chunk<Uint8Array>, E | E2, E, void, unknown>
-    const decoder = make()
-    const emit = (events: ReadonlyArray<A>, next: Decoding): Decoding =>
-      events.length === 0 ? next : Channel.zipRight(Channel.write(Chunk.unsafeFromArray(events)), next)
-    const over: Decoding = Channel.suspend(() =>
-      decoder.failure === undefined ? Channel.void : Channel.fail(decoder.failure)
-    )
-    const decoding: Decoding = Channel.readWithCause({
-      onInput: (chunks: Chunk.Chunk<Uint8Array>) => {
-        const events = pushAll(decoder, chunks)
-        return emit(events, decoder.done ? over : decoding)
-      },
-      onFailure: Channel.failCause,
-      onDone: () => emit(decoder.end(), over)
+  Stream.unwrap(
+    Effect.map(make, (decoder) => {
+      const decoding: Emitting<A, E | E2, Chunk.Chunk<Uint8Array>, E> = Channel.readWithCause({
+        onInput: (chunks: Chunk.Chunk<Uint8Array>) => emit(pushAll(decoder, chunks), decoder, decoding),
+        onFailure: Channel.failCause,
+        onDone: () => emit(decoder.end(), decoder, Channel.void)
+      })
+      return self.pipe(Stream.toChannel, Channel.pipeTo(decoding), Stream.fromChannel)
     })
-    return self.pipe(Stream.toChannel, Channel.pipeTo(decoding), Stream.fromChannel)
-  })
+  )

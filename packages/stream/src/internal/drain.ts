@@ -1,95 +1,111 @@
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import type { SyncDecoder } from "./decodeWith.ts"
 
 /** How much is taken at once at the most, so that a fast producer cannot fill the memory. */
 const maxBytes = 256 * 1024
 
 /**
- * How many microtasks a chunk that is "already waiting" may take to appear. Iterables answer within a few; what takes
- * longer waits for the outside world, and then what is there goes on at once.
+ * How many turns of the microtask queue a chunk that is "already waiting" may take to appear. Iterables answer within a
+ * few; what takes longer waits for the outside world, and then what is there goes on at once.
  */
 const maxTicks = 16
 
-/**
- * Pulls from an async iterable: each pull waits for one chunk and takes along those that are ready behind it.
- * `undefined` is the end. The iterable is told to stop when the scope closes.
- */
-export const drain = <E>(
+const settled = Promise.resolve()
+
+/** One run over a body. */
+export interface Drain<A, E> {
+  /**
+   * Waits for a chunk, takes along those that are ready behind it, and gives the events they complete. Must not be run
+   * again before it has ended, nor after the decoder is done.
+   */
+  readonly pull: Effect.Effect<ReadonlyArray<A>, E>
+  /** Tells the body to stop. Not waited for: a generator that is itself waiting answers only after that. */
+  readonly stop: Effect.Effect<void>
+}
+
+/** Reads a body that is an async iterable into a decoder. `onError` says what the body's own failure means. */
+export const drain = <A, E>(
   body: AsyncIterable<Uint8Array>,
+  decoder: SyncDecoder<A, unknown>,
   onError: (cause: unknown) => E
-): Effect.Effect<Effect.Effect<ReadonlyArray<Uint8Array> | undefined, E>, E, Scope.Scope> =>
-  Effect.gen(function* () {
-    const iterator = yield* Effect.try({ try: () => body[Symbol.asyncIterator](), catch: onError })
-    let ended = false
-    let failure: { readonly cause: unknown } | undefined
-    let ready: Array<Uint8Array> = []
-    let size = 0
-    let ticks = 0
-    let asking = false
-    let waiting: ((pulled: Effect.Effect<ReadonlyArray<Uint8Array> | undefined, E>) => void) | undefined
+): Drain<A, E> => {
+  let iterator: AsyncIterator<Uint8Array> | undefined
+  let ended = false
+  let failure: { readonly cause: unknown } | undefined
+  let events: Array<A> = []
+  let bytes = 0
+  let ticks = 0
+  let asking = false
+  let waiting: ((pulled: Effect.Effect<ReadonlyArray<A>, E>) => void) | undefined
 
-    const flush = () => {
-      const resume = waiting
-      if (resume === undefined) return
-      waiting = undefined
-      if (ready.length > 0) {
-        const chunks = ready
-        ready = []
-        size = 0
-        resume(Effect.succeed(chunks))
-      } else if (failure !== undefined) resume(Effect.fail(onError(failure.cause)))
-      else resume(Effect.succeed(undefined))
-    }
-    const tick = () => {
-      if (waiting === undefined) return
-      if (ticks-- > 0) queueMicrotask(tick)
-      else if (ready.length > 0) flush()
-    }
-    const onNext = (result: IteratorResult<Uint8Array>) => {
-      asking = false
-      if (result.done === true) {
-        ended = true
-        return flush()
-      }
-      ready.push(result.value)
-      size += result.value.length
-      if (waiting === undefined) return
-      if (size >= maxBytes) return flush()
-      ask()
-      const idle = ticks <= 0
-      ticks = maxTicks
-      if (idle) tick()
-    }
-    const onFailure = (cause: unknown) => {
-      asking = false
+  const flush = () => {
+    const resume = waiting
+    if (resume === undefined) return
+    waiting = undefined
+    if (failure !== undefined && events.length === 0) return resume(Effect.fail(onError(failure.cause)))
+    const taken = events
+    events = []
+    bytes = 0
+    resume(Effect.succeed(taken))
+  }
+  const take = (next: ReadonlyArray<A>) => {
+    if (events.length === 0) events = next.slice()
+    else for (const event of next) events.push(event)
+  }
+  const tick = () => {
+    if (waiting === undefined) return
+    if (ticks-- > 0) settled.then(tick)
+    else if (bytes > 0) flush()
+  }
+  const onNext = (result: IteratorResult<Uint8Array>) => {
+    asking = false
+    if (result.done === true) {
       ended = true
-      failure = { cause }
-      flush()
+      take(decoder.end())
+      return flush()
     }
-    const ask = () => {
-      if (asking) return
-      asking = true
-      try {
-        iterator.next().then(onNext, onFailure)
-      } catch (cause) {
-        onFailure(cause)
-      }
+    take(decoder.push(result.value))
+    bytes += result.value.length
+    if (waiting === undefined) return
+    if (decoder.done || bytes >= maxBytes) return flush()
+    ask()
+    const idle = ticks <= 0
+    ticks = maxTicks
+    if (idle) tick()
+  }
+  const onFailure = (cause: unknown) => {
+    asking = false
+    ended = true
+    failure = { cause }
+    flush()
+  }
+  const ask = () => {
+    if (asking) return
+    asking = true
+    try {
+      iterator ??= body[Symbol.asyncIterator]()
+      iterator.next().then(onNext, onFailure)
+    } catch (cause) {
+      onFailure(cause)
     }
+  }
 
-    yield* Effect.addFinalizer(() =>
-      Effect.try(() => {
-        waiting = undefined
-        // not waited for: a generator that is itself waiting answers only after that
-        if (!ended) iterator.return?.().then(undefined, () => {})
-      }).pipe(Effect.ignore)
-    )
-    return Effect.async<ReadonlyArray<Uint8Array> | undefined, E>((resume) => {
+  return {
+    pull: Effect.async((resume) => {
       waiting = resume
-      if (ended) return flush()
-      if (ready.length > 0) {
+      if (ended || decoder.done) return flush()
+      ticks = 0
+      if (bytes > 0) {
         ticks = maxTicks
         tick()
-      } else ticks = 0
+      }
       ask()
-    })
-  })
+    }),
+    stop: Effect.ignore(
+      Effect.try(() => {
+        waiting = undefined
+        if (!ended) iterator?.return?.().then(undefined, () => {})
+      })
+    )
+  }
+}
