@@ -1,15 +1,11 @@
 /**
- * The rows of docs/parity.md that need the whole client: what it sends, what it sends again, and what it lets the
- * caller see, through its public entry and with a scripted backend.
+ * The rows of docs/parity.md that need the whole client: what it sends, and what it lets the caller see, through
+ * its public entry and with a scripted backend.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Message } from "@effect-codex/schema"
 import { Script, ScriptedBackend, TestCodex } from "@effect-codex/testing"
-import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Stream from "effect/Stream"
-import * as TestClock from "effect/TestClock"
 import { Codex } from "effect-codex"
 
 type Body = Readonly<Record<string, unknown>> & { readonly input: ReadonlyArray<Readonly<Record<string, unknown>>> }
@@ -22,9 +18,6 @@ const turns = Effect.gen(function* () {
 })
 
 const bodies = Effect.map(turns, (requests) => requests.map(({ body }) => body as Body))
-
-const overloaded = Script.failed({ code: "slow_down", message: "Slow down." })
-const half = Script.turn({ text: "Once upon a time." }).pipe(Script.truncateAfterEvents(6))
 
 describe("what is sent", () => {
   it.effect("goes to /codex/responses of the ChatGPT backend, with its headers and body", () =>
@@ -91,25 +84,8 @@ describe("what is sent", () => {
   )
 })
 
-describe("one conversation, one cache key (46)", () => {
-  it.effect("calls without a conversation get one each; calls of one share it in header and body", () =>
-    Effect.gen(function* () {
-      const codex = yield* Codex.Codex
-      yield* codex.turn({ prompt: "a" })
-      yield* codex.turn({ prompt: "b" })
-      yield* codex.turn({ prompt: "c", conversationId: "mine" })
-      yield* codex.turn({ prompt: "d", conversationId: "mine" })
-      const keys = (yield* bodies).map((body) => body["prompt_cache_key"])
-      assert.deepStrictEqual(keys.slice(2), ["mine", "mine"])
-      assert.strictEqual(new Set(keys).size, 3)
-      assert.deepStrictEqual(
-        (yield* turns).map(({ headers }) => headers["session-id"]),
-        keys
-      )
-    }).pipe(Effect.provide(TestCodex.layer(Script.always(Script.turn({ text: "ok" })))))
-  )
-
-  it.effect("calls at the same time share nothing: each result has its own response id (47)", () =>
+describe("calls at the same time (47)", () => {
+  it.effect("share nothing: each result has its own response id", () =>
     Effect.gen(function* () {
       const codex = yield* Codex.Codex
       const results = yield* Effect.all(
@@ -118,62 +94,6 @@ describe("one conversation, one cache key (46)", () => {
       )
       assert.strictEqual(new Set(results.map(({ responseId }) => responseId)).size, 4)
     }).pipe(Effect.provide(TestCodex.layer(Script.always(Script.turn({ text: "ok" })))))
-  )
-})
-
-describe("what is sent again (37)", () => {
-  it.effect("not what cannot succeed", () =>
-    Effect.gen(function* () {
-      const codex = yield* Codex.Codex
-      const error = yield* Effect.flip(codex.turn({ prompt: "Hi" }))
-      assert.strictEqual(error._tag, "ContextWindowExceeded")
-      assert.lengthOf(yield* turns, 1)
-    }).pipe(Effect.provide(TestCodex.layer([Script.failed({ code: "context_length_exceeded", message: "Too long." })])))
-  )
-
-  it.effect("silently, while the caller has seen nothing", () =>
-    Effect.gen(function* () {
-      const codex = yield* Codex.Codex
-      const fiber = yield* Effect.fork(codex.turn({ prompt: "Hi" }))
-      yield* TestClock.adjust("1 hour")
-      const turn = yield* Fiber.join(fiber)
-      assert.strictEqual(turn.text, "The end.")
-      assert.strictEqual(turn.attempts, 3)
-    }).pipe(Effect.provide(TestCodex.layer([overloaded, half, Script.turn({ text: "The end." })])))
-  )
-
-  it.effect("in the open, once the caller has seen something: TurnRestarted says to drop it", () =>
-    Effect.gen(function* () {
-      const codex = yield* Codex.Codex
-      const fiber = yield* codex.stream({ prompt: "Hi" }).pipe(Stream.runCollect, Effect.fork)
-      yield* TestClock.adjust("1 hour")
-      const events = Chunk.toReadonlyArray(yield* Fiber.join(fiber))
-      const restart = events.findIndex((event) => event._tag === "TurnRestarted")
-      assert.isAbove(restart, 0)
-      assert.deepInclude(events[restart], { attempt: 2, reason: "StreamTruncated" })
-      const text = events.slice(restart).map((event) => (event._tag === "TextDelta" ? event.delta : ""))
-      assert.strictEqual(text.join(""), "The end.")
-      assert.strictEqual(events.at(-1)?._tag, "TurnCompleted")
-    }).pipe(Effect.provide(TestCodex.layer([half, Script.turn({ text: "The end." })])))
-  )
-
-  it.effect("never behind the back of a reader of plain text: the failure has what had arrived", () =>
-    Effect.gen(function* () {
-      const codex = yield* Codex.Codex
-      let shown = ""
-      const error = yield* codex.text({ prompt: "Hi" }).pipe(
-        Stream.runForEach((piece) =>
-          Effect.sync(() => {
-            shown += piece
-          })
-        ),
-        Effect.flip
-      )
-      assert.strictEqual(error._tag, "StreamTruncated")
-      assert.isNotEmpty(shown)
-      if (error._tag === "StreamTruncated") assert.strictEqual(error.partial?.text, shown)
-      assert.lengthOf(yield* turns, 1)
-    }).pipe(Effect.provide(TestCodex.layer([half, Script.turn({ text: "The end." })])))
   )
 })
 
