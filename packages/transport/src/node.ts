@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Crypto from "node:crypto"
 import * as Fs from "node:fs/promises"
 import * as Tls from "node:tls"
 import * as Zlib from "node:zlib"
@@ -71,44 +72,49 @@ const variable = (name: string): Effect.Effect<string> =>
     Effect.orElseSucceed(() => "")
   )
 
-const proxiesOf = (options: Options): Effect.Effect<Proxies, InvalidConfig> =>
+/** `host:port` without a scheme is common, and means http. */
+const withScheme = (url: string): string => (url === "" || url.includes("://") ? url : `http://${url}`)
+
+const proxySchemes: ReadonlySet<string> = new Set(["http:", "https:", "socks:", "socks5:"])
+
+const proxiesOf = ({ proxy = "environment" }: Options): Effect.Effect<Proxies, InvalidConfig> =>
   Effect.gen(function* () {
-    const { proxy = "environment" } = options
-    const proxies: Proxies =
-      proxy === "none"
-        ? { httpProxy: "", httpsProxy: "", noProxy: "" }
-        : proxy === "environment"
-          ? {
-              httpProxy: yield* variable("HTTP_PROXY"),
-              httpsProxy: yield* variable("HTTPS_PROXY"),
-              noProxy: yield* variable("NO_PROXY")
-            }
-          : { httpProxy: proxy.url, httpsProxy: proxy.url, noProxy: proxy.noProxy ?? "" }
-    const bad = Object.entries({ HTTP_PROXY: proxies.httpProxy, HTTPS_PROXY: proxies.httpsProxy }).filter(
-      ([, url]) => url !== "" && !/^(?:https?|socks5?):\/\/[^/]/.test(url)
+    if (proxy === "none") return { httpProxy: "", httpsProxy: "", noProxy: "" }
+    const inEnvironment = proxy === "environment"
+    const httpProxy = withScheme(inEnvironment ? yield* variable("HTTP_PROXY") : proxy.url)
+    const httpsProxy = withScheme(inEnvironment ? yield* variable("HTTPS_PROXY") : proxy.url)
+    const noProxy = inEnvironment ? yield* variable("NO_PROXY") : (proxy.noProxy ?? "")
+    const bad = [httpProxy, httpsProxy].filter(
+      (url) => url !== "" && !(URL.canParse(url) && proxySchemes.has(new URL(url).protocol))
     )
-    if (bad.length === 0) return proxies
+    if (bad.length === 0) return { httpProxy, httpsProxy, noProxy }
+    const where = inEnvironment ? "HTTP_PROXY, HTTPS_PROXY" : "proxy.url"
     return yield* new InvalidConfig({
-      problems: bad.map(([name]) => `${name}: is not the URL of a proxy; use one such as http://proxy.example:3128`)
+      problems: [`${where}: use the URL of a proxy, such as http://proxy.example:3128`]
     })
   })
 
 /** All trusted certificates, or `undefined` for Node's own choice, which includes `NODE_EXTRA_CA_CERTS` already. */
-const certificatesOf = (extra: ReadonlyArray<string>): Effect.Effect<Array<string> | undefined> =>
-  extra.length === 0
-    ? Effect.succeed(undefined)
-    : Effect.gen(function* () {
-        const path = yield* variable("NODE_EXTRA_CA_CERTS")
-        const fromFile =
-          path === ""
-            ? []
-            : yield* Effect.tryPromise(() => Fs.readFile(path, "utf8")).pipe(
-                Effect.map((pem) => [pem]),
-                // Node too goes on without a file it cannot read.
-                Effect.orElseSucceed(() => [])
-              )
-        return [...Tls.rootCertificates, ...fromFile, ...extra]
-      })
+const certificatesOf = ({
+  extraCertificates: extra = []
+}: Options): Effect.Effect<Array<string> | undefined, InvalidConfig> =>
+  Effect.gen(function* () {
+    if (extra.length === 0) return undefined
+    yield* Effect.try({
+      try: () => extra.map((pem) => new Crypto.X509Certificate(pem)),
+      catch: () => new InvalidConfig({ problems: ["extraCertificates: use certificates in PEM form"] })
+    })
+    const path = yield* variable("NODE_EXTRA_CA_CERTS")
+    // Node too goes on without a file it cannot read.
+    const file =
+      path === ""
+        ? ""
+        : yield* Effect.orElseSucceed(
+            Effect.tryPromise(() => Fs.readFile(path, "utf8")),
+            () => ""
+          )
+    return [...Tls.rootCertificates, ...(file === "" ? [] : [file]), ...extra]
+  })
 
 const millis = (duration: Duration.DurationInput | undefined, fallback: Duration.DurationInput): number =>
   Duration.toMillis(duration ?? fallback)
@@ -127,7 +133,7 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
       const connect = defined({
         timeout: millis(options.connectTimeout, "30 seconds"),
         keepAliveInitialDelay: millis(options.tcpKeepAlive, "60 seconds"),
-        ca: yield* certificatesOf(options.extraCertificates ?? [])
+        ca: yield* certificatesOf(options)
       })
       const agentOptions = {
         connect,

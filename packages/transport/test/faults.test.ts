@@ -277,6 +277,13 @@ describe("TLS with a private authority", () => {
     })
   )
 
+  it.effect("is refused when the Layer is built if it is none", () =>
+    Effect.gen(function* () {
+      const client = NodeTransport.layer({ proxy: "none", extraCertificates: ["ca.pem"] })
+      assertFields(yield* Effect.flip(Effect.scoped(Layer.build(client))), { _tag: "InvalidConfig" })
+    })
+  )
+
   it.scopedLive("is refused otherwise, for good and with advice", () =>
     Effect.gen(function* () {
       const { server, turn: error } = yield* against([turn], undici, { tls: Certificates.server })
@@ -371,7 +378,7 @@ describe("a CONNECT proxy", () => {
       const script = Script.always(turn)
       yield* (yield* against(script, client({ http_proxy: url }))).turn
       assert.lengthOf(tunnels(), 1)
-      yield* (yield* against(script, client({ HTTP_PROXY: url }))).turn
+      yield* (yield* against(script, client({ HTTP_PROXY: new URL(url).host }))).turn
       assert.lengthOf(tunnels(), 2)
       yield* (yield* against(script, client({ HTTP_PROXY: url, NO_PROXY: "127.0.0.1" }))).turn
       yield* (yield* against(script, client({}))).turn
