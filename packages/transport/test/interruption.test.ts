@@ -62,7 +62,7 @@ describe("interruption", () => {
         const sorted = latencies.sort((a, b) => a - b)
         assert.lengthOf(sorted, times)
         // A busy machine may be slow now and then, but not as a rule.
-        assert.isBelow(sorted[Math.floor(times * 0.9)] ?? 0, 100)
+        assert.isBelow(sorted[Math.floor(times * 0.99)] ?? 0, 100)
         yield* until(Effect.sync(() => sockets() <= before))
       }),
     120_000
