@@ -59,6 +59,14 @@ describe("examples", () => {
   }
 })
 
+describe("logins", () => {
+  it("whoami.ts says how to log in when nobody is", { timeout: 60_000 }, async () => {
+    const { code, stderr, stdout } = await run("whoami.ts")
+    assert.notStrictEqual(code, 0)
+    assert.include(stdout + stderr, "There is no ChatGPT login")
+  })
+})
+
 describe("npm start", () => {
   it("shows a turn with a tool round trip", { timeout: 60_000 }, async () => {
     const { code, stderr, stdout } = await run("demo/main.ts")

@@ -19,13 +19,21 @@ import {
   TurnRequest
 } from "@effect-codex/schema"
 import { StreamError } from "@effect-codex/stream"
-import { CodexConfig, CodexTransport, ConversationId, type TransportError } from "@effect-codex/transport"
+import {
+  CodexConfig,
+  CodexTransport,
+  ConversationId,
+  type FailureCapture,
+  RateLimitWatch,
+  type TransportError
+} from "@effect-codex/transport"
 import * as Clock from "effect/Clock"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -125,6 +133,7 @@ export const make: Effect.Effect<
 > = Effect.gen(function* () {
   const transport = yield* CodexTransport.CodexTransport
   const config = yield* CodexConfig.CodexConfig
+  const watch = yield* Effect.serviceOption(RateLimitWatch.RateLimitWatch)
   const background = yield* Effect.scope
 
   const catalogue = yield* Catalogue.make(transport, config.clientVersion)
@@ -145,15 +154,20 @@ export const make: Effect.Effect<
     )
     const { body, repairs } = compiled
     yield* checkSize(body, model)
-    const total = request.deadline ?? settings.timeouts.total
     const now = yield* Clock.currentTimeMillis
+    const deadline = CodexConfig.deadline(
+      settings,
+      now,
+      request.deadline === undefined ? undefined : now + Duration.toMillis(request.deadline)
+    )
     const attemptOptions: CodexTransport.AttemptOptions = {
       conversationId,
       ...(request.config !== undefined && { overrides: request.config }),
       ...(request.turnState !== undefined && { turnState: request.turnState }),
-      ...(total !== undefined && { deadline: now + Duration.toMillis(total) })
+      ...(deadline !== undefined && { deadline })
     }
-    return { body, model, repairs, attemptOptions, policy: settings.retry, schedule: settings.retrySchedule }
+    const { discardReasoning, retry: policy, retrySchedule: schedule } = settings
+    return { body, model, repairs, attemptOptions, policy, schedule, discardReasoning }
   })
 
   /** Adds what the catalogue knows to the failures it can explain. */
@@ -200,6 +214,7 @@ export const make: Effect.Effect<
           shows,
           background,
           keepItems: request.keepItems ?? false,
+          onRateLimits: (limits) => (Option.isSome(watch) ? watch.value.update(limits) : Effect.void),
           onResponse: ({ modelsEtag }) => {
             if (modelsEtag !== undefined) catalogue.sawEtag(modelsEtag)
           }
@@ -281,6 +296,19 @@ export const layerTransport: Layer.Layer<Codex, never, CodexTransport.CodexTrans
   Layer.scoped(Codex, make)
 
 /**
+ * The client and the parts of it a program may want to watch: what is known of the plan's limits, and the last exchange
+ * that failed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Parts =
+  | Codex
+  | CodexTransport.CodexTransport
+  | RateLimitWatch.RateLimitWatch
+  | FailureCapture.FailureCapture
+
+/**
  * The client with its transport, from options over the defaults. What it still needs is a login and an HTTP client.
  *
  * @since 0.1.0
@@ -288,8 +316,8 @@ export const layerTransport: Layer.Layer<Codex, never, CodexTransport.CodexTrans
  */
 export const layer = (
   options?: CodexConfig.Options
-): Layer.Layer<Codex, TransportError.InvalidConfig, CodexAuth.CodexAuth | HttpClient.HttpClient> =>
-  wire(CodexConfig.layer(options))
+): Layer.Layer<Parts, TransportError.InvalidConfig, CodexAuth.CodexAuth | HttpClient.HttpClient> =>
+  layerWith(CodexConfig.layer(options))
 
 /**
  * The client with its transport, configured from the environment (see `CodexConfig.config`).
@@ -298,12 +326,18 @@ export const layer = (
  * @category layers
  */
 export const layerConfig: Layer.Layer<
-  Codex,
+  Parts,
   TransportError.InvalidConfig | ConfigError.ConfigError,
   CodexAuth.CodexAuth | HttpClient.HttpClient
-> = Layer.suspend(() => wire(CodexConfig.layerConfig))
+> = Layer.suspend(() => layerWith(CodexConfig.layerConfig))
 
-const wire = <E>(
-  config: Layer.Layer<CodexConfig.CodexConfig, E>
-): Layer.Layer<Codex, E, CodexAuth.CodexAuth | HttpClient.HttpClient> =>
-  layerTransport.pipe(Layer.provide(CodexTransport.layer), Layer.provide(config))
+/**
+ * The client with its transport over a Layer that gives the configuration.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerWith = <E, R>(
+  config: Layer.Layer<CodexConfig.CodexConfig, E, R>
+): Layer.Layer<Parts, E, R | CodexAuth.CodexAuth | HttpClient.HttpClient> =>
+  layerTransport.pipe(Layer.provideMerge(CodexTransport.layer), Layer.provide(config))

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as AuthNode from "@effect-codex/auth/node"
-import { CodexConfig, CodexTransport, type TransportError } from "@effect-codex/transport"
+import { CodexConfig, type TransportError } from "@effect-codex/transport"
 import * as TransportNode from "@effect-codex/transport/node"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
@@ -45,7 +45,7 @@ export const layerConfig = (
  * `Codex` with everything it needs: settings from the environment, the login from `OPENAI_CODEX_ACCESS_TOKEN` or from
  * the Codex CLI's credential file, and an HTTP client whose limits are this library's.
  *
- * Each part can be another one: provide `Codex.layerTransport` with the Layers you want.
+ * Each part can be another one: provide `Codex.layerWith` with the Layers you want.
  *
  * @since 0.1.0
  * @category layers
@@ -63,10 +63,8 @@ export const layerConfig = (
  */
 export const layer = (
   options: Options = {}
-): Layer.Layer<Codex.Codex, TransportError.InvalidConfig | ConfigError.ConfigError> =>
-  Codex.layerTransport.pipe(
-    Layer.provide(CodexTransport.layer),
-    Layer.provide(layerConfig(options.config)),
+): Layer.Layer<Codex.Parts, TransportError.InvalidConfig | ConfigError.ConfigError> =>
+  Codex.layerWith(layerConfig(options.config)).pipe(
     Layer.provide(AuthNode.layer(options.auth)),
     Layer.provide(TransportNode.layer(options.http))
   )

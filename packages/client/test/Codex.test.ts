@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CodexAuth } from "@effect-codex/auth"
 import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
+import { FailureCapture, RateLimitWatch } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -101,6 +102,55 @@ describe("Codex", () => {
     )
   )
 
+  it.effect("limits are watched, from headers and from events", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const watch = yield* RateLimitWatch.RateLimitWatch
+      assert.isUndefined(yield* watch.latest)
+      yield* run(codex.turn({ prompt: "Hi" }))
+      const latest = yield* watch.latest
+      assert.strictEqual(latest?.planType, "plus")
+      assert.deepStrictEqual(latest?.limits, [
+        { limitId: "codex", windows: [{ usedPercent: 55, windowMinutes: 300, resetsAt: 1795400000000 }] }
+      ])
+    }).pipe(
+      Effect.provide(
+        Codex.layer().pipe(
+          Layer.provide(TestAuth.layer()),
+          Layer.provide(
+            ScriptedBackend.layer([
+              Script.events([
+                {
+                  type: "codex.rate_limits",
+                  rate_limits: { primary: { used_percent: 55, window_minutes: 300, reset_at: 1795400000 } }
+                },
+                ...Script.turnEvents({ text: "Hello" })
+              ]).pipe(Script.headers({ "x-codex-plan-type": "plus" }))
+            ])
+          )
+        )
+      )
+    )
+  )
+
+  it.effect("the last failed exchange can be had, whoever found the failure", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const capture = yield* FailureCapture.FailureCapture
+      yield* run(Effect.flip(codex.turn({ prompt: "Hi" })))
+      const exchange = yield* capture.takeLast
+      assert.deepInclude(exchange, { error: "InvalidRequest", model: "gpt-5.5", responseId: "resp_1" })
+      assert.isUndefined(yield* capture.takeLast)
+    }).pipe(
+      Effect.provide(
+        Codex.layer().pipe(
+          Layer.provide(TestAuth.layer()),
+          Layer.provide(ScriptedBackend.layer([Script.failed({ code: "invalid_prompt", message: "No." })]))
+        )
+      )
+    )
+  )
+
   it.effect("the catalogue is fetched once, kept, and fetched anew when a response names another version", () => {
     const list = (slug: string, etag: string) =>
       Script.status(200, { headers: { etag }, body: { models: [{ slug, visibility: "list", priority: 1 }] } })
@@ -190,6 +240,45 @@ describe("repairs", () => {
         ["function_call", "function_call_output", "message"]
       )
     }).pipe(Effect.provide(TestCodex.layer([hello])))
+  )
+})
+
+describe("refused encrypted reasoning", () => {
+  const refusal = Script.status(400, {
+    body: { error: { message: "The encrypted content could not be verified.", code: "invalid_encrypted_content" } }
+  })
+  const history: Codex.Request = {
+    input: [
+      { type: "message", role: "user", content: [{ type: "input_text", text: "One?" }] },
+      { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "gAAAAold" },
+      { type: "message", id: "msg_1", role: "assistant", content: [{ type: "output_text", text: "One." }] }
+    ],
+    prompt: "Two?"
+  }
+
+  it.effect("is left out, the request sent once more, and the stream says so", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const events = [...(yield* run(Stream.runCollect(codex.stream(history))))]
+      assert.deepStrictEqual(
+        events.slice(0, 2).map(({ _tag }) => _tag),
+        ["RequestRepaired", "TurnStarted"]
+      )
+      const [, second] = yield* bodies
+      assert.deepStrictEqual(
+        second?.input.map(({ type }) => type),
+        ["message", "message", "message"]
+      )
+      assert.notInclude(JSON.stringify(second), "gAAAAold")
+    }).pipe(Effect.provide(TestCodex.layer([refusal, hello])))
+  )
+
+  it.effect("fails when that is not allowed", () =>
+    Effect.gen(function* () {
+      const error = yield* failureOf({ ...history, config: { discardReasoning: false } })
+      assert.strictEqual(error._tag, "InvalidRequest")
+      assert.lengthOf(yield* requests, 1)
+    }).pipe(Effect.provide(TestCodex.layer([refusal, hello])))
   )
 })
 

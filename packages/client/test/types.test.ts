@@ -47,10 +47,10 @@ describe("types", () => {
       Layer.Layer<Codex.Codex, never, CodexTransport.CodexTransport | CodexConfig.CodexConfig>
     >()
     expectTypeOf<ReturnType<typeof Codex.layer>>().toEqualTypeOf<
-      Layer.Layer<Codex.Codex, TransportError.InvalidConfig, CodexAuth.CodexAuth | HttpClient.HttpClient>
+      Layer.Layer<Codex.Parts, TransportError.InvalidConfig, CodexAuth.CodexAuth | HttpClient.HttpClient>
     >()
     expectTypeOf<ReturnType<typeof CodexNode.layer>>().toEqualTypeOf<
-      Layer.Layer<Codex.Codex, TransportError.InvalidConfig | ConfigError.ConfigError>
+      Layer.Layer<Codex.Parts, TransportError.InvalidConfig | ConfigError.ConfigError>
     >()
   })
 

@@ -411,7 +411,7 @@ export const make: Effect.Effect<
         const shorter = mayDiscard ? EncryptedReasoning.discard(request) : undefined
         if (shorter === undefined) return yield* Effect.fail(error)
         yield* Effect.logWarning("The server refused the encrypted reasoning; the request is sent without it")
-        const response = yield* attempts(shorter)
+        const response = yield* attempts(shorter.request)
         return { ...response, metadata: { ...response.metadata, reasoningDiscarded: true as const } }
       })
     )

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as History from "@effect-codex/schema/History"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 
 /**
@@ -16,12 +17,18 @@ export const isRefused = (error: { readonly _tag: string; readonly code?: string
   error._tag === "InvalidRequest" && error.code === "invalid_encrypted_content"
 
 /**
- * The request without its reasoning items, or `undefined` when it has none and so cannot be mended this way.
+ * The request without its reasoning items and what was left out with them, or `undefined` when it has none and so cannot
+ * be mended this way.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const discard = (request: ResponsesRequest.ResponsesRequest): ResponsesRequest.ResponsesRequest | undefined => {
-  const input = request.input.filter((item) => item.type !== "reasoning")
-  return input.length === request.input.length ? undefined : { ...request, input }
+export const discard = (
+  request: ResponsesRequest.ResponsesRequest
+):
+  | { readonly request: ResponsesRequest.ResponsesRequest; readonly repairs: ReadonlyArray<History.Repair> }
+  | undefined => {
+  if (!request.input.some((item) => item.type === "reasoning")) return undefined
+  const { items, repairs } = History.withoutReasoning(request.input)
+  return { request: { ...request, input: items }, repairs }
 }

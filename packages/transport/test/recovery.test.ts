@@ -121,7 +121,7 @@ describe("encrypted reasoning that is refused", () => {
   )
 
   it("keeps all other items", () => {
-    assert.deepStrictEqual(EncryptedReasoning.discard(replay), request)
+    assert.deepStrictEqual(EncryptedReasoning.discard(replay)?.request, request)
     assert.isUndefined(EncryptedReasoning.discard(request))
   })
 })

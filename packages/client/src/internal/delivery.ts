@@ -4,9 +4,16 @@
  * What an attempt has shown cannot be taken back, so a retry is silent only while nothing has been shown. After that
  * the caller has chosen: the failure with what had arrived, or a `TurnRestarted` that says to drop it.
  */
-import { type Item, type ResponseEvent, type ResponsesRequest, Turn, type TurnEvent } from "@effect-codex/schema"
-import { TurnDecoder, TurnState } from "@effect-codex/stream"
-import { type CodexTransport, RetryPolicy } from "@effect-codex/transport"
+import {
+  type Item,
+  type RateLimits,
+  type ResponseEvent,
+  type ResponsesRequest,
+  Turn,
+  type TurnEvent
+} from "@effect-codex/schema"
+import { type StreamError, TurnDecoder, TurnState } from "@effect-codex/stream"
+import { type CodexTransport, EncryptedReasoning, RetryPolicy } from "@effect-codex/transport"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -29,10 +36,14 @@ export interface Delivery {
   readonly mode: "fail" | "restart"
   /** Whether an event shows the consumer something that a retry would show again. */
   readonly shows: (event: TurnEvent.TurnEvent) => boolean
+  /** Whether refused encrypted reasoning is left out and the request sent once more. */
+  readonly discardReasoning: boolean
   /** Whether a new attempt goes on from the finished items of the broken one. */
   readonly keepItems: boolean
   /** Told of the headers of every response. */
   readonly onResponse: (metadata: CodexTransport.ResponseMetadata) => void
+  /** Told of what events say about the plan's limits. */
+  readonly onRateLimits: (limits: RateLimits.RateLimits) => Effect.Effect<void>
   /** Outlives the turn: where the rest of a finished body is read, so that its connection can serve again. */
   readonly background: Scope.Scope
 }
@@ -45,7 +56,10 @@ interface Attempt {
   readonly decoder: TurnDecoder.TurnDecoder
   readonly response: CodexTransport.ResponseMetadata
   readonly progress: () => void
+  readonly failed: CodexTransport.CodexResponse["failed"]
   readonly pull: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<CodexError>>
+  /** The limits that were passed on last. */
+  limits: RateLimits.RateLimits | undefined
 }
 
 type Pull = Effect.Effect<Chunk.Chunk<Delivered>, Option.Option<CodexError>>
@@ -105,9 +119,11 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
       let over = false
       let current: Attempt | undefined
       let kept: ReadonlyArray<Item.Item> = []
+      let request = delivery.body
+      let mayDiscard = delivery.discardReasoning
 
       const open = Effect.fnUntraced(function* (scope: Scope.CloseableScope) {
-        const body = kept.length === 0 ? delivery.body : { ...delivery.body, input: [...delivery.body.input, ...kept] }
+        const body = kept.length === 0 ? request : { ...request, input: [...request.input, ...kept] }
         const response = yield* transport.attempt(body, { ...attemptOptions, attempt: attempts })
         delivery.onResponse(response.metadata)
         current = {
@@ -115,6 +131,8 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
           decoder: new TurnDecoder.TurnDecoder({ now: () => clock.unsafeCurrentTimeMillis() }),
           response: response.metadata,
           progress: response.progress,
+          failed: response.failed,
+          limits: undefined,
           pull: yield* Stream.toPull(response.body)
         }
       })
@@ -134,6 +152,15 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
           const finished = delivery.keepItems && current !== undefined ? finishedItems(current) : []
           yield* release(Exit.fail(error))
           if (shown && mode === "fail") return yield* Effect.fail(error)
+          if (mayDiscard && EncryptedReasoning.isRefused(error)) {
+            mayDiscard = false
+            const shorter = EncryptedReasoning.discard(request)
+            if (shorter !== undefined) {
+              request = shorter.request
+              yield* Effect.logWarning("The server refused the encrypted reasoning; the request is sent without it.")
+              return Chunk.of<Delivered>({ _tag: "RequestRepaired", repairs: shorter.repairs })
+            }
+          }
           const delay = yield* retries.next(error)
           yield* Effect.sleep(delay)
           kept = [...kept, ...replayable(finished)]
@@ -148,6 +175,16 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
             kept
           })
         }).pipe(Effect.mapError(Option.some))
+
+      /** What the decoder finds in a body is news to the transport. */
+      const broken = (attempt: Attempt, failure: StreamError.StreamError): Pull => {
+        const { responseId } = attempt.decoder.state
+        const said = {
+          ...(failure.serverMessage !== undefined && { payload: failure.serverMessage }),
+          ...(responseId !== undefined && { responseId })
+        }
+        return Effect.zipRight(attempt.failed(failure, said), retry(located(failure, attempt)))
+      }
 
       const release = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
         Effect.suspend(() => {
@@ -171,12 +208,21 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
 
       const take = (attempt: Attempt, events: ReadonlyArray<TurnEvent.TurnEvent>): Pull => {
         if (events.length > 0) attempt.progress()
+        const limits = attempt.decoder.state.rateLimits
+        if (limits === attempt.limits) return settle(attempt, events)
+        attempt.limits = limits
+        return limits === undefined
+          ? settle(attempt, events)
+          : Effect.zipRight(delivery.onRateLimits(limits), settle(attempt, events))
+      }
+
+      const settle = (attempt: Attempt, events: ReadonlyArray<TurnEvent.TurnEvent>): Pull => {
         if (!shown) shown = events.some(shows)
         const { failure, state, turn } = attempt.decoder
         if (turn === undefined) {
           return failure === undefined || events.length > 0
             ? Effect.succeed(Chunk.unsafeFromArray<Delivered>([...events]))
-            : retry(located(failure, attempt))
+            : broken(attempt, failure)
         }
         const { requestId } = attempt.response
         // the first value wins (protocol B.5), and headers come first
@@ -199,7 +245,7 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
         if (over) return Effect.fail(Option.none())
         const attempt = current
         if (attempt === undefined) return begin
-        if (attempt.decoder.failure !== undefined) return retry(located(attempt.decoder.failure, attempt))
+        if (attempt.decoder.failure !== undefined) return broken(attempt, attempt.decoder.failure)
         return Effect.matchEffect(attempt.pull, {
           onSuccess: (chunks) => take(attempt, decodeAll(attempt.decoder, chunks)),
           onFailure: Option.match({
