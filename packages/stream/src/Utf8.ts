@@ -6,31 +6,34 @@
 
 const empty = new Uint8Array(0)
 
-/** Where the last, unfinished sequence begins; `bytes.length` when the bytes end with a whole character. */
+/** How long a sequence is by its lead byte; 0 for a byte that leads none (Unicode, table 3-7). */
+const sizeOf = (lead: number): number =>
+  lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0
+
+/** Whether a byte may come second; the others need only be continuation bytes. */
+const isSecond = (lead: number, byte: number): boolean =>
+  byte >= (lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80) &&
+  byte <= (lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf)
+
+/** Where the last sequence begins if it can still become well-formed; otherwise `bytes.length`. */
 const completeEnd = (bytes: Uint8Array): number => {
   const length = bytes.length
   for (let back = 1; back <= 3 && back <= length; back++) {
-    const byte = bytes[length - back] as number
-    if (byte < 0x80) return length
-    if (byte >= 0xc0) {
-      const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2
-      return back < size ? length - back : length
-    }
+    const lead = bytes[length - back] as number
+    if (lead < 0x80) return length
+    if (lead < 0xc0) continue
+    const canGoOn = back < sizeOf(lead) && (back === 1 || isSecond(lead, bytes[length - back + 1] as number))
+    return canGoOn ? length - back : length
   }
   return length
 }
 
-/** How long the well-formed sequence at `at` is; 0 when there is none (Unicode, table 3-7). */
+/** How long the well-formed sequence at `at` is; 0 when there is none. */
 const sequenceLength = (bytes: Uint8Array, at: number): number => {
   const lead = bytes[at] as number
-  if (lead < 0x80) return 1
-  const size =
-    lead >= 0xc2 && lead <= 0xdf ? 2 : lead >= 0xe0 && lead <= 0xef ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0
-  if (size === 0 || at + size > bytes.length) return 0
-  const second = bytes[at + 1] as number
-  const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
-  const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf
-  if (second < low || second > high) return 0
+  const size = sizeOf(lead)
+  if (size <= 1) return size
+  if (at + size > bytes.length || !isSecond(lead, bytes[at + 1] as number)) return 0
   for (let i = 2; i < size; i++) if (((bytes[at + i] as number) & 0xc0) !== 0x80) return 0
   return size
 }

@@ -31,7 +31,10 @@ const typeLiteral = (ast: AST.TypeLiteral): Guard => {
     if (!isObject(value)) return ""
     for (const { guard, key, optional } of properties) {
       const property = value[key]
-      if (property === undefined && optional && !(key in value)) continue
+      if (property === undefined && !(key in value)) {
+        if (optional) continue
+        return key
+      }
       const path = guard(property)
       if (path !== undefined) return join(key, path)
     }
@@ -44,7 +47,8 @@ const typesOf = (ast: AST.AST): ReadonlyArray<AST.LiteralValue> => {
   if (ast._tag !== "TypeLiteral") return []
   const type = ast.propertySignatures.find((signature) => signature.name === "type")?.type
   const members = type?._tag === "Union" ? type.types : type === undefined ? [] : [type]
-  return members.flatMap((member) => (member._tag === "Literal" ? [member.literal] : []))
+  const literals = members.flatMap((member) => (member._tag === "Literal" ? [member.literal] : []))
+  return literals.length === members.length ? literals : []
 }
 
 const union = (ast: AST.Union): Guard => {

@@ -1,0 +1,188 @@
+/** Recorded streams of several servers: folded, cut, and damaged one field at a time. */
+import { assert, describe, it } from "@effect/vitest"
+import { ResponseEvent } from "@effect-codex/schema"
+import { TurnDecoder } from "@effect-codex/stream"
+import * as Schema from "effect/Schema"
+import { mutants } from "./mutate.ts"
+import * as Shared from "./shared.ts"
+import { concat, decodeText, encode, frames, realistic, shown } from "./support.ts"
+
+type Wire = Readonly<Record<string, unknown>>
+
+const responses = [
+  ...Shared.recordings.flatMap(({ name, responses }) =>
+    responses.map((events, n) => ({ name: `${name} #${n + 1}`, events }))
+  ),
+  { name: "a realistic turn", events: realistic() }
+]
+
+const asArray = (value: unknown): ReadonlyArray<Wire> => (Array.isArray(value) ? value : [])
+
+/** The text and the calls of a list of output items. */
+const contentOf = (items: ReadonlyArray<Wire>) => ({
+  text: items
+    .filter((item) => item["type"] === "message")
+    .flatMap((item) => asArray(item["content"]).map((part) => (part["type"] === "output_text" ? part["text"] : "")))
+    .join(""),
+  calls: items
+    .filter((item) => item["type"] === "function_call" || item["type"] === "custom_tool_call")
+    .map((item) => ({ callId: item["call_id"], name: item["name"], arguments: item["arguments"] ?? item["input"] }))
+})
+
+describe("recordings", () => {
+  for (const { events, name } of responses) {
+    const last = events.at(-1) ?? {}
+    const final = (last["response"] ?? {}) as Wire
+    const whole = decodeText(frames(events))
+
+    it(`folds to its own output: ${name}`, () => {
+      if (last["type"] === "response.failed") {
+        assert.isUndefined(whole.turn)
+        assert.strictEqual(whole.failure?.code, (final["error"] as Wire)["code"])
+        return
+      }
+      assert.isUndefined(whole.failure)
+      const done = events.filter((event) => event["type"] === "response.output_item.done").map((event) => event["item"])
+      // some servers leave the output of the terminal event empty
+      const output = asArray(final["output"]).length > 0 ? asArray(final["output"]) : (done as ReadonlyArray<Wire>)
+      const turn = whole.turn
+      assert.isDefined(turn)
+      const expected = contentOf(output)
+      assert.strictEqual(turn?.text, expected.text)
+      assert.strictEqual(shown(whole.events), expected.text)
+      assert.deepStrictEqual(
+        turn?.toolCalls.map(({ arguments: args, callId, name }) => ({ callId, name, arguments: args })) as unknown,
+        expected.calls as unknown
+      )
+      assert.lengthOf(turn?.items ?? [], output.length)
+      assert.deepStrictEqual(
+        turn?.items.map((item) => String(item.type)) as unknown,
+        output.map((item) => item["type"]) as unknown
+      )
+      assert.strictEqual(turn?.usage?.totalTokens, (final["usage"] as Wire | undefined)?.["total_tokens"] as number)
+      assert.strictEqual(turn?.diagnostics.malformed, 0)
+    })
+
+    it(`cut at any byte it is no success: ${name}`, () => {
+      const end = events.findIndex((event) => ResponseEvent.isTerminalType(String(event["type"]))) + 1
+      const bytes = encode(frames(events.slice(0, end)))
+      const text = shown(whole.events)
+      // only the terminal event's blank line may be missing
+      const length = bytes.length - 2
+      const step = Math.max(1, Math.floor(length / 300))
+      const places = Array.from({ length: Math.ceil(length / step) }, (_, n) => n * step)
+      const fed = new TurnDecoder.TurnDecoder()
+      let at = 0
+      let seen = ""
+      for (const place of places) {
+        seen += shown(fed.push(bytes.subarray(at, place)))
+        at = place
+        assert.isFalse(fed.done)
+        const { failure, text: partial } = cut(bytes.subarray(0, place))
+        assert.strictEqual(failure, "StreamTruncated")
+        assert.isTrue(text.startsWith(seen))
+        assert.isTrue(text.startsWith(partial))
+      }
+    })
+  }
+
+  const cut = (bytes: Uint8Array) => {
+    const decoder = new TurnDecoder.TurnDecoder()
+    decoder.push(bytes)
+    decoder.end()
+    assert.isUndefined(decoder.turn)
+    return { failure: decoder.failure?._tag, text: decoder.failure?.partial?.text ?? "" }
+  }
+
+  it("the realistic turn, cut at every byte: the whole turn, or an error whose text is a beginning of its text", () => {
+    const bytes = encode(frames(realistic()))
+    const whole = decodeText(frames(realistic()))
+    const terminal = bytes.length - encode(frames(realistic().slice(-1))).length
+    for (let at = 0; at <= bytes.length; at++) {
+      const { events, failure, turn } = (() => {
+        const decoder = new TurnDecoder.TurnDecoder()
+        const events = [...decoder.push(bytes.subarray(0, at)), ...decoder.end()]
+        return { events, failure: decoder.failure, turn: decoder.turn }
+      })()
+      if (turn === undefined) {
+        assert.strictEqual(failure?._tag, "StreamTruncated")
+        assert.isTrue(whole.turn?.text.startsWith(failure?.partial?.text ?? "?"))
+        assert.isFalse(events.some((event) => event._tag === "TurnCompleted"))
+      } else {
+        // only the blank line may be missing
+        assert.isAbove(at, terminal)
+        assert.isAtLeast(at, bytes.length - 2)
+        assert.deepStrictEqual({ ...turn, diagnostics: 0 }, { ...whole.turn, diagnostics: 0 } as never)
+      }
+    }
+  })
+})
+
+describe("mutations", () => {
+  const schemaOf = (type: string): Schema.Schema.AnyNoContext | undefined =>
+    (ResponseEvent.byType as Readonly<Record<string, Schema.Schema.AnyNoContext>>)[type] ??
+    (ResponseEvent.hosted.has(type) ? ResponseEvent.HostedEvent : undefined)
+
+  /** One event of each shape of a response: damaging the same delta a hundred times shows nothing new. */
+  const shapes = (events: ReadonlyArray<Wire>) => {
+    const seen = new Set<string>()
+    return events.flatMap((event, at) => {
+      const shape = `${event["type"]} ${JSON.stringify(event, (_, value) => (typeof value === "object" ? value : 0))}`
+      if (seen.has(shape)) return []
+      seen.add(shape)
+      return [{ event, at }]
+    })
+  }
+
+  /** Long output repeats itself: the fields of the first items stand for the others. */
+  const slim = (event: Wire): Record<string, unknown> =>
+    JSON.parse(JSON.stringify(event), (key, value) =>
+      Array.isArray(value) && key !== "output" && value.length > 2 ? value.slice(0, 2) : value
+    )
+
+  for (const { events, name } of responses) {
+    it(`every field left out or of another type: ${name}`, () => {
+      const frameBytes = events.map((event) => encode(frames([event])))
+      let checked = 0
+      for (const { at, event } of shapes(events)) {
+        const type = String(event["type"])
+        const schema = schemaOf(type)
+        const before = concat(frameBytes.slice(0, at))
+        const after = concat(frameBytes.slice(at + 1))
+        const baseline = new TurnDecoder.TurnDecoder()
+        baseline.push(before)
+        // nothing is read behind the terminal event
+        if (baseline.done) break
+        const driftBefore = baseline.state.driftCount
+        const all = mutants(slim(event))
+        // spread over the fields, so that the largest recordings stay quick
+        const step = Math.max(1, Math.floor(all.length / 60))
+        for (let n = checked % step; n < all.length; n += step) {
+          const mutant = all[n]
+          if (mutant === undefined) continue
+          checked++
+          const decoder = new TurnDecoder.TurnDecoder()
+          decoder.push(before)
+          decoder.push(encode(`event: ${type}\ndata: ${JSON.stringify(mutant.event)}\n\n`))
+          const isTerminal = ResponseEvent.isTerminalType(type)
+          assert.strictEqual(decoder.done, isTerminal, mutant.name)
+          // a text that contradicts its deltas is a difference of its own
+          const drift = decoder.state.drift
+            .slice(Math.min(driftBefore, 20))
+            .filter(({ field }) => !field.startsWith("differs"))
+          const claimsItsType = mutant.event["type"] === type || typeof mutant.event["type"] !== "string"
+          if (schema !== undefined && claimsItsType && driftBefore < 15) {
+            const fits = Schema.is(schema)(mutant.event)
+            assert.lengthOf(drift, fits ? 0 : 1, mutant.name)
+          }
+          decoder.push(after)
+          decoder.end()
+          assert.isTrue(decoder.done, mutant.name)
+          if (decoder.turn !== undefined)
+            assert.strictEqual(decoder.state.lastEventType, events.at(-1)?.["type"] as string)
+        }
+      }
+      assert.isAbove(checked, 30)
+    })
+  }
+})
