@@ -137,15 +137,17 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
         }
       })
 
-      const begin: Pull = Effect.gen(function* () {
-        attempts++
-        const scope = yield* Scope.fork(background, ExecutionStrategy.sequential)
-        yield* open(scope).pipe(
-          Scope.extend(scope),
-          Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
-        )
-        return Chunk.empty<Delivered>()
-      }).pipe(Effect.catchAll((error) => retry(error)))
+      const begin: Pull = Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          attempts++
+          const scope = yield* Scope.fork(background, ExecutionStrategy.sequential)
+          yield* restore(open(scope)).pipe(
+            Scope.extend(scope),
+            Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
+          )
+          return Chunk.empty<Delivered>()
+        })
+      ).pipe(Effect.catchAll((error) => retry(error)))
 
       const retry = (error: CodexError): Pull =>
         Effect.gen(function* () {
@@ -194,17 +196,21 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
         })
 
       /** The turn is whole; what the body still has is read aside, and nobody waits for it. */
-      const finish = (attempt: Attempt): Effect.Effect<void> => {
-        over = true
-        current = undefined
-        return Effect.forever(attempt.pull).pipe(
-          Effect.timeout(drainLimit),
-          Effect.exit,
-          Effect.flatMap((exit) => Scope.close(attempt.scope, exit)),
-          Effect.forkIn(background),
-          Effect.asVoid
+      const finish = (attempt: Attempt): Effect.Effect<void> =>
+        Effect.uninterruptible(
+          Effect.suspend(() => {
+            over = true
+            current = undefined
+            return Effect.forever(attempt.pull).pipe(
+              Effect.timeout(drainLimit),
+              Effect.exit,
+              Effect.flatMap((exit) => Scope.close(attempt.scope, exit)),
+              Effect.interruptible,
+              Effect.forkIn(background),
+              Effect.asVoid
+            )
+          })
         )
-      }
 
       const take = (attempt: Attempt, events: ReadonlyArray<TurnEvent.TurnEvent>): Pull => {
         if (events.length > 0) attempt.progress()
@@ -221,7 +227,7 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
         const { failure, state, turn } = attempt.decoder
         if (turn === undefined) {
           return failure === undefined || events.length > 0
-            ? Effect.succeed(Chunk.unsafeFromArray<Delivered>([...events]))
+            ? Effect.succeed(Chunk.unsafeFromArray<Delivered>(events))
             : broken(attempt, failure)
         }
         const { requestId } = attempt.response
