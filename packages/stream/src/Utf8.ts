@@ -5,6 +5,7 @@
  */
 
 const empty = new Uint8Array(0)
+const options = { fatal: true, ignoreBOM: true } as const
 
 /** How long a sequence is by its lead byte; 0 for a byte that leads none (Unicode, table 3-7). */
 const sizeOf = (lead: number): number =>
@@ -58,7 +59,10 @@ const firstInvalid = (bytes: Uint8Array): number => {
  */
 export class Decoder {
   invalidAt: number | undefined
-  readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+  // Node has two ways: one that is best for ASCII and for small pieces, and one for the rest, see `#decodeWide`
+  readonly #ascii = new TextDecoder("utf-8", options)
+  #wide: TextDecoder | undefined
+  #isAscii = true
   #held: Uint8Array = empty
   #offset = 0
   #started = false
@@ -85,13 +89,23 @@ export class Decoder {
   }
 
   #strict(bytes: Uint8Array): string {
-    // decoding without `stream` takes the runtime's fast path
     try {
-      return this.#decoder.decode(bytes)
+      const text = this.#isAscii ? this.#ascii.decode(bytes) : this.#decodeWide(bytes)
+      this.#isAscii = text.length === bytes.length || bytes.length < 4096
+      return text
     } catch {
       const at = firstInvalid(bytes)
       this.invalidAt = this.#offset + at
-      return this.#decoder.decode(bytes.subarray(0, at))
+      return this.#ascii.decode(bytes.subarray(0, at))
     }
+  }
+
+  #decodeWide(bytes: Uint8Array): string {
+    if (this.#wide === undefined) {
+      this.#wide = new TextDecoder("utf-8", options)
+      // a decoder that has once been asked to stream goes the other way from then on
+      this.#wide.decode(empty, { stream: true })
+    }
+    return this.#wide.decode(bytes)
   }
 }

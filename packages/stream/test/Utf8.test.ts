@@ -31,7 +31,8 @@ const canGoOn = (bytes: Uint8Array): boolean =>
 
 /** Where the first sequence begins that no continuation makes valid, found by trying: the reference. */
 const reference = (bytes: Uint8Array): number | undefined => {
-  for (let end = 1; end <= bytes.length; end++) {
+  const good = bytes.findIndex((byte) => byte !== 0xc3 && byte !== 0xa4)
+  for (let end = Math.max(1, good); end <= bytes.length; end++) {
     if (canGoOn(bytes.subarray(0, end))) continue
     let start = end
     while (!isValid(bytes.subarray(0, start))) start--
@@ -93,6 +94,26 @@ describe("Utf8", () => {
       }),
       { numRuns: 500 }
     )
+  })
+
+  it("does so in large pieces too", () => {
+    const many = encode("ä".repeat(3000))
+    for (const tail of [
+      [],
+      [0xe0],
+      [0xe0, 0xc2],
+      [0xe4, 0xb8],
+      [0xf0, 0x9f],
+      [0xff],
+      [0xc3],
+      [0xed, 0xa0],
+      [0xf0, 0xe0]
+    ]) {
+      const pieces = [many, concat([many, Uint8Array.from(tail)]), concat([encode("x"), many]), many]
+      const { invalidAt, text } = read(pieces)
+      assert.strictEqual(invalidAt, tail.length === 0 ? undefined : reference(concat(pieces.slice(0, 3))))
+      assert.strictEqual(text, new TextDecoder().decode(concat(pieces).subarray(0, invalidAt)))
+    }
   })
 
   it("drops one byte order mark, at the start only", () => {
