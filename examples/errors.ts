@@ -40,10 +40,18 @@ const handled: Effect.Effect<string, never, Codex.Codex> = ask.pipe(
     RoutingFailed: say("no route to the workspace"),
     InvalidConfig: say("mend the settings"),
     // the login
-    Unauthorized: say("log in again")
-  }),
-  // the other login errors all come down to their message
-  Effect.catchAll(say("see to the login"))
+    NotLoggedIn: say("log in"),
+    LoginExpired: say("log in again"),
+    Unauthorized: say("log in again"),
+    InvalidToken: say("hand in a ChatGPT token"),
+    AccountIdMissing: say("name the account"),
+    AccountChanged: say("somebody else is logged in"),
+    AuthFileInvalid: say("mend the credential file"),
+    AuthFileUnavailable: say("make the credential file readable"),
+    RefreshFailed: say("try again: the login could not be renewed"),
+    LockTimeout: say("try again: another program holds the login"),
+    LoginFailed: say("log in another way")
+  })
 )
 
 /** Plays one answer and shows what becomes of it; nothing is retried, so that the failure is seen. */

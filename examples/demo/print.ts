@@ -45,10 +45,14 @@ export const show = <R>(
     const start = yield* Clock.currentTimeMillis
     let first: number | undefined
     let turn: Turn.Turn | undefined
+    let part = 0
     yield* Stream.runForEach(events, (event) =>
       Effect.gen(function* () {
         if (event._tag === "TurnCompleted") turn = event.turn
-        const text = rendered(event)
+        // a new part of the reasoning begins a new line
+        const isNewPart = event._tag === "ReasoningDelta" && event.part !== part
+        if (event._tag === "ReasoningDelta") part = event.part
+        const text = `${isNewPart && event.part > 0 ? "\n" : ""}${rendered(event)}`
         if (text === "") return
         first ??= yield* Clock.currentTimeMillis
         yield* write(text)

@@ -107,8 +107,10 @@ describe("Codex", () => {
       const codex = yield* Codex.Codex
       const watch = yield* RateLimitWatch.RateLimitWatch
       assert.isUndefined(yield* watch.latest)
-      yield* run(codex.turn({ prompt: "Hi" }))
+      const turn = yield* run(codex.turn({ prompt: "Hi" }))
       const latest = yield* watch.latest
+      assert.deepStrictEqual(turn.rateLimits, latest)
+      assert.strictEqual(turn.model, "gpt-served")
       assert.strictEqual(latest?.planType, "plus")
       assert.deepStrictEqual(latest?.limits, [
         { limitId: "codex", windows: [{ usedPercent: 55, windowMinutes: 300, resetsAt: 1795400000000 }] }
@@ -125,7 +127,7 @@ describe("Codex", () => {
                   rate_limits: { primary: { used_percent: 55, window_minutes: 300, reset_at: 1795400000 } }
                 },
                 ...Script.turnEvents({ text: "Hello" })
-              ]).pipe(Script.headers({ "x-codex-plan-type": "plus" }))
+              ]).pipe(Script.headers({ "x-codex-plan-type": "plus", "openai-model": "gpt-served" }))
             ])
           )
         )

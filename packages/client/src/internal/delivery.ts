@@ -6,7 +6,7 @@
  */
 import {
   type Item,
-  type RateLimits,
+  RateLimits,
   type ResponseEvent,
   type ResponsesRequest,
   Turn,
@@ -97,6 +97,12 @@ const withKept = (kept: ReadonlyArray<Item.Item>, turn: Turn.Turn): Turn.Turn =>
   )
   const { outcome } = TurnState.fold([...events, { type: "response.completed" }]).state
   return outcome?._tag === "Finished" ? Turn.join(outcome.turn, turn) : turn
+}
+
+/** What headers and events said about the plan's limits; events come later. */
+const limitsOf = (response: CodexTransport.ResponseMetadata, turn: Turn.Turn): Pick<Turn.Turn, "rateLimits"> => {
+  const said = [response.rateLimits, turn.rateLimits].filter((limits) => limits !== undefined)
+  return said.length === 0 ? {} : { rateLimits: said.reduce(RateLimits.merge) }
 }
 
 const decodeAll = (
@@ -230,13 +236,16 @@ export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError
             ? Effect.succeed(Chunk.unsafeFromArray<Delivered>(events))
             : broken(attempt, failure)
         }
-        const { requestId } = attempt.response
+        const { model, requestId } = attempt.response
         // the first value wins (protocol B.5), and headers come first
         const turnState = attempt.response.turnState ?? state.turnState
         const completed: TurnEvent.TurnCompleted = {
           _tag: "TurnCompleted",
           turn: {
             ...withKept(kept, turn),
+            // the header tells the model that really served
+            ...(model !== undefined && { model }),
+            ...limitsOf(attempt.response, turn),
             attempts,
             ...(requestId !== undefined && { requestId })
           },
