@@ -1,6 +1,7 @@
 /** The output of one turn while it grows: one slot for each output item, found by its index. */
 import { Item, type Turn, type TurnEvent } from "@effect-codex/schema"
 import * as Guard from "./guard.ts"
+import { Text } from "./text.ts"
 
 type Out = Array<TurnEvent.TurnEvent>
 type Raw = Readonly<Record<string, unknown>>
@@ -16,7 +17,7 @@ type Kind = "message" | "reasoning" | "call" | "item"
 
 interface TextPart {
   readonly kind: "text" | "refusal"
-  text: string
+  readonly text: Text
   annotations: Array<unknown>
 }
 
@@ -27,14 +28,14 @@ interface Slot {
   item: Item.Item | undefined
   itemId: string | undefined
   readonly parts: Array<TextPart>
-  readonly summary: Array<string>
-  readonly content: Array<string>
+  readonly summary: Array<Text>
+  readonly content: Array<Text>
   phase: string | undefined
   callType: "function" | "custom"
   callId: string | undefined
   name: string | undefined
   namespace: string | undefined
-  arguments: string
+  readonly arguments: Text
   argumentsDone: boolean
   started: boolean
   call: Turn.ToolCall | undefined
@@ -62,17 +63,6 @@ const kindOf = (type: unknown): Kind =>
       : type === "function_call" || type === "custom_tool_call"
         ? "call"
         : "item"
-
-/**
- * Grows `current` to `full` and tells what is new. When `full` does not begin with `current` nothing can be shown
- * without doubling a word; the full text still counts, and the difference is reported.
- */
-const grow = (current: string, full: string): { readonly added: string; readonly agrees: boolean } =>
-  full === current
-    ? { added: "", agrees: true }
-    : full.startsWith(current)
-      ? { added: full.slice(current.length), agrees: true }
-      : { added: "", agrees: false }
 
 export class Output {
   readonly #slots: Array<Slot> = []
@@ -107,7 +97,7 @@ export class Output {
     if (typeof delta !== "string" || delta === "") return
     const slot = this.#slot(place, "reasoning")
     const index = partIndex(part)
-    slot[kind][index] = (slot[kind][index] ?? "") + delta
+    reasoningPart(slot, kind, index).append(delta)
     out.push({ _tag: "ReasoningDelta", outputIndex: slot.index, kind, part: index, delta })
   }
 
@@ -119,7 +109,7 @@ export class Output {
     if (typeof delta !== "string" || delta === "") return
     const slot = this.#slot(place, "call")
     slot.callType = type
-    slot.arguments += delta
+    slot.arguments.append(delta)
     out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
   }
 
@@ -196,15 +186,15 @@ export class Output {
         this.#finish(
           slot,
           slot.callType === "function"
-            ? { type: "function_call", ...common, arguments: slot.arguments }
-            : { type: "custom_tool_call", ...common, input: slot.arguments },
+            ? { type: "function_call", ...common, arguments: slot.arguments.value }
+            : { type: "custom_tool_call", ...common, input: slot.arguments.value },
           out
         )
       } else if (slot.kind === "message" && slot.parts.some((part) => part !== undefined)) {
         const content = slot.parts.map((part) =>
           part.kind === "text"
-            ? { type: "output_text", text: part.text, annotations: part.annotations }
-            : { type: "refusal", refusal: part.text }
+            ? { type: "output_text", text: part.text.value, annotations: part.annotations }
+            : { type: "refusal", refusal: part.text.value }
         )
         this.#finish(
           slot,
@@ -243,18 +233,19 @@ export class Output {
         case "message":
           for (const part of slot.parts) {
             if (part === undefined) continue
+            const partText = part.text.value
             if (part.kind === "text") {
-              text += part.text
+              text += partText
               blocks.push({
                 _tag: "Text",
                 outputIndex: slot.index,
-                text: part.text,
+                text: partText,
                 ...(slot.phase !== undefined && { phase: slot.phase }),
                 annotations: part.annotations.slice()
               })
             } else {
-              refusal = (refusal ?? "") + part.text
-              blocks.push({ _tag: "Refusal", outputIndex: slot.index, text: part.text })
+              refusal = (refusal ?? "") + partText
+              blocks.push({ _tag: "Refusal", outputIndex: slot.index, text: partText })
             }
           }
           break
@@ -262,8 +253,8 @@ export class Output {
           blocks.push({
             _tag: "Reasoning",
             outputIndex: slot.index,
-            summary: Array.from(slot.summary, (part) => part ?? ""),
-            content: Array.from(slot.content, (part) => part ?? "")
+            summary: Array.from(slot.summary, (part) => part?.value ?? ""),
+            content: Array.from(slot.content, (part) => part?.value ?? "")
           })
           break
         case "call": {
@@ -354,7 +345,7 @@ export class Output {
       callId: undefined,
       name: undefined,
       namespace: undefined,
-      arguments: "",
+      arguments: new Text(),
       argumentsDone: false,
       started: false,
       call: undefined,
@@ -432,7 +423,7 @@ export class Output {
   #part(slot: Slot, index: number, kind: TextPart["kind"]): TextPart {
     const existing = slot.parts[index]
     if (existing !== undefined) return existing
-    const part: TextPart = { kind, text: "", annotations: [] }
+    const part: TextPart = { kind, text: new Text(), annotations: [] }
     slot.parts[index] = part
     return part
   }
@@ -441,7 +432,7 @@ export class Output {
     if (typeof delta !== "string" || delta === "") return
     const slot = this.#slot(place, "message")
     const index = partIndex(place.content_index)
-    this.#part(slot, index, kind).text += delta
+    this.#part(slot, index, kind).text.append(delta)
     out.push({
       _tag: kind === "text" ? "TextDelta" : "RefusalDelta",
       outputIndex: slot.index,
@@ -452,9 +443,7 @@ export class Output {
 
   #writeAll(slot: Slot, index: number, kind: TextPart["kind"], full: unknown, out: Out): boolean {
     if (typeof full !== "string") return true
-    const part = this.#part(slot, index, kind)
-    const { added, agrees } = grow(part.text, full)
-    part.text = full
+    const { added, agrees } = this.#part(slot, index, kind).text.settle(full)
     if (added !== "") {
       out.push({
         _tag: kind === "text" ? "TextDelta" : "RefusalDelta",
@@ -468,19 +457,25 @@ export class Output {
 
   #reasonAll(slot: Slot, kind: "summary" | "content", part: number, full: unknown, out: Out): boolean {
     if (typeof full !== "string") return true
-    const { added, agrees } = grow(slot[kind][part] ?? "", full)
-    slot[kind][part] = full
+    const { added, agrees } = reasoningPart(slot, kind, part).settle(full)
     if (added !== "") out.push({ _tag: "ReasoningDelta", outputIndex: slot.index, kind, part, delta: added })
     return agrees
   }
 
   #argumentsAll(slot: Slot, full: unknown, out: Out): boolean {
     if (typeof full !== "string") return true
-    const { added, agrees } = grow(slot.arguments, full)
-    slot.arguments = full
+    const { added, agrees } = slot.arguments.settle(full)
     if (added !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta: added })
     return agrees
   }
+}
+
+const reasoningPart = (slot: Slot, kind: "summary" | "content", index: number): Text => {
+  const existing = slot[kind][index]
+  if (existing !== undefined) return existing
+  const part = new Text()
+  slot[kind][index] = part
+  return part
 }
 
 /** Whether a second finished item is the first one again. */
@@ -494,5 +489,5 @@ const toolCall = (slot: Slot): Turn.ToolCall => ({
   callId: slot.callId ?? "",
   name: slot.name ?? "",
   ...(slot.namespace !== undefined && { namespace: slot.namespace }),
-  arguments: slot.arguments
+  arguments: slot.arguments.value
 })
