@@ -171,69 +171,91 @@ export const make: Effect.Effect<
   })
 
   /** Adds what the catalogue knows to the failures it can explain. */
-  const explain =
-    (body: ResponsesRequest.ResponsesRequest, model: Model.Model | undefined) =>
-    (error: CodexError): Effect.Effect<never, CodexError> => {
-      switch (error._tag) {
-        case "ModelUnavailable":
-          return Effect.flatMap(catalogue.get, ({ models, source }) =>
-            Effect.fail(
-              new ServiceError.ModelUnavailable({
+  const explain = (
+    error: CodexError,
+    body: ResponsesRequest.ResponsesRequest,
+    model: Model.Model | undefined
+  ): Effect.Effect<CodexError> => {
+    switch (error._tag) {
+      case "ModelUnavailable":
+        return Effect.map(
+          catalogue.get,
+          ({ models, source }) =>
+            new ServiceError.ModelUnavailable({
+              ...ServiceError.failure({ ...error, message: error.serverMessage }),
+              model: body.model,
+              ...(source === "server" && { available: ModelCatalogue.listed(models).map(({ slug }) => slug) })
+            })
+        )
+      case "ContextWindowExceeded":
+        return Effect.succeed(
+          typeof model?.context_window === "number" && error.contextWindow === undefined
+            ? new ServiceError.ContextWindowExceeded({
                 ...ServiceError.failure({ ...error, message: error.serverMessage }),
-                model: body.model,
-                ...(source === "server" && { available: ModelCatalogue.listed(models).map(({ slug }) => slug) })
+                contextWindow: model.context_window,
+                inputTokens: leastTokens(body)
               })
-            )
-          )
-        case "ContextWindowExceeded":
-          return Effect.fail(
-            typeof model?.context_window === "number" && error.contextWindow === undefined
-              ? new ServiceError.ContextWindowExceeded({
-                  ...ServiceError.failure({ ...error, message: error.serverMessage }),
-                  contextWindow: model.context_window,
-                  inputTokens: leastTokens(body)
-                })
-              : error
-          )
-        default:
-          return Effect.fail(error)
-      }
+            : error
+        )
+      default:
+        return Effect.succeed(error)
     }
+  }
+
+  /** A turn to be pulled, and what was changed about its request. */
+  const begin = Effect.fnUntraced(function* (
+    request: Request,
+    mode: "fail" | "restart",
+    shows: (event: TurnEvent.TurnEvent) => boolean
+  ) {
+    const { model, repairs, ...prepared } = yield* prepare(request)
+    const pull = yield* Delivery.deliver({
+      ...prepared,
+      transport,
+      mode,
+      shows,
+      background,
+      keepItems: request.keepItems ?? false,
+      onRateLimits: (limits) => (Option.isSome(watch) ? watch.value.update(limits) : Effect.void),
+      onResponse: ({ modelsEtag }) => {
+        if (modelsEtag !== undefined) catalogue.sawEtag(modelsEtag)
+      }
+    })
+    const explained: Delivery.Pull = Effect.catchAll(pull, (end) =>
+      Option.isNone(end)
+        ? Effect.fail(end)
+        : Effect.flatMap(explain(end.value, prepared.body, model), (error) => Effect.fail(Option.some(error)))
+    )
+    return { repairs, pull: explained }
+  })
 
   const deliver = (
     request: Request,
     mode: "fail" | "restart",
     shows: (event: TurnEvent.TurnEvent) => boolean
   ): Stream.Stream<Delivery.Delivered, CodexError> =>
-    Stream.unwrap(
-      Effect.map(prepare(request), ({ model, repairs, ...prepared }) => {
-        const turn = Delivery.deliver({
-          ...prepared,
-          transport,
-          mode,
-          shows,
-          background,
-          keepItems: request.keepItems ?? false,
-          onRateLimits: (limits) => (Option.isSome(watch) ? watch.value.update(limits) : Effect.void),
-          onResponse: ({ modelsEtag }) => {
-            if (modelsEtag !== undefined) catalogue.sawEtag(modelsEtag)
-          }
-        }).pipe(Stream.catchAll(explain(prepared.body, model)))
+    Stream.unwrapScoped(
+      Effect.map(begin(request, mode, shows), ({ pull, repairs }) => {
+        const turn = Stream.repeatEffectChunkOption(pull)
         return repairs.length === 0
           ? turn
           : Stream.concat(Stream.succeed<Delivery.Delivered>({ _tag: "RequestRepaired", repairs }), turn)
       })
     )
 
-  const turn = Effect.fn("Codex.turn")(function* (request: Request) {
-    let turn: Turn.Turn | undefined
-    yield* Stream.runForEachChunk(deliver(request, "restart", nothing), (events) =>
-      Effect.sync(() => {
-        for (const event of events) if (event._tag === "TurnCompleted") turn = event.turn
-      })
-    )
-    return turn ?? (yield* new StreamError.StreamTruncated({ bytes: 0, events: 0 }))
-  })
+  // pulled without a stream, whose start and end cost more than a small turn does
+  const turn = Effect.fn("Codex.turn")(function* (
+    request: Request
+  ): Effect.fn.Return<Turn.Turn, CodexError, Scope.Scope> {
+    const { pull } = yield* begin(request, "restart", nothing)
+    while (true) {
+      const events = yield* Effect.mapError(
+        pull,
+        Option.getOrElse(() => new StreamError.StreamTruncated({ bytes: 0, events: 0 }))
+      )
+      for (const event of events) if (event._tag === "TurnCompleted") return event.turn
+    }
+  }, Effect.scoped)
 
   return {
     stream: ((request: Request, options?: { readonly delivery?: "fail" | "restart" }) =>

@@ -62,7 +62,7 @@ interface Attempt {
   limits: RateLimits.RateLimits | undefined
 }
 
-type Pull = Effect.Effect<Chunk.Chunk<Delivered>, Option.Option<CodexError>>
+export type Pull = Effect.Effect<Chunk.Chunk<Delivered>, Option.Option<CodexError>>
 
 /** The same failure with what had arrived when it struck, and with the ids of the request. */
 const located = (error: CodexError, attempt: Attempt): CodexError => {
@@ -114,163 +114,162 @@ const decodeAll = (
   return events
 }
 
-export const deliver = (delivery: Delivery): Stream.Stream<Delivered, CodexError> =>
-  Stream.unwrapScoped(
-    Effect.gen(function* () {
-      const { attemptOptions, background, mode, policy, schedule, shows, transport } = delivery
-      const clock = yield* Effect.clock
-      const retries = yield* RetryPolicy.start(policy, { schedule, deadline: attemptOptions.deadline })
-      let attempts = 0
-      let shown = false
-      let over = false
-      let current: Attempt | undefined
-      let kept: ReadonlyArray<Item.Item> = []
-      let request = delivery.body
-      let mayDiscard = delivery.discardReasoning
+/** The pull of one turn's events. Whoever stops pulling before the end closes the scope, which ends the request. */
+export const deliver = (delivery: Delivery): Effect.Effect<Pull, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { attemptOptions, background, mode, policy, schedule, shows, transport } = delivery
+    const clock = yield* Effect.clock
+    const retries = yield* RetryPolicy.start(policy, { schedule, deadline: attemptOptions.deadline })
+    let attempts = 0
+    let shown = false
+    let over = false
+    let current: Attempt | undefined
+    let kept: ReadonlyArray<Item.Item> = []
+    let request = delivery.body
+    let mayDiscard = delivery.discardReasoning
 
-      const open = Effect.fnUntraced(function* (scope: Scope.CloseableScope) {
-        const body = kept.length === 0 ? request : { ...request, input: [...request.input, ...kept] }
-        const response = yield* transport.attempt(body, { ...attemptOptions, attempt: attempts })
-        delivery.onResponse(response.metadata)
-        current = {
-          scope,
-          decoder: new TurnDecoder.TurnDecoder({ now: () => clock.unsafeCurrentTimeMillis() }),
-          response: response.metadata,
-          progress: response.progress,
-          failed: response.failed,
-          limits: undefined,
-          pull: yield* Stream.toPull(response.body)
-        }
-      })
-
-      const begin: Pull = Effect.uninterruptibleMask((restore) =>
-        Effect.gen(function* () {
-          attempts++
-          const scope = yield* Scope.fork(background, ExecutionStrategy.sequential)
-          yield* restore(open(scope)).pipe(
-            Scope.extend(scope),
-            Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
-          )
-          return Chunk.empty<Delivered>()
-        })
-      ).pipe(Effect.catchAll((error) => retry(error)))
-
-      const retry = (error: CodexError): Pull =>
-        Effect.gen(function* () {
-          const finished = delivery.keepItems && current !== undefined ? finishedItems(current) : []
-          yield* release(Exit.fail(error))
-          if (shown && mode === "fail") return yield* Effect.fail(error)
-          if (mayDiscard && EncryptedReasoning.isRefused(error)) {
-            mayDiscard = false
-            const shorter = EncryptedReasoning.discard(request)
-            if (shorter !== undefined) {
-              request = shorter.request
-              yield* Effect.logWarning("The server refused the encrypted reasoning; the request is sent without it.")
-              return Chunk.of<Delivered>({ _tag: "RequestRepaired", repairs: shorter.repairs })
-            }
-          }
-          const delay = yield* retries.next(error)
-          yield* Effect.sleep(delay)
-          kept = [...kept, ...replayable(finished)]
-          if (!shown) return Chunk.empty<Delivered>()
-          shown = false
-          return Chunk.of<Delivered>({
-            _tag: "TurnRestarted",
-            attempt: attempts + 1,
-            reason: error._tag,
-            message: error.message,
-            delayMillis: Duration.toMillis(delay),
-            kept
-          })
-        }).pipe(Effect.mapError(Option.some))
-
-      /** What the decoder finds in a body is news to the transport. */
-      const broken = (attempt: Attempt, failure: StreamError.StreamError): Pull => {
-        const { responseId } = attempt.decoder.state
-        const said = {
-          ...(failure.serverMessage !== undefined && { payload: failure.serverMessage }),
-          ...(responseId !== undefined && { responseId })
-        }
-        return Effect.zipRight(attempt.failed(failure, said), retry(located(failure, attempt)))
+    const open = Effect.fnUntraced(function* (scope: Scope.CloseableScope) {
+      const body = kept.length === 0 ? request : { ...request, input: [...request.input, ...kept] }
+      const response = yield* transport.attempt(body, { ...attemptOptions, attempt: attempts })
+      delivery.onResponse(response.metadata)
+      current = {
+        scope,
+        decoder: new TurnDecoder.TurnDecoder({ now: () => clock.unsafeCurrentTimeMillis() }),
+        response: response.metadata,
+        progress: response.progress,
+        failed: response.failed,
+        limits: undefined,
+        pull: yield* Stream.toPull(response.body)
       }
-
-      const release = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          const scope = current?.scope
-          current = undefined
-          return scope === undefined ? Effect.void : Scope.close(scope, exit)
-        })
-
-      /** The turn is whole; what the body still has is read aside, and nobody waits for it. */
-      const finish = (attempt: Attempt): Effect.Effect<void> =>
-        Effect.uninterruptible(
-          Effect.suspend(() => {
-            over = true
-            current = undefined
-            return Effect.forever(attempt.pull).pipe(
-              Effect.timeout(drainLimit),
-              Effect.exit,
-              Effect.flatMap((exit) => Scope.close(attempt.scope, exit)),
-              Effect.interruptible,
-              Effect.forkIn(background),
-              Effect.asVoid
-            )
-          })
-        )
-
-      const take = (attempt: Attempt, events: ReadonlyArray<TurnEvent.TurnEvent>): Pull => {
-        if (events.length > 0) attempt.progress()
-        const limits = attempt.decoder.state.rateLimits
-        if (limits === attempt.limits) return settle(attempt, events)
-        attempt.limits = limits
-        return limits === undefined
-          ? settle(attempt, events)
-          : Effect.zipRight(delivery.onRateLimits(limits), settle(attempt, events))
-      }
-
-      const settle = (attempt: Attempt, events: ReadonlyArray<TurnEvent.TurnEvent>): Pull => {
-        if (!shown) shown = events.some(shows)
-        const { failure, state, turn } = attempt.decoder
-        if (turn === undefined) {
-          return failure === undefined || events.length > 0
-            ? Effect.succeed(Chunk.unsafeFromArray<Delivered>(events))
-            : broken(attempt, failure)
-        }
-        const { model, requestId } = attempt.response
-        // the first value wins (protocol B.5), and headers come first
-        const turnState = attempt.response.turnState ?? state.turnState
-        const completed: TurnEvent.TurnCompleted = {
-          _tag: "TurnCompleted",
-          turn: {
-            ...withKept(kept, turn),
-            // the header tells the model that really served
-            ...(model !== undefined && { model }),
-            ...limitsOf(attempt.response, turn),
-            attempts,
-            ...(requestId !== undefined && { requestId })
-          },
-          ...(turnState !== undefined && { turnState })
-        }
-        const all: Array<Delivered> = events.filter((event) => event._tag !== "TurnCompleted")
-        all.push(completed)
-        return Effect.as(finish(attempt), Chunk.unsafeFromArray(all))
-      }
-
-      const step: Pull = Effect.suspend(() => {
-        if (over) return Effect.fail(Option.none())
-        const attempt = current
-        if (attempt === undefined) return begin
-        if (attempt.decoder.failure !== undefined) return broken(attempt, attempt.decoder.failure)
-        return Effect.matchEffect(attempt.pull, {
-          onSuccess: (chunks) => take(attempt, decodeAll(attempt.decoder, chunks)),
-          onFailure: Option.match({
-            onNone: () => take(attempt, attempt.decoder.end()),
-            onSome: (error) => retry(located(error, attempt))
-          })
-        })
-      })
-
-      yield* Effect.addFinalizer(release)
-      return Stream.repeatEffectChunkOption(step)
     })
-  )
+
+    const begin: Pull = Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        attempts++
+        const scope = yield* Scope.fork(background, ExecutionStrategy.sequential)
+        yield* restore(open(scope)).pipe(
+          Scope.extend(scope),
+          Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
+        )
+        return Chunk.empty<Delivered>()
+      })
+    ).pipe(Effect.catchAll((error) => retry(error)))
+
+    const retry = (error: CodexError): Pull =>
+      Effect.gen(function* () {
+        const finished = delivery.keepItems && current !== undefined ? finishedItems(current) : []
+        yield* release(Exit.fail(error))
+        if (shown && mode === "fail") return yield* Effect.fail(error)
+        if (mayDiscard && EncryptedReasoning.isRefused(error)) {
+          mayDiscard = false
+          const shorter = EncryptedReasoning.discard(request)
+          if (shorter !== undefined) {
+            request = shorter.request
+            yield* Effect.logWarning("The server refused the encrypted reasoning; the request is sent without it.")
+            return Chunk.of<Delivered>({ _tag: "RequestRepaired", repairs: shorter.repairs })
+          }
+        }
+        const delay = yield* retries.next(error)
+        yield* Effect.sleep(delay)
+        kept = [...kept, ...replayable(finished)]
+        if (!shown) return Chunk.empty<Delivered>()
+        shown = false
+        return Chunk.of<Delivered>({
+          _tag: "TurnRestarted",
+          attempt: attempts + 1,
+          reason: error._tag,
+          message: error.message,
+          delayMillis: Duration.toMillis(delay),
+          kept
+        })
+      }).pipe(Effect.mapError(Option.some))
+
+    /** What the decoder finds in a body is news to the transport. */
+    const broken = (attempt: Attempt, failure: StreamError.StreamError): Pull => {
+      const { responseId } = attempt.decoder.state
+      const said = {
+        ...(failure.serverMessage !== undefined && { payload: failure.serverMessage }),
+        ...(responseId !== undefined && { responseId })
+      }
+      return Effect.zipRight(attempt.failed(failure, said), retry(located(failure, attempt)))
+    }
+
+    const release = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const scope = current?.scope
+        current = undefined
+        return scope === undefined ? Effect.void : Scope.close(scope, exit)
+      })
+
+    /** The turn is whole; what the body still has is read aside, and nobody waits for it. */
+    const finish = (attempt: Attempt): Effect.Effect<void> =>
+      Effect.uninterruptible(
+        Effect.suspend(() => {
+          over = true
+          current = undefined
+          return Effect.forever(attempt.pull).pipe(
+            Effect.timeout(drainLimit),
+            Effect.exit,
+            Effect.flatMap((exit) => Scope.close(attempt.scope, exit)),
+            Effect.interruptible,
+            Effect.forkIn(background),
+            Effect.asVoid
+          )
+        })
+      )
+
+    const take = (attempt: Attempt, events: ReadonlyArray<TurnEvent.TurnEvent>): Pull => {
+      if (events.length > 0) attempt.progress()
+      const limits = attempt.decoder.state.rateLimits
+      if (limits === attempt.limits) return settle(attempt, events)
+      attempt.limits = limits
+      return limits === undefined
+        ? settle(attempt, events)
+        : Effect.zipRight(delivery.onRateLimits(limits), settle(attempt, events))
+    }
+
+    const settle = (attempt: Attempt, events: ReadonlyArray<TurnEvent.TurnEvent>): Pull => {
+      if (!shown) shown = events.some(shows)
+      const { failure, state, turn } = attempt.decoder
+      if (turn === undefined) {
+        return failure === undefined || events.length > 0
+          ? Effect.succeed(Chunk.unsafeFromArray<Delivered>(events))
+          : broken(attempt, failure)
+      }
+      const { model, requestId } = attempt.response
+      // the first value wins (protocol B.5), and headers come first
+      const turnState = attempt.response.turnState ?? state.turnState
+      const completed: TurnEvent.TurnCompleted = {
+        _tag: "TurnCompleted",
+        turn: {
+          ...withKept(kept, turn),
+          // the header tells the model that really served
+          ...(model !== undefined && { model }),
+          ...limitsOf(attempt.response, turn),
+          attempts,
+          ...(requestId !== undefined && { requestId })
+        },
+        ...(turnState !== undefined && { turnState })
+      }
+      const all: Array<Delivered> = events.filter((event) => event._tag !== "TurnCompleted")
+      all.push(completed)
+      return Effect.as(finish(attempt), Chunk.unsafeFromArray(all))
+    }
+
+    const step: Pull = Effect.suspend(() => {
+      if (over) return Effect.fail(Option.none())
+      const attempt = current
+      if (attempt === undefined) return begin
+      if (attempt.decoder.failure !== undefined) return broken(attempt, attempt.decoder.failure)
+      return Effect.matchEffect(attempt.pull, {
+        onSuccess: (chunks) => take(attempt, decodeAll(attempt.decoder, chunks)),
+        onFailure: Option.match({
+          onNone: () => take(attempt, attempt.decoder.end()),
+          onSome: (error) => retry(located(error, attempt))
+        })
+      })
+    })
+
+    yield* Effect.addFinalizer(release)
+    return step
+  })
