@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { decodeWith } from "./internal/decodeWith.ts"
+import { Text } from "./internal/text.ts"
 import { EventTooLarge, InvalidUtf8 } from "./StreamError.ts"
 import * as Utf8 from "./Utf8.ts"
 
@@ -45,7 +46,7 @@ export class Parser {
   /** Set when an event outgrew the bound; nothing is parsed from then on. */
   tooLarge = false
   #stopped = false
-  #line = ""
+  readonly #line = new Text()
   #skipLineFeed = false
   #data: string | undefined
   #name = ""
@@ -72,11 +73,10 @@ export class Parser {
     while (lineFeed !== -1 || carriageReturn !== -1) {
       const endsInReturn = carriageReturn !== -1 && (lineFeed === -1 || carriageReturn < lineFeed)
       const end = endsInReturn ? carriageReturn : lineFeed
-      if (this.#line === "") {
+      if (this.#line.length === 0) {
         this.#read(text, at, end)
       } else {
-        const line = this.#line + text.slice(at, end)
-        this.#line = ""
+        const line = this.#line.take() + text.slice(at, end)
         this.#read(line, 0, line.length)
       }
       if (this.#stopped) return
@@ -92,7 +92,7 @@ export class Parser {
       }
     }
     if (at < length) {
-      this.#line += at === 0 ? text : text.slice(at)
+      this.#line.append(at === 0 ? text : text.slice(at))
       this.#bound(this.#line.length + (this.#data?.length ?? 0))
     }
   }
@@ -104,7 +104,7 @@ export class Parser {
 
   /** Whether something of an event is there that no blank line has ended. */
   get unfinished(): boolean {
-    return this.#line !== "" || this.#data !== undefined || this.#name !== ""
+    return this.#line.length > 0 || this.#data !== undefined || this.#name !== ""
   }
 
   /**
@@ -113,8 +113,7 @@ export class Parser {
    */
   flush(): void {
     if (this.#stopped || !this.unfinished) return
-    const line = this.#line
-    this.#line = ""
+    const line = this.#line.take()
     this.#read(line, 0, line.length)
     this.#dispatch()
   }

@@ -92,7 +92,7 @@ export const foldAsyncIterable = <E>(
   options?: Options
 ): Effect.Effect<Turn.Turn, E | StreamError> =>
   Effect.flatMap(makeDecoder(options), (decoder) => {
-    const { pull, stop } = drain(body, decoder, onError)
+    const { pull, stop } = drain(body, decoder, onError, true)
     return Effect.whileLoop({ while: () => !decoder.done, body: () => pull, step: () => {} }).pipe(
       Effect.ensuring(stop),
       Effect.flatMap(() => finished(decoder))

@@ -23,11 +23,15 @@ export interface Drain<A, E> {
   readonly stop: Effect.Effect<void>
 }
 
-/** Reads a body that is an async iterable into a decoder. `onError` says what the body's own failure means. */
+/**
+ * Reads a body that is an async iterable into a decoder. `onError` says what the body's own failure means. With
+ * `patient`, a pull waits until the decoder is done or the bound is reached: for whoever looks at no single event.
+ */
 export const drain = <A, E>(
   body: AsyncIterable<Uint8Array>,
   decoder: SyncDecoder<A, unknown>,
-  onError: (cause: unknown) => E
+  onError: (cause: unknown) => E,
+  patient = false
 ): Drain<A, E> => {
   let iterator: AsyncIterator<Uint8Array> | undefined
   let ended = false
@@ -69,6 +73,7 @@ export const drain = <A, E>(
     if (waiting === undefined) return
     if (decoder.done || bytes >= maxBytes) return flush()
     ask()
+    if (patient) return
     const idle = ticks <= 0
     ticks = maxTicks
     if (idle) tick()
@@ -95,7 +100,7 @@ export const drain = <A, E>(
       waiting = resume
       if (ended || decoder.done) return flush()
       ticks = 0
-      if (bytes > 0) {
+      if (bytes > 0 && !patient) {
         ticks = maxTicks
         tick()
       }

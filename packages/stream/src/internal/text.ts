@@ -1,12 +1,12 @@
 const pieceLength = 4096
 
-/** A text that grows by small deltas. */
+/** A text that grows by small pieces. */
 export class Text {
   #whole = ""
   #tail = ""
 
-  append(delta: string): void {
-    this.#tail += delta
+  append(piece: string): void {
+    this.#tail += piece
     if (this.#tail.length < pieceLength) return
     // reading a character makes one string of the pieces, which else weigh several times what they say
     this.#tail.charCodeAt(0)
@@ -16,6 +16,18 @@ export class Text {
 
   get value(): string {
     return this.#whole + this.#tail
+  }
+
+  get length(): number {
+    return this.#whole.length + this.#tail.length
+  }
+
+  /** Gives the text and begins anew. */
+  take(): string {
+    const text = this.value
+    this.#whole = ""
+    this.#tail = ""
+    return text
   }
 
   /**
