@@ -89,6 +89,16 @@ describe("Sse", () => {
     assert.lengthOf(decoder.push(encode("\r")), 1)
   })
 
+  it("a long line in small pieces is the same line", () => {
+    const data = Array.from({ length: 20_000 }, (_, n) => String.fromCharCode(97 + (n % 26))).join("")
+    const bytes = encode(`data: ${data}\n\ndata: b\n\n`)
+    const pieces = Array.from({ length: Math.ceil(bytes.length / 7) }, (_, n) => bytes.subarray(n * 7, n * 7 + 7))
+    assert.deepStrictEqual(
+      read(pieces).events.map((event) => event.data),
+      [data, "b"]
+    )
+  })
+
   it("valid retry values are kept", () => {
     const { decoder } = read([encode("retry: 10\nretry: x\nretry: 007\n\n")])
     assert.deepStrictEqual(decoder.retries, [10, 7])

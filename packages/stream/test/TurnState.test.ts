@@ -74,6 +74,13 @@ describe("text", () => {
     assert.strictEqual(turn?.diagnostics.driftCount, 0)
   })
 
+  it("a long text in small deltas is the same text", () => {
+    const pieces = Array.from({ length: 5000 }, (_, n) => `${n} `)
+    const { turn } = play(...pieces.map((piece) => delta(piece)), textDone(pieces.join("")), completed())
+    assert.strictEqual(turn?.text, pieces.join(""))
+    assert.strictEqual(turn?.diagnostics.driftCount, 0)
+  })
+
   it("a done text that contradicts its deltas counts, is not told twice, and is noted", () => {
     const { events, turn } = play(delta("Hallo"), textDone("Hello"), completed())
     assert.strictEqual(turn?.text, "Hello")
