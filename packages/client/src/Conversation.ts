@@ -108,10 +108,13 @@ export class InvalidSnapshot extends Schema.TaggedError<InvalidSnapshot>("effect
   readonly isRetryable = false
   override get message(): string {
     return this.version !== undefined && this.version !== 1
-      ? `The conversation was saved as version ${String(this.version)}; this library reads version 1. Use the version that wrote it.`
+      ? `The conversation was saved as version ${JSON.stringify(this.version)}; this library reads version 1. Use the version that wrote it.`
       : `The conversation cannot be read: ${this.problem}`
   }
 }
+
+/** Enough to find the place by; what stands there may be a whole conversation. */
+const maxProblemLength = 500
 
 interface State {
   readonly instructions: string
@@ -133,6 +136,10 @@ const entries = (said: Said): ReadonlyArray<History.Entry> =>
 const goesOn = (said: ReadonlyArray<History.Entry>): boolean =>
   said.every((entry) => ("type" in entry ? entry.type.endsWith("_output") : entry.role === "tool"))
 
+/** Whether the server wants the turn finished in a further request (protocol D.4). */
+const wantsMore = (turn: Turn.Turn): boolean =>
+  turn.status === "completed" && turn.endTurn === false && turn.toolCalls.length === 0
+
 /** How often a turn is finished in a further request before it is taken as it is. */
 const maxFollowUps = 16
 
@@ -146,71 +153,71 @@ const makeFrom = (
     const state = yield* Ref.make(initial)
     const turns = yield* Effect.makeSemaphore(1)
 
-    /** One request over the whole history and what is new. The state changes when its turn has come to its end. */
-    const request = (
+    /**
+     * What is said, over the whole history before it, in as many requests as the server wants. The conversation changes
+     * once, when the last of them has come to its end: what breaks or is broken off leaves nothing behind.
+     */
+    const turn = (
+      before: State,
       said: ReadonlyArray<History.Entry>,
       sameTurn: boolean,
-      turnOptions: TurnOptions
+      turnOptions: TurnOptions,
+      followUps = maxFollowUps
     ): Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError> =>
-      Stream.unwrap(
-        Effect.map(Ref.get(state), (before) => {
-          const { instructions, items, repairs } = History.compile([...before.items, ...said])
-          const allInstructions = [before.instructions, instructions].filter((part) => part !== "").join("\n\n")
-          return codex
-            .stream({
-              ...options,
-              ...turnOptions,
-              conversationId: id,
-              instructions: allInstructions,
-              input: items,
-              ...(sameTurn && before.turnState !== undefined && { turnState: before.turnState })
-            })
-            .pipe(
-              Stream.tap((event) =>
-                event._tag === "TurnCompleted"
-                  ? Ref.set(state, {
-                      instructions: allInstructions,
-                      items: [...items, ...event.turn.items],
-                      lastTurn: Option.some(event.turn),
-                      turnState: event.turnState ?? (sameTurn ? before.turnState : undefined),
-                      lastFailure: Option.none(),
-                      repairs: [...before.repairs, ...repairs]
-                    })
-                  : Effect.void
-              )
-            )
-        })
-      )
+      Stream.suspend(() => {
+        const compiled = History.compile([...before.items, ...said])
+        const instructions = [before.instructions, compiled.instructions].filter((part) => part !== "").join("\n\n")
+        const routedTo = sameTurn ? before.turnState : undefined
+        let unfinished: State | undefined
 
-    const wholeTurn = (
-      said: ReadonlyArray<History.Entry>,
-      turnOptions: TurnOptions
-    ): Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError> => {
-      const step = (next: Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError>, left: number) =>
-        Stream.concat(
-          next,
-          Stream.unwrap(
-            Effect.map(Ref.get(state), ({ lastTurn }): typeof next =>
-              left > 0 &&
-              Option.isSome(lastTurn) &&
-              lastTurn.value.endTurn === false &&
-              lastTurn.value.toolCalls.length === 0
-                ? step(request([], true, turnOptions), left - 1)
-                : Stream.empty
-            )
+        const completed = (event: TurnEvent.TurnCompleted): Effect.Effect<void> => {
+          const after: State = {
+            instructions,
+            items: [...compiled.items, ...event.turn.items],
+            lastTurn: Option.some(event.turn),
+            // the first token of a turn holds for all its requests (protocol B.5)
+            turnState: routedTo ?? event.turnState,
+            lastFailure: Option.none(),
+            repairs: [...before.repairs, ...compiled.repairs]
+          }
+          if (followUps === 0 || !wantsMore(event.turn)) return Ref.set(state, after)
+          unfinished = after
+          return Effect.void
+        }
+
+        const request = codex.stream({
+          ...options,
+          ...turnOptions,
+          conversationId: id,
+          instructions,
+          input: compiled.items,
+          ...(routedTo !== undefined && { turnState: routedTo })
+        })
+        return Stream.concat(
+          Stream.tap(request, (event) => (event._tag === "TurnCompleted" ? completed(event) : Effect.void)),
+          Stream.suspend(() =>
+            unfinished === undefined ? Stream.empty : turn(unfinished, [], true, turnOptions, followUps - 1)
           )
         )
-      return step(request(said, goesOn(said), turnOptions), maxFollowUps)
-    }
+      })
+
+    /** Held until the scope closes; whoever waits for it can be interrupted. */
+    const floor = Effect.uninterruptibleMask((restore) =>
+      Effect.zipRight(
+        restore(turns.take(1)),
+        Effect.addFinalizer(() => turns.release(1))
+      )
+    )
 
     const stream: Conversation["stream"] = (said, turnOptions = {}) =>
       Stream.unwrapScoped(
         Effect.gen(function* () {
-          yield* Effect.acquireRelease(turns.take(1), () => turns.release(1))
-          const before = yield* Ref.get(state)
-          return wholeTurn(entries(said), turnOptions).pipe(
-            // a turn that was begun in several requests and failed in the middle is not half in the history
-            Stream.tapError((error) => Ref.set(state, { ...before, lastFailure: Option.some(error) }))
+          yield* floor
+          const news = entries(said)
+          return turn(yield* Ref.get(state), news, goesOn(news), turnOptions).pipe(
+            Stream.tapError((error) =>
+              Ref.update(state, (before): State => ({ ...before, lastFailure: Option.some(error) }))
+            )
           )
         })
       )
@@ -326,7 +333,7 @@ export const fromJson = (json: string): Effect.Effect<Snapshot, InvalidSnapshot>
         const version = (value as { readonly version?: unknown } | null)?.version
         return new InvalidSnapshot({
           ...(version !== undefined && { version }),
-          problem: error.message.split("\n").slice(0, 3).join(" ")
+          problem: error.message.split("\n").slice(0, 3).join(" ").slice(0, maxProblemLength)
         })
       })
     )

@@ -6,10 +6,20 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
 import { Conversation } from "effect-codex"
-import { bodies, requests, run } from "./support.ts"
+import { bodies, requests, run, untilAsked } from "./support.ts"
 
 const says = (text: string, more: Partial<Script.Turn> = {}) => Script.turn({ text, ...more })
+
+const oddlyOrdered = {
+  status: "completed",
+  role: "assistant",
+  new_key: 1,
+  content: [{ text: "A", logprobs: [], annotations: [], type: "output_text" }],
+  id: "msg_1",
+  type: "message"
+}
 
 describe("Conversation", () => {
   it.effect("each request is the one before, what came back, and what is new, byte for byte", () =>
@@ -90,6 +100,64 @@ describe("Conversation", () => {
     }).pipe(Effect.provide(TestCodex.layer((request) => (request.number === 1 ? Script.silence : says("B")))))
   )
 
+  it.effect("whoever waits for another turn can be interrupted", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const first = yield* Effect.fork(conversation.send("one"))
+      yield* untilAsked(1)
+      const second = yield* Effect.fork(conversation.send("two"))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(second)
+      yield* Fiber.interrupt(first)
+      assert.strictEqual((yield* run(conversation.send("three"))).text, "C")
+      assert.lengthOf(yield* conversation.history, 2)
+    }).pipe(Effect.provide(TestCodex.layer([Script.silence, says("C")])))
+  )
+
+  it.effect("a turn of several requests that is broken off or breaks leaves nothing behind", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const fiber = yield* Effect.fork(conversation.send("one"))
+      yield* untilAsked(2)
+      yield* Fiber.interrupt(fiber)
+      assert.isEmpty(yield* conversation.history)
+      assert.isTrue(Option.isNone(yield* conversation.lastTurn))
+      const error = yield* run(Effect.flip(conversation.send("one")))
+      assert.strictEqual(error._tag, "AccessDenied")
+      assert.isEmpty(yield* conversation.history)
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          says("First.", { endTurn: false }),
+          Script.silence,
+          says("First.", { endTurn: false }),
+          Script.status(403)
+        ])
+      )
+    )
+  )
+
+  it.effect("the first routing token of a turn holds for all its requests", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      let turn = yield* run(conversation.send("one"))
+      for (let n = 0; n < 2; n++) {
+        const results = turn.toolCalls.map((call) => Message.toolResult(call, "done"))
+        turn = yield* run(conversation.sendToolResults(results))
+      }
+      assert.deepStrictEqual(
+        (yield* requests).map(({ headers }) => headers["x-codex-turn-state"]),
+        [undefined, "ts-1", "ts-1"]
+      )
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer(({ number }) =>
+          Script.turn({ toolCalls: [{ name: "ls" }] }).pipe(Script.headers({ "x-codex-turn-state": `ts-${number}` }))
+        )
+      )
+    )
+  )
+
   it.effect("the routing token goes with the turn's tool results and not with the next turn", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
@@ -155,6 +223,31 @@ describe("Conversation", () => {
       assert.strictEqual(two?.["prompt_cache_key"], one?.["prompt_cache_key"])
       assert.strictEqual(two?.["instructions"], "Be brief.")
     }).pipe(Effect.provide(TestCodex.layer([says("A", { reasoning: "Hm." }), says("B")])))
+  )
+
+  it.effect("items taken up again are the server's own bytes, whatever the order of their keys", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* run(conversation.send("one"))
+      const json = Conversation.toJson(yield* conversation.snapshot)
+      const resumed = yield* Conversation.resume(yield* Conversation.fromJson(json))
+      yield* run(conversation.send("two"))
+      yield* run(resumed.send("two"))
+      const [, two, again] = yield* bodies
+      assert.strictEqual(JSON.stringify(again), JSON.stringify(two))
+      assert.include(JSON.stringify(two), JSON.stringify(oddlyOrdered))
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          Script.events([
+            { type: "response.output_item.done", output_index: 0, item: oddlyOrdered },
+            { type: "response.completed", response: { id: "resp_1" } }
+          ]),
+          says("B"),
+          says("B")
+        ])
+      )
+    )
   )
 
   it.effect("JSON that is no conversation, or one of another version, is refused in words", () =>

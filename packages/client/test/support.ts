@@ -23,3 +23,7 @@ export const bodies = Effect.map(requests, (all) =>
     (request) => request.body as { readonly input: ReadonlyArray<Record<string, unknown>> } & Record<string, unknown>
   )
 )
+
+/** Lets virtual time pass until the scripted backend has been asked this often. */
+export const untilAsked = (times: number) =>
+  run(Effect.repeat(Effect.zipLeft(requests, Effect.sleep("1 seconds")), { until: ({ length }) => length >= times }))

@@ -19,9 +19,11 @@ export const open = <const Known extends ReadonlyArray<string>>(
   ..._known: Known
 ): Schema.Schema<Open<Known[number]>, string> => Schema.String as Schema.Schema<Open<Known[number]>, string>
 
-/** An object with typed keys that keeps every other key as it came. */
+/** An object with typed keys that keeps every other key as it came, and all keys in their order: bytes are cached. */
 export const object = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
-  Schema.Struct(fields, Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+  Schema.Struct(fields, Schema.Record({ key: Schema.String, value: Schema.Unknown })).annotations({
+    parseOptions: { propertyOrder: "original" }
+  })
 
 /** Counts and indexes: whole, not negative, beyond 32 bits allowed. */
 export const count = Schema.Number.pipe(Schema.int(), Schema.nonNegative())
