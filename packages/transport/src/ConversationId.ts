@@ -42,10 +42,10 @@ export const isConversationId: (u: unknown) => u is ConversationId = Schema.is(C
  * @category constructors
  */
 export const random: Effect.Effect<ConversationId> = Effect.map(
-  Effect.all(Array.from({ length: 32 }, () => Random.nextIntBetween(0, 16))),
-  (digits) => {
-    const hex = digits.map((digit) => digit.toString(16)).join("")
-    const variant = ((digits[16] ?? 0) & 3) | 8
+  Effect.all(Array.from({ length: 4 }, () => Random.nextIntBetween(0, 0x1_0000_0000))),
+  (words) => {
+    const hex = words.map((word) => word.toString(16).padStart(8, "0")).join("")
+    const variant = (Number.parseInt(hex.charAt(16), 16) & 3) | 8
     return ConversationId.make(
       `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant.toString(16)}${hex.slice(17, 20)}-${hex.slice(20)}`
     )
