@@ -15,6 +15,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -187,12 +188,12 @@ export interface Options<E, R> extends Omit<Codex.Request, "tools" | "turnState"
 const defaultSteps = 32
 const defaultConcurrency = 8
 
-const messageOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "message" in error && typeof error.message === "string"
-    ? error.message
-    : typeof error === "string"
-      ? error
-      : "The tool failed."
+/** What the model is told of a failure: its message, else its name. */
+const messageOf = (error: unknown): string => {
+  const { _tag, message } = Predicate.isRecord(error) ? error : { _tag: undefined, message: error }
+  const texts = [message, _tag].filter((text) => typeof text === "string" && text !== "")
+  return texts[0] ?? "The tool failed."
+}
 
 /**
  * Runs the loop, as a stream that ends with `LoopCompleted`. Interrupting it interrupts the tools that run.
@@ -301,12 +302,20 @@ export const run = <E = never, R = never>(
             Stream.map((event): LoopEvent<E> => {
               if (event._tag === "TurnCompleted") {
                 finished = event.turn
-                turnState = event.turnState ?? turnState
+                // the first token of a turn holds for all its requests (protocol B.5)
+                turnState ??= event.turnState
                 usage = Usage.add(usage, event.turn.usage ?? Usage.zero)
                 history = [...history, ...event.turn.items]
               }
               return event
-            })
+            }),
+            Stream.catchTag("TimedOut", (error) =>
+              Stream.unwrap(
+                Effect.map(Clock.currentTimeMillis, (now) =>
+                  Stream.fail(end !== undefined && now >= end ? limitReached("time") : error)
+                )
+              )
+            )
           )
         const after = Stream.suspend((): Stream.Stream<LoopEvent<E>, LoopLimitReached, R> => {
           if (finished === undefined) return Stream.empty

@@ -275,6 +275,20 @@ describe("refused encrypted reasoning", () => {
     }).pipe(Effect.provide(TestCodex.layer([refusal, hello])))
   )
 
+  it.effect("found after something was shown, what was shown is taken back", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const events = [...(yield* run(Stream.runCollect(codex.stream(history))))]
+      assert.deepStrictEqual(
+        events.slice(0, 4).map(({ _tag }) => _tag),
+        ["TurnStarted", "TurnRestarted", "RequestRepaired", "TurnStarted"]
+      )
+      assert.notInclude(JSON.stringify((yield* bodies)[1]), "gAAAAold")
+    }).pipe(
+      Effect.provide(TestCodex.layer([Script.failed({ code: "invalid_encrypted_content", message: "no" }), hello]))
+    )
+  )
+
   it.effect("fails when that is not allowed", () =>
     Effect.gen(function* () {
       const error = yield* failureOf({ ...history, config: { discardReasoning: false } })

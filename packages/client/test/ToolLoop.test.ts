@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Tool } from "@effect-codex/schema"
 import { Script, TestCodex } from "@effect-codex/testing"
+import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { ToolLoop } from "effect-codex"
@@ -149,6 +151,47 @@ describe("ToolLoop", () => {
       )
       assert.deepStrictEqual(yield* limitOf({ tools: [never as never], timeLimit: "1 minute" }), ["time", 1])
     }).pipe(Effect.provide(TestCodex.layer(Script.always(calls({ name: "read", arguments: { path: "a" } })))))
+  )
+
+  it.effect("the time limit holds while the model writes, too", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(collect({ tools: [yield* read], timeLimit: "1 minute" }))
+      assert.deepStrictEqual(error._tag === "LoopLimitReached" && [error.limit, error.steps], ["time", 2])
+      // what had been said and done is there to go on from
+      const items = error._tag === "LoopLimitReached" ? Redacted.value(error.items) : []
+      assert.lengthOf(items, 3)
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([calls({ name: "read", arguments: { path: "a" } }), Script.silence, Script.silence])
+      )
+    )
+  )
+
+  it.effect("an error without a message is told by its name", () =>
+    Effect.gen(function* () {
+      class Nameless extends Data.TaggedError("Nameless") {}
+      const tool = yield* Tool.make({ name: "read", parameters: Schema.Struct({}) })
+      yield* collect({ tools: [ToolLoop.handler(tool, () => Effect.fail(new Nameless()))] })
+      assert.deepStrictEqual(outputsOf((yield* bodies)[1]), [["c1", "Error: Nameless"]])
+    }).pipe(Effect.provide(TestCodex.layer([calls({ name: "read", callId: "c1" }), done])))
+  )
+
+  it.effect("the first routing token of the turn goes with all its requests", () =>
+    Effect.gen(function* () {
+      yield* Effect.flip(collect({ tools: [yield* read], maxSteps: 3 }))
+      assert.deepStrictEqual(
+        (yield* requests).map(({ headers }) => headers["x-codex-turn-state"]),
+        [undefined, "ts-1", "ts-1"]
+      )
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer(({ number }) =>
+          calls({ name: "read", arguments: { path: "a" } }).pipe(
+            Script.headers({ "x-codex-turn-state": `ts-${number}` })
+          )
+        )
+      )
+    )
   )
 
   it.effect("interrupting the loop interrupts its tools", () =>

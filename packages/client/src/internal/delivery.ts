@@ -160,28 +160,27 @@ export const deliver = (delivery: Delivery): Effect.Effect<Pull, never, Scope.Sc
         const finished = delivery.keepItems && current !== undefined ? finishedItems(current) : []
         yield* release(Exit.fail(error))
         if (shown && mode === "fail") return yield* Effect.fail(error)
+        const restarted = (delay: Duration.Duration): ReadonlyArray<Delivered> => {
+          if (!shown) return []
+          shown = false
+          const { _tag: reason, message } = error
+          const delayMillis = Duration.toMillis(delay)
+          return [{ _tag: "TurnRestarted", attempt: attempts + 1, reason, message, delayMillis, kept }]
+        }
         if (mayDiscard && EncryptedReasoning.isRefused(error)) {
           mayDiscard = false
           const shorter = EncryptedReasoning.discard(request)
           if (shorter !== undefined) {
             request = shorter.request
             yield* Effect.logWarning("The server refused the encrypted reasoning; the request is sent without it.")
-            return Chunk.of<Delivered>({ _tag: "RequestRepaired", repairs: shorter.repairs })
+            const repaired: Delivered = { _tag: "RequestRepaired", repairs: shorter.repairs }
+            return Chunk.unsafeFromArray([...restarted(Duration.zero), repaired])
           }
         }
         const delay = yield* retries.next(error)
         yield* Effect.sleep(delay)
         kept = [...kept, ...replayable(finished)]
-        if (!shown) return Chunk.empty<Delivered>()
-        shown = false
-        return Chunk.of<Delivered>({
-          _tag: "TurnRestarted",
-          attempt: attempts + 1,
-          reason: error._tag,
-          message: error.message,
-          delayMillis: Duration.toMillis(delay),
-          kept
-        })
+        return Chunk.unsafeFromArray(restarted(delay))
       }).pipe(Effect.mapError(Option.some))
 
     /** What the decoder finds in a body is news to the transport. */
@@ -195,11 +194,13 @@ export const deliver = (delivery: Delivery): Effect.Effect<Pull, never, Scope.Sc
     }
 
     const release = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        const scope = current?.scope
-        current = undefined
-        return scope === undefined ? Effect.void : Scope.close(scope, exit)
-      })
+      Effect.uninterruptible(
+        Effect.suspend(() => {
+          const scope = current?.scope
+          current = undefined
+          return scope === undefined ? Effect.void : Scope.close(scope, exit)
+        })
+      )
 
     /** The turn is whole; what the body still has is read aside, and nobody waits for it. */
     const finish = (attempt: Attempt): Effect.Effect<void> =>
@@ -209,9 +210,9 @@ export const deliver = (delivery: Delivery): Effect.Effect<Pull, never, Scope.Sc
           current = undefined
           return Effect.forever(attempt.pull).pipe(
             Effect.timeout(drainLimit),
+            Effect.interruptible,
             Effect.exit,
             Effect.flatMap((exit) => Scope.close(attempt.scope, exit)),
-            Effect.interruptible,
             Effect.forkIn(background),
             Effect.asVoid
           )
