@@ -30,22 +30,29 @@ export interface Catalogue {
  * @category models
  */
 export interface CatalogueCache {
-  /** The server's list, fetched unless it is fresh; the bundled one if that fails within five seconds. */
+  /**
+   * The server's list, fetched unless it is fresh. If it cannot be had within five seconds, what was known before (at
+   * first the bundled list) serves for the next half minute.
+   */
   readonly get: Effect.Effect<Catalogue>
   /** What is known without asking anybody. */
   readonly known: Effect.Effect<Catalogue>
   /** Takes note of the `x-models-etag` of a response. */
-  readonly sawEtag: (etag: string) => void
+  readonly sawEtag: (etag: string) => Effect.Effect<void>
 }
 
 const timeToLive = Duration.toMillis("5 minutes")
 const fetchLimit = Duration.toMillis("5 seconds")
+/** From one failed fetch to the next: soon enough, but not with every call. */
+const pause = Duration.toMillis("30 seconds")
 
 const bundled: Catalogue = { models: ModelCatalogue.bundled, source: "bundled" }
 
+/** Times in milliseconds since 1970; `askedAt` is when the server was last asked. */
 interface State {
   readonly catalogue: Catalogue
   readonly etag: string | undefined
+  readonly askedAt: number
   readonly freshUntil: number
 }
 
@@ -60,41 +67,45 @@ export const make = (
   clientVersion: string
 ): Effect.Effect<CatalogueCache> =>
   Effect.gen(function* () {
-    const state = yield* SynchronizedRef.make<State>({ catalogue: bundled, etag: undefined, freshUntil: 0 })
-    let seen: string | undefined
+    const state = yield* SynchronizedRef.make<State>({ catalogue: bundled, etag: undefined, askedAt: 0, freshUntil: 0 })
+    let seen: { readonly etag: string; readonly at: number } | undefined
 
-    const fetch = (now: number, before: State): Effect.Effect<State> =>
-      transport.get("/codex/models", { query: { client_version: clientVersion }, deadline: now + fetchLimit }).pipe(
+    const fetch = (before: State, askedAt: number): Effect.Effect<State> =>
+      transport.get("/codex/models", { query: { client_version: clientVersion }, deadline: askedAt + fetchLimit }).pipe(
         Effect.map(({ json, metadata }): State => {
           const { models } = ModelCatalogue.decode(json)
-          if (models.length === 0) return { ...before, freshUntil: now + fetchLimit }
+          if (models.length === 0) return { ...before, askedAt, freshUntil: askedAt + pause }
           const etag = metadata.etag ?? metadata.modelsEtag
-          seen = etag
-          return { catalogue: { models, source: "server" }, etag, freshUntil: now + timeToLive }
+          return { catalogue: { models, source: "server" }, etag, askedAt, freshUntil: askedAt + timeToLive }
         }),
         Effect.catchAll((error) =>
-          Effect.as(
-            Effect.logDebug("The model catalogue could not be fetched.", error._tag),
-            // soon enough again, but not with every request
-            { ...before, freshUntil: now + fetchLimit }
-          )
+          Effect.as(Effect.logDebug("The model catalogue could not be fetched.", error._tag), {
+            ...before,
+            askedAt,
+            freshUntil: askedAt + pause
+          })
         )
       )
 
+    /** With what responses have said since: the same version is fresh from then on, another one is not. */
+    const heard = (known: State): State => {
+      if (seen === undefined || known.etag === undefined || seen.at <= known.askedAt) return known
+      const freshUntil = seen.etag === known.etag ? Math.max(known.freshUntil, seen.at + timeToLive) : 0
+      return { ...known, freshUntil }
+    }
+
     const get = SynchronizedRef.updateAndGetEffect(state, (before) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const changed = seen !== undefined && before.etag !== undefined && seen !== before.etag
-        if (now < before.freshUntil && !changed) return Effect.succeed(before)
-        const confirmed = seen !== undefined && seen === before.etag && before.catalogue.source === "server"
-        seen = undefined
-        return confirmed ? Effect.succeed({ ...before, freshUntil: now + timeToLive }) : fetch(now, before)
+        const known = heard(before)
+        return now < known.freshUntil ? Effect.succeed(known) : fetch(known, now)
       })
     )
     return {
       get: Effect.map(get, ({ catalogue }) => catalogue),
       known: Effect.map(SynchronizedRef.get(state), ({ catalogue }) => catalogue),
-      sawEtag: (etag) => {
-        seen = etag
-      }
+      sawEtag: (etag) =>
+        Effect.map(Clock.currentTimeMillis, (at) => {
+          seen = { etag, at }
+        })
     }
   })

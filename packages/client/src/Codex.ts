@@ -217,9 +217,7 @@ export const make: Effect.Effect<
       background,
       keepItems: request.keepItems ?? false,
       onRateLimits: (limits) => (Option.isSome(watch) ? watch.value.update(limits) : Effect.void),
-      onResponse: ({ modelsEtag }) => {
-        if (modelsEtag !== undefined) catalogue.sawEtag(modelsEtag)
-      }
+      onResponse: ({ modelsEtag }) => (modelsEtag === undefined ? Effect.void : catalogue.sawEtag(modelsEtag))
     })
     const explained: Delivery.Pull = Effect.catchAll(pull, (end) =>
       Option.isNone(end)

@@ -191,7 +191,7 @@ const defaultConcurrency = 8
 /** What the model is told of a failure: its message, else its name. */
 const messageOf = (error: unknown): string => {
   const { _tag, message } = Predicate.isRecord(error) ? error : { _tag: undefined, message: error }
-  const texts = [message, _tag].filter((text) => typeof text === "string" && text !== "")
+  const texts = [message, _tag].filter((text): text is string => typeof text === "string" && text !== "")
   return texts[0] ?? "The tool failed."
 }
 

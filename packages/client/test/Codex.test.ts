@@ -185,6 +185,51 @@ describe("Codex", () => {
     )
   })
 
+  describe("the catalogue's five minutes", () => {
+    const list = Script.status(200, { headers: { etag: "v1" }, body: { models: [{ slug: "gpt-a" }] } })
+    const confirming = hello.pipe(Script.headers({ "x-models-etag": "v1" }))
+    const fetches = Effect.map(requests, (all) => all.filter(({ path }) => path.endsWith("/models")).length)
+    const backend = TestCodex.layer(
+      Script.routes({ "/responses": Script.always(confirming), "/models": Script.always(list) })
+    )
+
+    it.effect("end five minutes after it was fetched", () =>
+      Effect.gen(function* () {
+        const codex = yield* Codex.Codex
+        yield* run(codex.models)
+        yield* TestClock.adjust("6 minutes")
+        yield* run(codex.models)
+        assert.strictEqual(yield* fetches, 2)
+      }).pipe(Effect.provide(backend))
+    )
+
+    it.effect("begin anew when a response confirms it, and not when somebody asks", () =>
+      Effect.gen(function* () {
+        const codex = yield* Codex.Codex
+        yield* run(codex.models)
+        yield* TestClock.adjust("4 minutes")
+        yield* run(codex.turn({ prompt: "Hi" }))
+        yield* TestClock.adjust("4 minutes")
+        yield* run(codex.models)
+        assert.strictEqual(yield* fetches, 1)
+        yield* run(codex.turn({ prompt: "Hi" }))
+        yield* TestClock.adjust("1 hour")
+        yield* run(codex.models)
+        assert.strictEqual(yield* fetches, 2)
+      }).pipe(Effect.provide(backend))
+    )
+
+    it.effect("a catalogue that cannot be had in time is not asked for with every call", () =>
+      Effect.gen(function* () {
+        const codex = yield* Codex.Codex
+        assert.strictEqual((yield* run(codex.models)).source, "bundled")
+        const before = yield* fetches
+        assert.strictEqual((yield* run(codex.models)).source, "bundled")
+        assert.strictEqual(yield* fetches, before)
+      }).pipe(Effect.provide(TestCodex.layer(Script.always(Script.silence))))
+    )
+  })
+
   it.effect("without a catalogue of the server's there is the bundled one", () =>
     Effect.gen(function* () {
       const { models, source } = yield* run((yield* Codex.Codex).models)

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Item from "./Item.ts"
 import * as Wire from "./internal/wire.ts"
@@ -209,15 +208,6 @@ export const PartialTurn = Schema.Struct({
  * @category models
  */
 export type PartialTurn = typeof PartialTurn.Type
-
-/**
- * Whether anything of the answer had arrived.
- *
- * @since 0.1.0
- * @category guards
- */
-export const hasContent = (partial: PartialTurn): boolean =>
-  partial.blocks.length > 0 || Redacted.value(partial.items).length > 0
 
 /**
  * Two parts of one turn as one: what the second asks for, says and costs comes after the first. Used where the server

@@ -41,7 +41,7 @@ export interface Delivery {
   /** Whether a new attempt goes on from the finished items of the broken one. */
   readonly keepItems: boolean
   /** Told of the headers of every response. */
-  readonly onResponse: (metadata: CodexTransport.ResponseMetadata) => void
+  readonly onResponse: (metadata: CodexTransport.ResponseMetadata) => Effect.Effect<void>
   /** Told of what events say about the plan's limits. */
   readonly onRateLimits: (limits: RateLimits.RateLimits) => Effect.Effect<void>
   /** Outlives the turn: where the rest of a finished body is read, so that its connection can serve again. */
@@ -131,7 +131,7 @@ export const deliver = (delivery: Delivery): Effect.Effect<Pull, never, Scope.Sc
     const open = Effect.fnUntraced(function* (scope: Scope.CloseableScope) {
       const body = kept.length === 0 ? request : { ...request, input: [...request.input, ...kept] }
       const response = yield* transport.attempt(body, { ...attemptOptions, attempt: attempts })
-      delivery.onResponse(response.metadata)
+      yield* delivery.onResponse(response.metadata)
       current = {
         scope,
         decoder: new TurnDecoder.TurnDecoder({ now: () => clock.unsafeCurrentTimeMillis() }),
