@@ -259,7 +259,7 @@ export const makeFile = (
                 const [result, next] = yield* change(current)
                 if (next === "keep") return result
                 yield* unavailable("write")(
-                  next.text === undefined ? fs.remove(file, { force: true }) : replace(next.text)
+                  next.text === undefined ? fs.remove(target, { force: true }) : replace(next.text)
                 )
                 return result
               })

@@ -61,7 +61,8 @@ export interface Options {
 export const defaults = { wait: "1 minute", stale: "20 seconds" } satisfies Options
 
 /**
- * Tries until `attempt` says that it holds the lock; `false` means that somebody else does.
+ * Tries until `attempt` says that it holds the lock; `false` means that somebody else does. The wait ends where nothing
+ * can be interrupted, too.
  *
  * @internal
  */
@@ -72,10 +73,13 @@ export const acquireWithin = <E, R>(
 ): Effect.Effect<void, E | LockTimeout, R> =>
   attempt.pipe(
     Effect.uninterruptible,
-    Effect.repeat({ until: (held) => held, schedule: Schedule.spaced("25 millis") }),
-    Effect.timeoutFail({
-      duration: wait,
-      onTimeout: () => new LockTimeout({ path, waitedMillis: Duration.toMillis(wait) })
+    Effect.filterOrFail(
+      (held) => held,
+      () => new LockTimeout({ path, waitedMillis: Duration.toMillis(wait) })
+    ),
+    Effect.retry({
+      while: (error) => error instanceof LockTimeout,
+      schedule: Schedule.upTo(Schedule.spaced("25 millis"), wait)
     }),
     Effect.asVoid
   )
@@ -90,7 +94,7 @@ export const acquireWithin = <E, R>(
 export const make = (options?: Options): Effect.Effect<FileLock.Service, never, FileSystem.FileSystem> =>
   Effect.map(FileSystem.FileSystem, (fs) => {
     const wait = options?.wait ?? defaults.wait
-    const stale = Duration.toMillis(options?.stale ?? defaults.stale)
+    const stale = Duration.decode(options?.stale ?? defaults.stale)
     return { acquire: (path) => exclusive(fs, path, wait, stale) }
   })
 
@@ -98,7 +102,7 @@ const exclusive = Effect.fnUntraced(function* (
   fs: FileSystem.FileSystem,
   path: string,
   wait: Duration.DurationInput,
-  stale: number
+  stale: Duration.Duration
 ) {
   const held = `${path}.held`
   const owner = randomText(16)
@@ -110,23 +114,26 @@ const exclusive = Effect.fnUntraced(function* (
     Effect.as(true),
     Effect.catchIf(isAlreadyExists, () => Effect.succeed(false))
   )
-  // Renaming is atomic: of several processes that see the same stale lock, one moves it away.
+  // Renaming is atomic: of several processes that see the same stale lock, one moves it away. Another one may have done
+  // so since we looked, and hold a lock of its own: that one is put back.
   const takeOver = (stalled: string) =>
     Effect.gen(function* () {
       if ((yield* read) !== stalled) return
       const aside = `${held}.${randomText(6)}`
       yield* fs.rename(held, aside)
+      if ((yield* fs.readFileString(aside)) !== stalled) yield* fs.link(aside, held)
       yield* fs.remove(aside)
     }).pipe(Effect.catchIf(isNotFound, () => Effect.void))
 
-  let seen: { readonly content: string; readonly since: number } | undefined
+  let seen: { readonly content: string; readonly since: bigint } | undefined
   const attempt = Effect.gen(function* () {
     if (yield* create) return true
     const content = yield* read
     if (content === undefined) return false
-    const now = yield* Clock.currentTimeMillis
+    // The time of day may jump.
+    const now = yield* Clock.currentTimeNanos
     if (seen?.content !== content) seen = { content, since: now }
-    else if (now - seen.since >= stale) yield* takeOver(content)
+    else if (Duration.greaterThanOrEqualTo(Duration.nanos(now - seen.since), stale)) yield* takeOver(content)
     return false
   }).pipe(
     Effect.mapError((error) => new AuthFileUnavailable({ path: held, operation: "lock", reason: reasonOf(error) }))
@@ -144,7 +151,7 @@ const exclusive = Effect.fnUntraced(function* (
       isOurs(content) ? fs.writeFileString(held, nextContent(), { flag: "r+" }) : Effect.void
     ),
     Effect.ignore,
-    Effect.schedule(Schedule.spaced(stale / 4)),
+    Effect.schedule(Schedule.spaced(Duration.times(stale, 0.25))),
     Effect.interruptible,
     Effect.forkScoped
   )

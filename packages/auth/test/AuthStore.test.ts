@@ -174,6 +174,21 @@ describe("the file", () => {
     }).pipe(Effect.provide(platform))
   )
 
+  it.scopedLive("behind a symbolic link leaves no tokens behind when the login goes", () =>
+    Effect.gen(function* () {
+      const { custom: _custom, ...plain } = cliFile
+      const { fs, directory, file, store } = yield* temporary
+      yield* fs.makeDirectory(`${directory}/real`)
+      yield* fs.writeFileString(`${directory}/real/auth.json`, JSON.stringify(plain), { mode: 0o600 })
+      yield* fs.symlink(`${directory}/real/auth.json`, file)
+      yield* put(store, undefined)
+      assert.isFalse(yield* fs.exists(`${directory}/real/auth.json`))
+      assert.strictEqual((yield* Effect.flip(store.read))._tag, "NotLoggedIn")
+      yield* put(store, next)
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt_2")
+    }).pipe(Effect.provide(platform))
+  )
+
   it.scopedLive("is not touched when nothing changes, and temporary files of killed processes are swept", () =>
     Effect.gen(function* () {
       const { fs, directory, file, store, write } = yield* temporary
@@ -426,6 +441,17 @@ describe("the lock", () => {
       }).pipe(Effect.provide(withLock({ wait: "1500 millis" })))
     )
 
+    it.scopedLive(`${name}: waiting is bounded where nothing can be interrupted, too`, () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const lock = yield* FileLock.FileLock
+        const file = `${yield* fs.makeTempDirectoryScoped()}/auth.lock`
+        yield* lock.acquire(file)
+        const error = yield* Effect.flip(Effect.uninterruptible(Effect.scoped(lock.acquire(file))))
+        assert.strictEqual(error._tag, "LockTimeout")
+      }).pipe(Effect.provide(withLock({ wait: "300 millis" })))
+    )
+
     it.scopedLive(`${name}: a place where no lock file can be is an error`, () =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
@@ -483,6 +509,24 @@ describe("the lock", () => {
       }).pipe(Effect.provide([NodeContext.layer, layer]))
     })
   }
+
+  it.scopedLive("portable: a lock that somebody else took over meanwhile is left to them", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const file = `${yield* fs.makeTempDirectoryScoped()}/auth.lock`
+      yield* fs.writeFileString(`${file}.held`, "somebody who died")
+      // Between our look at the stale lock and our move, another process takes it over.
+      const overtaken = FileSystem.make({
+        ...fs,
+        rename: (from, to) => Effect.zipRight(fs.writeFileString(`${file}.held`, "the new holder"), fs.rename(from, to))
+      })
+      const lock = yield* FileLock.make({ stale: "400 millis", wait: "700 millis" }).pipe(
+        Effect.provideService(FileSystem.FileSystem, overtaken)
+      )
+      assert.strictEqual((yield* Effect.flip(Effect.scoped(lock.acquire(file))))._tag, "LockTimeout")
+      assert.strictEqual(yield* fs.readFileString(`${file}.held`), "the new holder")
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
 
   it.scopedLive("portable: the lock of a process that died is taken over, that of a live one is not", () =>
     Effect.gen(function* () {
