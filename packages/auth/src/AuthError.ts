@@ -64,13 +64,13 @@ export class InvalidToken extends Schema.TaggedError<InvalidToken>("@effect-code
 
 const invalidTokenReasons = {
   segments: "a JWT has exactly three non-empty segments",
-  base64: "its payload is not base64url",
+  base64: "its segments are not base64url",
   json: "its payload is not JSON",
   claims: "its claims have an unexpected shape"
 }
 
 /**
- * The tokens name no ChatGPT account and none was handed in.
+ * The tokens name no ChatGPT account and none was handed in, or it has characters that no header can carry.
  *
  * @since 0.1.0
  * @category errors
@@ -85,7 +85,7 @@ export class AccountIdMissing extends Schema.TaggedError<AccountIdMissing>("@eff
     return false
   }
   override get message(): string {
-    return "The token names no ChatGPT account. Hand in the account id next to the token (`accountId`), or log in again."
+    return "There is no usable ChatGPT account id. Hand in the account id next to the token (`accountId`: visible ASCII), or log in again."
   }
 }
 

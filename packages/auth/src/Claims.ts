@@ -56,6 +56,8 @@ export interface Claims {
 const decodePayload = Schema.decodeUnknown(Payload)
 const parseJson = Schema.decodeUnknown(Schema.parseJson())
 
+const base64Url = /^[\w-]+=*$/
+
 /** Plans that have two names. */
 const planAliases: Record<string, string> = { hc: "enterprise", education: "edu" }
 
@@ -72,8 +74,8 @@ const redacted = (text: string | undefined): Redacted.Redacted | undefined => {
 /**
  * Reads the claims of a JWT, with or without base64 padding.
  *
- * Fails with `InvalidToken` for anything that is no JWT: other than three non-empty segments, a payload that is not
- * base64url, not JSON, or claims of another shape.
+ * Fails with `InvalidToken` for anything that is no JWT: other than three non-empty segments, a segment that is not
+ * base64url, a payload that is not JSON, or claims of another shape.
  *
  * @since 0.1.0
  * @category constructors
@@ -85,6 +87,7 @@ export const fromToken: (token: Redacted.Redacted) => Effect.Effect<Claims, Inva
     if (segments.length !== 3 || payload === undefined || segments.some((segment) => segment === "")) {
       return yield* new InvalidToken({ reason: "segments" })
     }
+    if (!segments.every((segment) => base64Url.test(segment))) return yield* new InvalidToken({ reason: "base64" })
     const text = yield* Encoding.decodeBase64UrlString(payload.replace(/=+$/, "")).pipe(
       Effect.mapError(() => new InvalidToken({ reason: "base64" }))
     )

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import { AccountIdMissing, type InvalidToken } from "./AuthError.ts"
 import * as Claims from "./Claims.ts"
 import { defined } from "./internal/defined.ts"
@@ -30,6 +30,11 @@ export interface Credentials {
   readonly expiresAt?: number
 }
 
+const isBlank = (id: Redacted.Redacted | undefined) => id === undefined || Redacted.value(id).trim() === ""
+
+/** A header can carry it. An HTTP client that finds out only later quotes it in its error. */
+const isVisible = (id: Redacted.Redacted) => /^[\x21-\x7e]+$/.test(Redacted.value(id))
+
 /**
  * Builds credentials from tokens. The account id is the first of: the one handed in, the ID token's claim, the access
  * token's claim, the claims other issuers use (protocol F.2).
@@ -50,8 +55,12 @@ export const fromTokens: (tokens: {
       ? {}
       : yield* Claims.fromToken(tokens.idToken).pipe(Effect.orElseSucceed((): Partial<Claims.Claims> => ({})))
   const accountId =
-    tokens.accountId ?? id.accountId ?? access.accountId ?? access.fallbackAccountId ?? id.fallbackAccountId
-  if (accountId === undefined) return yield* new AccountIdMissing()
+    (isBlank(tokens.accountId) ? undefined : tokens.accountId) ??
+    id.accountId ??
+    access.accountId ??
+    access.fallbackAccountId ??
+    id.fallbackAccountId
+  if (accountId === undefined || !isVisible(accountId)) return yield* new AccountIdMissing()
   return defined({
     accessToken: tokens.accessToken,
     accountId,
