@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
@@ -16,10 +16,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { type AuthError, LoginExpired } from "./AuthError.ts"
 import { AuthStore } from "./AuthStore.ts"
 import * as Credentials from "./Credentials.ts"
 import { defined } from "./internal/defined.ts"
+import { withoutRedirects } from "./internal/redirects.ts"
 import * as Session from "./internal/session.ts"
 import { OAuth } from "./OAuth.ts"
 
@@ -58,7 +60,7 @@ export declare namespace CodexAuth {
  */
 export const accessTokenVariable = "OPENAI_CODEX_ACCESS_TOKEN"
 
-const environmentToken = Config.redacted(Config.nonEmptyString(accessTokenVariable))
+const environmentToken = Config.redacted(Config.map(Config.nonEmptyString(accessTokenVariable), (text) => text.trim()))
 
 /**
  * An access token handed in by the program. It is used as it is and never refreshed.
@@ -93,7 +95,7 @@ export const fromToken = (token: Token): CodexAuth.Service => ({
  * store's lock for all other processes. A refresh that has begun is finished even when its caller goes away.
  *
  * A refresh ahead of time that fails is logged and the request goes on with the token that is still valid. Failures are
- * remembered: a transient one for ten seconds, a permanent one until the store has another login.
+ * remembered: a transient one for three seconds, a permanent one until the store has another login.
  *
  * @since 0.1.0
  * @category constructors
@@ -200,7 +202,7 @@ export const authorize = (
       const credentials = yield* auth.credentials
       const response = yield* attempt(credentials)
       if (response.status !== 401) return response
-      yield* Effect.ignore(response.text)
+      yield* discard(response)
       return yield* Effect.flatMap(auth.recover(credentials), attempt)
     }).pipe(
       Effect.mapError((error) => {
@@ -212,7 +214,7 @@ export const authorize = (
         // Without the credentials that the client's own error holds.
         return new HttpClientError.RequestError({ request, reason, cause, ...defined({ description }) })
       }),
-      Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
+      withoutRedirects,
       Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, accountHeader])
     )
   return HttpClient.makeWith<never, never, HttpClientError.HttpClientError, never>(
@@ -222,6 +224,10 @@ export const authorize = (
 }
 
 const accountHeader = "chatgpt-account-id"
+
+/** Reads a little of a body, so that a short one leaves its connection free; a long one is cut off. */
+const discard = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
+  response.stream.pipe(Stream.take(16), Stream.runDrain, Effect.timeout("5 seconds"), Effect.ignore)
 
 const originOf = (request: HttpClientRequest.HttpClientRequest): string | undefined =>
   URL.canParse(request.url) ? new URL(request.url).origin : undefined

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { AuthError, AuthStore, CodexAuth, type Login, OAuth } from "../src/index.ts"
@@ -92,6 +93,38 @@ describe("sources", () => {
         )
       )
     )
+
+  for (const [what, handedIn, tag] of [
+    ["with a line break in its signature", { accessToken: `${accessToken({})}\nx` }, "InvalidToken"],
+    ["with a word beyond ASCII in its header", { accessToken: `ü.${accessToken({}).split(".")[1]}.x` }, "InvalidToken"],
+    ["whose account id has a line break", { accessToken: accessToken({}), accountId: "acc\n1" }, "AccountIdMissing"]
+  ] as const) {
+    it.effect(`a token ${what} is refused here, not by an HTTP client that quotes it`, () =>
+      Effect.gen(function* () {
+        const auth = CodexAuth.fromToken({ ...handedIn, accessToken: secret(handedIn.accessToken) })
+        assert.strictEqual((yield* Effect.flip(auth.credentials))._tag, tag)
+      })
+    )
+  }
+
+  it.effect("an empty account id is as good as none", () =>
+    Effect.gen(function* () {
+      const auth = CodexAuth.fromToken({ accessToken: secret(accessToken({ account: "acc_7" })), accountId: " " })
+      assert.strictEqual(Redacted.value((yield* auth.credentials).accountId), "acc_7")
+    })
+  )
+
+  it.effect("a token from the environment may end with a line break", () =>
+    Effect.gen(function* () {
+      const auth = yield* CodexAuth.CodexAuth
+      assert.strictEqual(token(yield* auth.credentials), accessToken({}))
+    }).pipe(
+      Effect.provide(CodexAuth.layerEnvironment),
+      Effect.withConfigProvider(
+        ConfigProvider.fromMap(new Map([["OPENAI_CODEX_ACCESS_TOKEN", `${accessToken({})}\n`]]))
+      )
+    )
+  )
 
   it.effect("the token handed in comes first, then the environment, then the store", () =>
     Effect.gen(function* () {
@@ -268,6 +301,28 @@ describe("refresh", () => {
     })
   )
 
+  it.scoped("a short failure of the token endpoint is over within the retries of one request", () =>
+    Effect.gen(function* () {
+      let failures = 1
+      const { auth, calls } = yield* setup(login({ expiresAt: 0, refresh: "rt" }), (refreshToken, reason) =>
+        failures-- > 0
+          ? Effect.fail(new AuthError.RefreshFailed({ reason: "network" }))
+          : rotate()(refreshToken, reason)
+      )
+      yield* TestClock.adjust("1 minutes")
+      // The soonest the three retries of the default policy can come: half of 1, 2 and 4 seconds after one another.
+      const once = Effect.map(auth.credentials, token)
+      const patient = once.pipe(
+        Effect.retry(Schedule.delayed(Schedule.recurs(3), () => "0 millis")),
+        Effect.catchAll(() => once.pipe(Effect.delay("3500 millis")))
+      )
+      const fiber = yield* Effect.fork(patient)
+      yield* TestClock.adjust("3500 millis")
+      assert.isNotEmpty(yield* fiber)
+      assert.strictEqual(calls.length, 2)
+    })
+  )
+
   const reused: Refresh = () => Effect.fail(new AuthError.LoginExpired({ reason: "reused" }))
 
   it.scoped("a permanent failure is remembered until the store has another login", () =>
@@ -417,6 +472,20 @@ describe("recover", () => {
       yield* store.modify(() => Effect.succeed([undefined, newer] as const))
       assert.strictEqual(token(yield* auth.recover(rejected)), Redacted.value(newer.accessToken))
       assert.deepStrictEqual(oauth.calls, [])
+    })
+  )
+
+  it.scoped("does not adopt a token from the store that has ended itself", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(login({ serial: 1, expiresAt: hour, refresh: "rt" }))
+      const oauth = scripted(rotate())
+      const auth = yield* start(store, oauth.service)
+      const rejected = yield* auth.credentials
+      const older = login({ serial: 0, expiresAt: minute, refresh: "rt_older" })
+      yield* store.modify(() => Effect.succeed([undefined, older] as const))
+      yield* TestClock.adjust("2 minutes")
+      assert.notStrictEqual(token(yield* auth.recover(rejected)), Redacted.value(older.accessToken))
+      assert.deepStrictEqual(oauth.calls, ["rt_older unauthorized_recovery"])
     })
   )
 

@@ -9,6 +9,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/TestClock"
 import { AuthError, CodexAuth, type Credentials } from "../src/index.ts"
 import { secret } from "./support/jwt.ts"
 
@@ -97,6 +98,44 @@ describe("CodexAuth.httpClient", () => {
       for (const text of [error.message, JSON.stringify(error), inspect(error, { depth: 9 })]) {
         assert.notInclude(text, "planted")
       }
+    })
+  )
+
+  it.effect("does not wait for the end of a 401", () =>
+    Effect.gen(function* () {
+      const client = HttpClient.make((request) =>
+        Effect.succeed(
+          HttpClientResponse.fromWeb(
+            request,
+            request.headers["authorization"]?.endsWith("1")
+              ? new Response(new ReadableStream({ pull: () => new Promise(() => {}) }), { status: 401 })
+              : new Response("body")
+          )
+        )
+      )
+      const fiber = yield* Effect.fork(CodexAuth.authorize(client, recovering).get("https://chatgpt.com/x"))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* fiber).status, 200)
+    })
+  )
+
+  it.effect("keeps what the program set for fetch", () =>
+    Effect.gen(function* () {
+      const inits: Array<RequestInit | undefined> = []
+      const request = HttpClient.get("https://chatgpt.com/x").pipe(
+        Effect.provide(
+          CodexAuth.httpClient().pipe(
+            Layer.provide([FetchHttpClient.layer, Layer.succeed(CodexAuth.CodexAuth, recovering)])
+          )
+        ),
+        Effect.provideService(FetchHttpClient.RequestInit, { keepalive: true }),
+        Effect.provideService(FetchHttpClient.Fetch, (_url, init) => {
+          inits.push(init)
+          return Promise.resolve(new Response("body"))
+        })
+      )
+      yield* request
+      assert.deepInclude(inits[0], { keepalive: true, redirect: "manual" })
     })
   )
 

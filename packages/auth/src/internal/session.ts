@@ -25,8 +25,11 @@ import { defined } from "./defined.ts"
 const margin = Duration.toMillis("5 minutes")
 /** How long a token without an end is used after it was obtained (protocol F.4). */
 const lifetimeWithoutEnd = Duration.toMillis("8 days")
-/** A transient failure is answered from memory for this long. */
-const failureMemory = Duration.toMillis("10 seconds")
+/**
+ * A transient failure is answered from memory for this long: less than the default retries of a request last, so that one
+ * of them does ask again.
+ */
+const failureMemory = Duration.toMillis("3 seconds")
 /** The winner of a race writes the file after the loser was told; the loser looks again this often. */
 const lookAgain = Schedule.intersect(Schedule.spaced("400 millis"), Schedule.recurs(5))
 
@@ -246,6 +249,8 @@ export const make = (options: {
       )
 
     const isDue: IsStale = (session) => Effect.map(serverTime, (now) => now >= session.dueAt)
+    const isOver: IsStale = (session) =>
+      Effect.map(serverTime, (now) => now >= (session.credentials.expiresAt ?? Number.POSITIVE_INFINITY))
 
     /** A login that only should be refreshed soon still does for this request. */
     const unlessStillValid = (error: AuthError) =>
@@ -253,8 +258,7 @@ export const make = (options: {
         if (current === undefined || error._tag === "AccountChanged" || error._tag === "NotLoggedIn") {
           return yield* error
         }
-        const { expiresAt } = current.credentials
-        if (expiresAt !== undefined && (yield* serverTime) >= expiresAt) return yield* error
+        if (yield* isOver(current)) return yield* error
         yield* Effect.logWarning(`The login could not be refreshed ahead of time. ${error.message}`)
         return current
       })
@@ -267,7 +271,7 @@ export const make = (options: {
       }),
       recover: Effect.fn("CodexAuth.recover")(function* (rejected) {
         const isRejected: IsStale = (session) =>
-          Effect.succeed(same(session.credentials.accessToken, rejected.accessToken))
+          same(session.credentials.accessToken, rejected.accessToken) ? Effect.succeed(true) : isOver(session)
         const { credentials } = yield* renew(isRejected, "unauthorized_recovery")
         return credentials
       })
