@@ -101,7 +101,9 @@ export const login: (
 
   const app: HttpApp.Default = Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
-    const { pathname, searchParams } = new URL(request.url, "http://localhost")
+    const here = "http://localhost"
+    // What is no address is no callback either.
+    const { pathname, searchParams } = new URL(URL.canParse(request.url, here) ? request.url : "/", here)
     if (pathname !== callbackPath) return page(404, "Not found", "There is nothing here.")
     if (request.method !== "GET") return page(405, "Not allowed", "This page can only be opened.")
     const callback = readCallback(searchParams, state)

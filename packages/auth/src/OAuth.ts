@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
@@ -17,6 +16,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { LoginExpired, LoginFailed, RefreshFailed } from "./AuthError.ts"
 import { defined } from "./internal/defined.ts"
+import { withoutRedirects } from "./internal/redirects.ts"
 
 /**
  * The login server.
@@ -54,7 +54,7 @@ export declare namespace OAuth {
     ) => Effect.Effect<Partial<Tokens>, LoginExpired | RefreshFailed>
     /** Starts a device login. */
     readonly deviceCode: Effect.Effect<DeviceCode, LoginFailed>
-    /** Asks once whether the person has entered the code; `undefined` while not. */
+    /** Asks once whether the person has entered the code: `pending` while not, `slowDown` to ask less often. */
     readonly pollDevice: (code: DeviceCode) => Effect.Effect<AuthorizationCode | "pending" | "slowDown", LoginFailed>
     /** Makes a token worthless. A failure is of no use to anybody, so there is none. */
     readonly revoke: (token: Redacted.Redacted, kind: "access_token" | "refresh_token") => Effect.Effect<void>
@@ -142,11 +142,8 @@ export const defaults = {
 
 const optionalString = Schema.optionalWith(Schema.String, { exact: true, nullable: true })
 
-const TokenAnswer = Schema.Struct({
-  access_token: optionalString,
-  refresh_token: optionalString,
-  id_token: optionalString
-})
+/** One odd field must not cost the others: the refresh token among them may be the only one that still works. */
+const TokenAnswer = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 
 const ErrorAnswer = Schema.Struct({
   code: optionalString,
@@ -180,14 +177,15 @@ const decodeError = decodeAnswer(ErrorAnswer)
 const decodeDevice = decodeAnswer(DeviceAnswer)
 const decodeDeviceToken = decodeAnswer(DeviceTokenAnswer)
 
-const secret = (text: string | undefined): Redacted.Redacted | undefined => (text ? Redacted.make(text) : undefined)
+const secret = (text: unknown): Redacted.Redacted | undefined =>
+  typeof text === "string" && text !== "" ? Redacted.make(text) : undefined
 
 const tokensOf = (answer: Answer): Partial<Tokens> => {
   const tokens = Option.getOrElse(decodeTokens(answer.text), (): typeof TokenAnswer.Type => ({}))
   return defined({
-    accessToken: secret(tokens.access_token),
-    refreshToken: secret(tokens.refresh_token),
-    idToken: secret(tokens.id_token)
+    accessToken: secret(tokens["access_token"]),
+    refreshToken: secret(tokens["refresh_token"]),
+    idToken: secret(tokens["id_token"])
   })
 }
 
@@ -197,10 +195,15 @@ const errorCode = (answer: Answer): string | undefined => {
   return (typeof error?.error === "object" ? error.error.code : error?.error) ?? error?.code
 }
 
-const errorText = (answer: Answer): string => {
+/** What the server says, without the secrets it was sent. */
+const errorText = (answer: Answer, secrets: ReadonlyArray<Redacted.Redacted>): string => {
   const error = Option.getOrUndefined(decodeError(answer.text))
   const words = error?.error_description ?? (typeof error?.error === "object" ? error.error.message : undefined)
-  return `HTTP ${answer.status}${printable(words ?? errorCode(answer))}`
+  const clean = secrets
+    .map(Redacted.value)
+    .filter((secret) => secret.length >= 4)
+    .reduce((text, secret) => text?.replaceAll(secret, "<redacted>"), words ?? errorCode(answer))
+  return `HTTP ${answer.status}${printable(clean)}`
 }
 
 /** What a server says is shown to people: one short line of it. */
@@ -231,10 +234,7 @@ export const make = (options?: Options): Effect.Effect<OAuth.Service, never, Htt
     const client = httpClient.pipe(
       // The span of the platform's client ends with the request, whose body is the secret.
       HttpClient.withTracerDisabledWhen(() => true),
-      HttpClient.transform(
-        // A redirect would carry the token to another place.
-        Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })
-      )
+      HttpClient.transform(withoutRedirects)
     )
 
     const send = (request: HttpClientRequest.HttpClientRequest, within: Duration.DurationInput = timeout) =>
@@ -292,7 +292,7 @@ export const make = (options?: Options): Effect.Effect<OAuth.Service, never, Htt
         ).pipe(loginFailed)
         const { accessToken, ...rest } = tokensOf(answer)
         if (answer.status !== 200 || accessToken === undefined) {
-          return yield* new LoginFailed({ reason: "exchange", description: errorText(answer) })
+          return yield* new LoginFailed({ reason: "exchange", description: errorText(answer, [code, codeVerifier]) })
         }
         return { accessToken, ...rest }
       }),
@@ -320,7 +320,7 @@ export const make = (options?: Options): Effect.Effect<OAuth.Service, never, Htt
         const device = Option.getOrUndefined(decodeDevice(answer.text))
         const userCode = device?.user_code ?? device?.usercode
         if (answer.status !== 200 || device === undefined || userCode === undefined) {
-          return yield* new LoginFailed({ reason: "exchange", description: errorText(answer) })
+          return yield* new LoginFailed({ reason: "exchange", description: errorText(answer, []) })
         }
         return {
           deviceAuthId: Redacted.make(device.device_auth_id),
@@ -344,7 +344,7 @@ export const make = (options?: Options): Effect.Effect<OAuth.Service, never, Htt
         }
         const granted = Option.getOrUndefined(decodeDeviceToken(answer.text))
         if (answer.status !== 200 || granted === undefined) {
-          return yield* new LoginFailed({ reason: "exchange", description: errorText(answer) })
+          return yield* new LoginFailed({ reason: "exchange", description: errorText(answer, [deviceAuthId]) })
         }
         return {
           code: Redacted.make(granted.authorization_code),

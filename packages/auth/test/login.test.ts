@@ -217,6 +217,38 @@ describe("BrowserLogin", () => {
     })
   )
 
+  it.scopedLive("shows nobody the secrets that the server repeats", () =>
+    Effect.gen(function* () {
+      const { fiber, state, visit } = yield* waiting({
+        reply: ({ body }) => ({
+          status: 400,
+          body: { error: "invalid_grant", error_description: `no ${body["code"]} with ${body["code_verifier"]}` }
+        })
+      })
+      const { html } = yield* visit(`?code=planted&state=${state}`)
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      assert.include(error.message, "no <redacted> with <redacted>")
+      assert.include(html, "no &#60;redacted&#62; with &#60;redacted&#62;")
+    })
+  )
+
+  it.scopedLive("refuses an address that is none, and goes on", () =>
+    Effect.gen(function* () {
+      const { fiber, redirectUri, state, visit } = yield* waiting()
+      const answer = yield* Effect.async<string>((resume) => {
+        const socket = Net.connect(Number(new URL(redirectUri).port), "127.0.0.1", () =>
+          socket.end("GET // HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        )
+        let text = ""
+        socket.on("data", (data) => (text += data))
+        socket.on("close", () => resume(Effect.succeed(text)))
+      })
+      assert.match(answer, /^HTTP\/1.1 404 /)
+      yield* visit(`?code=the-code&state=${state}`)
+      yield* Fiber.join(fiber)
+    })
+  )
+
   it.scopedLive("takes the address pasted by hand, and says what is wrong with another one", () =>
     Effect.gen(function* () {
       const { fiber, pasted, problems, redirectUri, state, seen } = yield* waiting()

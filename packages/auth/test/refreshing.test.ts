@@ -111,6 +111,17 @@ describe("a refresh", () => {
     })
   )
 
+  it.scopedLive("keeps the new refresh token when something else in the answer is odd", () =>
+    Effect.gen(function* () {
+      const url = yield* answering((_, response) => {
+        response.end(JSON.stringify({ access_token: accessToken({}), refresh_token: "rt_new", id_token: { a: 1 } }))
+      })
+      const { auth, store } = yield* session(url, ended)
+      yield* auth.credentials
+      assert.strictEqual(yield* refreshToken(store), "rt_new")
+    })
+  )
+
   it.scopedLive("asks as the protocol says", () =>
     Effect.gen(function* () {
       let seen: unknown

@@ -1,6 +1,7 @@
 import * as Http from "node:http"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import { LoginFailed } from "../AuthError.ts"
 import { CallbackServer, ports as defaultPorts } from "../CallbackServer.ts"
 
@@ -18,6 +19,13 @@ const listen = (port: number) =>
     return { httpServer, server, port: httpServer.address._tag === "TcpAddress" ? httpServer.address.port : port }
   })
 
+/** How many connections still wait for their answer; the others are closed. */
+const openConnections = (server: Http.Server): Effect.Effect<number> =>
+  Effect.async((resume) => {
+    server.closeIdleConnections()
+    server.getConnections((_, count) => resume(Effect.succeed(count ?? 0)))
+  })
+
 const make = (ports: ReadonlyArray<number>): CallbackServer.Service => ({
   serve: (app) =>
     Effect.gen(function* () {
@@ -25,12 +33,12 @@ const make = (ports: ReadonlyArray<number>): CallbackServer.Service => ({
         Effect.mapError(() => new LoginFailed({ reason: "ports", description: ports.join(", ") }))
       )
       yield* httpServer.serve(app)
+      // The last page may still be on its way; after a while nobody may hold the server open.
       yield* Effect.addFinalizer(() =>
-        // The last page is still on its way; then nobody may hold the server open.
-        Effect.zipRight(
-          Effect.sleep("100 millis"),
-          Effect.sync(() => server.closeAllConnections())
-        )
+        Effect.repeat(openConnections(server), {
+          until: (count) => count === 0,
+          schedule: Schedule.upTo(Schedule.spaced("10 millis"), "2 seconds")
+        }).pipe(Effect.zipRight(Effect.sync(() => server.closeAllConnections())))
       )
       return `http://${host}:${port}`
     })
