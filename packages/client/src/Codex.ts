@@ -277,22 +277,26 @@ export const make: Effect.Effect<
 const charactersPerToken = 8
 
 /** How many tokens the texts of the request are at the least. */
-const leastTokens = (body: ResponsesRequest.ResponsesRequest): number => {
+const leastTokens = (body: ResponsesRequest.ResponsesRequest, lengthOf = (text: string) => text.length): number => {
   const texts = body.input.flatMap((item) => {
     switch (item.type) {
       case "message":
-        return item.content.map((part) => ("text" in part && typeof part.text === "string" ? part.text.length : 0))
+        return item.content.map((part) => ("text" in part && typeof part.text === "string" ? part.text : ""))
       case "function_call":
-        return [item.arguments.length]
+        return [item.arguments]
       case "function_call_output":
       case "custom_tool_call_output":
-        return [typeof item.output === "string" ? item.output.length : 0]
+        return [typeof item.output === "string" ? item.output : ""]
       default:
         return []
     }
   })
-  return Math.ceil(texts.reduce((sum, length) => sum + length, body.instructions.length) / charactersPerToken)
+  const length = texts.reduce((sum, text) => sum + lengthOf(text), lengthOf(body.instructions))
+  return Math.ceil(length / charactersPerToken)
 }
+
+/** The length with every run of one character, which can be a single token, no longer than twice a token. */
+const lengthWithoutRuns = (text: string): number => text.replaceAll(/(.)\1{7}(?=\1)/gs, "").length
 
 /** Refuses what cannot fit even into the model's largest window, without sending it. */
 const checkSize = (
@@ -300,10 +304,11 @@ const checkSize = (
   model: Model.Model | undefined
 ): Effect.Effect<void, ServiceError.ContextWindowExceeded> => {
   const contextWindow = model?.max_context_window ?? model?.context_window
-  const inputTokens = leastTokens(body)
-  return typeof contextWindow === "number" && inputTokens > contextWindow
-    ? Effect.fail(new ServiceError.ContextWindowExceeded({ contextWindow, inputTokens }))
-    : Effect.void
+  if (typeof contextWindow !== "number" || leastTokens(body) <= contextWindow) return Effect.void
+  const inputTokens = leastTokens(body, lengthWithoutRuns)
+  return inputTokens <= contextWindow
+    ? Effect.void
+    : Effect.fail(new ServiceError.ContextWindowExceeded({ contextWindow, inputTokens }))
 }
 
 /**

@@ -74,6 +74,37 @@ describe("Codex", () => {
     )
   )
 
+  it.effect("object passes over the model's commentary", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const value = yield* run(codex.object({ prompt: "Where?" }, Schema.Struct({ city: Schema.String })))
+      assert.deepStrictEqual(value, { city: "Prague" })
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          Script.events([
+            ...[
+              ["commentary", "Let me think."],
+              ["final_answer", '{"city":"Prague"}']
+            ].map(([phase, text], output_index) => ({
+              type: "response.output_item.done",
+              output_index,
+              item: { type: "message", role: "assistant", phase, content: [{ type: "output_text", text }] }
+            })),
+            { type: "response.completed", response: { id: "resp_1" } }
+          ])
+        ])
+      )
+    )
+  )
+
+  it.effect("a long run of one character, which is few tokens, is not refused for its length", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      assert.strictEqual((yield* run(codex.turn({ prompt: `Trim this:${" ".repeat(5_000_000)}` }))).status, "completed")
+    }).pipe(Effect.provide(TestCodex.layer([hello])))
+  )
+
   it.effect("usage is asked of the server, windows told by their length", () =>
     Effect.gen(function* () {
       const codex = yield* Codex.Codex
@@ -365,7 +396,12 @@ describe("bad input is a typed error that names what to do", () => {
       "InvalidRequest",
       /Two tools are named "a"/
     ],
-    ["10 MB of text", { prompt: "word ".repeat(2_000_000) }, "ContextWindowExceeded", /272000/],
+    [
+      "10 MB of text",
+      { prompt: "word ".repeat(2_000_000) },
+      "ContextWindowExceeded",
+      /at least \d+ tokens, window 272000/
+    ],
     ["a base URL that is none", { prompt: "Hi", config: { baseUrl: "nowhere" } }, "InvalidConfig", /not a URL/],
     ["a conversation id that is no header", { prompt: "Hi", conversationId: "ä b" }, "InvalidRequest", /visible ASCII/]
   ]

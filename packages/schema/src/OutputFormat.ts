@@ -18,7 +18,21 @@ import type * as Turn from "./Turn.ts"
 export interface OutputFormat<out A> {
   readonly name: string
   readonly format: ResponsesRequest.TextFormat
-  readonly decode: (turn: Pick<Turn.Turn, "status" | "text" | "refusal">) => Effect.Effect<A, InvalidOutput>
+  readonly decode: (turn: Answer) => Effect.Effect<A, InvalidOutput>
+}
+
+/**
+ * What of a turn is read: its text without the model's commentary, which the `phase` of the blocks tells.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Answer = Pick<Turn.Turn, "status" | "text" | "refusal"> & Partial<Pick<Turn.Turn, "blocks">>
+
+const answerOf = ({ blocks = [], text }: Answer): string => {
+  const texts = blocks.flatMap((block) => (block._tag === "Text" ? [block] : []))
+  const answers = texts.filter(({ phase }) => phase !== "commentary")
+  return answers.length === 0 ? text : answers.map((block) => block.text).join("")
 }
 
 /**
@@ -95,9 +109,8 @@ export const make = <A, I>(options: {
       ): Effect.Effect<never, InvalidOutput> => Effect.fail(new InvalidOutput({ format: name, text, reason, issues }))
       if (turn.refusal !== undefined) return fail(turn.refusal, "refused")
       if (turn.status === "incomplete") return fail(turn.text, "incomplete")
-      return JsonSchema.parse(codec, turn.text).pipe(
-        Effect.catchAll(({ issues, reason }) => fail(turn.text, reason, issues))
-      )
+      const text = answerOf(turn)
+      return JsonSchema.parse(codec, text).pipe(Effect.catchAll(({ issues, reason }) => fail(text, reason, issues)))
     }
   }))
 }

@@ -126,13 +126,17 @@ const asText = (value: unknown): string | undefined => (typeof value === "string
 const defined = <A extends object>(fields: { readonly [K in keyof A]: A[K] | undefined }): A =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as A
 
+/** The last time a `Date` can hold. */
+const lastDate = 8.64e15
+
 /** A window, unless it says nothing: 0 % used and neither a length nor a reset (B.6). */
 const makeWindow = (fields: {
   readonly usedPercent: number | undefined
   readonly windowMinutes: number | undefined
   readonly resetsAt: number | undefined
 }): ReadonlyArray<RateLimitWindow> => {
-  const { resetsAt, usedPercent, windowMinutes } = fields
+  const { usedPercent, windowMinutes } = fields
+  const resetsAt = fields.resetsAt !== undefined && Math.abs(fields.resetsAt) <= lastDate ? fields.resetsAt : undefined
   if (usedPercent === undefined) return []
   if (usedPercent === 0 && (windowMinutes ?? 0) === 0 && resetsAt === undefined) return []
   return [

@@ -28,11 +28,12 @@ export const scrub = (
   options: { readonly secrets?: ReadonlyArray<string>; readonly limit?: number } = {}
 ): string => {
   const limit = options.limit ?? 2000
-  const cut = text.length > limit ? `${text.slice(0, limit)}…` : text
-  const scrubbed = cut.replaceAll(secretLooking, (_, bearer: string | undefined) =>
+  // before the text is cut, which could leave half a secret
+  const rest = (options.secrets ?? [])
+    .filter((secret) => secret.length >= 4)
+    .reduce((rest, secret) => rest.replaceAll(secret, marker), text)
+  const cut = rest.length > limit ? `${rest.slice(0, limit)}…` : rest
+  return cut.replaceAll(secretLooking, (_, bearer: string | undefined) =>
     bearer === undefined ? marker : `${bearer} ${marker}`
   )
-  return (options.secrets ?? [])
-    .filter((secret) => secret.length >= 4)
-    .reduce((rest, secret) => rest.replaceAll(secret, marker), scrubbed)
 }

@@ -56,6 +56,12 @@ export const describe = (sentence: string, failure: FailureIds): string => {
 const wait = (failure: { readonly retryAfterMillis?: number }): Duration.Duration | undefined =>
   failure.retryAfterMillis === undefined ? undefined : Duration.millis(failure.retryAfterMillis)
 
+/** The date of a time, unless the time is beyond all calendars. */
+const date = (millis: number | undefined): Date | undefined => {
+  const date = new Date(millis ?? Number.NaN)
+  return Number.isNaN(date.getTime()) ? undefined : date
+}
+
 /**
  * The plan's limit is used up (`limit_reached`), the plan does not include Codex (`not_included`), or paid quota is
  * exhausted (`quota`). Retrying does not help before `resetsAt` (milliseconds since 1970).
@@ -82,8 +88,8 @@ export class UsageLimit extends Schema.TaggedError<UsageLimit>("@effect-codex/sc
     if (this.reason === "quota") {
       return describe(`The quota of ${plan} is exhausted; add credits or raise the spending limit.`, this)
     }
-    const until =
-      this.resetsAt === undefined ? "later" : `after ${new Date(this.resetsAt).toISOString()}, when the limit resets`
+    const resetsAt = date(this.resetsAt)
+    const until = resetsAt === undefined ? "later" : `after ${resetsAt.toISOString()}, when the limit resets`
     return describe(`The usage limit of ${plan} is reached; try again ${until}.`, this)
   }
 }
@@ -132,7 +138,7 @@ export class ServerOverloaded extends Schema.TaggedError<ServerOverloaded>("@eff
 
 /**
  * The conversation does not fit the model's context window: shorten or compact it. `contextWindow` and `inputTokens`
- * are the sizes where they are known.
+ * are the sizes where they are known: the model's window, and how many tokens the input has at the least.
  *
  * @since 0.1.0
  * @category errors
@@ -150,7 +156,7 @@ export class ContextWindowExceeded extends Schema.TaggedError<ContextWindowExcee
     const sizes =
       this.contextWindow === undefined
         ? ""
-        : ` (${this.inputTokens === undefined ? "" : `${this.inputTokens} tokens, `}window ${this.contextWindow})`
+        : ` (${this.inputTokens === undefined ? "" : `at least ${this.inputTokens} tokens, `}window ${this.contextWindow})`
     return describe(`The conversation exceeds the model's context window${sizes}; shorten or compact it.`, this)
   }
 }
@@ -397,7 +403,7 @@ export const classify = (facts: Facts): ServiceError | undefined => {
     ...limits,
     ...present({
       planType: facts.planType ?? facts.rateLimits?.planType,
-      resetsAt: facts.resetsAt,
+      resetsAt: date(facts.resetsAt)?.getTime(),
       limitId: facts.rateLimits?.activeLimit,
       reachedType: facts.rateLimits?.reachedType,
       promoMessage: facts.rateLimits?.promoMessage

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Package from "@effect-codex/schema"
-import { ServiceError, type Turn } from "@effect-codex/schema"
+import { RateLimits, Redaction, ServiceError, type Turn } from "@effect-codex/schema"
 import * as Arbitrary from "effect/Arbitrary"
 import * as FastCheck from "effect/FastCheck"
 import * as Redacted from "effect/Redacted"
@@ -124,4 +124,23 @@ describe("every failure the backend states", () => {
       assert.notInclude(`${error} ${error.message} ${JSON.stringify(error.partial ?? {})}`, "gAAAA")
     })
   }
+
+  it("a reset beyond all calendars is no reset, and no message throws", () => {
+    const absurd = 1_795_400_000 * 1e12
+    const error = ServiceError.classify({ type: "usage_limit_reached", resetsAt: absurd })
+    assert.strictEqual(error?._tag === "UsageLimit" ? error.resetsAt : absurd, undefined)
+    assert.include(error?.message, "later")
+    const made = new ServiceError.UsageLimit({ reason: "limit_reached", resetsAt: absurd })
+    assert.include(made.message, "later")
+    const event = { rate_limits: { primary: { used_percent: 5, window_minutes: 300, reset_at: absurd } } }
+    assert.deepStrictEqual(RateLimits.fromEvent(event)?.limits[0]?.windows, [{ usedPercent: 5, windowMinutes: 300 }])
+  })
+})
+
+describe("Redaction", () => {
+  it("cuts no secret in half", () => {
+    const secret = "opaque-secret-0123456789"
+    const text = Redaction.scrub(`${"x".repeat(90)} ${secret}`, { secrets: [secret], limit: 100 })
+    assert.notInclude(text, secret.slice(0, 6))
+  })
 })
