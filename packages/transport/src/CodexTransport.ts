@@ -30,10 +30,11 @@ import * as HttpError from "./HttpError.ts"
 import * as Body from "./internal/body.ts"
 import { defined } from "./internal/defined.ts"
 import * as Exchange from "./internal/exchange.ts"
+import * as TurnState from "./internal/turnState.ts"
 import * as Metrics from "./Metrics.ts"
 import * as RateLimitWatch from "./RateLimitWatch.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
-import { HttpFailure, TimedOut, type TransportError } from "./TransportError.ts"
+import { HttpFailure, RoutingFailed, TimedOut, type TransportError } from "./TransportError.ts"
 import * as WorkspaceRouting from "./WorkspaceRouting.ts"
 
 /**
@@ -259,24 +260,36 @@ const spanAttributes = (config: CodexConfig.CodexConfig.Service, method: string)
 }
 
 /** The whole of an answer as JSON; the request is over then. */
-const document = Effect.fnUntraced(function* (
-  { metadata, response, scope }: Exchange.Exchange,
-  config: CodexConfig.CodexConfig.Service
-): Effect.fn.Return<JsonResponse, TransportError> {
-  const limits = { bytes: documentLimit, duration: config.timeouts.idle }
-  const { complete, text } = yield* Body.readText(response.stream, limits)
-  yield* Scope.close(scope, Exit.void)
-  const json = yield* Effect.try({
-    try: (): unknown => JSON.parse(text),
-    catch: () =>
-      new HttpFailure({
-        ...HttpError.ids(response.headers),
-        status: response.status,
-        serverMessage: complete ? "a body that is not JSON" : "a body that is cut short or too large"
-      })
-  })
-  return { status: response.status, metadata, json }
-})
+const document = Effect.fnUntraced(
+  function* (
+    { metadata, response, scope }: Exchange.Exchange,
+    { config, deadline, startedAt }: Pick<Exchange.Plan, "config" | "deadline" | "startedAt">
+  ): Effect.fn.Return<JsonResponse, TransportError, Scope.Scope> {
+    const { status } = response
+    const ids = HttpError.ids(response.headers)
+    const { headers, idle } = config.timeouts
+    const { stream } = yield* Body.watch({
+      source: response.stream,
+      requestScope: scope,
+      startedAt,
+      deadline,
+      timeouts: { headers, idle },
+      ids
+    })
+    const text = yield* Body.readWhole(stream, documentLimit)
+    const json = yield* Effect.try({
+      try: (): unknown => JSON.parse(text ?? ""),
+      catch: () =>
+        new HttpFailure({
+          ...ids,
+          status,
+          serverMessage: text === undefined ? "a body that is too large" : "a body that is not JSON"
+        })
+    })
+    return { status, metadata, json }
+  },
+  (effect, { scope }) => Effect.scoped(Effect.ensuring(effect, Scope.close(scope, Exit.void)))
+)
 
 /**
  * The transport over an `HttpClient`. Responses feed `RateLimitWatch`, failures `FailureCapture`.
@@ -329,8 +342,11 @@ export const make: Effect.Effect<
       const known = (yield* Ref.get(routes)).get(accountId)
       if (known !== undefined) return known
       const answer = yield* exchange(planGet(plan, WorkspaceRouting.path), credentials, {})
-      const { json } = yield* document(answer, plan.config)
-      const route = yield* WorkspaceRouting.fromAnswer(json, accountId)
+      const { json } = yield* document(answer, plan)
+      const route = yield* Effect.mapError(
+        WorkspaceRouting.fromAnswer(json, accountId),
+        ({ reason }) => new RoutingFailed({ ...HttpError.ids(answer.response.headers), reason })
+      )
       yield* Ref.update(routes, (all) => new Map(all).set(accountId, route))
       return route
     },
@@ -357,6 +373,7 @@ export const make: Effect.Effect<
     function* (request, options = {}) {
       const { config, ...times } = yield* begin(options)
       const conversationId = yield* conversationOf(config, request, options)
+      const turnState = TurnState.fit(options.turnState && Redacted.value(options.turnState))
       const resends = (options.attempt ?? 1) - 1
       yield* Effect.annotateCurrentSpan(
         defined({
@@ -375,11 +392,11 @@ export const make: Effect.Effect<
         headers: (credentials, route) =>
           Headers.forTurn(config, credentials, {
             conversationId,
-            turnState: options.turnState,
+            turnState,
             routingOverride: route.override
           }),
         body: { request: full, bytes: yield* encode(full) },
-        ...defined({ turnState: options.turnState })
+        ...defined({ turnState })
       }
       const { metadata, response, scope, secrets } = yield* withinDeadline(times)(authorised(plan))
       yield* Effect.annotateCurrentSpan(
@@ -390,7 +407,8 @@ export const make: Effect.Effect<
         source: response.stream,
         requestScope: scope,
         timeouts: config.timeouts,
-        ids: HttpError.ids(response.headers)
+        ids: HttpError.ids(response.headers),
+        onFirstBytes: (elapsed) => Metrics.timeToFirstEvent.unsafeUpdate(elapsed, [])
       })
       const failed: CodexResponse["failed"] = (error, said = {}) =>
         Effect.zipRight(count(error), capture(plan, error, { secrets, ...said }))
@@ -426,7 +444,7 @@ export const make: Effect.Effect<
     yield* Effect.annotateCurrentSpan({ ...spanAttributes(config, "GET"), "url.path": path })
     const retries = yield* RetryPolicy.start(config.retry, { schedule: config.retrySchedule, deadline })
     const plan = planGet(call, path, options.query)
-    const once = Effect.scoped(Effect.flatMap(authorised(plan), (answer) => document(answer, config)))
+    const once = Effect.scoped(Effect.flatMap(authorised(plan), (answer) => document(answer, call)))
     return yield* withinDeadline(call)(retrying(retries, () => counted(once)))
   })
 

@@ -8,7 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
-import { credentials, headersOf, request, scripted } from "./fixture.ts"
+import * as TestClock from "effect/TestClock"
+import { assertFields, credentials, headersOf, request, scripted } from "./fixture.ts"
 
 const ok = Script.always(Script.turn({ text: "ok" }))
 
@@ -187,6 +188,14 @@ describe("the turn state", () => {
     )
   )
 
+  it.scoped("is not sent when an event of the stream named one that is no fit header", () =>
+    Effect.gen(function* () {
+      const { attempt } = yield* CodexTransport.CodexTransport
+      yield* attempt(request, { turnState: Redacted.make("ts\n1") })
+      assert.notProperty(yield* headersOf(1), "x-codex-turn-state")
+    }).pipe(Effect.provide(scripted([Script.turn({ text: "ok" })])))
+  )
+
   it.scoped("is dropped when it is no fit header", () =>
     Effect.gen(function* () {
       const transport = yield* CodexTransport.CodexTransport
@@ -239,6 +248,37 @@ describe("the headers of JSON documents", () => {
       yield* transport.get("/wham/usage")
       assert.strictEqual((yield* backend.requests)[0]?.url, "https://example.org/api/codex/usage")
     }).pipe(Effect.provide(scripted(json, { baseUrl: "https://example.org" })))
+  )
+
+  it.effect("that break on the way are failed connections, and asked for again", () =>
+    Effect.gen(function* () {
+      const { get } = yield* CodexTransport.CodexTransport
+      const fiber = yield* Effect.fork(get("/codex/models"))
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual((yield* fiber).json, { models: [] })
+    }).pipe(
+      Effect.provide(
+        scripted([
+          Script.status(200, { body: { models: [1, 2, 3] } }).pipe(Script.resetAfterBytes(5)),
+          Script.status(200, { body: { models: [] } })
+        ])
+      )
+    )
+  )
+
+  it.effect("that fall silent are given up as any body is", () =>
+    Effect.gen(function* () {
+      const { get } = yield* CodexTransport.CodexTransport
+      const fiber = yield* Effect.fork(Effect.flip(get("/codex/models")))
+      yield* TestClock.adjust("5 minutes")
+      assertFields(yield* fiber, { _tag: "StreamIdle", kind: "bytes" })
+    }).pipe(
+      Effect.provide(
+        scripted([Script.status(200, { body: { models: [1, 2, 3] } }).pipe(Script.silenceAfterBytes(5))], {
+          retry: { retries: 0 }
+        })
+      )
+    )
   )
 
   it.effect("that are no JSON are a typed failure", () =>

@@ -254,7 +254,12 @@ describe("workspace routing (protocol A.4)", () => {
     it.effect(`fails for a bad ${reason}, and sends no turn`, () =>
       Effect.forEach(accounts, (list) =>
         Effect.gen(function* () {
-          assertFields(yield* Effect.flip(send()), { _tag: "RoutingFailed", reason, isRetryable: false })
+          assertFields(yield* Effect.flip(send()), {
+            _tag: "RoutingFailed",
+            reason,
+            isRetryable: false,
+            requestId: "req_1"
+          })
           assert.lengthOf(yield* requests, 1)
         }).pipe(Effect.provide(scripted(routed(list), { workspaceRouting: true })))
       )

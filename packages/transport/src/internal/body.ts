@@ -8,7 +8,6 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Timeouts } from "../CodexConfig.ts"
-import * as Metrics from "../Metrics.ts"
 import { StreamIdle, TimedOut } from "../TransportError.ts"
 import * as Connection from "./connection.ts"
 
@@ -21,6 +20,7 @@ export interface Options {
   readonly deadline: number | undefined
   readonly timeouts: Timeouts
   readonly ids: { readonly requestId?: string; readonly cfRay?: string }
+  readonly onFirstBytes?: (elapsedMillis: number) => void
 }
 
 export type BodyError = ReturnType<typeof Connection.fromClientError>
@@ -72,7 +72,7 @@ export const watch = (
 
     const received = (chunk: Chunk.Chunk<Uint8Array>): Chunk.Chunk<Uint8Array> => {
       const now = clock.unsafeCurrentTimeMillis()
-      if (bytesReceived === 0) Metrics.timeToFirstEvent.unsafeUpdate(now - startedAt, [])
+      if (bytesReceived === 0) options.onFirstBytes?.(now - startedAt)
       for (const bytes of chunk) bytesReceived += bytes.length
       if (wantedSince !== undefined) withoutProgress += now - wantedSince
       wantedSince = undefined
@@ -107,31 +107,43 @@ export const watch = (
     return { stream, progress: madeProgress }
   })
 
-/** As much of a body as a bound allows; what arrives later, or never, is left. */
-export const readText = (
+/** Takes bytes until there are as many as a bound allows. */
+const gather = (limit: number) => {
+  const parts: Array<Uint8Array> = []
+  let length = 0
+  return {
+    read: <E>(source: Stream.Stream<Uint8Array, E>): Effect.Effect<void, E> =>
+      Stream.runForEachWhile(source, (bytes) =>
+        Effect.sync(() => {
+          parts.push(bytes.subarray(0, limit - length))
+          length += bytes.length
+          return length < limit
+        })
+      ),
+    isFull: () => length >= limit,
+    text: () => {
+      const decoder = new TextDecoder()
+      return parts.map((part) => decoder.decode(part, { stream: true })).join("")
+    }
+  }
+}
+
+/** The text of a body, unless it is longer than the limit allows. */
+export const readWhole = <E>(
+  source: Stream.Stream<Uint8Array, E>,
+  limit: number
+): Effect.Effect<string | undefined, E> =>
+  Effect.suspend(() => {
+    const gathered = gather(limit)
+    return Effect.map(gathered.read(source), () => (gathered.isFull() ? undefined : gathered.text()))
+  })
+
+/** As much of a body as the bounds allow; what arrives later, or never, is left. */
+export const readSome = (
   source: Stream.Stream<Uint8Array, HttpClientError.HttpClientError>,
   limits: { readonly bytes: number; readonly duration: Duration.DurationInput }
-): Effect.Effect<{ readonly text: string; readonly complete: boolean }> =>
+): Effect.Effect<string> =>
   Effect.suspend(() => {
-    const parts: Array<Uint8Array> = []
-    let length = 0
-    const reading = Stream.runForEachWhile(source, (bytes) =>
-      Effect.sync(() => {
-        parts.push(bytes.subarray(0, limits.bytes - length))
-        length += bytes.length
-        return length < limits.bytes
-      })
-    )
-    return Effect.map(
-      reading.pipe(
-        Effect.as(true),
-        Effect.timeoutTo({ duration: limits.duration, onSuccess: (whole) => whole, onTimeout: () => false }),
-        Effect.catchAll(() => Effect.succeed(false))
-      ),
-      (ended) => {
-        const decoder = new TextDecoder()
-        const text = parts.map((part) => decoder.decode(part, { stream: true })).join("")
-        return { text, complete: ended && length < limits.bytes }
-      }
-    )
+    const gathered = gather(limits.bytes)
+    return gathered.read(source).pipe(Effect.timeout(limits.duration), Effect.ignore, Effect.map(gathered.text))
   })

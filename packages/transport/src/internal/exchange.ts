@@ -14,7 +14,7 @@ import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import type { CodexConfig } from "../CodexConfig.ts"
@@ -30,6 +30,7 @@ import * as Body from "./body.ts"
 import * as Connection from "./connection.ts"
 import { defined } from "./defined.ts"
 import { secretsOf } from "./secrets.ts"
+import * as TurnState from "./turnState.ts"
 
 /** Everything about a request that stays the same when it is sent again with other credentials. */
 export interface Plan {
@@ -55,22 +56,14 @@ export interface Exchange {
 /** How much of an error body is read, and for how long. */
 const errorBodyLimit = { bytes: 65_536, duration: Duration.seconds(10) }
 
-/** A routing token longer than this is not worth a header. */
-const turnStateLimit = 8192
-const headerValue = /^[\x21-\x7e]+$/
-
 const metadataOf = (headers: HttpError.Answer["headers"], now: number): ResponseMetadata => {
-  const turnState = headers["x-codex-turn-state"]
   return defined({
     ...HttpError.ids(headers),
     model: headers["openai-model"],
     modelsEtag: headers["x-models-etag"],
     etag: headers["etag"],
     rateLimits: RateLimits.fromHeaders(headers, now),
-    turnState:
-      turnState !== undefined && turnState.length <= turnStateLimit && headerValue.test(turnState)
-        ? Redacted.make(turnState)
-        : undefined,
+    turnState: TurnState.fit(headers["x-codex-turn-state"]),
     contentType: headers["content-type"]
   })
 }
@@ -181,7 +174,7 @@ export const make: Effect.Effect<
       const metadata = metadataOf(response.headers, now)
       yield* watch.update(metadata.rateLimits)
       if (isWelcome(response.status, metadata.contentType)) return { response, metadata, scope, secrets }
-      const { text } = yield* Body.readText(response.stream, errorBodyLimit)
+      const text = yield* Body.readSome(response.stream, errorBodyLimit)
       const error = HttpError.fromAnswer(
         { status: response.status, headers: response.headers, body: text },
         { now, model: plan.body?.request.model, secrets: secrets() }
