@@ -126,6 +126,17 @@ describe("bodies arrive whole", () => {
     )
   }
 
+  it.scopedLive("or are an error, whatever the status", () =>
+    Effect.gen(function* () {
+      for (const status of [600, 999]) {
+        const { turn: error } = yield* against([
+          Script.status(status, { body: "odd" }).pipe(Script.headers({ "content-encoding": "gzip" }))
+        ])
+        assertFields(yield* Effect.flip(error), { _tag: "HttpFailure", status })
+      }
+    })
+  )
+
   it.scopedLive("unless the compressed bytes are cut or broken", () =>
     Effect.gen(function* () {
       const { turn: cut } = yield* against([turn.pipe(Script.gzip, Script.truncateAfterBytes(200))])
