@@ -439,7 +439,7 @@ export const config: Config.Config<Options> = (() => {
 })()
 
 /**
- * `CodexConfig` from the environment (see {@link config}) over `options` over {@link defaults}.
+ * `CodexConfig` from the environment (see {@link config}) over {@link defaults}.
  *
  * @since 0.1.0
  * @category layers
