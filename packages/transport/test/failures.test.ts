@@ -3,7 +3,7 @@ import * as ServiceError from "@effect-codex/schema/ServiceError"
 import * as BackendServer from "@effect-codex/testing/node/BackendServer"
 import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
 import * as TestAuth from "@effect-codex/testing/TestAuth"
-import { CodexConfig, CodexTransport, RetryPolicy } from "@effect-codex/transport"
+import { CodexConfig, CodexTransport, HttpError, RetryPolicy } from "@effect-codex/transport"
 import * as NodeTransport from "@effect-codex/transport/node"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -144,4 +144,15 @@ describe("the same over real sockets, a hundred times faster", () => {
       Effect.provide(NodeTransport.layer({ proxy: "none" }))
     )
   )
+})
+
+describe("numbers of the server's", () => {
+  for (const times of [{ resets_at: 1e300 }, { resets_at: -1e14 }, { resets_in_seconds: 1e15 }]) {
+    it(`that are no time do no harm: ${JSON.stringify(times)}`, () => {
+      const body = JSON.stringify({ error: { type: "usage_limit_reached", ...times } })
+      const error = HttpError.fromAnswer({ status: 429, headers: {}, body }, { now: 0, secrets: [] })
+      assertFields(error, { _tag: "UsageLimit", resetsAt: undefined })
+      assert.include(error.message, "try again later")
+    })
+  }
 })
