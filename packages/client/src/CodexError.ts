@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 
 /**
  * The union of all failures, told apart by `_tag`. Every member has a message that names what to do, `isRetryable`, and
- * where it broke in mid-turn a `partial` with what had arrived.
+ * where it broke in mid-turn a `partial` with what had arrived (by the last attempt that brought anything).
  *
  * @since 0.1.0
  * @category schemas

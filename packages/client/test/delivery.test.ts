@@ -178,6 +178,23 @@ describe("turn and text", () => {
   )
 })
 
+describe("partial", () => {
+  it.effect("what a broken attempt had is not lost when its retries get no answer", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const error = yield* run(Effect.flip(codex.turn({ prompt: "?" })))
+      assert.strictEqual(error._tag, "ConnectionFailed")
+      assert.strictEqual("partial" in error ? error.partial?.text : undefined, answer.text)
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer(({ number }) =>
+          number === 1 ? whole.pipe(Script.truncateAfterEvents(eventCount - 2)) : Script.refuse
+        )
+      )
+    )
+  )
+})
+
 describe("keepItems", () => {
   it.effect("a new attempt goes on from the finished message, and the turn is whole", () => {
     const events = Script.turnEvents({ ...answer, toolCalls: [] })

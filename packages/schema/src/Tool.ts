@@ -59,8 +59,9 @@ export class InvalidToolArguments extends Schema.TaggedError<InvalidToolArgument
 
 /**
  * A function tool. `parameters` is sent as its JSON Schema (`Schema.Struct({})` for none); arguments that are no text at
- * all decode as `{}`, as models write them for tools without parameters. With `strict` the server holds the model to it, which asks for the strict subset: see `JsonSchema.strictFromSchema`. A `deferred` tool
- * is hidden until a tool search finds it.
+ * all decode as `{}`, as models write them for tools without parameters. With `strict` (default `false`) the server holds
+ * the model to it, which asks for the strict subset: see `JsonSchema.strictFromSchema`. A `deferred` tool is hidden until
+ * a tool search finds it.
  *
  * @since 0.1.0
  * @category constructors

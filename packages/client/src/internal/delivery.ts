@@ -64,11 +64,12 @@ interface Attempt {
 
 export type Pull = Effect.Effect<Chunk.Chunk<Delivered>, Option.Option<CodexError>>
 
-/** The same failure with what had arrived when it struck, and with the ids of the request. */
-const located = (error: CodexError, attempt: Attempt): CodexError => {
-  const { cfRay, requestId } = attempt.response
-  const partial: Turn.PartialTurn = attempt.decoder.state.partial()
-  for (const [key, value] of Object.entries({ partial, requestId, cfRay })) {
+/** The same failure with what it does not say itself: what had arrived when it struck, the ids of the request. */
+const saying = (
+  error: CodexError,
+  facts: { readonly partial?: Turn.PartialTurn | undefined; readonly requestId?: string; readonly cfRay?: string }
+): CodexError => {
+  for (const [key, value] of Object.entries(facts)) {
     if (value !== undefined && !(key in error)) Object.defineProperty(error, key, { value, enumerable: true })
   }
   return error
@@ -127,6 +128,8 @@ export const deliver = (delivery: Delivery): Effect.Effect<Pull, never, Scope.Sc
     let kept: ReadonlyArray<Item.Item> = []
     let request = delivery.body
     let mayDiscard = delivery.discardReasoning
+    /** What the last attempt that brought anything had brought when it broke. */
+    let arrived: Turn.PartialTurn | undefined
 
     const open = Effect.fnUntraced(function* (scope: Scope.CloseableScope) {
       const body = kept.length === 0 ? request : { ...request, input: [...request.input, ...kept] }
@@ -177,11 +180,23 @@ export const deliver = (delivery: Delivery): Effect.Effect<Pull, never, Scope.Sc
             return Chunk.unsafeFromArray([...restarted(Duration.zero), repaired])
           }
         }
-        const delay = yield* retries.next(error)
+        // a retry that does not even get an answer must not lose what an earlier attempt had
+        const delay = yield* Effect.mapError(retries.next(error), (error) => saying(error, { partial: arrived }))
         yield* Effect.sleep(delay)
         kept = [...kept, ...replayable(finished)]
         return Chunk.unsafeFromArray(restarted(delay))
       }).pipe(Effect.mapError(Option.some))
+
+    const located = (error: CodexError, attempt: Attempt): CodexError => {
+      const { cfRay, requestId } = attempt.response
+      const partial = attempt.decoder.state.partial()
+      if (partial.blocks.length > 0 || arrived === undefined) arrived = partial
+      return saying(error, {
+        partial: arrived,
+        ...(requestId !== undefined && { requestId }),
+        ...(cfRay !== undefined && { cfRay })
+      })
+    }
 
     /** What the decoder finds in a body is news to the transport. */
     const broken = (attempt: Attempt, failure: StreamError.StreamError): Pull => {
