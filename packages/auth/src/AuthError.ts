@@ -5,22 +5,7 @@
  *
  * @since 0.1.0
  */
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-
-/**
- * Marks every error of this package.
- *
- * @since 0.1.0
- * @category type ids
- */
-export const TypeId: unique symbol = Symbol.for("@effect-codex/auth/AuthError")
-
-/**
- * @since 0.1.0
- * @category type ids
- */
-export type TypeId = typeof TypeId
 
 const logIn = "Log in (BrowserLogin, DeviceLogin or `codex login`) or hand in an access token."
 
@@ -33,7 +18,6 @@ const logIn = "Log in (BrowserLogin, DeviceLogin or `codex login`) or hand in an
 export class NotLoggedIn extends Schema.TaggedError<NotLoggedIn>("@effect-codex/auth/NotLoggedIn")("NotLoggedIn", {
   found: Schema.optionalWith(Schema.String, { exact: true })
 }) {
-  readonly [TypeId]: TypeId = TypeId
   /** The same request cannot succeed before somebody logs in. */
   get isRetryable(): boolean {
     return false
@@ -52,7 +36,6 @@ export class NotLoggedIn extends Schema.TaggedError<NotLoggedIn>("@effect-codex/
 export class InvalidToken extends Schema.TaggedError<InvalidToken>("@effect-codex/auth/InvalidToken")("InvalidToken", {
   reason: Schema.Literal("segments", "base64", "json", "claims")
 }) {
-  readonly [TypeId]: TypeId = TypeId
   /** The same token stays unreadable. */
   get isRetryable(): boolean {
     return false
@@ -79,7 +62,6 @@ export class AccountIdMissing extends Schema.TaggedError<AccountIdMissing>("@eff
   "AccountIdMissing",
   {}
 ) {
-  readonly [TypeId]: TypeId = TypeId
   /** The same token never gains an account id. */
   get isRetryable(): boolean {
     return false
@@ -104,7 +86,6 @@ export class AuthFileInvalid extends Schema.TaggedError<AuthFileInvalid>("@effec
     at: Schema.optionalWith(Schema.String, { exact: true })
   }
 ) {
-  readonly [TypeId]: TypeId = TypeId
   /** Somebody has to repair or remove the file first. */
   get isRetryable(): boolean {
     return false
@@ -133,7 +114,6 @@ export class AuthFileUnavailable extends Schema.TaggedError<AuthFileUnavailable>
   /** The system's word for it, such as `PermissionDenied`. */
   reason: Schema.String
 }) {
-  readonly [TypeId]: TypeId = TypeId
   /** The same operation fails until permissions or the disk change. */
   get isRetryable(): boolean {
     return false
@@ -156,7 +136,6 @@ export class LoginExpired extends Schema.TaggedError<LoginExpired>("@effect-code
    */
   reason: Schema.Literal("expired", "reused", "invalidated", "unknown", "notRefreshable")
 }) {
-  readonly [TypeId]: TypeId = TypeId
   /** The same refresh token stays refused. */
   get isRetryable(): boolean {
     return false
@@ -188,7 +167,6 @@ export class RefreshFailed extends Schema.TaggedError<RefreshFailed>("@effect-co
     status: Schema.optionalWith(Schema.Int, { exact: true })
   }
 ) {
-  readonly [TypeId]: TypeId = TypeId
   /** Worth another try after some seconds. */
   get isRetryable(): boolean {
     return true
@@ -214,7 +192,6 @@ export class AccountChanged extends Schema.TaggedError<AccountChanged>("@effect-
   "AccountChanged",
   {}
 ) {
-  readonly [TypeId]: TypeId = TypeId
   /** Going on would silently use another account. */
   get isRetryable(): boolean {
     return false
@@ -234,7 +211,6 @@ export class LockTimeout extends Schema.TaggedError<LockTimeout>("@effect-codex/
   path: Schema.String,
   waitedMillis: Schema.Number
 }) {
-  readonly [TypeId]: TypeId = TypeId
   /** The holder may be done soon. */
   get isRetryable(): boolean {
     return true
@@ -255,7 +231,6 @@ export class LoginFailed extends Schema.TaggedError<LoginFailed>("@effect-codex/
   /** What the server said, cut short and free of secrets. */
   description: Schema.optionalWith(Schema.String, { exact: true })
 }) {
-  readonly [TypeId]: TypeId = TypeId
   /** A network failure or a timeout is worth starting the login again. */
   get isRetryable(): boolean {
     return this.reason === "network" || this.reason === "timeout"
@@ -305,4 +280,4 @@ export type AuthError = typeof AuthError.Type
  * @since 0.1.0
  * @category guards
  */
-export const isAuthError = (u: unknown): u is AuthError => Predicate.hasProperty(u, TypeId)
+export const isAuthError: (u: unknown) => u is AuthError = Schema.is(AuthError)

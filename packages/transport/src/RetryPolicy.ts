@@ -74,14 +74,6 @@ export const defaults: RetryPolicy = {
 }
 
 /**
- * Whether the failure may go away by itself. A failure that was caused by the request, the account or the plan does not.
- *
- * @since 0.1.0
- * @category guards
- */
-export const isRetryable = (failure: Failure): boolean => failure.isRetryable
-
-/**
  * A schedule over failures. Its output is of no interest.
  *
  * @since 0.1.0
