@@ -189,11 +189,12 @@ export const authorize = (
   client: HttpClient.HttpClient,
   auth: CodexAuth.Service,
   options?: {
-    /** Default: `codexOrigin`. */
+    /** Scheme, host and port; what follows them does not count. Default: `codexOrigin`. */
     readonly origin?: string
   }
 ): HttpClient.HttpClient => {
-  const origin = options?.origin ?? codexOrigin
+  const given = options?.origin ?? codexOrigin
+  const origin = URL.canParse(given) ? new URL(given).origin : given
   // The vendor has no use for our trace ids.
   const untraced = HttpClient.withTracerPropagation(client, false)
   const send = (request: HttpClientRequest.HttpClientRequest) =>

@@ -50,6 +50,16 @@ describe("CodexAuth.httpClient", () => {
     })
   )
 
+  it.effect("takes a URL for its origin", () =>
+    Effect.gen(function* () {
+      const { requests, client } = scripted(() => 200)
+      yield* CodexAuth.authorize(client, recovering, { origin: "https://Codex.example/" }).get(
+        "https://codex.example/x"
+      )
+      assert.property(headers(requests[0]), "authorization")
+    })
+  )
+
   it.effect("authorises nothing else", () =>
     Effect.gen(function* () {
       const { requests, client } = scripted(() => 200)

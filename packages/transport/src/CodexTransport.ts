@@ -77,7 +77,7 @@ export declare namespace CodexTransport {
      * The JSON document at a path such as `/codex/models` or `/wham/usage`, with the same credentials, time limits and
      * retries.
      */
-    readonly get: (path: string, options?: GetOptions) => Effect.Effect<JsonResponse, TransportError | AuthError>
+    readonly get: (path: `/${string}`, options?: GetOptions) => Effect.Effect<JsonResponse, TransportError | AuthError>
   }
 }
 
