@@ -153,7 +153,8 @@ export const make: Effect.Effect<
       { ...defaults, models, ...(reasoning !== undefined && { reasoning: { ...reasoning } }) }
     )
     const { body, repairs } = compiled
-    yield* checkSize(body, model)
+    // a variant that is only named like a listed model may have another window
+    yield* checkSize(body, ModelCatalogue.get(models, body.model))
     const now = yield* Clock.currentTimeMillis
     const deadline = CodexConfig.deadline(
       settings,

@@ -374,6 +374,16 @@ describe("refused encrypted reasoning", () => {
   )
 })
 
+describe("the size check", () => {
+  it.effect("does not refuse a variant it only knows by the beginning of its name", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const turn = yield* run(codex.turn({ prompt: "word ".repeat(2_000_000), model: "gpt-5.5-huge" }))
+      assert.strictEqual(turn.text, "Hello")
+    }).pipe(Effect.provide(TestCodex.layer([hello])))
+  )
+})
+
 describe("bad input is a typed error that names what to do", () => {
   const cases: ReadonlyArray<readonly [string, Codex.Request, string, RegExp]> = [
     ["no input", {}, "InvalidRequest", /no input/],
