@@ -81,11 +81,12 @@ const clients = Object.fromEntries(names.map((name) => [name, start("./turns/cli
 
 print("## Turns per second")
 print()
-const warmup: Task = { do: "turns", concurrency: 64, millis: quick ? 700 : 3000 }
+// until the compiler is done with it
+const warmup: Task = { do: "turns", concurrency: 64, millis: quick ? 1000 : 8000 }
 for (const name of names) await ask(clients[name], warmup)
 for (const concurrency of [1, 64, 512]) {
   const task = { do: "turns", concurrency, millis: quick ? 300 : 800 } as const
-  const results = await rounds(quick ? 3 : 9, names, (name) => ask(clients[name], task))
+  const results = await rounds(quick ? 1 : 7, names, (name) => ask(clients[name], task))
   const rate = ({ millis, turns }: Answers["turns"]) => (turns / millis) * 1000
   const cpu = ({ cpuMillis, turns }: Answers["turns"]) => (cpuMillis / turns) * 1000
   const ratio = (name: Name, of: (result: Answers["turns"]) => number) =>
@@ -106,7 +107,7 @@ for (const concurrency of [1, 64, 512]) {
 
 print("## Added latency of an event")
 print()
-const latency = await rounds(quick ? 1 : 5, streaming, (name) => ask(clients[name], { do: "latency" }))
+const latency = await rounds(quick ? 1 : 3, streaming, (name) => ask(clients[name], { do: "latency" }))
 table(
   ["client", "median ms", "p99 ms"],
   streaming.map((name) => [
@@ -126,7 +127,7 @@ const afresh = async <T extends Task>(name: Name, task: T): Promise<Answers[T["d
 
 print("## Memory of an idle open stream")
 print()
-const streams = 1000
+const streams = quick ? 250 : 1000
 const idle = await rounds(quick ? 1 : 3, streaming, (name) => afresh(name, { do: "idle", streams }))
 const each = (name: Name, key: keyof Answers["idle"]) =>
   kilobytes(median(idle[name].map((bytes) => bytes[key])) / streams)
@@ -137,7 +138,7 @@ table(
 
 print("## Memory of a conversation")
 print()
-const conversations = quick ? 200 : 1000
+const conversations = quick ? 50 : 1000
 const turns = 10
 const { heap, json } = await afresh("Codex.turn", { do: "conversations", conversations, turns })
 table(

@@ -1,9 +1,7 @@
 /** One contestant in a process of its own, which measures itself when it is told to. */
 
-import * as Effect from "effect/Effect"
-import { Conversation } from "effect-codex"
 import { clock } from "./clock.ts"
-import { contestants, type Name, runtime } from "./contestants.ts"
+import { contestants, type Name, type Turn } from "./contestants.ts"
 import { answer } from "./events.ts"
 
 /** What the process may be told to do. */
@@ -23,12 +21,12 @@ export interface Answers {
 }
 
 const [name, base] = process.argv.slice(2) as [Name, string]
-const contestant = contestants[name]
+const contestant = await contestants[name]()
 
 const length = answer.join("").length
 
 /** One turn, checked by the length of its answer. */
-const checked = (turn: Awaited<ReturnType<typeof contestant>>) => async () => {
+const checked = (turn: Turn) => async () => {
   let received = 0
   await turn((text) => {
     received += text.length
@@ -75,7 +73,7 @@ const tasks = {
 
   idle: async ({ streams }) => {
     const warm = await turning
-    for (let n = 0; n < 200; n++) await warm()
+    for (let n = 0; n < 100; n++) await warm()
     const turn = await contestant(`${base}/held`)
     const open = () => new Promise<void>((resolve) => void turn(() => resolve()))
     await open()
@@ -90,6 +88,9 @@ const tasks = {
   },
 
   conversations: async ({ conversations, turns }) => {
+    const { Conversation } = await import("effect-codex")
+    const Effect = await import("effect/Effect")
+    const { runtime } = await import("./codex.ts")
     const running = runtime(`${base}/turn`)
     const talk = (count: number) =>
       Effect.forEach(

@@ -54,9 +54,9 @@ const play: Readonly<Record<string, (to: Http.ServerResponse) => void>> = {
 const server = Http.createServer({ keepAliveTimeout: 600_000 }, (request, to) => {
   const player = play[request.url?.split("/")[1] ?? ""]
   request.resume().on("end", () => {
-    if (player === undefined) return to.writeHead(404).end()
-    to.writeHead(200, headers)
-    player(to)
+    to.writeHead(player === undefined ? 404 : 200, headers)
+    if (player === undefined) to.end()
+    else player(to)
   })
 })
 server.maxHeadersCount = 0
