@@ -9,6 +9,14 @@ import { concat, decodeText, encode, frames, realistic, shown } from "./support.
 
 type Wire = Readonly<Record<string, unknown>>
 
+/** With `EXHAUSTIVE=1` every byte and every mutant is tried, which takes minutes; without it they are spread evenly. */
+const exhaustive = process.env["EXHAUSTIVE"] === "1"
+const stepOf = (length: number, samples: number) => (exhaustive ? 1 : Math.max(1, Math.floor(length / samples)))
+/** Lets the test runner hear of a test that takes minutes. */
+const breathe = (n: number): Promise<void> | undefined =>
+  exhaustive && n % 1000 === 0 ? new Promise((resolve) => setImmediate(resolve)) : undefined
+const timeout = exhaustive ? 900_000 : 30_000
+
 const responses = [
   ...Shared.recordings.flatMap(({ name, responses }) =>
     responses.map((events, n) => ({ name: `${name} #${n + 1}`, events }))
@@ -63,18 +71,19 @@ describe("recordings", () => {
       assert.strictEqual(turn?.diagnostics.malformed, 0)
     })
 
-    it(`cut at any byte it is no success: ${name}`, () => {
+    it(`cut at any byte it is no success: ${name}`, { timeout }, async () => {
       const end = events.findIndex((event) => ResponseEvent.isTerminalType(String(event["type"]))) + 1
       const bytes = encode(frames(events.slice(0, end)))
       const text = shown(whole.events)
       // only the terminal event's blank line may be missing
       const length = bytes.length - 2
-      const step = Math.max(1, Math.floor(length / 300))
+      const step = stepOf(length, 300)
       const places = Array.from({ length: Math.ceil(length / step) }, (_, n) => n * step)
       const fed = new TurnDecoder.TurnDecoder()
       let at = 0
       let seen = ""
-      for (const place of places) {
+      for (const [n, place] of places.entries()) {
+        await breathe(n)
         seen += shown(fed.push(bytes.subarray(at, place)))
         at = place
         assert.isFalse(fed.done)
@@ -141,7 +150,7 @@ describe("mutations", () => {
     )
 
   for (const { events, name } of responses) {
-    it(`every field left out or of another type: ${name}`, () => {
+    it(`every field left out or of another type: ${name}`, { timeout }, async () => {
       const frameBytes = events.map((event) => encode(frames([event])))
       let checked = 0
       for (const { at, event } of shapes(events)) {
@@ -156,11 +165,11 @@ describe("mutations", () => {
         const driftBefore = baseline.state.driftCount
         const all = mutants(slim(event))
         // spread over the fields, so that the largest recordings stay quick
-        const step = Math.max(1, Math.floor(all.length / 60))
+        const step = stepOf(all.length, 60)
         for (let n = checked % step; n < all.length; n += step) {
           const mutant = all[n]
           if (mutant === undefined) continue
-          checked++
+          await breathe(checked++)
           const decoder = new TurnDecoder.TurnDecoder()
           decoder.push(before)
           decoder.push(encode(`event: ${type}\ndata: ${JSON.stringify(mutant.event)}\n\n`))
