@@ -66,8 +66,8 @@ export interface Request extends TurnRequest.TurnRequest {
   readonly config?: CodexConfig.Options
   /** How long the whole request may take, retries included; no retry is waited for that would end later. */
   readonly deadline?: Duration.DurationInput
-  /** The `turnState` of the {@link TurnEvent.TurnCompleted} this request goes on from, when it answers its tool calls. */
-  readonly turnState?: Redacted.Redacted<string>
+  /** The `routingToken` of the {@link TurnEvent.TurnCompleted} this request goes on from, when it answers its tool calls. */
+  readonly routingToken?: Redacted.Redacted<string>
   /**
    * Whether a retry goes on from the items the broken attempt had finished, instead of asking for everything again.
    * Default `false`.
@@ -164,7 +164,7 @@ export const make: Effect.Effect<
     const attemptOptions: CodexTransport.AttemptOptions = {
       conversationId,
       ...(request.config !== undefined && { overrides: request.config }),
-      ...(request.turnState !== undefined && { turnState: request.turnState }),
+      ...(request.routingToken !== undefined && { routingToken: request.routingToken }),
       ...(deadline !== undefined && { deadline })
     }
     const { discardReasoning, retry: policy, retrySchedule: schedule } = settings

@@ -24,7 +24,7 @@ import type { CodexError } from "./CodexError.ts"
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Omit<Codex.Request, "prompt" | "input" | "turnState" | "cacheKey"> {}
+export interface Options extends Omit<Codex.Request, "prompt" | "input" | "routingToken" | "cacheKey"> {}
 
 /**
  * What is said next: a prompt, one message or item, or several.
@@ -120,7 +120,7 @@ interface State {
   readonly instructions: string
   readonly items: ReadonlyArray<Item.Item>
   readonly lastTurn: Option.Option<Turn.Turn>
-  readonly turnState: Redacted.Redacted<string> | undefined
+  readonly routingToken: Redacted.Redacted<string> | undefined
   readonly lastFailure: Option.Option<CodexError>
   readonly repairs: ReadonlyArray<TurnRequest.Repair>
 }
@@ -167,7 +167,7 @@ const makeFrom = (
       Stream.suspend(() => {
         const compiled = History.compile([...before.items, ...said])
         const instructions = [before.instructions, compiled.instructions].filter((part) => part !== "").join("\n\n")
-        const routedTo = sameTurn ? before.turnState : undefined
+        const routedTo = sameTurn ? before.routingToken : undefined
         let unfinished: State | undefined
 
         const completed = (event: TurnEvent.TurnCompleted): Effect.Effect<void> => {
@@ -176,7 +176,7 @@ const makeFrom = (
             items: [...compiled.items, ...event.turn.items],
             lastTurn: Option.some(event.turn),
             // the first token of a turn holds for all its requests (protocol B.5)
-            turnState: routedTo ?? event.turnState,
+            routingToken: routedTo ?? event.routingToken,
             lastFailure: Option.none(),
             repairs: [...before.repairs, ...compiled.repairs]
           }
@@ -191,7 +191,7 @@ const makeFrom = (
           conversationId: id,
           instructions,
           input: compiled.items,
-          ...(routedTo !== undefined && { turnState: routedTo })
+          ...(routedTo !== undefined && { routingToken: routedTo })
         })
         return Stream.concat(
           Stream.tap(request, (event) => (event._tag === "TurnCompleted" ? completed(event) : Effect.void)),
@@ -250,7 +250,7 @@ const makeFrom = (
       lastFailure: Effect.map(Ref.get(state), ({ lastFailure }) => lastFailure),
       repairs: Effect.map(Ref.get(state), ({ repairs }) => repairs),
       fork: Effect.flatMap(Effect.all([ConversationId.random, Ref.get(state)]), ([forkId, past]) =>
-        makeFrom(codex, options, forkId, { ...past, turnState: undefined })
+        makeFrom(codex, options, forkId, { ...past, routingToken: undefined })
       ),
       snapshot: Effect.map(Ref.get(state), ({ instructions, items }) => ({
         version: 1,
@@ -265,7 +265,7 @@ const blank = (instructions: string): State => ({
   instructions,
   items: [],
   lastTurn: Option.none(),
-  turnState: undefined,
+  routingToken: undefined,
   lastFailure: Option.none(),
   repairs: []
 })

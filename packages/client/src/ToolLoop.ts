@@ -173,7 +173,7 @@ export type LoopEvent<E> =
  * @since 0.1.0
  * @category models
  */
-export interface Options<E, R> extends Omit<Codex.Request, "tools" | "turnState" | "deadline"> {
+export interface Options<E, R> extends Omit<Codex.Request, "tools" | "routingToken" | "deadline"> {
   readonly tools: ReadonlyArray<Handler<E, R>>
   /** How many requests at the most; default 32. */
   readonly maxSteps?: number
@@ -225,7 +225,7 @@ export const run = <E = never, R = never>(
       let history: ReadonlyArray<History.Entry> = [...input, ...(prompt === undefined ? [] : [Message.user(prompt)])]
       let usage = Usage.zero
       let steps = 0
-      let turnState: Redacted.Redacted<string> | undefined
+      let routingToken: Redacted.Redacted<string> | undefined
       let over = false
 
       const limitReached = (limit: LoopLimitReached["limit"]) =>
@@ -295,7 +295,7 @@ export const run = <E = never, R = never>(
             conversationId,
             tools: tools.map(({ tool }) => tool),
             input: history,
-            ...(turnState !== undefined && { turnState }),
+            ...(routingToken !== undefined && { routingToken }),
             ...(end !== undefined && { deadline: Duration.millis(end - now) })
           })
           .pipe(
@@ -303,7 +303,7 @@ export const run = <E = never, R = never>(
               if (event._tag === "TurnCompleted") {
                 finished = event.turn
                 // the first token of a turn holds for all its requests (protocol B.5)
-                turnState ??= event.turnState
+                routingToken ??= event.routingToken
                 usage = Usage.add(usage, event.turn.usage ?? Usage.zero)
                 history = [...history, ...event.turn.items]
               }

@@ -171,7 +171,7 @@ export const TurnRestarted = Schema.TaggedStruct("TurnRestarted", {
 })
 
 /**
- * The turn is over; the last event. `turnState` is the server's routing token (protocol B.5): requests that go on with
+ * The turn is over; the last event. `routingToken` is the server's routing token (protocol B.5): requests that go on with
  * the same turn, to answer its tool calls, send it back.
  *
  * @since 0.1.0
@@ -179,7 +179,7 @@ export const TurnRestarted = Schema.TaggedStruct("TurnRestarted", {
  */
 export const TurnCompleted = Schema.TaggedStruct("TurnCompleted", {
   turn: Turn.Turn,
-  turnState: Wire.optional(Schema.Redacted(Schema.String))
+  routingToken: Wire.optional(Schema.Redacted(Schema.String))
 })
 
 /**

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as Guard from "./Guard.ts"
 export * as History from "./History.ts"
 export * as Item from "./Item.ts"
 export * as JsonSchema from "./JsonSchema.ts"
@@ -15,6 +16,7 @@ export * as RateLimits from "./RateLimits.ts"
 export * as Redaction from "./Redaction.ts"
 export * as ResponseEvent from "./ResponseEvent.ts"
 export * as ResponsesRequest from "./ResponsesRequest.ts"
+export * as RoutingToken from "./RoutingToken.ts"
 export * as ServiceError from "./ServiceError.ts"
 export * as Tool from "./Tool.ts"
 export * as ToolSpec from "./ToolSpec.ts"

@@ -8,10 +8,17 @@
  * @since 0.1.0
  */
 import type { ResponseEvent, TurnEvent } from "@effect-codex/schema"
-import { ResponseEvent as Events, RateLimits, ServiceError, type Turn, Usage } from "@effect-codex/schema"
+import {
+  ResponseEvent as Events,
+  Guard,
+  RateLimits,
+  RoutingToken,
+  ServiceError,
+  type Turn,
+  Usage
+} from "@effect-codex/schema"
 import * as Redacted from "effect/Redacted"
 import type { Delta } from "./internal/delta.ts"
-import * as Guard from "./internal/guard.ts"
 import * as Output from "./internal/output.ts"
 import { MalformedEvent, trusted } from "./StreamError.ts"
 
@@ -73,8 +80,8 @@ export class TurnState {
   responseId: string | undefined
   /** The model that serves, as far as the server has said. */
   model: string | undefined
-  /** The sticky routing token (protocol B.5), if an event brought one. */
-  turnState: Redacted.Redacted<string> | undefined
+  /** The first routing token that an event brought. */
+  routingToken: RoutingToken.RoutingToken | undefined
   rateLimits: RateLimits.RateLimits | undefined
   usage: Usage.Usage | undefined
   outcome: Outcome | undefined
@@ -281,9 +288,7 @@ export class TurnState {
     const headers = asHeaders(value)
     if (headers === undefined) return
     this.model = headers["openai-model"] ?? this.model
-    const token = headers["x-codex-turn-state"]
-    // the first value wins (B.5)
-    if (token !== undefined && this.turnState === undefined) this.turnState = Redacted.make(token)
+    this.routingToken = RoutingToken.first(this.routingToken, RoutingToken.fromHeaders(headers))
     this.#limits(RateLimits.fromHeaders(headers, this.#now?.() ?? 0), out)
   }
 
@@ -336,7 +341,7 @@ export class TurnState {
     out.push({
       _tag: "TurnCompleted",
       turn,
-      ...(this.turnState !== undefined && { turnState: this.turnState })
+      ...(this.routingToken !== undefined && { routingToken: this.routingToken })
     })
   }
 

@@ -1,11 +1,11 @@
 /** What is fast in the hot path agrees with what it stands for: the guards with the schemas, the matcher with the parser. */
 import { assert, describe, it } from "@effect/vitest"
-import { ResponseEvent, Usage } from "@effect-codex/schema"
+import { Guard, ResponseEvent, Usage } from "@effect-codex/schema"
 import * as Arbitrary from "effect/Arbitrary"
 import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import * as Delta from "../src/internal/delta.ts"
-import * as Guard from "../src/internal/guard.ts"
+
 import { mutants } from "./mutate.ts"
 
 const schemas: Readonly<Record<string, Schema.Schema.AnyNoContext>> = {

@@ -152,7 +152,7 @@ const checkCodex = (c: Shared.Case, chunks: ReadonlyArray<Uint8Array>) => {
     if (state.served_model !== undefined) assert.strictEqual(content.model, state.served_model)
     if (state.turn_state !== undefined) {
       assert.strictEqual(
-        decoder.state.turnState === undefined ? undefined : Redacted.value(decoder.state.turnState),
+        decoder.state.routingToken === undefined ? undefined : Redacted.value(decoder.state.routingToken),
         state.turn_state
       )
     }

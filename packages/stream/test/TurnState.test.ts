@@ -408,9 +408,12 @@ describe("the end", () => {
       assert.strictEqual(turn?.serviceTier, "default")
       assert.isDefined(turn?.rateLimits)
       assert.include(tags(events), "RateLimitsUpdated")
-      assert.strictEqual(decoder.state.turnState && Redacted.value(decoder.state.turnState), "sticky")
+      assert.strictEqual(decoder.state.routingToken && Redacted.value(decoder.state.routingToken), "sticky")
       const last = events.at(-1)
-      assert.strictEqual(last?._tag === "TurnCompleted" && last.turnState && Redacted.value(last.turnState), "sticky")
+      assert.strictEqual(
+        last?._tag === "TurnCompleted" && last.routingToken && Redacted.value(last.routingToken),
+        "sticky"
+      )
       assert.notInclude(JSON.stringify(events), "sticky")
     }
   })

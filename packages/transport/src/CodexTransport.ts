@@ -10,6 +10,7 @@ import { CodexAuth } from "@effect-codex/auth/CodexAuth"
 import type * as Credentials from "@effect-codex/auth/Credentials"
 import type * as RateLimits from "@effect-codex/schema/RateLimits"
 import * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
+import * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import * as ServiceError from "@effect-codex/schema/ServiceError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -30,7 +31,6 @@ import * as HttpError from "./HttpError.ts"
 import * as Body from "./internal/body.ts"
 import { defined } from "./internal/defined.ts"
 import * as Exchange from "./internal/exchange.ts"
-import * as TurnState from "./internal/turnState.ts"
 import * as Metrics from "./Metrics.ts"
 import * as RateLimitWatch from "./RateLimitWatch.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -91,7 +91,7 @@ export interface AttemptOptions {
   /** Keep it for the whole conversation. Default: the request's `prompt_cache_key`, else the configured ids. */
   readonly conversationId?: string
   /** The routing token of an earlier response of the same turn. Never keep it for the next turn (protocol B.5). */
-  readonly turnState?: Redacted.Redacted
+  readonly routingToken?: Redacted.Redacted
   /** Settings of this request alone. */
   readonly overrides?: CodexConfig.Options
   /** When the request with its body must be over, in milliseconds since 1970. */
@@ -121,7 +121,7 @@ export interface ResponseMetadata {
   readonly modelsEtag?: string
   readonly etag?: string
   readonly rateLimits?: RateLimits.RateLimits
-  readonly turnState?: Redacted.Redacted
+  readonly routingToken?: Redacted.Redacted
   readonly contentType?: string
   /** Set when the request had to be sent without its reasoning items. */
   readonly reasoningDiscarded?: true
@@ -373,7 +373,9 @@ export const make: Effect.Effect<
     function* (request, options = {}) {
       const { config, ...times } = yield* begin(options)
       const conversationId = yield* conversationOf(config, request, options)
-      const turnState = TurnState.fit(options.turnState && Redacted.value(options.turnState))
+      const routingToken =
+        options.routingToken &&
+        RoutingToken.fromHeaders({ [RoutingToken.header]: Redacted.value(options.routingToken) })
       const resends = (options.attempt ?? 1) - 1
       yield* Effect.annotateCurrentSpan(
         defined({
@@ -392,11 +394,11 @@ export const make: Effect.Effect<
         headers: (credentials, route) =>
           Headers.forTurn(config, credentials, {
             conversationId,
-            turnState,
+            routingToken,
             routingOverride: route.override
           }),
         body: { request: full, bytes: yield* encode(full) },
-        ...defined({ turnState })
+        ...defined({ routingToken })
       }
       const { metadata, response, scope, secrets } = yield* withinDeadline(times)(authorised(plan))
       yield* Effect.annotateCurrentSpan(

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as Credentials from "@effect-codex/auth/Credentials"
+import * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import * as Redacted from "effect/Redacted"
 import type { CodexConfig } from "./CodexConfig.ts"
 import { defined } from "./internal/defined.ts"
@@ -17,7 +18,7 @@ import { defined } from "./internal/defined.ts"
 export interface TurnContext {
   readonly conversationId?: string | undefined
   /** The routing token the turn's first response brought. */
-  readonly turnState?: Redacted.Redacted | undefined
+  readonly routingToken?: Redacted.Redacted | undefined
   /** Where the workspace is served from, other than by default (protocol A.4). */
   readonly routingOverride?: string | undefined
 }
@@ -54,7 +55,7 @@ export const forTurn = (
   const threadId = config.threadId ?? context.conversationId
   return defined({
     ...config.headers,
-    "x-codex-turn-state": context.turnState && Redacted.value(context.turnState),
+    [RoutingToken.header]: context.routingToken && Redacted.value(context.routingToken),
     "x-client-request-id": threadId,
     "session-id": sessionId,
     "thread-id": threadId,

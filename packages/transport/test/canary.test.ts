@@ -204,7 +204,7 @@ describe("secrets", () => {
         const capture = yield* FailureCapture.FailureCapture
         const turn = Effect.scoped(
           Effect.gen(function* () {
-            const response = yield* transport.send(request, { turnState: Redacted.make(secrets["turn state"]) })
+            const response = yield* transport.send(request, { routingToken: Redacted.make(secrets["turn state"]) })
             search("the metadata", [JSON.stringify(response.metadata), Util.inspect(response, { depth: 9 })])
             yield* Stream.runDrain(response.body)
           })

@@ -174,10 +174,10 @@ describe("the turn state", () => {
       const transport = yield* CodexTransport.CodexTransport
       const first = yield* transport.attempt(request)
       assert.notProperty(yield* headersOf(1), "x-codex-turn-state")
-      assert.strictEqual(first.metadata.turnState && Redacted.value(first.metadata.turnState), "ts-1")
+      assert.strictEqual(first.metadata.routingToken && Redacted.value(first.metadata.routingToken), "ts-1")
       assert.notInclude(JSON.stringify(first.metadata), "ts-1")
-      const turnState = first.metadata.turnState ?? Redacted.make("")
-      yield* transport.attempt(request, { turnState })
+      const routingToken = first.metadata.routingToken ?? Redacted.make("")
+      yield* transport.attempt(request, { routingToken })
       assert.strictEqual((yield* headersOf(2))["x-codex-turn-state"], "ts-1")
       yield* transport.attempt(request)
       assert.notProperty(yield* headersOf(3), "x-codex-turn-state")
@@ -191,7 +191,7 @@ describe("the turn state", () => {
   it.scoped("is not sent when an event of the stream named one that is no fit header", () =>
     Effect.gen(function* () {
       const { attempt } = yield* CodexTransport.CodexTransport
-      yield* attempt(request, { turnState: Redacted.make("ts\n1") })
+      yield* attempt(request, { routingToken: Redacted.make("ts\n1") })
       assert.notProperty(yield* headersOf(1), "x-codex-turn-state")
     }).pipe(Effect.provide(scripted([Script.turn({ text: "ok" })])))
   )
@@ -199,7 +199,7 @@ describe("the turn state", () => {
   it.scoped("is dropped when it is no fit header", () =>
     Effect.gen(function* () {
       const transport = yield* CodexTransport.CodexTransport
-      assert.notProperty((yield* transport.attempt(request)).metadata, "turnState")
+      assert.notProperty((yield* transport.attempt(request)).metadata, "routingToken")
     }).pipe(
       Effect.provide(
         scripted([Script.turn({ text: "ok" }).pipe(Script.headers({ "x-codex-turn-state": "x".repeat(9000) }))])

@@ -254,7 +254,7 @@ export const deliver = (delivery: Delivery): Effect.Effect<Pull, never, Scope.Sc
       }
       const { model, requestId } = attempt.response
       // the first value wins (protocol B.5), and headers come first
-      const turnState = attempt.response.turnState ?? state.turnState
+      const routingToken = attempt.response.routingToken ?? state.routingToken
       const completed: TurnEvent.TurnCompleted = {
         _tag: "TurnCompleted",
         turn: {
@@ -265,7 +265,7 @@ export const deliver = (delivery: Delivery): Effect.Effect<Pull, never, Scope.Sc
           attempts,
           ...(requestId !== undefined && { requestId })
         },
-        ...(turnState !== undefined && { turnState })
+        ...(routingToken !== undefined && { routingToken })
       }
       const all: Array<Delivered> = events.filter((event) => event._tag !== "TurnCompleted")
       all.push(completed)

@@ -1,6 +1,5 @@
 /** The output of one turn while it grows: one slot for each output item, found by its index. */
-import { Item, type Turn, type TurnEvent } from "@effect-codex/schema"
-import * as Guard from "./guard.ts"
+import { Guard, Item, type Turn, type TurnEvent } from "@effect-codex/schema"
 import { Text } from "./text.ts"
 
 type Out = Array<TurnEvent.TurnEvent>

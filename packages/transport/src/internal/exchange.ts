@@ -7,6 +7,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as Credentials from "@effect-codex/auth/Credentials"
 import * as RateLimits from "@effect-codex/schema/RateLimits"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
+import * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -30,7 +31,6 @@ import * as Body from "./body.ts"
 import * as Connection from "./connection.ts"
 import { defined } from "./defined.ts"
 import { secretsOf } from "./secrets.ts"
-import * as TurnState from "./turnState.ts"
 
 /** Everything about a request that stays the same when it is sent again with other credentials. */
 export interface Plan {
@@ -41,7 +41,7 @@ export interface Plan {
   readonly headers: (credentials: Credentials.Credentials, route: Route) => Readonly<Record<string, string>>
   /** What is posted; without it the request is a GET. */
   readonly body?: { readonly request: ResponsesRequest.ResponsesRequest; readonly bytes: Uint8Array }
-  readonly turnState?: Redacted.Redacted
+  readonly routingToken?: Redacted.Redacted
 }
 
 export interface Exchange {
@@ -63,7 +63,7 @@ const metadataOf = (headers: HttpError.Answer["headers"], now: number): Response
     modelsEtag: headers["x-models-etag"],
     etag: headers["etag"],
     rateLimits: RateLimits.fromHeaders(headers, now),
-    turnState: TurnState.fit(headers["x-codex-turn-state"]),
+    routingToken: RoutingToken.fromHeaders(headers),
     contentType: headers["content-type"]
   })
 }
@@ -158,7 +158,7 @@ export const make: Effect.Effect<
     request: HttpClientRequest.HttpClientRequest
   ): Effect.fn.Return<Exchange, TransportError, Scope.Scope> {
     const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-    const secrets = () => secretsOf(credentials, plan.body?.request, plan.turnState)
+    const secrets = () => secretsOf(credentials, plan.body?.request, plan.routingToken)
     const sentAt = yield* Clock.currentTimeMillis
     const { wait, ...limit } = headersLimit(plan, sentAt)
     yield* Metric.increment(Metrics.requests)

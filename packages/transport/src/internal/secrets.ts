@@ -20,14 +20,14 @@ const encryptedContents = (request: ResponsesRequest.ResponsesRequest | undefine
 export const secretsOf = (
   credentials: Credentials.Credentials,
   request?: ResponsesRequest.ResponsesRequest,
-  turnState?: Redacted.Redacted
+  routingToken?: Redacted.Redacted
 ): ReadonlyArray<string> =>
   [
     Redacted.value(credentials.accessToken),
     Redacted.value(credentials.accountId),
     ...(credentials.email === undefined ? [] : [Redacted.value(credentials.email)]),
     ...(credentials.userId === undefined ? [] : [Redacted.value(credentials.userId)]),
-    ...(turnState === undefined ? [] : [Redacted.value(turnState)]),
+    ...(routingToken === undefined ? [] : [Redacted.value(routingToken)]),
     ...encryptedContents(request)
   ]
     .flatMap(forms)

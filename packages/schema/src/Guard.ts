@@ -1,13 +1,22 @@
 /**
- * A fast look at whether a value fits a schema, made from the schema itself: the schema stays the one place that says
- * what an event looks like, and the look costs nanoseconds. Only the forms the wire schemas use are known here; any
- * other form is left to `Schema.is`.
+ * Fast validation of wire values, compiled from their schemas.
+ *
+ * The schema stays the only definition of a shape. A compiled guard takes nanoseconds where `Schema.is` takes
+ * microseconds, which matters for every event and every item of a history. The forms the wire schemas use are compiled;
+ * any other form is left to `Schema.is`.
+ *
+ * @since 0.1.0
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as AST from "effect/SchemaAST"
 
-/** The path of the first thing that does not fit (`""` is the value itself), or `undefined`. */
+/**
+ * The path of the first property that does not fit (`""` is the value itself), or `undefined` when the value fits.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Guard = (value: unknown) => string | undefined
 
 type Raw = Readonly<Record<string, unknown>>
@@ -109,5 +118,10 @@ const compile = (ast: AST.AST): Guard => {
   }
 }
 
-/** The guard of a schema without transformations. */
+/**
+ * Compiles the guard of a schema without transformations.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
 export const make = (schema: Schema.Schema.Any): Guard => compile(schema.ast)
