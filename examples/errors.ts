@@ -29,8 +29,7 @@ const handled: Effect.Effect<string, never, Codex.Codex> = ask.pipe(
     // the stream: `partial` has what had arrived
     StreamTruncated: ({ partial }) => Effect.succeed(`cut off after "${partial?.text ?? ""}"`),
     InvalidUtf8: say("damaged on the way"),
-    EventTooLarge: say("too large an event"),
-    MalformedEvent: say("an ending nobody can read"),
+    InvalidEvent: say("an event nobody can read"),
     StreamIdle: say("gone silent"),
     // the way there
     ConnectionFailed: say("no connection"),
@@ -44,13 +43,10 @@ const handled: Effect.Effect<string, never, Codex.Codex> = ask.pipe(
     LoginExpired: say("log in again"),
     Unauthorized: say("log in again"),
     InvalidToken: say("hand in a ChatGPT token"),
-    AccountIdMissing: say("name the account"),
     AccountChanged: say("somebody else is logged in"),
-    AuthFileInvalid: say("mend the credential file"),
-    AuthFileUnavailable: say("make the credential file readable"),
+    AuthFileUnusable: say("mend the credential file"),
     RefreshFailed: say("try again: the login could not be renewed"),
-    LockTimeout: say("try again: another program holds the login"),
-    LoginFailed: say("log in another way")
+    LockTimeout: say("try again: another program holds the login")
   })
 )
 

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 const allowed: Record<string, ReadonlyArray<string>> = {
   schema: [],
   stream: ["schema"],
-  auth: [],
+  auth: ["schema"],
   transport: ["schema", "auth"],
   client: ["schema", "stream", "auth", "transport"],
   testing: ["schema", "auth", "transport", "client"]

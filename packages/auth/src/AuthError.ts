@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import * as Failure from "@effect-codex/schema/Failure"
 import * as Schema from "effect/Schema"
 
 const logIn = "Log in (BrowserLogin, DeviceLogin or `codex login`) or hand in an access token."
@@ -15,32 +16,28 @@ const logIn = "Log in (BrowserLogin, DeviceLogin or `codex login`) or hand in an
  * @since 0.1.0
  * @category errors
  */
-export class NotLoggedIn extends Schema.TaggedError<NotLoggedIn>("@effect-codex/auth/NotLoggedIn")("NotLoggedIn", {
+export class NotLoggedIn extends Failure.Class<NotLoggedIn>("@effect-codex/auth/NotLoggedIn")("NotLoggedIn", {
   found: Schema.optionalWith(Schema.String, { exact: true })
 }) {
-  /** The same request cannot succeed before somebody logs in. */
-  get isRetryable(): boolean {
-    return false
-  }
   override get message(): string {
     return `There is no ChatGPT login${this.found === undefined ? "" : ` (found ${this.found})`}. ${logIn}`
   }
 }
 
 /**
- * The access token is not a JWT whose claims can be read.
+ * The access token cannot be used: it is not a JWT whose claims can be read, or it names no ChatGPT account and none was
+ * handed in (`account`; also when the account id has characters that no header can carry).
  *
  * @since 0.1.0
  * @category errors
  */
-export class InvalidToken extends Schema.TaggedError<InvalidToken>("@effect-codex/auth/InvalidToken")("InvalidToken", {
-  reason: Schema.Literal("segments", "base64", "json", "claims")
+export class InvalidToken extends Failure.Class<InvalidToken>("@effect-codex/auth/InvalidToken")("InvalidToken", {
+  reason: Schema.Literal("segments", "base64", "json", "claims", "account")
 }) {
-  /** The same token stays unreadable. */
-  get isRetryable(): boolean {
-    return false
-  }
   override get message(): string {
+    if (this.reason === "account") {
+      return "There is no usable ChatGPT account id. Hand in the account id next to the token (`accountId`: visible ASCII), or log in again."
+    }
     return `The access token is no ChatGPT access token (${invalidTokenReasons[this.reason]}). Hand in the JWT of a ChatGPT login, not an API key. ${logIn}`
   }
 }
@@ -53,73 +50,31 @@ const invalidTokenReasons = {
 }
 
 /**
- * The tokens name no ChatGPT account and none was handed in, or it has characters that no header can carry.
+ * The credential file cannot be used. It is left alone.
+ *
+ * - `read`, `write`, `lock`: the system refuses the operation (permissions, a directory in its place, a read-only or full
+ *   disk); `reason` is the system's word for it, such as `EACCES`.
+ * - `decode`: the file was read but is `empty`, not `json`, or has another `schema`; `at` is where, never the content.
  *
  * @since 0.1.0
  * @category errors
  */
-export class AccountIdMissing extends Schema.TaggedError<AccountIdMissing>("@effect-codex/auth/AccountIdMissing")(
-  "AccountIdMissing",
-  {}
-) {
-  /** The same token never gains an account id. */
-  get isRetryable(): boolean {
-    return false
-  }
-  override get message(): string {
-    return "There is no usable ChatGPT account id. Hand in the account id next to the token (`accountId`: visible ASCII), or log in again."
-  }
-}
-
-/**
- * The credential file can be read but is not what it should be. It is left alone.
- *
- * @since 0.1.0
- * @category errors
- */
-export class AuthFileInvalid extends Schema.TaggedError<AuthFileInvalid>("@effect-codex/auth/AuthFileInvalid")(
-  "AuthFileInvalid",
+export class AuthFileUnusable extends Failure.Class<AuthFileUnusable>("@effect-codex/auth/AuthFileUnusable")(
+  "AuthFileUnusable",
   {
     path: Schema.String,
-    reason: Schema.Literal("empty", "json", "schema"),
-    /** Where the content is wrong, for `schema`; never the content itself. */
+    operation: Schema.Literal("read", "write", "lock", "decode"),
+    reason: Schema.String,
     at: Schema.optionalWith(Schema.String, { exact: true })
   }
 ) {
-  /** Somebody has to repair or remove the file first. */
-  get isRetryable(): boolean {
-    return false
-  }
   override get message(): string {
-    const what = {
-      empty: "is empty",
-      json: "is not valid JSON",
-      schema: `has an unexpected shape${this.at === undefined ? "" : ` at ${this.at}`}`
-    }[this.reason]
+    if (this.operation !== "decode") {
+      return `Cannot ${this.operation} the credential file ${this.path} (${this.reason}). Check that it is a file, its permissions and the disk.`
+    }
+    const at = this.at === undefined ? "" : ` at ${this.at}`
+    const what = { empty: "is empty", json: "is not valid JSON" }[this.reason] ?? `has an unexpected shape${at}`
     return `The credential file ${this.path} ${what}. It was left alone: repair it, or remove it and log in again.`
-  }
-}
-
-/**
- * The credential file cannot be reached: permissions, a directory in its place, a read-only or full disk.
- *
- * @since 0.1.0
- * @category errors
- */
-export class AuthFileUnavailable extends Schema.TaggedError<AuthFileUnavailable>(
-  "@effect-codex/auth/AuthFileUnavailable"
-)("AuthFileUnavailable", {
-  path: Schema.String,
-  operation: Schema.Literal("read", "write", "lock"),
-  /** The system's word for it, such as `PermissionDenied`. */
-  reason: Schema.String
-}) {
-  /** The same operation fails until permissions or the disk change. */
-  get isRetryable(): boolean {
-    return false
-  }
-  override get message(): string {
-    return `Cannot ${this.operation} the credential file ${this.path} (${this.reason}). Check that it is a file, its permissions and the disk.`
   }
 }
 
@@ -129,17 +84,13 @@ export class AuthFileUnavailable extends Schema.TaggedError<AuthFileUnavailable>
  * @since 0.1.0
  * @category errors
  */
-export class LoginExpired extends Schema.TaggedError<LoginExpired>("@effect-codex/auth/LoginExpired")("LoginExpired", {
+export class LoginExpired extends Failure.Class<LoginExpired>("@effect-codex/auth/LoginExpired")("LoginExpired", {
   /**
    * `expired`, `reused` and `invalidated` are the token endpoint's words (protocol F.5); `unknown` is any other permanent
    * refusal; `notRefreshable` means that the source has no refresh token.
    */
   reason: Schema.Literal("expired", "reused", "invalidated", "unknown", "notRefreshable")
 }) {
-  /** The same refresh token stays refused. */
-  get isRetryable(): boolean {
-    return false
-  }
   override get message(): string {
     return `${loginExpiredReasons[this.reason]} ${logIn}`
   }
@@ -159,16 +110,13 @@ const loginExpiredReasons = {
  * @since 0.1.0
  * @category errors
  */
-export class RefreshFailed extends Schema.TaggedError<RefreshFailed>("@effect-codex/auth/RefreshFailed")(
-  "RefreshFailed",
-  {
-    reason: Schema.Literal("network", "timeout", "status", "answer"),
-    /** HTTP status of the token endpoint, when there was one. */
-    status: Schema.optionalWith(Schema.Int, { exact: true })
-  }
-) {
+export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/auth/RefreshFailed")("RefreshFailed", {
+  reason: Schema.Literal("network", "timeout", "status", "answer"),
+  /** HTTP status of the token endpoint, when there was one. */
+  status: Schema.optionalWith(Schema.Int, { exact: true })
+}) {
   /** Worth another try after some seconds. */
-  get isRetryable(): boolean {
+  override get isRetryable(): boolean {
     return true
   }
   override get message(): string {
@@ -188,14 +136,10 @@ export class RefreshFailed extends Schema.TaggedError<RefreshFailed>("@effect-co
  * @since 0.1.0
  * @category errors
  */
-export class AccountChanged extends Schema.TaggedError<AccountChanged>("@effect-codex/auth/AccountChanged")(
+export class AccountChanged extends Failure.Class<AccountChanged>("@effect-codex/auth/AccountChanged")(
   "AccountChanged",
   {}
 ) {
-  /** Going on would silently use another account. */
-  get isRetryable(): boolean {
-    return false
-  }
   override get message(): string {
     return "Somebody logged in with another ChatGPT account meanwhile. Restart the program to use it, or log in with the first account again."
   }
@@ -207,12 +151,12 @@ export class AccountChanged extends Schema.TaggedError<AccountChanged>("@effect-
  * @since 0.1.0
  * @category errors
  */
-export class LockTimeout extends Schema.TaggedError<LockTimeout>("@effect-codex/auth/LockTimeout")("LockTimeout", {
+export class LockTimeout extends Failure.Class<LockTimeout>("@effect-codex/auth/LockTimeout")("LockTimeout", {
   path: Schema.String,
   waitedMillis: Schema.Number
 }) {
   /** The holder may be done soon. */
-  get isRetryable(): boolean {
+  override get isRetryable(): boolean {
     return true
   }
   override get message(): string {
@@ -226,13 +170,13 @@ export class LockTimeout extends Schema.TaggedError<LockTimeout>("@effect-codex/
  * @since 0.1.0
  * @category errors
  */
-export class LoginFailed extends Schema.TaggedError<LoginFailed>("@effect-codex/auth/LoginFailed")("LoginFailed", {
+export class LoginFailed extends Failure.Class<LoginFailed>("@effect-codex/auth/LoginFailed")("LoginFailed", {
   reason: Schema.Literal("denied", "timeout", "ports", "network", "exchange", "unsupported"),
   /** What the server said, cut short and free of secrets. */
   description: Schema.optionalWith(Schema.String, { exact: true })
 }) {
   /** A network failure or a timeout is worth starting the login again. */
-  get isRetryable(): boolean {
+  override get isRetryable(): boolean {
     return this.reason === "network" || this.reason === "timeout"
   }
   override get message(): string {
@@ -250,22 +194,19 @@ const loginFailedReasons = {
 }
 
 /**
- * Any failure of this package.
+ * What a request for credentials can fail with, and so what a turn can.
  *
  * @since 0.1.0
- * @category errors
+ * @category schemas
  */
 export const AuthError = Schema.Union(
   NotLoggedIn,
   InvalidToken,
-  AccountIdMissing,
-  AuthFileInvalid,
-  AuthFileUnavailable,
+  AuthFileUnusable,
   LoginExpired,
   RefreshFailed,
   AccountChanged,
-  LockTimeout,
-  LoginFailed
+  LockTimeout
 )
 
 /**
@@ -275,9 +216,23 @@ export const AuthError = Schema.Union(
 export type AuthError = typeof AuthError.Type
 
 /**
- * Tells the errors of this package from any other value.
+ * Tells an {@link AuthError} from any other value.
  *
  * @since 0.1.0
  * @category guards
  */
 export const isAuthError: (u: unknown) => u is AuthError = Schema.is(AuthError)
+
+/**
+ * What an interactive login or a logout can fail with.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const LoginError = Schema.Union(...AuthError.members, LoginFailed)
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export type LoginError = typeof LoginError.Type

@@ -7,14 +7,15 @@
  *
  * @since 0.1.0
  */
+
+import { defined } from "@effect-codex/schema/Defined"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { AuthFileInvalid } from "./AuthError.ts"
-import { defined } from "./internal/defined.ts"
+import { AuthFileUnusable } from "./AuthError.ts"
 import type { Login } from "./Login.ts"
 
 interface Json {
@@ -150,10 +151,10 @@ const printSeed = (json: Json, login: Login | undefined): string | undefined => 
 /** Keys only: values may be secrets. */
 const invalidAt = (path: string) => (error: ParseResult.ParseError) => {
   const at = ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.path.join(".")
-  return new AuthFileInvalid({ path, reason: "schema", ...(at ? { at } : {}) })
+  return new AuthFileUnusable({ path, operation: "decode", reason: "schema", ...(at ? { at } : {}) })
 }
 
-const parseSeed = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileInvalid> =>
+const parseSeed = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileUnusable> =>
   Schema.decodeUnknown(SeedFile)(json).pipe(
     Effect.mapBoth({
       onFailure: invalidAt(path),
@@ -169,7 +170,7 @@ const parseSeed = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileIn
     })
   )
 
-const parseCodex = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileInvalid> =>
+const parseCodex = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileUnusable> =>
   Schema.decodeUnknown(CodexFile)(json).pipe(
     Effect.mapBoth({
       onFailure: invalidAt(path),
@@ -205,11 +206,14 @@ export const empty: AuthFile = { withLogin: (login) => (login === undefined ? un
  * @since 0.1.0
  * @category constructors
  */
-export const parse: (text: string, path: string) => Effect.Effect<AuthFile, AuthFileInvalid> = Effect.fnUntraced(
+export const parse: (text: string, path: string) => Effect.Effect<AuthFile, AuthFileUnusable> = Effect.fnUntraced(
   function* (text, path) {
-    if (text.trim() === "") return yield* new AuthFileInvalid({ path, reason: "empty" })
-    const json = yield* parseJson(text).pipe(Effect.mapError(() => new AuthFileInvalid({ path, reason: "json" })))
-    if (!isJsonObject(json) || Array.isArray(json)) return yield* new AuthFileInvalid({ path, reason: "schema" })
+    if (text.trim() === "") return yield* new AuthFileUnusable({ path, operation: "decode", reason: "empty" })
+    const json = yield* parseJson(text).pipe(
+      Effect.mapError(() => new AuthFileUnusable({ path, operation: "decode", reason: "json" }))
+    )
+    if (!isJsonObject(json) || Array.isArray(json))
+      return yield* new AuthFileUnusable({ path, operation: "decode", reason: "schema" })
     return yield* seedKey in json ? parseSeed(json, path) : parseCodex(json, path)
   }
 )

@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import { type AuthError, AuthFileUnavailable, NotLoggedIn } from "./AuthError.ts"
+import { type AuthError, AuthFileUnusable, NotLoggedIn } from "./AuthError.ts"
 import * as AuthFile from "./AuthFile.ts"
 import { FileLock } from "./FileLock.ts"
 import { isNotFound, reasonOf } from "./internal/platform.ts"
@@ -124,9 +124,7 @@ export const makeKeyValueStore = (options?: {
     const turn = yield* Effect.makeSemaphore(1)
     const key = options?.key ?? "codex-auth"
     const unavailable = (operation: "read" | "write") =>
-      Effect.mapError(
-        (error: PlatformError) => new AuthFileUnavailable({ path: key, operation, reason: reasonOf(error) })
-      )
+      Effect.mapError((error: PlatformError) => new AuthFileUnusable({ path: key, operation, reason: reasonOf(error) }))
     const read = store.get(key).pipe(
       unavailable("read"),
       Effect.flatMap(
@@ -185,7 +183,7 @@ export const makeFile = (
 
     const unavailable = (operation: "read" | "write") =>
       Effect.mapError(
-        (error: PlatformError) => new AuthFileUnavailable({ path: file, operation, reason: reasonOf(error) })
+        (error: PlatformError) => new AuthFileUnusable({ path: file, operation, reason: reasonOf(error) })
       )
 
     let warned = false
@@ -211,7 +209,7 @@ export const makeFile = (
         times: 20,
         schedule: Schedule.jittered(Schedule.spaced("50 millis")),
         // Programs that rewrite the file in place leave it half-written for a moment.
-        while: (error) => error._tag === "AuthFileInvalid" && error.reason !== "schema"
+        while: (error) => error._tag === "AuthFileUnusable" && error.operation === "decode" && error.reason !== "schema"
       })
     )
 

@@ -9,7 +9,7 @@ import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { type AuthError, LoginFailed } from "./AuthError.ts"
+import { type LoginError, LoginFailed } from "./AuthError.ts"
 import type { AuthStore } from "./AuthStore.ts"
 import { CallbackServer } from "./CallbackServer.ts"
 import type { Credentials } from "./Credentials.ts"
@@ -65,7 +65,7 @@ const pasteAgain = {
 }
 
 const succeeded = page(200, "You are logged in", "You can close this page and go back to the program.")
-const failed = (error: AuthError) => page(200, "The login failed", error.message)
+const failed = (error: LoginError) => page(200, "The login failed", error.message)
 
 /**
  * Logs a person in with their browser and stores the login; the one it replaces is revoked.
@@ -79,7 +79,7 @@ const failed = (error: AuthError) => page(200, "The login failed", error.message
  */
 export const login: (
   options?: Options
-) => Effect.Effect<Credentials, AuthError, AuthStore | OAuth | CallbackServer | LoginInteraction> = Effect.fn(
+) => Effect.Effect<Credentials, LoginError, AuthStore | OAuth | CallbackServer | LoginInteraction> = Effect.fn(
   "BrowserLogin.login"
 )(function* (options) {
   const oauth = yield* OAuth
@@ -90,7 +90,7 @@ export const login: (
   const state = randomText(32)
   const codeVerifier = randomText(64)
   const received = yield* Deferred.make<Redacted.Redacted, LoginFailed>()
-  const outcome = yield* Deferred.make<Credentials, AuthError>()
+  const outcome = yield* Deferred.make<Credentials, LoginError>()
 
   const decide = (callback: Callback) =>
     callback._tag === "Code"

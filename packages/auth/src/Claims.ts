@@ -3,12 +3,13 @@
  *
  * @since 0.1.0
  */
+
+import { defined } from "@effect-codex/schema/Defined"
 import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { InvalidToken } from "./AuthError.ts"
-import { defined } from "./internal/defined.ts"
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true, nullable: true })
 

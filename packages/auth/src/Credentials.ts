@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
+
+import { defined } from "@effect-codex/schema/Defined"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { AccountIdMissing, type InvalidToken } from "./AuthError.ts"
+import { InvalidToken } from "./AuthError.ts"
 import * as Claims from "./Claims.ts"
-import { defined } from "./internal/defined.ts"
 
 /**
  * The credentials of one ChatGPT login at one moment. Secrets and personal data are redacted.
@@ -48,7 +49,7 @@ export const fromTokens: (tokens: {
   readonly accessToken: Redacted.Redacted
   readonly accountId?: Redacted.Redacted
   readonly idToken?: Redacted.Redacted
-}) => Effect.Effect<Credentials, InvalidToken | AccountIdMissing> = Effect.fnUntraced(function* (tokens) {
+}) => Effect.Effect<Credentials, InvalidToken> = Effect.fnUntraced(function* (tokens) {
   const access = yield* Claims.fromToken(tokens.accessToken)
   const id: Partial<Claims.Claims> =
     tokens.idToken === undefined
@@ -60,7 +61,7 @@ export const fromTokens: (tokens: {
     access.accountId ??
     access.fallbackAccountId ??
     id.fallbackAccountId
-  if (accountId === undefined || !isVisible(accountId)) return yield* new AccountIdMissing()
+  if (accountId === undefined || !isVisible(accountId)) return yield* new InvalidToken({ reason: "account" })
   return defined({
     accessToken: tokens.accessToken,
     accountId,

@@ -5,7 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type AuthError, LoginFailed } from "./AuthError.ts"
+import { type LoginError, LoginFailed } from "./AuthError.ts"
 import type { AuthStore } from "./AuthStore.ts"
 import type { Credentials } from "./Credentials.ts"
 import { checkStore, keep } from "./internal/newLogin.ts"
@@ -28,8 +28,10 @@ export interface Options {
  * @since 0.1.0
  * @category constructors
  */
-export const login: (options?: Options) => Effect.Effect<Credentials, AuthError, AuthStore | OAuth | LoginInteraction> =
-  Effect.fn("DeviceLogin.login")(function* (options) {
+export const login: (
+  options?: Options
+) => Effect.Effect<Credentials, LoginError, AuthStore | OAuth | LoginInteraction> = Effect.fn("DeviceLogin.login")(
+  function* (options) {
     const oauth = yield* OAuth
     const interaction = yield* LoginInteraction
     yield* checkStore
@@ -58,4 +60,5 @@ export const login: (options?: Options) => Effect.Effect<Credentials, AuthError,
       })
     )
     return yield* Effect.flatMap(oauth.exchange(code), keep)
-  })
+  }
+)

@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { AuthFileUnavailable, LockTimeout } from "./AuthError.ts"
+import { AuthFileUnusable, LockTimeout } from "./AuthError.ts"
 import { isAlreadyExists, isNotFound, reasonOf } from "./internal/platform.ts"
 import { randomText } from "./internal/random.ts"
 
@@ -37,7 +37,7 @@ export declare namespace FileLock {
      * Holds the lock until the scope closes. Waiting is bounded and can be interrupted; the lock of a process that died
      * is recovered.
      */
-    readonly acquire: (path: string) => Effect.Effect<void, LockTimeout | AuthFileUnavailable, Scope.Scope>
+    readonly acquire: (path: string) => Effect.Effect<void, LockTimeout | AuthFileUnusable, Scope.Scope>
   }
 }
 
@@ -135,9 +135,7 @@ const exclusive = Effect.fnUntraced(function* (
     if (seen?.content !== content) seen = { content, since: now }
     else if (Duration.greaterThanOrEqualTo(Duration.nanos(now - seen.since), stale)) yield* takeOver(content)
     return false
-  }).pipe(
-    Effect.mapError((error) => new AuthFileUnavailable({ path: held, operation: "lock", reason: reasonOf(error) }))
-  )
+  }).pipe(Effect.mapError((error) => new AuthFileUnusable({ path: held, operation: "lock", reason: reasonOf(error) })))
 
   yield* Effect.addFinalizer(() =>
     read.pipe(

@@ -242,7 +242,7 @@ describe("the file", () => {
         const before = yield* fs.readFileString(file)
         for (const attempt of [store.read, put(store, next)]) {
           const error = yield* Effect.flip(attempt)
-          assert.deepInclude(error, { _tag: "AuthFileInvalid", path: file, ...expected })
+          assert.deepInclude(error, { _tag: "AuthFileUnusable", path: file, operation: "decode", ...expected })
           assert.notInclude(error.message + JSON.stringify(error), "planted")
         }
         assert.strictEqual(yield* fs.readFileString(file), before)
@@ -255,7 +255,7 @@ describe("the file", () => {
       const { fs, file, store } = yield* temporary
       yield* fs.makeDirectory(file)
       const error = yield* Effect.flip(store.read)
-      assert.deepInclude(error, { _tag: "AuthFileUnavailable", operation: "read", reason: "EISDIR" })
+      assert.deepInclude(error, { _tag: "AuthFileUnusable", operation: "read", reason: "EISDIR" })
       assert.include(error.message, file)
     }).pipe(Effect.provide(platform))
   )
@@ -293,7 +293,7 @@ describe("the file", () => {
           })
         )
       )
-      assert.deepInclude(error, { _tag: "AuthFileUnavailable", operation: "write" })
+      assert.deepInclude(error, { _tag: "AuthFileUnusable", operation: "write" })
       assert.isFalse(decided)
     }).pipe(Effect.provide(platform))
   )
@@ -391,7 +391,7 @@ describe("modify", () => {
       yield* put(store, { ...next, refreshToken: secret("rt_3") })
       assert.include(JSON.stringify(yield* kept.get("codex-auth")), "custom")
       yield* kept.set("codex-auth", "{")
-      assert.strictEqual((yield* Effect.flip(store.read))._tag, "AuthFileInvalid")
+      assert.strictEqual((yield* Effect.flip(store.read))._tag, "AuthFileUnusable")
       yield* kept.remove("codex-auth")
       yield* put(store, next)
       yield* put(store, undefined)
@@ -458,7 +458,7 @@ describe("the lock", () => {
         const lock = yield* FileLock.FileLock
         const directory = yield* fs.makeTempDirectoryScoped()
         const error = yield* Effect.flip(Effect.scoped(lock.acquire(`${directory}/missing/auth.lock`)))
-        assert.deepInclude(error, { _tag: "AuthFileUnavailable", operation: "lock", reason: "ENOENT" })
+        assert.deepInclude(error, { _tag: "AuthFileUnusable", operation: "lock", reason: "ENOENT" })
       }).pipe(Effect.provide(withLock({})))
     )
   }

@@ -97,7 +97,7 @@ describe("sources", () => {
   for (const [what, handedIn, tag] of [
     ["with a line break in its signature", { accessToken: `${accessToken({})}\nx` }, "InvalidToken"],
     ["with a word beyond ASCII in its header", { accessToken: `ü.${accessToken({}).split(".")[1]}.x` }, "InvalidToken"],
-    ["whose account id has a line break", { accessToken: accessToken({}), accountId: "acc\n1" }, "AccountIdMissing"]
+    ["whose account id has a line break", { accessToken: accessToken({}), accountId: "acc\n1" }, "InvalidToken"]
   ] as const) {
     it.effect(`a token ${what} is refused here, not by an HTTP client that quotes it`, () =>
       Effect.gen(function* () {
@@ -430,7 +430,7 @@ describe("refresh", () => {
     Effect.gen(function* () {
       const memory = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
       let full = true
-      const full_ = new AuthError.AuthFileUnavailable({ path: "auth.json", operation: "write", reason: "ENOSPC" })
+      const full_ = new AuthError.AuthFileUnusable({ path: "auth.json", operation: "write", reason: "ENOSPC" })
       const store: AuthStore.AuthStore.Service = {
         read: memory.read,
         modify: (change) =>

@@ -21,8 +21,7 @@ export const CodexError = Schema.Union(
   ...TransportError.TransportError.members,
   StreamError.StreamTruncated,
   StreamError.InvalidUtf8,
-  StreamError.EventTooLarge,
-  StreamError.MalformedEvent
+  StreamError.InvalidEvent
 )
 
 /**

@@ -461,7 +461,7 @@ describe("bad input is a typed error that names what to do", () => {
   it.effect("a token without an account", () =>
     Effect.gen(function* () {
       const error = yield* failureOf({ prompt: "Hi" })
-      assert.strictEqual(error._tag, "AccountIdMissing")
+      assert.strictEqual(error._tag, "InvalidToken")
     }).pipe(Effect.provide(login(TestAuth.jwt({ accountId: null }))))
   )
 

@@ -6,57 +6,14 @@
  */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
+import { defined } from "./Defined.ts"
+import * as Failure from "./Failure.ts"
 import * as Wire from "./internal/wire.ts"
 import * as RateLimits from "./RateLimits.ts"
 import * as Redaction from "./Redaction.ts"
-import * as Turn from "./Turn.ts"
+import type * as Turn from "./Turn.ts"
 
-/**
- * The keys every failure of a request may carry: the server's own words and code, the ids its support asks for, and
- * what had arrived of the turn.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const failureFields = {
-  /** HTTP status, when the failure is an HTTP response. */
-  status: Wire.optional(Schema.Number),
-  code: Wire.optional(Schema.String),
-  serverMessage: Wire.optional(Schema.String),
-  requestId: Wire.optional(Schema.String),
-  cfRay: Wire.optional(Schema.String),
-  responseId: Wire.optional(Schema.String),
-  /** How long the server asked to wait, in milliseconds. */
-  retryAfterMillis: Wire.optional(Schema.Number),
-  partial: Wire.optional(Turn.PartialTurn)
-}
-
-interface FailureIds {
-  readonly serverMessage?: string
-  readonly code?: string
-  readonly requestId?: string
-  readonly cfRay?: string
-}
-
-/**
- * The sentence of a failure: what happened and what to do, the server's words, the ids for support.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const describe = (sentence: string, failure: FailureIds): string => {
-  const words = failure.serverMessage ?? failure.code
-  const ids = [
-    failure.requestId === undefined ? undefined : `request ${failure.requestId}`,
-    failure.cfRay === undefined ? undefined : `cf-ray ${failure.cfRay}`
-  ].filter((id) => id !== undefined)
-  return `${sentence}${words === undefined ? "" : ` The server says: ${words}`}${ids.length === 0 ? "" : ` (${ids.join(", ")})`}`
-}
-
-const wait = (failure: { readonly retryAfterMillis?: number }): Duration.Duration | undefined =>
-  failure.retryAfterMillis === undefined ? undefined : Duration.millis(failure.retryAfterMillis)
-
-/** The date of a time, unless the time is beyond all calendars. */
+/** The time as a `Date`, unless `Date` cannot represent it. */
 const date = (millis: number | undefined): Date | undefined => {
   const date = new Date(millis ?? Number.NaN)
   return Number.isNaN(date.getTime()) ? undefined : date
@@ -69,8 +26,7 @@ const date = (millis: number | undefined): Date | undefined => {
  * @since 0.1.0
  * @category errors
  */
-export class UsageLimit extends Schema.TaggedError<UsageLimit>("@effect-codex/schema/UsageLimit")("UsageLimit", {
-  ...failureFields,
+export class UsageLimit extends Failure.Class<UsageLimit>("@effect-codex/schema/UsageLimit")("UsageLimit", {
   reason: Schema.Literal("limit_reached", "not_included", "quota"),
   planType: Wire.optional(Schema.String),
   resetsAt: Wire.optional(Schema.Number),
@@ -79,18 +35,16 @@ export class UsageLimit extends Schema.TaggedError<UsageLimit>("@effect-codex/sc
   promoMessage: Wire.optional(Schema.String),
   rateLimits: Wire.optional(RateLimits.RateLimits)
 }) {
-  /** Waiting for the reset is the caller's choice; a retry by itself is useless. */
-  readonly isRetryable = false
-  readonly retryAfter = undefined
   override get message(): string {
     const plan = this.planType === undefined ? "your plan" : `the plan "${this.planType}"`
-    if (this.reason === "not_included") return describe(`Codex is not included in ${plan}; upgrade the plan.`, this)
+    if (this.reason === "not_included")
+      return Failure.describe(`Codex is not included in ${plan}; upgrade the plan.`, this)
     if (this.reason === "quota") {
-      return describe(`The quota of ${plan} is exhausted; add credits or raise the spending limit.`, this)
+      return Failure.describe(`The quota of ${plan} is exhausted; add credits or raise the spending limit.`, this)
     }
     const resetsAt = date(this.resetsAt)
     const until = resetsAt === undefined ? "later" : `after ${resetsAt.toISOString()}, when the limit resets`
-    return describe(`The usage limit of ${plan} is reached; try again ${until}.`, this)
+    return Failure.describe(`The usage limit of ${plan} is reached; try again ${until}.`, this)
   }
 }
 
@@ -100,17 +54,15 @@ export class UsageLimit extends Schema.TaggedError<UsageLimit>("@effect-codex/sc
  * @since 0.1.0
  * @category errors
  */
-export class RateLimited extends Schema.TaggedError<RateLimited>("@effect-codex/schema/RateLimited")("RateLimited", {
-  ...failureFields,
+export class RateLimited extends Failure.Class<RateLimited>("@effect-codex/schema/RateLimited")("RateLimited", {
   rateLimits: Wire.optional(RateLimits.RateLimits)
 }) {
-  readonly isRetryable = true
-  get retryAfter(): Duration.Duration | undefined {
-    return wait(this)
+  override get isRetryable(): boolean {
+    return true
   }
   override get message(): string {
     const when = this.retryAfter === undefined ? "later" : `in ${Duration.format(this.retryAfter)}`
-    return describe(`Too many requests; try again ${when}.`, this)
+    return Failure.describe(`Too many requests; try again ${when}.`, this)
   }
 }
 
@@ -121,18 +73,15 @@ export class RateLimited extends Schema.TaggedError<RateLimited>("@effect-codex/
  * @since 0.1.0
  * @category errors
  */
-export class ServerOverloaded extends Schema.TaggedError<ServerOverloaded>("@effect-codex/schema/ServerOverloaded")(
+export class ServerOverloaded extends Failure.Class<ServerOverloaded>("@effect-codex/schema/ServerOverloaded")(
   "ServerOverloaded",
-  failureFields
+  {}
 ) {
-  get isRetryable(): boolean {
+  override get isRetryable(): boolean {
     return this.code !== "server_is_overloaded" || this.status !== undefined
   }
-  get retryAfter(): Duration.Duration | undefined {
-    return wait(this)
-  }
   override get message(): string {
-    return describe("The service is overloaded; try again later or choose another model.", this)
+    return Failure.describe("The service is overloaded; try again later or choose another model.", this)
   }
 }
 
@@ -143,21 +92,18 @@ export class ServerOverloaded extends Schema.TaggedError<ServerOverloaded>("@eff
  * @since 0.1.0
  * @category errors
  */
-export class ContextWindowExceeded extends Schema.TaggedError<ContextWindowExceeded>(
+export class ContextWindowExceeded extends Failure.Class<ContextWindowExceeded>(
   "@effect-codex/schema/ContextWindowExceeded"
 )("ContextWindowExceeded", {
-  ...failureFields,
   contextWindow: Wire.optional(Schema.Number),
   inputTokens: Wire.optional(Schema.Number)
 }) {
-  readonly isRetryable = false
-  readonly retryAfter = undefined
   override get message(): string {
     const sizes =
       this.contextWindow === undefined
         ? ""
         : ` (${this.inputTokens === undefined ? "" : `at least ${this.inputTokens} tokens, `}window ${this.contextWindow})`
-    return describe(`The conversation exceeds the model's context window${sizes}; shorten or compact it.`, this)
+    return Failure.describe(`The conversation exceeds the model's context window${sizes}; shorten or compact it.`, this)
   }
 }
 
@@ -168,16 +114,14 @@ export class ContextWindowExceeded extends Schema.TaggedError<ContextWindowExcee
  * @since 0.1.0
  * @category errors
  */
-export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("@effect-codex/schema/InvalidRequest")(
+export class InvalidRequest extends Failure.Class<InvalidRequest>("@effect-codex/schema/InvalidRequest")(
   "InvalidRequest",
-  { ...failureFields, param: Wire.optional(Schema.String), problems: Wire.optional(Schema.Array(Schema.String)) }
+  { param: Wire.optional(Schema.String), problems: Wire.optional(Schema.Array(Schema.String)) }
 ) {
-  readonly isRetryable = false
-  readonly retryAfter = undefined
   override get message(): string {
     const where = this.param === undefined ? "" : ` (parameter "${this.param}")`
     const problems = this.problems === undefined ? "" : ` ${this.problems.join(" ")}`
-    return describe(`The request is not valid${where}; change it before sending it again.${problems}`, this)
+    return Failure.describe(`The request is not valid${where}; change it before sending it again.${problems}`, this)
   }
 }
 
@@ -187,16 +131,14 @@ export class InvalidRequest extends Schema.TaggedError<InvalidRequest>("@effect-
  * @since 0.1.0
  * @category errors
  */
-export class ModelUnavailable extends Schema.TaggedError<ModelUnavailable>("@effect-codex/schema/ModelUnavailable")(
+export class ModelUnavailable extends Failure.Class<ModelUnavailable>("@effect-codex/schema/ModelUnavailable")(
   "ModelUnavailable",
-  { ...failureFields, model: Wire.optional(Schema.String), available: Wire.optional(Schema.Array(Schema.String)) }
+  { model: Wire.optional(Schema.String), available: Wire.optional(Schema.Array(Schema.String)) }
 ) {
-  readonly isRetryable = false
-  readonly retryAfter = undefined
   override get message(): string {
     const model = this.model === undefined ? "The model" : `The model "${this.model}"`
     const others = this.available === undefined ? "" : ` Available: ${this.available.join(", ")}.`
-    return describe(`${model} is not available to this account; choose another one.${others}`, this)
+    return Failure.describe(`${model} is not available to this account; choose another one.${others}`, this)
   }
 }
 
@@ -206,14 +148,12 @@ export class ModelUnavailable extends Schema.TaggedError<ModelUnavailable>("@eff
  * @since 0.1.0
  * @category errors
  */
-export class PolicyViolation extends Schema.TaggedError<PolicyViolation>("@effect-codex/schema/PolicyViolation")(
+export class PolicyViolation extends Failure.Class<PolicyViolation>("@effect-codex/schema/PolicyViolation")(
   "PolicyViolation",
-  failureFields
+  {}
 ) {
-  readonly isRetryable = false
-  readonly retryAfter = undefined
   override get message(): string {
-    return describe("The request was refused by a usage policy; change its content.", this)
+    return Failure.describe("The request was refused by a usage policy; change its content.", this)
   }
 }
 
@@ -223,14 +163,9 @@ export class PolicyViolation extends Schema.TaggedError<PolicyViolation>("@effec
  * @since 0.1.0
  * @category errors
  */
-export class AccessDenied extends Schema.TaggedError<AccessDenied>("@effect-codex/schema/AccessDenied")(
-  "AccessDenied",
-  failureFields
-) {
-  readonly isRetryable = false
-  readonly retryAfter = undefined
+export class AccessDenied extends Failure.Class<AccessDenied>("@effect-codex/schema/AccessDenied")("AccessDenied", {}) {
   override get message(): string {
-    return describe("Access is denied; check the account, its workspace and its plan.", this)
+    return Failure.describe("Access is denied; check the account, its workspace and its plan.", this)
   }
 }
 
@@ -240,16 +175,15 @@ export class AccessDenied extends Schema.TaggedError<AccessDenied>("@effect-code
  * @since 0.1.0
  * @category errors
  */
-export class ResponseFailed extends Schema.TaggedError<ResponseFailed>("@effect-codex/schema/ResponseFailed")(
+export class ResponseFailed extends Failure.Class<ResponseFailed>("@effect-codex/schema/ResponseFailed")(
   "ResponseFailed",
-  failureFields
+  {}
 ) {
-  readonly isRetryable = true
-  get retryAfter(): Duration.Duration | undefined {
-    return wait(this)
+  override get isRetryable(): boolean {
+    return true
   }
   override get message(): string {
-    return describe("The server failed to finish the response; try again.", this)
+    return Failure.describe("The server failed to finish the response; try again.", this)
   }
 }
 
@@ -377,16 +311,13 @@ const kindOf = ({ code, message, status, type }: Facts): Kind | undefined => {
   return status === 429 ? "rate_limited" : undefined
 }
 
-/** The facts are typed, and a partial turn may be long: checking it again would cost more than the turn. */
-const trusted = { disableValidation: true } as const
-
 /**
  * A failure of no known class.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const responseFailed = (facts: Facts): ResponseFailed => new ResponseFailed(failure(facts), trusted)
+export const responseFailed = (facts: Facts): ResponseFailed => new ResponseFailed(failure(facts), Failure.trusted)
 
 /**
  * The failure's class by what the server said, or `undefined` when nothing in it is known; then the HTTP status or the
@@ -401,7 +332,7 @@ export const classify = (facts: Facts): ServiceError | undefined => {
   const usage = () => ({
     ...fields,
     ...limits,
-    ...present({
+    ...defined({
       planType: facts.planType ?? facts.rateLimits?.planType,
       resetsAt: date(facts.resetsAt)?.getTime(),
       limitId: facts.rateLimits?.activeLimit,
@@ -411,27 +342,27 @@ export const classify = (facts: Facts): ServiceError | undefined => {
   })
   switch (kindOf(facts)) {
     case "usage_limit":
-      return new UsageLimit({ ...usage(), reason: "limit_reached" }, trusted)
+      return new UsageLimit({ ...usage(), reason: "limit_reached" }, Failure.trusted)
     case "not_included":
-      return new UsageLimit({ ...usage(), reason: "not_included" }, trusted)
+      return new UsageLimit({ ...usage(), reason: "not_included" }, Failure.trusted)
     case "quota":
-      return new UsageLimit({ ...usage(), reason: "quota" }, trusted)
+      return new UsageLimit({ ...usage(), reason: "quota" }, Failure.trusted)
     case "rate_limited":
-      return new RateLimited({ ...fields, ...limits }, trusted)
+      return new RateLimited({ ...fields, ...limits }, Failure.trusted)
     case "overloaded":
-      return new ServerOverloaded(fields, trusted)
+      return new ServerOverloaded(fields, Failure.trusted)
     case "context":
-      return new ContextWindowExceeded(fields, trusted)
+      return new ContextWindowExceeded(fields, Failure.trusted)
     case "invalid":
-      return new InvalidRequest({ ...fields, ...present({ param: facts.param }) }, trusted)
+      return new InvalidRequest({ ...fields, ...defined({ param: facts.param }) }, Failure.trusted)
     case "model":
-      return new ModelUnavailable({ ...fields, ...present({ model: facts.model }) }, trusted)
+      return new ModelUnavailable({ ...fields, ...defined({ model: facts.model }) }, Failure.trusted)
     case "policy":
-      return new PolicyViolation(fields, trusted)
+      return new PolicyViolation(fields, Failure.trusted)
     case "access":
-      return new AccessDenied(fields, trusted)
+      return new AccessDenied(fields, Failure.trusted)
     case "failed":
-      return new ResponseFailed(fields, trusted)
+      return new ResponseFailed(fields, Failure.trusted)
     case undefined:
       return undefined
   }
@@ -444,7 +375,7 @@ export const classify = (facts: Facts): ServiceError | undefined => {
  * @category constructors
  */
 export const failure = (facts: Facts) =>
-  present({
+  defined({
     status: facts.status,
     code: facts.code ?? (kindOfCode(facts.type) === undefined ? undefined : facts.type),
     serverMessage: facts.message === undefined ? undefined : Redaction.scrub(facts.message),
@@ -454,11 +385,6 @@ export const failure = (facts: Facts) =>
     retryAfterMillis: facts.retryAfterMillis,
     partial: facts.partial
   })
-
-type Present<A> = { readonly [K in keyof A]?: Exclude<A[K], undefined> }
-
-const present = <A extends object>(fields: A): Present<A> =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<A>
 
 const tryAgainIn = /try again in\s?(\d+(?:\.\d+)?)\s?(ms|s|seconds?)\b/i
 

@@ -3,6 +3,9 @@
  *
  * @since 0.1.0
  */
+export * as Defined from "./Defined.ts"
+export * as FailedExchange from "./FailedExchange.ts"
+export * as Failure from "./Failure.ts"
 export * as Guard from "./Guard.ts"
 export * as History from "./History.ts"
 export * as Item from "./Item.ts"

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { decodeWith } from "./internal/decodeWith.ts"
 import { Text } from "./internal/text.ts"
-import { EventTooLarge, InvalidUtf8 } from "./StreamError.ts"
+import { InvalidEvent, InvalidUtf8 } from "./StreamError.ts"
 import * as Utf8 from "./Utf8.ts"
 
 /**
@@ -201,7 +201,7 @@ export interface Options {
  * @category models
  */
 export class Decoder {
-  failure: InvalidUtf8 | EventTooLarge | undefined
+  failure: InvalidUtf8 | InvalidEvent | undefined
   /** The values of valid `retry` fields, in milliseconds. They neither end nor delay anything here. */
   readonly retries: Array<number> = []
   readonly #utf8 = new Utf8.Decoder()
@@ -227,7 +227,7 @@ export class Decoder {
   push(chunk: Uint8Array): ReadonlyArray<SseEvent> {
     if (this.done) return []
     this.#parser.feed(this.#utf8.decode(chunk))
-    if (this.#parser.tooLarge) this.failure = new EventTooLarge({ limit: this.#maxEventSize })
+    if (this.#parser.tooLarge) this.failure = new InvalidEvent({ reason: "tooLarge", limit: this.#maxEventSize })
     else if (this.#utf8.invalidAt !== undefined) this.failure = new InvalidUtf8({ offset: this.#utf8.invalidAt })
     const events = this.#out
     this.#out = []
@@ -255,7 +255,7 @@ export class Decoder {
  */
 export const decode =
   (options?: Options) =>
-  <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SseEvent, E | InvalidUtf8 | EventTooLarge, R> =>
+  <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<SseEvent, E | InvalidUtf8 | InvalidEvent, R> =>
     decodeWith(
       self,
       Effect.sync(() => new Decoder(options))

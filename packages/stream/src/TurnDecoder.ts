@@ -6,10 +6,10 @@
  * @since 0.1.0
  */
 import type { ResponseEvent, Turn, TurnEvent } from "@effect-codex/schema"
-import { ResponseEvent as Events } from "@effect-codex/schema"
+import { ResponseEvent as Events, Failure } from "@effect-codex/schema"
 import * as Delta from "./internal/delta.ts"
 import * as Sse from "./Sse.ts"
-import { EventTooLarge, InvalidUtf8, type StreamError, StreamTruncated, trusted } from "./StreamError.ts"
+import { InvalidEvent, InvalidUtf8, type StreamError, StreamTruncated } from "./StreamError.ts"
 import * as TurnState from "./TurnState.ts"
 import * as Utf8 from "./Utf8.ts"
 
@@ -72,9 +72,12 @@ export class TurnDecoder {
     if (this.state.outcome !== undefined) {
       if (this.state.outcome._tag === "Failed") this.failure = this.state.outcome.error
     } else if (this.#parser.tooLarge) {
-      this.failure = new EventTooLarge({ limit: this.#maxEventSize, partial: this.state.partial() }, trusted)
+      this.failure = new InvalidEvent(
+        { reason: "tooLarge", limit: this.#maxEventSize, partial: this.state.partial() },
+        Failure.trusted
+      )
     } else if (this.#utf8.invalidAt !== undefined) {
-      this.failure = new InvalidUtf8({ offset: this.#utf8.invalidAt, partial: this.state.partial() }, trusted)
+      this.failure = new InvalidUtf8({ offset: this.#utf8.invalidAt, partial: this.state.partial() }, Failure.trusted)
     }
     return this.#take()
   }
@@ -106,7 +109,7 @@ export class TurnDecoder {
         ...(responseId !== undefined && { responseId }),
         partial: this.state.partial()
       },
-      trusted
+      Failure.trusted
     )
   }
 

@@ -10,6 +10,7 @@
 import type { ResponseEvent, TurnEvent } from "@effect-codex/schema"
 import {
   ResponseEvent as Events,
+  Failure,
   Guard,
   RateLimits,
   RoutingToken,
@@ -20,7 +21,7 @@ import {
 import * as Redacted from "effect/Redacted"
 import type { Delta } from "./internal/delta.ts"
 import * as Output from "./internal/output.ts"
-import { MalformedEvent, trusted } from "./StreamError.ts"
+import { InvalidEvent } from "./StreamError.ts"
 
 /**
  * How the turn ended, once it has.
@@ -30,7 +31,7 @@ import { MalformedEvent, trusted } from "./StreamError.ts"
  */
 export type Outcome =
   | { readonly _tag: "Finished"; readonly turn: Turn.Turn }
-  | { readonly _tag: "Failed"; readonly error: ServiceError.ServiceError | MalformedEvent }
+  | { readonly _tag: "Failed"; readonly error: ServiceError.ServiceError | InvalidEvent }
 
 /**
  * @since 0.1.0
@@ -391,10 +392,15 @@ export class TurnState {
   }
 }
 
-const malformedEvent = (type: string, state: TurnState): MalformedEvent =>
-  new MalformedEvent(
-    { ...(state.responseId !== undefined && { responseId: state.responseId }), type, partial: state.partial() },
-    trusted
+const malformedEvent = (type: string, state: TurnState): InvalidEvent =>
+  new InvalidEvent(
+    {
+      ...(state.responseId !== undefined && { responseId: state.responseId }),
+      reason: "malformed",
+      type,
+      partial: state.partial()
+    },
+    Failure.trusted
   )
 
 /**

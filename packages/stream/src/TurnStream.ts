@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import type { Turn, TurnEvent } from "@effect-codex/schema"
+import { Failure, type Turn, type TurnEvent } from "@effect-codex/schema"
 import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import { decodeWith, type Emitting, emit } from "./internal/decodeWith.ts"
 import { drain } from "./internal/drain.ts"
 import type { StreamError } from "./StreamError.ts"
-import { StreamTruncated, trusted } from "./StreamError.ts"
+import { StreamTruncated } from "./StreamError.ts"
 import * as TurnDecoder from "./TurnDecoder.ts"
 
 /**
@@ -130,7 +130,9 @@ export const collect = <E, R>(
       })
       return Effect.whileLoop({ while: () => !over, body: () => next, step: () => {} }).pipe(
         Effect.flatMap(() =>
-          turn === undefined ? Effect.fail(new StreamTruncated({ bytes: 0, events }, trusted)) : Effect.succeed(turn)
+          turn === undefined
+            ? Effect.fail(new StreamTruncated({ bytes: 0, events }, Failure.trusted))
+            : Effect.succeed(turn)
         )
       )
     })

@@ -26,7 +26,7 @@ describe("TestAuth", () => {
   it.effect("can leave the account out", () =>
     Effect.gen(function* () {
       const { credentials } = yield* CodexAuth.CodexAuth
-      assert.strictEqual((yield* Effect.flip(credentials))._tag, "AccountIdMissing")
+      assert.strictEqual((yield* Effect.flip(credentials))._tag, "InvalidToken")
     }).pipe(Effect.provide(TestAuth.layer({ accountId: null })))
   )
 

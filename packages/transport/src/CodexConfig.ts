@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+
+import { defined } from "@effect-codex/schema/Defined"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
@@ -12,7 +14,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ConversationId from "./ConversationId.ts"
-import { defined } from "./internal/defined.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import { InvalidConfig } from "./TransportError.ts"
 

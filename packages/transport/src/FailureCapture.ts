@@ -4,13 +4,13 @@
  * @since 0.1.0
  */
 
+import { defined } from "@effect-codex/schema/Defined"
 import * as Redaction from "@effect-codex/schema/Redaction"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
-import { defined } from "./internal/defined.ts"
 
 /**
  * One failed exchange. The request is an outline (see {@link outline}); the response is its text, scrubbed and cut.

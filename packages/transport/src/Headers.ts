@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 import type * as Credentials from "@effect-codex/auth/Credentials"
+import { defined } from "@effect-codex/schema/Defined"
 import * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import * as Redacted from "effect/Redacted"
 import type { CodexConfig } from "./CodexConfig.ts"
-import { defined } from "./internal/defined.ts"
 
 /**
  * What a turn's headers depend on besides configuration and credentials.

@@ -3,12 +3,13 @@
  *
  * @since 0.1.0
  */
+
+import { defined } from "@effect-codex/schema/Defined"
 import * as RateLimits from "@effect-codex/schema/RateLimits"
 import * as Redaction from "@effect-codex/schema/Redaction"
 import * as ServiceError from "@effect-codex/schema/ServiceError"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
-import { defined } from "./internal/defined.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 import { EdgeBlocked, HttpFailure, type TransportError, Unauthorized } from "./TransportError.ts"
 

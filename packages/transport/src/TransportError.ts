@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Failure from "@effect-codex/schema/Failure"
 import * as ServiceError from "@effect-codex/schema/ServiceError"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
@@ -13,15 +14,11 @@ import * as Schema from "effect/Schema"
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
 const fields = {
-  ...ServiceError.failureFields,
   /** Bytes of the response body that had arrived. */
   bytesReceived: optional(Schema.Number),
   /** Milliseconds since the request was begun. */
   elapsedMillis: optional(Schema.Number)
 }
-
-const wait = (failure: { readonly retryAfterMillis?: number }): Duration.Duration | undefined =>
-  failure.retryAfterMillis === undefined ? undefined : Duration.millis(failure.retryAfterMillis)
 
 /**
  * How far a request had come: `request` before anything was sent, `headers` while waiting for the response headers
@@ -50,7 +47,7 @@ const connectionReasons = {
  * @since 0.1.0
  * @category errors
  */
-export class ConnectionFailed extends Schema.TaggedError<ConnectionFailed>("@effect-codex/transport/ConnectionFailed")(
+export class ConnectionFailed extends Failure.Class<ConnectionFailed>("@effect-codex/transport/ConnectionFailed")(
   "ConnectionFailed",
   {
     ...fields,
@@ -61,14 +58,13 @@ export class ConnectionFailed extends Schema.TaggedError<ConnectionFailed>("@eff
   }
 ) {
   /** Certificates, proxies and URLs do not mend themselves. */
-  get isRetryable(): boolean {
+  override get isRetryable(): boolean {
     return !["tls", "proxy", "protocol", "url"].includes(this.reason)
   }
-  readonly retryAfter = undefined
   override get message(): string {
     const when = this.phase === "body" ? "while the answer was arriving" : "before an answer came"
     const code = this.systemCode === undefined ? "" : `, ${this.systemCode}`
-    return ServiceError.describe(
+    return Failure.describe(
       `The connection failed ${when} (${this.reason}${code}). ${connectionReasons[this.reason]}.`,
       this
     )
@@ -82,17 +78,16 @@ export class ConnectionFailed extends Schema.TaggedError<ConnectionFailed>("@eff
  * @since 0.1.0
  * @category errors
  */
-export class TimedOut extends Schema.TaggedError<TimedOut>("@effect-codex/transport/TimedOut")("TimedOut", {
+export class TimedOut extends Failure.Class<TimedOut>("@effect-codex/transport/TimedOut")("TimedOut", {
   ...fields,
   phase: Schema.Literal("connect", "headers", "total"),
   /** The limit that passed, where it is known. */
   limitMillis: optional(Schema.Number)
 }) {
   /** The total limit is the caller's own. */
-  get isRetryable(): boolean {
+  override get isRetryable(): boolean {
     return this.phase !== "total"
   }
-  readonly retryAfter = undefined
   override get message(): string {
     const limit = this.limitMillis === undefined ? "" : ` within ${Duration.format(Duration.millis(this.limitMillis))}`
     const what = {
@@ -100,7 +95,7 @@ export class TimedOut extends Schema.TaggedError<TimedOut>("@effect-codex/transp
       headers: `The server did not begin to answer${limit}. Try again, or raise \`timeouts.headers\`.`,
       total: `The request was not finished${limit}. Raise \`timeouts.total\` or the deadline.`
     }[this.phase]
-    return ServiceError.describe(what, this)
+    return Failure.describe(what, this)
   }
 }
 
@@ -110,17 +105,18 @@ export class TimedOut extends Schema.TaggedError<TimedOut>("@effect-codex/transp
  * @since 0.1.0
  * @category errors
  */
-export class StreamIdle extends Schema.TaggedError<StreamIdle>("@effect-codex/transport/StreamIdle")("StreamIdle", {
+export class StreamIdle extends Failure.Class<StreamIdle>("@effect-codex/transport/StreamIdle")("StreamIdle", {
   ...fields,
   kind: Schema.Literal("bytes", "progress"),
   idleMillis: Schema.Number
 }) {
-  readonly isRetryable = true
-  readonly retryAfter = undefined
+  override get isRetryable(): boolean {
+    return true
+  }
   override get message(): string {
     const what = this.kind === "bytes" ? "sent nothing" : "only sent keep-alives"
     const option = this.kind === "bytes" ? "idle" : "progress"
-    return ServiceError.describe(
+    return Failure.describe(
       `The server ${what} for ${Duration.format(Duration.millis(this.idleMillis))}. Try again, or raise \`timeouts.${option}\`.`,
       this
     )
@@ -135,17 +131,14 @@ const retryableStatus: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 5
  * @since 0.1.0
  * @category errors
  */
-export class HttpFailure extends Schema.TaggedError<HttpFailure>("@effect-codex/transport/HttpFailure")("HttpFailure", {
+export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/transport/HttpFailure")("HttpFailure", {
   ...fields,
   status: Schema.Number,
   /** The origin a redirect leads to. */
   location: optional(Schema.String)
 }) {
-  get isRetryable(): boolean {
+  override get isRetryable(): boolean {
     return retryableStatus.has(this.status)
-  }
-  get retryAfter(): Duration.Duration | undefined {
-    return wait(this)
   }
   override get message(): string {
     const status = this.status
@@ -155,7 +148,7 @@ export class HttpFailure extends Schema.TaggedError<HttpFailure>("@effect-codex/
         : status < 300
           ? `The server answered HTTP ${status} with something else than was asked for. Check that the base URL names the backend.`
           : `The server answered HTTP ${status}. ${this.isRetryable ? "Try again later." : "Check the base URL and the request."}`
-    return ServiceError.describe(what, this)
+    return Failure.describe(what, this)
   }
 }
 
@@ -165,14 +158,12 @@ export class HttpFailure extends Schema.TaggedError<HttpFailure>("@effect-codex/
  * @since 0.1.0
  * @category errors
  */
-export class EdgeBlocked extends Schema.TaggedError<EdgeBlocked>("@effect-codex/transport/EdgeBlocked")("EdgeBlocked", {
+export class EdgeBlocked extends Failure.Class<EdgeBlocked>("@effect-codex/transport/EdgeBlocked")("EdgeBlocked", {
   ...fields,
   status: Schema.Number
 }) {
-  readonly isRetryable = false
-  readonly retryAfter = undefined
   override get message(): string {
-    return ServiceError.describe(
+    return Failure.describe(
       `The network edge refused the request (HTTP ${this.status}). Use another network or region, and keep a user agent set.`,
       this
     )
@@ -185,14 +176,12 @@ export class EdgeBlocked extends Schema.TaggedError<EdgeBlocked>("@effect-codex/
  * @since 0.1.0
  * @category errors
  */
-export class Unauthorized extends Schema.TaggedError<Unauthorized>("@effect-codex/transport/Unauthorized")(
+export class Unauthorized extends Failure.Class<Unauthorized>("@effect-codex/transport/Unauthorized")(
   "Unauthorized",
   fields
 ) {
-  readonly isRetryable = false
-  readonly retryAfter = undefined
   override get message(): string {
-    return ServiceError.describe("The access token was refused, also after renewing it; log in again.", this)
+    return Failure.describe("The access token was refused, also after renewing it; log in again.", this)
   }
 }
 
@@ -202,12 +191,10 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>("@effect-code
  * @since 0.1.0
  * @category errors
  */
-export class RoutingFailed extends Schema.TaggedError<RoutingFailed>("@effect-codex/transport/RoutingFailed")(
+export class RoutingFailed extends Failure.Class<RoutingFailed>("@effect-codex/transport/RoutingFailed")(
   "RoutingFailed",
   { ...fields, reason: Schema.Literal("account", "origin", "override", "answer") }
 ) {
-  readonly isRetryable = false
-  readonly retryAfter = undefined
   override get message(): string {
     const what = {
       account: "the account is not listed exactly once",
@@ -215,7 +202,7 @@ export class RoutingFailed extends Schema.TaggedError<RoutingFailed>("@effect-co
       override: "its routing override is not known here",
       answer: "the answer has an unexpected shape"
     }[this.reason]
-    return ServiceError.describe(
+    return Failure.describe(
       `The workspace's route could not be found: ${what}. Log in to the right workspace, or turn \`workspaceRouting\` off.`,
       this
     )
@@ -228,12 +215,10 @@ export class RoutingFailed extends Schema.TaggedError<RoutingFailed>("@effect-co
  * @since 0.1.0
  * @category errors
  */
-export class InvalidConfig extends Schema.TaggedError<InvalidConfig>("@effect-codex/transport/InvalidConfig")(
+export class InvalidConfig extends Failure.Class<InvalidConfig>("@effect-codex/transport/InvalidConfig")(
   "InvalidConfig",
   { problems: Schema.Array(Schema.String) }
 ) {
-  readonly isRetryable = false
-  readonly retryAfter = undefined
   override get message(): string {
     return `The configuration is not valid: ${this.problems.join("; ")}.`
   }

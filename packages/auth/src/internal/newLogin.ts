@@ -1,3 +1,4 @@
+import { defined } from "@effect-codex/schema/Defined"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -6,7 +7,6 @@ import { AuthStore } from "../AuthStore.ts"
 import * as Credentials from "../Credentials.ts"
 import type { Login } from "../Login.ts"
 import { OAuth, type Tokens } from "../OAuth.ts"
-import { defined } from "./defined.ts"
 
 /** Fails before anybody is bothered when the store could not keep a new login. */
 export const checkStore: Effect.Effect<void, AuthError, AuthStore> = Effect.flatMap(AuthStore, (store) =>

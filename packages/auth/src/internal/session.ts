@@ -1,3 +1,4 @@
+import { defined } from "@effect-codex/schema/Defined"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import {
   AccountChanged,
   type AuthError,
-  type AuthFileUnavailable,
+  type AuthFileUnusable,
   LoginExpired,
   NotLoggedIn,
   RefreshFailed
@@ -19,7 +20,6 @@ import type { CodexAuth } from "../CodexAuth.ts"
 import * as Credentials from "../Credentials.ts"
 import type { Login } from "../Login.ts"
 import type { OAuth, RefreshReason, Tokens } from "../OAuth.ts"
-import { defined } from "./defined.ts"
 
 /** Refresh this long before the access token ends (protocol F.4). */
 const margin = Duration.toMillis("5 minutes")
@@ -52,6 +52,10 @@ type IsStale = (session: Session) => Effect.Effect<boolean>
 
 const same = (a: Redacted.Redacted | undefined, b: Redacted.Redacted | undefined): boolean =>
   (a === undefined ? undefined : Redacted.value(a)) === (b === undefined ? undefined : Redacted.value(b))
+
+/** The file itself is in order, only the system does not let it be written. */
+const isUnwritable = (error: AuthError): error is AuthFileUnusable =>
+  error._tag === "AuthFileUnusable" && error.operation !== "decode"
 
 const open = Effect.fnUntraced(function* (login: Login) {
   const credentials = yield* Credentials.fromTokens(login)
@@ -190,11 +194,11 @@ export const make = (options: {
           })
         ),
         Effect.flatMap((login) => Effect.flatMap(openSame(login), notDueAtOnce)),
-        Effect.catchTag("AuthFileUnavailable", (error) => keepInMemory(isStale, error))
+        Effect.catchIf(isUnwritable, (error) => keepInMemory(isStale, error))
       )
     }
 
-    const keepInMemory = (isStale: IsStale, error: AuthFileUnavailable) =>
+    const keepInMemory = (isStale: IsStale, error: AuthFileUnusable) =>
       Effect.gen(function* () {
         if (unsaved === undefined) return yield* error
         const session = yield* openSame(unsaved.login)

@@ -9,7 +9,7 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { AuthFileUnavailable } from "../AuthError.ts"
+import { AuthFileUnusable } from "../AuthError.ts"
 import * as FileLock from "../FileLock.ts"
 import { reasonOf } from "../internal/platform.ts"
 
@@ -67,9 +67,7 @@ export const make = (
         // The scope closes the file, and with it goes the lock.
         const handle = yield* fs
           .open(path, { flag: "a", mode: 0o600 })
-          .pipe(
-            Effect.mapError((error) => new AuthFileUnavailable({ path, operation: "lock", reason: reasonOf(error) }))
-          )
+          .pipe(Effect.mapError((error) => new AuthFileUnusable({ path, operation: "lock", reason: reasonOf(error) })))
         const attempt = Effect.suspend(() => {
           const error = flock.call(handle.fd, exclusiveNonBlocking)
           return error === 0 || busy.has(error) ? Effect.succeed(error === 0) : Effect.fail("noLocks" as const)

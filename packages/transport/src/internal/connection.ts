@@ -1,7 +1,7 @@
 /** What an error of the HTTP client means. Nothing of the error itself is kept but its code. */
 import type * as HttpClientError from "@effect/platform/HttpClientError"
+import { defined } from "@effect-codex/schema/Defined"
 import { ConnectionFailed, StreamIdle, TimedOut } from "../TransportError.ts"
-import { defined } from "./defined.ts"
 
 type Reason = ConnectionFailed["reason"]
 

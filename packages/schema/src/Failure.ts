@@ -1,0 +1,191 @@
+/**
+ * The one shape of every error of this library.
+ *
+ * Each error is a `Schema.TaggedError` made by {@link Class}. All of them have the same optional facts, so that
+ * `error.partial` or `error.status` type-checks on any member of any union. An error is never changed after it was made:
+ * {@link withFacts} makes a copy that says more.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import { FailedExchange } from "./FailedExchange.ts"
+import * as Wire from "./internal/wire.ts"
+import * as Turn from "./Turn.ts"
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("@effect-codex/schema/Failure")
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId
+
+/**
+ * The facts every error may carry.
+ *
+ * - `status`: the HTTP status, when the failure is an HTTP response.
+ * - `code`, `serverMessage`: the server's own code and words, scrubbed of secrets.
+ * - `requestId`, `cfRay`, `responseId`: the ids that support asks for.
+ * - `retryAfterMillis`: how long the server asked to wait.
+ * - `partial`: what had arrived of the turn, by the last attempt that brought anything.
+ * - `exchange`: the failed exchange, where the configuration captures it. It is `Redacted` only to keep logs short: it
+ *   holds no secret.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const fields = {
+  status: Wire.optional(Schema.Number),
+  code: Wire.optional(Schema.String),
+  serverMessage: Wire.optional(Schema.String),
+  requestId: Wire.optional(Schema.String),
+  cfRay: Wire.optional(Schema.String),
+  responseId: Wire.optional(Schema.String),
+  retryAfterMillis: Wire.optional(Schema.Number),
+  partial: Wire.optional(Turn.PartialTurn),
+  exchange: Wire.optional(Schema.Redacted(FailedExchange))
+}
+
+type Fields = typeof fields
+
+/**
+ * The shared facts as values.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Facts extends Schema.Struct.Type<Fields> {}
+
+/**
+ * What every error has besides its own fields.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Failure extends Facts, Error {
+  readonly [TypeId]: TypeId
+  readonly _tag: string
+  /** Whether the same request can succeed when it is sent again. */
+  readonly isRetryable: boolean
+  /** How long the server asked to wait, if it did. */
+  readonly retryAfter: Duration.Duration | undefined
+}
+
+/**
+ * The type of an error class made by {@link Class}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FailureClass<Self, Tag extends string, All extends Schema.Struct.Fields>
+  extends Schema.Class<
+    Self,
+    All,
+    Schema.Struct.Encoded<All>,
+    Schema.Struct.Context<All>,
+    Schema.Struct.Constructor<Omit<All, "_tag">>,
+    unknown,
+    Cause.YieldableError & Pick<Failure, TypeId | "isRetryable" | "retryAfter">
+  > {
+  readonly _tag: Tag
+}
+
+/**
+ * An error class with the shared facts and fields of its own. It is final (`isRetryable` is `false`) unless the class
+ * overrides that.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Failure } from "@effect-codex/schema"
+ * import { Schema } from "effect"
+ *
+ * class OutOfPaper extends Failure.Class<OutOfPaper>("app/OutOfPaper")("OutOfPaper", { tray: Schema.Number }) {
+ *   override get message() {
+ *     return Failure.describe(`Tray ${this.tray} is empty; fill it.`, this)
+ *   }
+ * }
+ * ```
+ */
+export const Class =
+  <Self>(identifier: string) =>
+  <Tag extends string, Own extends Schema.Struct.Fields>(
+    tag: Tag,
+    own: Own
+  ): FailureClass<Self, Tag, { readonly _tag: Schema.tag<Tag> } & Omit<Fields, keyof Own> & Own> => {
+    class Base extends Schema.TaggedError<Base>(identifier)(tag, { ...fields, ...(own as object) }) {
+      get [TypeId](): TypeId {
+        return TypeId
+      }
+      get isRetryable(): boolean {
+        return false
+      }
+      get retryAfter(): Duration.Duration | undefined {
+        return this.retryAfterMillis === undefined ? undefined : Duration.millis(this.retryAfterMillis)
+      }
+    }
+    return Base as never
+  }
+
+/**
+ * Options for constructing an error from values that are known to fit. Checking a long partial turn again would cost
+ * more than the turn.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const trusted = { disableValidation: true } as const
+
+/**
+ * Tells the errors of this library from any other value.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isFailure = (u: unknown): u is Failure => Predicate.hasProperty(u, TypeId)
+
+/**
+ * A copy of the error, of the same class, with facts it does not have yet. Facts it has are kept.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withFacts = <E extends Failure>(failure: E, facts: Partial<E>): E => {
+  const known = ownFields(failure)
+  const news = Object.entries(facts).filter(([key, value]) => value !== undefined && known[key] === undefined)
+  if (news.length === 0) return failure
+  const Self = failure.constructor as new (fields: object, options: typeof trusted) => E
+  return new Self({ ...known, ...Object.fromEntries(news) }, trusted)
+}
+
+const ownFields = (failure: Failure): Readonly<Record<string, unknown>> => {
+  const all = failure as unknown as Readonly<Record<string, unknown>>
+  const { fields: declared } = failure.constructor as unknown as { readonly fields: Schema.Struct.Fields }
+  return Object.fromEntries(Object.keys(declared).flatMap((key) => (all[key] === undefined ? [] : [[key, all[key]]])))
+}
+
+/**
+ * The message of an error: what happened and what to do, the server's words, the ids for support.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const describe = (
+  sentence: string,
+  { cfRay, code, requestId, serverMessage }: Pick<Facts, "serverMessage" | "code" | "requestId" | "cfRay">
+): string => {
+  const words = [serverMessage, code].find((text) => text !== undefined && text.trim() !== "")
+  const ids = [
+    requestId === undefined ? undefined : `request ${requestId}`,
+    cfRay === undefined ? undefined : `cf-ray ${cfRay}`
+  ].filter((id) => id !== undefined)
+  return `${sentence}${words === undefined ? "" : ` The server says: ${words}`}${ids.length === 0 ? "" : ` (${ids.join(", ")})`}`
+}
