@@ -47,7 +47,7 @@ describe("Failure", () => {
 
   it("keeps the facts it has, and is itself when there is nothing to add", () => {
     const error = new Jammed({ tray: 1, code: "e1" })
-    assert.strictEqual(Failure.withFacts(error, { code: "e2", serverMessage: undefined }), error)
+    assert.strictEqual(Failure.withFacts(error, { code: "e2" }), error)
     assert.strictEqual(Failure.withFacts(error, {}), error)
     assert.strictEqual(Failure.withFacts(error, { code: "e2", status: 500 }).code, "e1")
   })
