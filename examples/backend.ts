@@ -6,7 +6,7 @@
 import type { HttpServerError } from "@effect/platform"
 import { type Script, TestAuth } from "@effect-codex/testing"
 import { BackendServer } from "@effect-codex/testing/node"
-import type { CodexConfig, TransportError } from "@effect-codex/transport"
+import { CodexConfig, type TransportError } from "@effect-codex/transport"
 import * as HttpLayer from "@effect-codex/transport/node"
 import { type ConfigError, Effect, Layer } from "effect"
 import { Codex } from "effect-codex"
@@ -16,7 +16,9 @@ type Failure = TransportError.InvalidConfig | ConfigError.ConfigError | HttpServ
 
 export const embedded = (script: Script.Script, config?: CodexConfig.Options): Layer.Layer<Codex.Codex, Failure> =>
   Layer.unwrapEffect(
-    Effect.map(BackendServer.BackendServer, ({ url }) => Codex.layer({ ...config, baseUrl: url }))
+    Effect.map(BackendServer.BackendServer, ({ url }) =>
+      Layer.provide(Codex.layerCarrier, CodexConfig.layer({ ...config, baseUrl: url }))
+    )
   ).pipe(
     Layer.provide(BackendServer.layer({ script })),
     Layer.provide(TestAuth.layer()),

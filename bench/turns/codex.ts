@@ -5,21 +5,22 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import { Codex } from "effect-codex"
+import { Codex, CodexConfig } from "effect-codex"
 import type { Contestant } from "./contestants.ts"
 import { accessToken, instructions, model, prompt } from "./request.ts"
 
 /** `Codex` over the HTTP client of `@effect-codex/transport/node`, in a runtime of its own. */
 export const runtime = (baseUrl: string) =>
   ManagedRuntime.make(
-    Codex.layer({ baseUrl, model }).pipe(
+    Codex.layerCarrier.pipe(
+      Layer.provide(CodexConfig.layer({ baseUrl, model })),
       Layer.provide(CodexAuth.layerToken({ accessToken: Redacted.make(accessToken) })),
       Layer.provide(TransportNode.layer({ proxy: "none" }))
     )
   )
 
 const effectCodex =
-  (take: (codex: Codex.Codex.Service, onText: (text: string) => void) => Effect.Effect<void, unknown>): Contestant =>
+  (take: (codex: Codex.Service, onText: (text: string) => void) => Effect.Effect<void, unknown>): Contestant =>
   async (baseUrl) => {
     const running = runtime(baseUrl)
     const codex = await running.runPromise(Codex.Codex)

@@ -8,6 +8,7 @@ import type { CodexTransport } from "@effect-codex/transport"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as SynchronizedRef from "effect/SynchronizedRef"
 
 /**
@@ -23,7 +24,7 @@ export interface Catalogue {
 }
 
 /**
- * The catalogue as a client keeps it: fetched when it is asked for, kept for five minutes, fetched anew when a response
+ * The catalogue as a client keeps it: fetched when it is asked for, kept for five minutes, fetched again when a response
  * names another version of it (protocol G.4).
  *
  * @since 0.1.0
@@ -35,6 +36,8 @@ export interface CatalogueCache {
    * first the bundled list) serves for the next half minute.
    */
   readonly get: Effect.Effect<Catalogue>
+  /** The same, but no longer waited for than until the deadline (milliseconds since 1970). */
+  readonly within: (deadline: number | undefined) => Effect.Effect<Catalogue>
   /** What is known without asking anybody. */
   readonly known: Effect.Effect<Catalogue>
   /** Takes note of the `x-models-etag` of a response. */
@@ -62,10 +65,7 @@ interface State {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (
-  transport: CodexTransport.CodexTransport.Service,
-  clientVersion: string
-): Effect.Effect<CatalogueCache> =>
+export const make = (transport: CodexTransport.Service, clientVersion: string): Effect.Effect<CatalogueCache> =>
   Effect.gen(function* () {
     const state = yield* SynchronizedRef.make<State>({ catalogue: bundled, etag: undefined, askedAt: 0, freshUntil: 0 })
     let seen: { readonly etag: string; readonly at: number } | undefined
@@ -87,22 +87,32 @@ export const make = (
         )
       )
 
-    /** With what responses have said since: the same version is fresh from then on, another one is not. */
-    const heard = (known: State): State => {
+    /** What is known after the ETags that responses carried: the same version is fresh from then on, another one is not. */
+    const afterEtag = (known: State): State => {
       if (seen === undefined || known.etag === undefined || seen.at <= known.askedAt) return known
       const freshUntil = seen.etag === known.etag ? Math.max(known.freshUntil, seen.at + timeToLive) : 0
       return { ...known, freshUntil }
     }
 
-    const get = SynchronizedRef.updateAndGetEffect(state, (before) =>
+    const update = SynchronizedRef.updateAndGetEffect(state, (before) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
-        const known = heard(before)
+        const known = afterEtag(before)
         return now < known.freshUntil ? Effect.succeed(known) : fetch(known, now)
       })
     )
+    const get = Effect.map(update, ({ catalogue }) => catalogue)
+    const known = Effect.map(SynchronizedRef.get(state), ({ catalogue }) => catalogue)
     return {
-      get: Effect.map(get, ({ catalogue }) => catalogue),
-      known: Effect.map(SynchronizedRef.get(state), ({ catalogue }) => catalogue),
+      get,
+      known,
+      within: (deadline) =>
+        deadline === undefined
+          ? get
+          : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+              Effect.flatMap(Effect.timeoutOption(get, Math.max(0, deadline - now)), (found) =>
+                Option.match(found, { onNone: () => known, onSome: Effect.succeed })
+              )
+            ),
       sawEtag: (etag) =>
         Effect.map(Clock.currentTimeMillis, (at) => {
           seen = { etag, at }

@@ -6,17 +6,17 @@
  *
  * @since 0.1.0
  */
-import { History, Item, Turn, type TurnEvent, type TurnRequest } from "@effect-codex/schema"
-import { StreamError } from "@effect-codex/stream"
+import { History, Item, type RoutingToken, Turn, type TurnEvent, type TurnRequest } from "@effect-codex/schema"
 import { ConversationId } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Codex from "./Codex.ts"
 import type { CodexError } from "./CodexError.ts"
+import * as Floor from "./internal/floor.ts"
+import * as FollowUp from "./internal/followUp.ts"
 
 /**
  * What holds for all turns of a conversation: everything of a request but its input.
@@ -52,7 +52,10 @@ export interface Conversation {
   readonly id: string
   /** Says something and waits for the turn. What the server wants finished in a further request is (`endTurn: false`). */
   readonly send: (said: Said, options?: TurnOptions) => Effect.Effect<Turn.Turn, CodexError>
-  /** The same as a stream of events. A conversation is added to when the stream has come to its end. */
+  /**
+   * The same as a stream of events. The history grows with the last `TurnCompleted`, and from then on the next `send` can
+   * begin. A `send` by whoever reads the stream before that fails: it would wait for itself.
+   */
   readonly stream: (
     said: Said,
     options?: TurnOptions
@@ -120,7 +123,7 @@ interface State {
   readonly instructions: string
   readonly items: ReadonlyArray<Item.Item>
   readonly lastTurn: Option.Option<Turn.Turn>
-  readonly routingToken: Redacted.Redacted<string> | undefined
+  readonly routingToken: RoutingToken.RoutingToken | undefined
   readonly lastFailure: Option.Option<CodexError>
   readonly repairs: ReadonlyArray<TurnRequest.Repair>
 }
@@ -136,109 +139,108 @@ const entries = (said: Said): ReadonlyArray<History.Entry> =>
 const goesOn = (said: ReadonlyArray<History.Entry>): boolean =>
   said.every((entry) => ("type" in entry ? entry.type.endsWith("_output") : entry.role === "tool"))
 
-/** Whether the server wants the turn finished in a further request (protocol D.4). */
-const wantsMore = (turn: Turn.Turn): boolean =>
-  turn.status === "completed" && turn.endTurn === false && turn.toolCalls.length === 0
+/** One request of a conversation: what is added to which state. `followUps` counts the requests of the turn before it. */
+interface Step {
+  readonly before: State
+  readonly said: ReadonlyArray<History.Entry>
+  readonly sameTurn: boolean
+  readonly followUps: number
+}
 
-/** How often a turn is finished in a further request before it is taken as it is. */
-const maxFollowUps = 16
-
-const makeFrom = (
-  codex: Codex.Codex.Service,
-  options: Options,
-  id: string,
-  initial: State
-): Effect.Effect<Conversation> =>
+const makeFrom = (codex: Codex.Service, options: Options, id: string, initial: State): Effect.Effect<Conversation> =>
   Effect.gen(function* () {
     const state = yield* Ref.make(initial)
-    const turns = yield* Effect.makeSemaphore(1)
+    const floor = yield* Floor.make
 
-    /**
-     * What is said, over the whole history before it, in as many requests as the server wants. The conversation changes
-     * once, when the last of them has come to its end: what breaks or is broken off leaves nothing behind.
-     */
-    const turn = (
-      before: State,
-      said: ReadonlyArray<History.Entry>,
-      sameTurn: boolean,
-      turnOptions: TurnOptions,
-      followUps = maxFollowUps
-    ): Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError> =>
-      Stream.suspend(() => {
-        const compiled = History.compile([...before.items, ...said])
-        const instructions = [before.instructions, compiled.instructions].filter((part) => part !== "").join("\n\n")
-        const routedTo = sameTurn ? before.routingToken : undefined
-        let unfinished: State | undefined
+    /** The request of a step, and the state once its turn is over. */
+    const plan = ({ before, said, sameTurn }: Step, turnOptions: TurnOptions) => {
+      const { items, instructions, repairs } = History.compile([...before.items, ...said])
+      const routedTo = sameTurn ? before.routingToken : undefined
+      const request: Codex.Request = {
+        ...options,
+        ...turnOptions,
+        conversationId: id,
+        instructions: [before.instructions, instructions].filter((part) => part !== "").join("\n\n"),
+        input: items,
+        ...(routedTo !== undefined && { routingToken: routedTo })
+      }
+      const after = (turn: Turn.Turn): State => ({
+        instructions: before.instructions,
+        items: [...items, ...turn.items],
+        lastTurn: Option.some(turn),
+        routingToken: turn.routingToken,
+        lastFailure: Option.none(),
+        repairs: [...before.repairs, ...repairs]
+      })
+      return { request, after }
+    }
 
-        const completed = (event: TurnEvent.TurnCompleted): Effect.Effect<void> => {
-          const after: State = {
-            instructions,
-            items: [...compiled.items, ...event.turn.items],
-            lastTurn: Option.some(event.turn),
-            // the first token of a turn holds for all its requests (protocol B.5)
-            routingToken: routedTo ?? event.routingToken,
-            lastFailure: Option.none(),
-            repairs: [...before.repairs, ...compiled.repairs]
-          }
-          if (followUps === 0 || !wantsMore(event.turn)) return Ref.set(state, after)
-          unfinished = after
-          return Effect.void
-        }
+    const firstStep = (said: Said): Effect.Effect<Step> =>
+      Effect.map(Ref.get(state), (before) => {
+        const news = entries(said)
+        return { before, said: news, sameTurn: goesOn(news), followUps: 0 }
+      })
 
-        const request = codex.stream({
-          ...options,
-          ...turnOptions,
-          conversationId: id,
-          instructions,
-          input: compiled.items,
-          ...(routedTo !== undefined && { routingToken: routedTo })
-        })
-        return Stream.concat(
-          Stream.tap(request, (event) => (event._tag === "TurnCompleted" ? completed(event) : Effect.void)),
-          Stream.suspend(() =>
-            unfinished === undefined ? Stream.empty : turn(unfinished, [], true, turnOptions, followUps - 1)
-          )
+    const followUp = (step: Step, before: State): Step => ({
+      before,
+      said: [],
+      sameTurn: true,
+      followUps: step.followUps + 1
+    })
+
+    const remember = (error: CodexError): Effect.Effect<void> =>
+      Ref.update(state, (before): State => ({ ...before, lastFailure: Option.some(error) }))
+
+    /** The conversation changes once, when the last request of a turn is over: what breaks leaves nothing behind. */
+    const finish = (step: Step, turnOptions: TurnOptions): Effect.Effect<Turn.Turn, CodexError> =>
+      Effect.suspend(() => {
+        const { after, request } = plan(step, turnOptions)
+        return Effect.flatMap(codex.turn(request), (turn) =>
+          FollowUp.isWanted(turn, step.followUps)
+            ? Effect.map(finish(followUp(step, after(turn)), turnOptions), (rest) => Turn.join(turn, rest))
+            : Effect.as(Ref.set(state, after(turn)), turn)
         )
       })
 
-    /** Held until the scope closes; whoever waits for it can be interrupted. */
-    const floor = Effect.uninterruptibleMask((restore) =>
-      Effect.zipRight(
-        restore(turns.take(1)),
-        Effect.addFinalizer(() => turns.release(1))
-      )
-    )
+    const events = (
+      step: Step,
+      turnOptions: TurnOptions,
+      onOver: Effect.Effect<void>
+    ): Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError> =>
+      Stream.suspend(() => {
+        const { after, request } = plan(step, turnOptions)
+        let unfinished: State | undefined
+        const completed = ({ turn }: TurnEvent.TurnCompleted): Effect.Effect<void> => {
+          const state_ = after(turn)
+          if (!FollowUp.isWanted(turn, step.followUps)) return Effect.zipRight(Ref.set(state, state_), onOver)
+          unfinished = state_
+          return Effect.void
+        }
+        return Stream.concat(
+          Stream.tap(codex.stream(request), (event) =>
+            event._tag === "TurnCompleted" ? completed(event) : Effect.void
+          ),
+          Stream.suspend(() =>
+            unfinished === undefined ? Stream.empty : events(followUp(step, unfinished), turnOptions, onOver)
+          )
+        )
+      })
 
     const stream: Conversation["stream"] = (said, turnOptions = {}) =>
       Stream.unwrapScoped(
         Effect.gen(function* () {
-          yield* floor
-          const news = entries(said)
-          return turn(yield* Ref.get(state), news, goesOn(news), turnOptions).pipe(
-            Stream.tapError((error) =>
-              Ref.update(state, (before): State => ({ ...before, lastFailure: Option.some(error) }))
-            )
-          )
+          const giveBack = yield* floor.take
+          return Stream.tapError(events(yield* firstStep(said), turnOptions, giveBack), remember)
         })
       )
 
-    const send: Conversation["send"] = (said, turnOptions) =>
-      Effect.suspend(() => {
-        const parts: Array<Turn.Turn> = []
-        return stream(said, turnOptions).pipe(
-          Stream.runForEachChunk((events) =>
-            Effect.sync(() => {
-              for (const event of events) if (event._tag === "TurnCompleted") parts.push(event.turn)
-            })
-          ),
-          Effect.flatMap(() => {
-            const [first, ...rest] = parts
-            return first === undefined
-              ? Effect.fail(new StreamError.StreamTruncated({ bytes: 0, events: 0 }))
-              : Effect.succeed(rest.reduce(Turn.join, first))
-          })
+    const send: Conversation["send"] = (said, turnOptions = {}) =>
+      floor.hold(
+        Effect.tapError(
+          Effect.flatMap(firstStep(said), (step) => finish(step, turnOptions)),
+          remember
         )
-      })
+      )
 
     return {
       id,

@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import type { History, Tool, Turn, TurnEvent } from "@effect-codex/schema"
+import type { History, RoutingToken, Tool, Turn, TurnEvent } from "@effect-codex/schema"
 import { Message, Usage } from "@effect-codex/schema"
 import { ConversationId } from "@effect-codex/transport"
 import * as Clock from "effect/Clock"
@@ -21,6 +21,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Codex from "./Codex.ts"
 import type { CodexError } from "./CodexError.ts"
+import * as FollowUp from "./internal/followUp.ts"
 
 /**
  * What a handler gives back: text, or parts when there are images or documents to show.
@@ -173,7 +174,7 @@ export type LoopEvent<E> =
  * @since 0.1.0
  * @category models
  */
-export interface Options<E, R> extends Omit<Codex.Request, "tools" | "routingToken" | "deadline"> {
+export interface Options<E, R> extends Omit<Codex.Request, "tools" | "routingToken" | "timeLimit"> {
   readonly tools: ReadonlyArray<Handler<E, R>>
   /** How many requests at the most; default 32. */
   readonly maxSteps?: number
@@ -225,7 +226,8 @@ export const run = <E = never, R = never>(
       let history: ReadonlyArray<History.Entry> = [...input, ...(prompt === undefined ? [] : [Message.user(prompt)])]
       let usage = Usage.zero
       let steps = 0
-      let routingToken: Redacted.Redacted<string> | undefined
+      let routingToken: RoutingToken.RoutingToken | undefined
+      let followUps = 0
       let over = false
 
       const limitReached = (limit: LoopLimitReached["limit"]) =>
@@ -296,14 +298,13 @@ export const run = <E = never, R = never>(
             tools: tools.map(({ tool }) => tool),
             input: history,
             ...(routingToken !== undefined && { routingToken }),
-            ...(end !== undefined && { deadline: Duration.millis(end - now) })
+            ...(end !== undefined && { timeLimit: Duration.millis(end - now) })
           })
           .pipe(
             Stream.map((event): LoopEvent<E> => {
               if (event._tag === "TurnCompleted") {
                 finished = event.turn
-                // the first token of a turn holds for all its requests (protocol B.5)
-                routingToken ??= event.routingToken
+                routingToken = event.turn.routingToken
                 usage = Usage.add(usage, event.turn.usage ?? Usage.zero)
                 history = [...history, ...event.turn.items]
               }
@@ -319,8 +320,14 @@ export const run = <E = never, R = never>(
           )
         const after = Stream.suspend((): Stream.Stream<LoopEvent<E>, LoopLimitReached, R> => {
           if (finished === undefined) return Stream.empty
-          if (finished.toolCalls.length > 0) return answer(finished)
-          if (finished.status === "completed" && finished.endTurn === false) return Stream.empty
+          if (finished.toolCalls.length > 0) {
+            followUps = 0
+            return answer(finished)
+          }
+          if (FollowUp.isWanted(finished, followUps)) {
+            followUps++
+            return Stream.empty
+          }
           over = true
           return Stream.succeed({ _tag: "LoopCompleted", turn: finished, usage, steps, items: history })
         })

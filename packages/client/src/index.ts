@@ -3,6 +3,22 @@
  *
  * @since 0.1.0
  */
+export { CodexAuth } from "@effect-codex/auth"
+export {
+  Failure,
+  History,
+  Item,
+  Message,
+  ModelCatalogue,
+  OutputFormat,
+  RateLimits,
+  ServiceError,
+  Tool,
+  Turn,
+  TurnEvent,
+  Usage
+} from "@effect-codex/schema"
+export { Carrier, CodexConfig, FailureCapture, RateLimitWatch, RetryPolicy } from "@effect-codex/transport"
 export * as Catalogue from "./Catalogue.ts"
 export * as Codex from "./Codex.ts"
 export * as CodexError from "./CodexError.ts"

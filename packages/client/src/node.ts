@@ -7,12 +7,11 @@ import * as AuthNode from "@effect-codex/auth/node"
 import { CodexConfig, type TransportError } from "@effect-codex/transport"
 import * as TransportNode from "@effect-codex/transport/node"
 import type * as ConfigError from "effect/ConfigError"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Codex from "./Codex.ts"
 
 /**
- * What a program may set. Settings of the environment (see `CodexConfig.config`) go before `config`.
+ * What a program may set. `config` wins over the environment.
  *
  * @since 0.1.0
  * @category configuration
@@ -25,27 +24,11 @@ export interface Options {
 }
 
 /**
- * Settings from the environment over `options.config` over the defaults.
+ * `Codex` with everything it needs: settings from `options.config`, then from the environment (see `CodexConfig.config`);
+ * the login from `OPENAI_CODEX_ACCESS_TOKEN` or from the Codex CLI's credential file; and connections over undici with
+ * the limits of this library.
  *
- * @since 0.1.0
- * @category layers
- */
-export const layerConfig = (
-  options?: CodexConfig.Options
-): Layer.Layer<CodexConfig.CodexConfig, TransportError.InvalidConfig | ConfigError.ConfigError> =>
-  Layer.effect(
-    CodexConfig.CodexConfig,
-    Effect.gen(function* () {
-      const environment = yield* CodexConfig.config
-      return yield* CodexConfig.override(yield* CodexConfig.make(options), environment)
-    })
-  )
-
-/**
- * `Codex` with everything it needs: settings from the environment, the login from `OPENAI_CODEX_ACCESS_TOKEN` or from
- * the Codex CLI's credential file, and an HTTP client whose limits are this library's.
- *
- * Each part can be another one: provide `Codex.layerWith` with the Layers you want.
+ * Each part can be another one: provide `Codex.layer` or `Codex.layerCarrier` with the Layers you want.
  *
  * @since 0.1.0
  * @category layers
@@ -64,7 +47,8 @@ export const layerConfig = (
 export const layer = (
   options: Options = {}
 ): Layer.Layer<Codex.Parts, TransportError.InvalidConfig | ConfigError.ConfigError> =>
-  Codex.layerWith(layerConfig(options.config)).pipe(
+  Codex.layerCarrier.pipe(
+    Layer.provide(CodexConfig.layerConfig(options.config)),
     Layer.provide(AuthNode.layer(options.auth)),
     Layer.provide(TransportNode.layer(options.http))
   )

@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { Codex } from "effect-codex"
+import { Codex, CodexConfig } from "effect-codex"
 import { bodies, requests, run } from "./support.ts"
 
 const hello = Script.turn({ text: "Hello" })
@@ -148,7 +148,8 @@ describe("Codex", () => {
       ])
     }).pipe(
       Effect.provide(
-        Codex.layer().pipe(
+        Codex.layer.pipe(
+          Layer.provide(CodexConfig.layer()),
           Layer.provide(TestAuth.layer()),
           Layer.provide(
             ScriptedBackend.layer([
@@ -176,7 +177,8 @@ describe("Codex", () => {
       assert.isUndefined(yield* capture.takeLast)
     }).pipe(
       Effect.provide(
-        Codex.layer().pipe(
+        Codex.layer.pipe(
+          Layer.provide(CodexConfig.layer()),
           Layer.provide(TestAuth.layer()),
           Layer.provide(ScriptedBackend.layer([Script.failed({ code: "invalid_prompt", message: "No." })]))
         )
@@ -272,7 +274,7 @@ describe("Codex", () => {
   it.effect("a deadline is never overslept", () =>
     Effect.gen(function* () {
       const codex = yield* Codex.Codex
-      const fiber = yield* Effect.fork(Effect.flip(codex.turn({ prompt: "Hi", deadline: "10 seconds" })))
+      const fiber = yield* Effect.fork(Effect.flip(codex.turn({ prompt: "Hi", timeLimit: "10 seconds" })))
       yield* TestClock.adjust("1 second")
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error._tag, "RateLimited")
@@ -356,12 +358,17 @@ describe("refused encrypted reasoning", () => {
       const codex = yield* Codex.Codex
       const events = [...(yield* run(Stream.runCollect(codex.stream(history))))]
       assert.deepStrictEqual(
-        events.slice(0, 4).map(({ _tag }) => _tag),
-        ["TurnStarted", "TurnRestarted", "RequestRepaired", "TurnStarted"]
+        events.slice(0, 5).map(({ _tag }) => _tag),
+        ["TurnStarted", "TextDelta", "TurnRestarted", "RequestRepaired", "TurnStarted"]
       )
       assert.notInclude(JSON.stringify((yield* bodies)[1]), "gAAAAold")
     }).pipe(
-      Effect.provide(TestCodex.layer([Script.failed({ code: "invalid_encrypted_content", message: "no" }), hello]))
+      Effect.provide(
+        TestCodex.layer([
+          Script.turn({ text: "Ha", failed: { code: "invalid_encrypted_content", message: "no" } }),
+          hello
+        ])
+      )
     )
   )
 
@@ -445,7 +452,8 @@ describe("bad input is a typed error that names what to do", () => {
   )
 
   const login = (accessToken: string) =>
-    Codex.layer().pipe(
+    Codex.layer.pipe(
+      Layer.provide(CodexConfig.layer()),
       Layer.provide(CodexAuth.layerToken({ accessToken: Redacted.make(accessToken) })),
       Layer.provideMerge(ScriptedBackend.layer([hello]))
     )

@@ -6,7 +6,7 @@ import { BackendServer } from "@effect-codex/testing/node"
 import * as TransportNode from "@effect-codex/transport/node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Codex, Conversation } from "effect-codex"
+import { Codex, CodexConfig, Conversation } from "effect-codex"
 
 interface Body {
   readonly prompt_cache_key: string
@@ -21,7 +21,9 @@ const echo: Script.Responder = (request) => {
 }
 
 const client = Layer.unwrapEffect(
-  Effect.map(BackendServer.BackendServer, ({ url }) => Codex.layer({ baseUrl: url }))
+  Effect.map(BackendServer.BackendServer, ({ url }) =>
+    Layer.provide(Codex.layerCarrier, CodexConfig.layer({ baseUrl: url }))
+  )
 ).pipe(
   Layer.provide(BackendServer.layer({ script: echo })),
   Layer.provide(TestAuth.layer()),

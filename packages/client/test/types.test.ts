@@ -3,17 +3,19 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import { describe, expectTypeOf, it } from "@effect/vitest"
 import type { CodexAuth } from "@effect-codex/auth"
-import type { JsonSchema, OutputFormat, Turn, TurnEvent } from "@effect-codex/schema"
-import type { CodexConfig, CodexTransport, TransportError } from "@effect-codex/transport"
+import type { FailedExchange, Failure, JsonSchema, OutputFormat, Turn, TurnEvent } from "@effect-codex/schema"
+import type { Carrier, CodexConfig, TransportError } from "@effect-codex/transport"
 import type * as ConfigError from "effect/ConfigError"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { type Codex, type CodexError, type Conversation, ToolLoop } from "effect-codex"
 import type * as CodexNode from "effect-codex/node"
 
-declare const codex: Codex.Codex.Service
+declare const codex: Codex.Service
 
 describe("types", () => {
   it("a turn fails with CodexError and needs nothing", () => {
@@ -22,7 +24,7 @@ describe("types", () => {
   })
 
   it("only a stream that may restart can say so", () => {
-    const failing = () => codex.stream({ prompt: "" }, { delivery: "fail" })
+    const failing = () => codex.stream({ prompt: "" }, { onceShown: "fail" })
     const restarting = () => codex.stream({ prompt: "" })
     expectTypeOf<ReturnType<typeof failing>>().toEqualTypeOf<
       Stream.Stream<TurnEvent.TurnEvent, CodexError.CodexError>
@@ -43,11 +45,11 @@ describe("types", () => {
   })
 
   it("a layer's requirements shrink from part to whole", () => {
-    expectTypeOf<typeof Codex.layerTransport>().toEqualTypeOf<
-      Layer.Layer<Codex.Codex, never, CodexTransport.CodexTransport | CodexConfig.CodexConfig>
+    expectTypeOf<typeof Codex.layerCarrier>().toEqualTypeOf<
+      Layer.Layer<Codex.Parts, never, CodexConfig.CodexConfig | CodexAuth.CodexAuth | Carrier.Carrier>
     >()
-    expectTypeOf<ReturnType<typeof Codex.layer>>().toEqualTypeOf<
-      Layer.Layer<Codex.Parts, TransportError.InvalidConfig, CodexAuth.CodexAuth | HttpClient.HttpClient>
+    expectTypeOf<typeof Codex.layer>().toEqualTypeOf<
+      Layer.Layer<Codex.Parts, never, CodexConfig.CodexConfig | CodexAuth.CodexAuth | HttpClient.HttpClient>
     >()
     expectTypeOf<ReturnType<typeof CodexNode.layer>>().toEqualTypeOf<
       Layer.Layer<Codex.Parts, TransportError.InvalidConfig | ConfigError.ConfigError>
@@ -58,6 +60,16 @@ describe("types", () => {
     expectTypeOf<CodexError.CodexError["message"]>().toEqualTypeOf<string>()
     expectTypeOf<CodexError.CodexError["isRetryable"]>().toEqualTypeOf<boolean>()
     expectTypeOf<CodexError.CodexError["_tag"]>().toExtend<string>()
+    expectTypeOf<CodexError.CodexError>().toExtend<Failure.Failure>()
+    expectTypeOf<CodexError.CodexError["retryAfter"]>().toEqualTypeOf<Duration.Duration | undefined>()
+    expectTypeOf<CodexError.CodexError["partial"]>().toExtend<Turn.PartialTurn | undefined>()
+    expectTypeOf<CodexError.CodexError["status"]>().toEqualTypeOf<number | undefined>()
+    expectTypeOf<
+      CodexError.CodexError["code" | "serverMessage" | "requestId" | "cfRay" | "responseId"]
+    >().toEqualTypeOf<string | undefined>()
+    expectTypeOf<CodexError.CodexError["exchange"]>().toEqualTypeOf<
+      Redacted.Redacted<FailedExchange.FailedExchange> | undefined
+    >()
   })
 
   it("a handler's failure and needs show in the loop", () => {

@@ -153,14 +153,14 @@ export const trusted = { disableValidation: true } as const
 export const isFailure = (u: unknown): u is Failure => Predicate.hasProperty(u, TypeId)
 
 /**
- * A copy of the error, of the same class, with facts it does not have yet. Facts it has are kept.
+ * A copy of the error, of the same class, with these facts. Facts that are `undefined` change nothing.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const withFacts = <E extends Failure>(failure: E, facts: Partial<E>): E => {
+export const withFacts = <E extends Failure>(failure: E, facts: { readonly [K in keyof E]?: E[K] | undefined }): E => {
   const known = ownFields(failure)
-  const news = Object.entries(facts).filter(([key, value]) => value !== undefined && known[key] === undefined)
+  const news = Object.entries(facts).filter(([key, value]) => value !== undefined && known[key] !== value)
   if (news.length === 0) return failure
   const Self = failure.constructor as new (fields: object, options: typeof trusted) => E
   return new Self({ ...known, ...Object.fromEntries(news) }, trusted)

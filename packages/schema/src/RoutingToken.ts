@@ -27,6 +27,8 @@ export const header = "x-codex-turn-state"
 /** A longer token is ignored: it would not fit into a request. */
 const maxLength = 8192
 
+const fits = (text: string): boolean => text.length <= maxLength && /^[\x21-\x7e]+$/.test(text)
+
 /**
  * The token in a set of headers, if there is one that a request can send back. Header names are in lower case.
  *
@@ -35,7 +37,18 @@ const maxLength = 8192
  */
 export const fromHeaders = (headers: Readonly<Record<string, string | undefined>>): RoutingToken | undefined => {
   const text = headers[header]
-  return text !== undefined && text.length <= maxLength && /^[\x21-\x7e]+$/.test(text) ? Redacted.make(text) : undefined
+  return text !== undefined && fits(text) ? Redacted.make(text) : undefined
+}
+
+/**
+ * The text to send, unless a header cannot carry it.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const toHeader = (token: RoutingToken): string | undefined => {
+  const text = Redacted.value(token)
+  return fits(text) ? text : undefined
 }
 
 /**

@@ -181,7 +181,9 @@ export const Turn = Schema.Struct({
   /** How many requests it took; set by the client, which sends them. */
   attempts: Wire.optional(Wire.count),
   /** The server's id of the request that succeeded; set by the client. */
-  requestId: Wire.optional(Schema.String)
+  requestId: Wire.optional(Schema.String),
+  /** Requests that go on with the same turn, to answer its tool calls, send it back: see `RoutingToken`. */
+  routingToken: Wire.optional(Schema.Redacted(Schema.String))
 })
 
 /**
@@ -208,6 +210,53 @@ export const PartialTurn = Schema.Struct({
  * @category models
  */
 export type PartialTurn = typeof PartialTurn.Type
+
+const blocksOf = (item: Item.Item, outputIndex: number): ReadonlyArray<Block> => {
+  switch (item.type) {
+    case "message":
+      return item.content.flatMap((part): ReadonlyArray<Block> => {
+        if (part.type === "refusal") return [{ _tag: "Refusal", outputIndex, text: part.refusal }]
+        if (part.type !== "output_text") return []
+        const phase = item.phase ?? undefined
+        const annotations = part.annotations ?? []
+        return [{ _tag: "Text", outputIndex, text: part.text, annotations, ...(phase !== undefined && { phase }) }]
+      })
+    case "reasoning":
+      return [
+        {
+          _tag: "Reasoning",
+          outputIndex,
+          summary: item.summary.map(({ text }) => text),
+          content: (item.content ?? []).map(({ text }) => text)
+        }
+      ]
+    default:
+      return [{ _tag: "Item", outputIndex, type: item.type }]
+  }
+}
+
+/**
+ * The turn that finished items alone make: messages, reasoning and hosted tools. Calls are shown, and are nothing to
+ * carry out.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromItems = (items: ReadonlyArray<Item.Item>): Turn => {
+  const blocks = items.flatMap(blocksOf)
+  const text = blocks.map((block) => (block._tag === "Text" ? block.text : "")).join("")
+  const refusals = blocks.flatMap((block) => (block._tag === "Refusal" ? [block.text] : []))
+  return {
+    status: "completed",
+    blocks,
+    text,
+    items,
+    toolCalls: [],
+    abandonedToolCalls: [],
+    diagnostics: { events: 0, unknown: 0, malformed: 0, driftCount: 0, drift: [] },
+    ...(refusals.length > 0 && { refusal: refusals.join("") })
+  }
+}
 
 /**
  * Two parts of one turn as one: what the second asks for, says and costs comes after the first. Used where the server

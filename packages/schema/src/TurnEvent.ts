@@ -171,16 +171,12 @@ export const TurnRestarted = Schema.TaggedStruct("TurnRestarted", {
 })
 
 /**
- * The turn is over; the last event. `routingToken` is the server's routing token (protocol B.5): requests that go on with
- * the same turn, to answer its tool calls, send it back.
+ * The turn is over; the last event.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const TurnCompleted = Schema.TaggedStruct("TurnCompleted", {
-  turn: Turn.Turn,
-  routingToken: Wire.optional(Schema.Redacted(Schema.String))
-})
+export const TurnCompleted = Schema.TaggedStruct("TurnCompleted", { turn: Turn.Turn })
 
 /**
  * Everything the decoder can say about one attempt of a turn.

@@ -45,11 +45,11 @@ describe("Failure", () => {
     assert.isUndefined(error.partial)
   })
 
-  it("keeps the facts it has, and is itself when there is nothing to add", () => {
+  it("the facts given win, absent ones change nothing, and without news it is the same error", () => {
     const error = new Jammed({ tray: 1, code: "e1" })
-    assert.strictEqual(Failure.withFacts(error, { code: "e2" }), error)
+    assert.strictEqual(Failure.withFacts(error, { code: "e1", serverMessage: undefined }), error)
     assert.strictEqual(Failure.withFacts(error, {}), error)
-    assert.strictEqual(Failure.withFacts(error, { code: "e2", status: 500 }).code, "e1")
+    assert.deepInclude(Failure.withFacts(error, { code: "e2", status: undefined }), { tray: 1, code: "e2" })
   })
 
   it.effect("goes through its schema and back, whatever it was made of", () =>

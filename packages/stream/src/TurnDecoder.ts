@@ -43,6 +43,8 @@ export class TurnDecoder {
   failure: StreamError | undefined
   /** Bytes taken in. */
   bytes = 0
+  /** Grows whenever something that belongs to the turn arrived; keep-alives and news of rate limits do not. */
+  progress = 0
   readonly state: TurnState.TurnState
   readonly #utf8 = new Utf8.Decoder()
   readonly #parser: Sse.Parser
@@ -69,6 +71,18 @@ export class TurnDecoder {
     if (this.done) return none
     this.bytes += chunk.length
     this.#parser.feed(this.#utf8.decode(chunk))
+    return this.#pushed()
+  }
+
+  /** The same for a text message that is one event, as a WebSocket carries them (protocol H.4). */
+  pushMessage(text: string): ReadonlyArray<TurnEvent.TurnEvent> {
+    if (this.done) return none
+    this.bytes += text.length
+    this.#event(text, "")
+    return this.#pushed()
+  }
+
+  #pushed(): ReadonlyArray<TurnEvent.TurnEvent> {
     if (this.state.outcome !== undefined) {
       if (this.state.outcome._tag === "Failed") this.failure = this.state.outcome.error
     } else if (this.#parser.tooLarge) {
@@ -117,6 +131,7 @@ export class TurnDecoder {
     if (this.#out.length === 0) return none
     const out = this.#out
     this.#out = []
+    if (out.some((event) => event._tag !== "RateLimitsUpdated")) this.progress++
     return out
   }
 

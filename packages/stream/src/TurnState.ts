@@ -336,14 +336,11 @@ export class TurnState {
       abandonedToolCalls: completed ? unfinishedCalls : calls,
       ...(refusal !== undefined && { refusal }),
       ...(typeof endTurn === "boolean" && { endTurn }),
-      ...(serviceTier !== undefined && { serviceTier })
+      ...(serviceTier !== undefined && { serviceTier }),
+      ...(this.routingToken !== undefined && { routingToken: this.routingToken })
     }
     this.outcome = { _tag: "Finished", turn }
-    out.push({
-      _tag: "TurnCompleted",
-      turn,
-      ...(this.routingToken !== undefined && { routingToken: this.routingToken })
-    })
+    out.push({ _tag: "TurnCompleted", turn })
   }
 
   /** An `error` event: flat, nested, with a `detail`, with a status and headers of its own (protocol D.5, H.4). */

@@ -411,7 +411,7 @@ describe("the end", () => {
       assert.strictEqual(decoder.state.routingToken && Redacted.value(decoder.state.routingToken), "sticky")
       const last = events.at(-1)
       assert.strictEqual(
-        last?._tag === "TurnCompleted" && last.routingToken && Redacted.value(last.routingToken),
+        last?._tag === "TurnCompleted" && last.turn.routingToken && Redacted.value(last.turn.routingToken),
         "sticky"
       )
       assert.notInclude(JSON.stringify(events), "sticky")

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { CodexConfig, TransportError } from "@effect-codex/transport"
+import { CodexConfig, type TransportError } from "@effect-codex/transport"
 import * as Layer from "effect/Layer"
 import { Codex } from "effect-codex"
 import type * as Script from "./Script.ts"
@@ -33,4 +33,8 @@ export const layer = (
   script: Script.Script,
   config?: CodexConfig.Options
 ): Layer.Layer<Codex.Codex | ScriptedBackend.ScriptedBackend, TransportError.InvalidConfig> =>
-  Codex.layer(config).pipe(Layer.provide(TestAuth.layer()), Layer.provideMerge(ScriptedBackend.layer(script)))
+  Codex.layer.pipe(
+    Layer.provide(CodexConfig.layer(config)),
+    Layer.provide(TestAuth.layer()),
+    Layer.provideMerge(ScriptedBackend.layer(script))
+  )

@@ -9,7 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { Codex } from "effect-codex"
+import { Codex, CodexConfig } from "effect-codex"
 
 describe("TestCodex", () => {
   it.effect("script, provide, assert", () =>
@@ -79,7 +79,8 @@ describe("TestCodex", () => {
   it.scopedLive("the demo, streamed over a real socket", () =>
     Effect.gen(function* () {
       const backend = yield* BackendServer.make({ script: Demo.script, timeScale: 0.1 })
-      const client = Codex.layer({ baseUrl: backend.url }).pipe(
+      const client = Codex.layer.pipe(
+        Layer.provide(CodexConfig.layer({ baseUrl: backend.url })),
         Layer.provide([TestAuth.layer(), NodeHttpClient.layerUndici])
       )
       const text = yield* Effect.flatMap(Codex.Codex, (codex) =>

@@ -23,56 +23,48 @@ import { InvalidConfig } from "./TransportError.ts"
  * @since 0.1.0
  * @category tags
  */
-export class CodexConfig extends Context.Tag("@effect-codex/transport/CodexConfig")<
-  CodexConfig,
-  CodexConfig.Service
->() {}
+export class CodexConfig extends Context.Tag("@effect-codex/transport/CodexConfig")<CodexConfig, Service>() {}
 
 /**
  * @since 0.1.0
+ * @category models
  */
-export declare namespace CodexConfig {
-  /**
-   * @since 0.1.0
-   * @category models
-   */
-  interface Service {
-    /** Up to `/backend-api`; `/codex/responses` and the other paths are appended. */
-    readonly baseUrl: string
-    /** The model of requests that name none. */
-    readonly model: string
-    /** Who sends the request, in the header of that name. */
-    readonly originator: string
-    readonly userAgent: string
-    /** The client version the model catalogue is asked for; models that need a newer one are left out by the server. */
-    readonly clientVersion: string
-    /** Also send `clientVersion` as header `version`, which newly launched models have asked for (protocol B.3). */
-    readonly versionHeader: boolean
-    /** `session-id`, when it is not to be the conversation's id. */
-    readonly sessionId?: string
-    /** `thread-id` and `x-client-request-id`, when they are not to be the conversation's id. */
-    readonly threadId?: string
-    readonly reasoning?: Reasoning
-    readonly verbosity?: ResponsesRequest.Verbosity
-    readonly serviceTier?: ResponsesRequest.ServiceTier
-    readonly parallelToolCalls: boolean
-    readonly retry: RetryPolicy.RetryPolicy
-    /** Replaces the schedule of `retry`; what is final is still not retried, and no retry comes sooner than told. */
-    readonly retrySchedule?: RetryPolicy.RetrySchedule
-    /** When the server refuses replayed encrypted reasoning, whether to send once more without the reasoning items. */
-    readonly discardReasoning: boolean
-    readonly timeouts: Timeouts
-    /** `zstd` compresses request bodies where the runtime can; see `Compression`. */
-    readonly compression: "off" | "zstd"
-    /** Ask which origin serves the workspace before the first request (EU and FedRAMP workspaces need it). */
-    readonly workspaceRouting: boolean
-    /** Add `session_id` and `OpenAI-Beta: responses=experimental`, the names of older clients. */
-    readonly legacyHeaders: boolean
-    /** Added to every request; names this library sets itself are refused. */
-    readonly headers: Readonly<Record<string, string>>
-    /** Keep the last failed exchange, redacted, for diagnosis; see `FailureCapture`. */
-    readonly failureCapture: boolean
-  }
+export interface Service {
+  /** Up to `/backend-api`; `/codex/responses` and the other paths are appended. */
+  readonly baseUrl: string
+  /** The model of requests that name none. */
+  readonly model: string
+  /** Who sends the request, in the header of that name. */
+  readonly originator: string
+  readonly userAgent: string
+  /** The client version the model catalogue is asked for; models that need a newer one are left out by the server. */
+  readonly clientVersion: string
+  /** Also send `clientVersion` as header `version`, which newly launched models have asked for (protocol B.3). */
+  readonly versionHeader: boolean
+  /** `session-id`, when it is not to be the conversation's id. */
+  readonly sessionId?: string
+  /** `thread-id` and `x-client-request-id`, when they are not to be the conversation's id. */
+  readonly threadId?: string
+  readonly reasoning?: Reasoning
+  readonly verbosity?: ResponsesRequest.Verbosity
+  readonly serviceTier?: ResponsesRequest.ServiceTier
+  readonly parallelToolCalls: boolean
+  readonly retry: RetryPolicy.RetryPolicy
+  /** Replaces the schedule of `retry`; what is final is still not retried, and no retry comes sooner than told. */
+  readonly retrySchedule?: RetryPolicy.RetrySchedule
+  /** When the server refuses replayed encrypted reasoning, whether to send once more without the reasoning items. */
+  readonly discardReasoning: boolean
+  readonly timeouts: Timeouts
+  /** `zstd` compresses request bodies where the runtime can; see `Compression`. */
+  readonly compression: "off" | "zstd"
+  /** Ask which origin serves the workspace before the first request (EU and FedRAMP workspaces need it). */
+  readonly workspaceRouting: boolean
+  /** Add `session_id` and `OpenAI-Beta: responses=experimental`, the names of older clients. */
+  readonly legacyHeaders: boolean
+  /** Added to every request; names this library sets itself are refused. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Keep the last failed exchange, redacted, for diagnosis; see `FailureCapture`. */
+  readonly failureCapture: boolean
 }
 
 /**
@@ -111,7 +103,7 @@ export interface Timeouts {
  * @category models
  */
 export interface Options
-  extends Partial<Omit<CodexConfig.Service, "retry" | "timeouts">>,
+  extends Partial<Omit<Service, "retry" | "timeouts">>,
     Readonly<{
       retry?: {
         readonly [K in keyof RetryPolicy.RetryPolicy]?: RetryPolicy.RetryPolicy[K] extends Duration.Duration
@@ -127,7 +119,7 @@ export interface Options
  * @since 0.1.0
  * @category configuration
  */
-export const defaults: CodexConfig.Service = {
+export const defaults: Service = {
   baseUrl: "https://chatgpt.com/backend-api",
   model: "gpt-5.5",
   originator: "effect-codex",
@@ -192,7 +184,7 @@ const checkHeaders = (headers: Readonly<Record<string, string>>): ReadonlyArray<
         : []
   )
 
-const check = (settings: CodexConfig.Service): ReadonlyArray<string> => {
+const check = (settings: Service): ReadonlyArray<string> => {
   const { retry, timeouts } = settings
   const oneOf = (name: string, value: string | undefined, allowed: ReadonlyArray<string>) =>
     value === undefined || allowed.includes(value) ? [] : [`${name}: "${value}" is none of ${allowed.join(", ")}`]
@@ -279,16 +271,13 @@ const durations = <K extends string>(
  * @since 0.1.0
  * @category combinators
  */
-export const override = (
-  base: CodexConfig.Service,
-  options: Options = {}
-): Effect.Effect<CodexConfig.Service, InvalidConfig> => {
+export const override = (base: Service, options: Options = {}): Effect.Effect<Service, InvalidConfig> => {
   const { headers, retry = {}, timeouts = {}, ...rest } = options
   const { baseDelay, maxDelay, maxRetryAfter, ...retryRest } = retry
   const waits = durations("retry", { baseDelay, maxDelay, maxRetryAfter })
   const limits = durations("timeouts", timeouts)
   const merged = { ...base, ...defined(rest) }
-  const settings: CodexConfig.Service = {
+  const settings: Service = {
     ...merged,
     baseUrl: normaliseBaseUrl(merged.baseUrl),
     retry: { ...base.retry, ...defined(retryRest), ...waits.values },
@@ -306,11 +295,7 @@ export const override = (
  * @since 0.1.0
  * @category combinators
  */
-export const deadline = (
-  config: CodexConfig.Service,
-  now: number,
-  callers?: number | undefined
-): number | undefined => {
+export const deadline = (config: Service, now: number, callers?: number | undefined): number | undefined => {
   const { total } = config.timeouts
   if (total === undefined) return callers
   return Math.min(now + Duration.toMillis(total), callers ?? Number.POSITIVE_INFINITY)
@@ -322,8 +307,7 @@ export const deadline = (
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options?: Options): Effect.Effect<CodexConfig.Service, InvalidConfig> =>
-  override(defaults, options)
+export const make = (options?: Options): Effect.Effect<Service, InvalidConfig> => override(defaults, options)
 
 /**
  * `CodexConfig` from options over {@link defaults}. It fails when it is built, with all problems in one error.
@@ -440,12 +424,14 @@ export const config: Config.Config<Options> = (() => {
 })()
 
 /**
- * `CodexConfig` from the environment (see {@link config}) over {@link defaults}.
+ * `CodexConfig` from the options, then from the environment (see {@link config}), then from {@link defaults}: what the
+ * program says explicitly wins.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layerConfig: Layer.Layer<CodexConfig, InvalidConfig | ConfigError.ConfigError> = Layer.effect(
-  CodexConfig,
-  Effect.flatMap(config, make)
-)
+export const layerConfig = (options?: Options): Layer.Layer<CodexConfig, InvalidConfig | ConfigError.ConfigError> =>
+  Layer.effect(
+    CodexConfig,
+    Effect.flatMap(Effect.flatMap(config, make), (fromEnvironment) => override(fromEnvironment, options))
+  )

@@ -8,27 +8,24 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 
 /**
- * What the runtime can do. Without a Layer for it, nothing.
+ * What the runtime can compress.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  readonly zstd: ((bytes: Uint8Array) => Effect.Effect<Uint8Array>) | undefined
+}
+
+/**
+ * The compressions of the runtime. Without a Layer for it, there are none.
  *
  * @since 0.1.0
  * @category tags
  */
 export class Compression extends Context.Reference<Compression>()("@effect-codex/transport/Compression", {
-  defaultValue: (): Compression.Service => ({ zstd: undefined })
+  defaultValue: (): Service => ({ zstd: undefined })
 }) {}
-
-/**
- * @since 0.1.0
- */
-export declare namespace Compression {
-  /**
-   * @since 0.1.0
-   * @category models
-   */
-  interface Service {
-    readonly zstd: ((bytes: Uint8Array) => Effect.Effect<Uint8Array>) | undefined
-  }
-}
 
 /**
  * Bodies of fewer bytes are sent as they are: 1024.

@@ -7,7 +7,7 @@ import type * as Credentials from "@effect-codex/auth/Credentials"
 import { defined } from "@effect-codex/schema/Defined"
 import * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import * as Redacted from "effect/Redacted"
-import type { CodexConfig } from "./CodexConfig.ts"
+import type * as CodexConfig from "./CodexConfig.ts"
 
 /**
  * What a turn's headers depend on besides configuration and credentials.
@@ -55,7 +55,7 @@ export const forTurn = (
   const threadId = config.threadId ?? context.conversationId
   return defined({
     ...config.headers,
-    [RoutingToken.header]: context.routingToken && Redacted.value(context.routingToken),
+    [RoutingToken.header]: context.routingToken && RoutingToken.toHeader(context.routingToken),
     "x-client-request-id": threadId,
     "session-id": sessionId,
     "thread-id": threadId,

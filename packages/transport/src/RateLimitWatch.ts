@@ -7,8 +7,8 @@ import * as RateLimits from "@effect-codex/schema/RateLimits"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
-import * as SubscriptionRef from "effect/SubscriptionRef"
 
 /**
  * The latest snapshot and its changes.
@@ -16,27 +16,19 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
  * @since 0.1.0
  * @category tags
  */
-export class RateLimitWatch extends Context.Tag("@effect-codex/transport/RateLimitWatch")<
-  RateLimitWatch,
-  RateLimitWatch.Service
->() {}
+export class RateLimitWatch extends Context.Tag("@effect-codex/transport/RateLimitWatch")<RateLimitWatch, Service>() {}
 
 /**
  * @since 0.1.0
+ * @category models
  */
-export declare namespace RateLimitWatch {
-  /**
-   * @since 0.1.0
-   * @category models
-   */
-  interface Service {
-    /** What is known now; `undefined` before the first response that says anything. */
-    readonly latest: Effect.Effect<RateLimits.RateLimits | undefined>
-    /** What is known now, if anything, and every change from now on. */
-    readonly changes: Stream.Stream<RateLimits.RateLimits>
-    /** Adds what a response or an event said; limits it does not name stay. */
-    readonly update: (heard: RateLimits.RateLimits | undefined) => Effect.Effect<void>
-  }
+export interface Service {
+  /** What is known now; `undefined` before the first response that says anything. */
+  readonly latest: Effect.Effect<RateLimits.RateLimits | undefined>
+  /** What is known now, if anything, and every change from now on. */
+  readonly changes: Stream.Stream<RateLimits.RateLimits>
+  /** Adds what a response or an event reported, at once. Limits it does not name stay. */
+  readonly unsafeUpdate: (reported: RateLimits.RateLimits) => void
 }
 
 /**
@@ -45,17 +37,21 @@ export declare namespace RateLimitWatch {
  * @since 0.1.0
  * @category constructors
  */
-export const make: Effect.Effect<RateLimitWatch.Service> = Effect.map(
-  SubscriptionRef.make<RateLimits.RateLimits | undefined>(undefined),
-  (ref) => ({
-    latest: SubscriptionRef.get(ref),
-    changes: Stream.filter(ref.changes, (limits) => limits !== undefined),
-    update: (heard) =>
-      heard === undefined
-        ? Effect.void
-        : SubscriptionRef.update(ref, (known) => (known === undefined ? heard : RateLimits.merge(known, heard)))
-  })
-)
+export const make: Effect.Effect<Service> = Effect.map(PubSub.unbounded<RateLimits.RateLimits>(), (changes) => {
+  let latest: RateLimits.RateLimits | undefined
+  return {
+    latest: Effect.sync(() => latest),
+    changes: Stream.unwrapScoped(
+      Effect.map(Stream.fromPubSub(changes, { scoped: true }), (later) =>
+        latest === undefined ? later : Stream.concat(Stream.succeed(latest), later)
+      )
+    ),
+    unsafeUpdate: (reported) => {
+      latest = latest === undefined ? reported : RateLimits.merge(latest, reported)
+      changes.unsafeOffer(latest)
+    }
+  }
+})
 
 /**
  * @since 0.1.0

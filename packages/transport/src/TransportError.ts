@@ -123,6 +123,8 @@ export class StreamIdle extends Failure.Class<StreamIdle>("@effect-codex/transpo
   }
 }
 
+const unreadable = { tooLarge: "a document that is too large", notJson: "a document that is not JSON" }
+
 const retryableStatus: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
 /**
@@ -135,7 +137,9 @@ export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/trans
   ...fields,
   status: Schema.Number,
   /** The origin a redirect leads to. */
-  location: optional(Schema.String)
+  location: optional(Schema.String),
+  /** What is wrong with a document whose status is fine. */
+  reason: optional(Schema.Literal("tooLarge", "notJson"))
 }) {
   override get isRetryable(): boolean {
     return retryableStatus.has(this.status)
@@ -146,7 +150,7 @@ export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/trans
       status >= 300 && status < 400
         ? `The server redirects${this.location === undefined ? "" : ` to ${this.location}`} (HTTP ${status}); redirects are not followed. Set the base URL to the final address if you trust it.`
         : status < 300
-          ? `The server answered HTTP ${status} with something else than was asked for. Check that the base URL names the backend.`
+          ? `The server answered HTTP ${status} with ${this.reason === undefined ? "something else than was asked for" : unreadable[this.reason]}. Check that the base URL names the backend.`
           : `The server answered HTTP ${status}. ${this.isRetryable ? "Try again later." : "Check the base URL and the request."}`
     return Failure.describe(what, this)
   }

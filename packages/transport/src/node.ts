@@ -1,5 +1,5 @@
 /**
- * The HTTP client most programs on Node want: undici with limits, keep-alive, proxies and certificates set for long
+ * The connection most programs on Node want: undici with limits, keep-alive, proxies and certificates set for long
  * streams.
  *
  * undici's own 300 s limits on headers and body are off: silence is judged by `timeouts` of the configuration. (The
@@ -20,8 +20,10 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Carrier from "./Carrier.ts"
 import { Compression } from "./Compression.ts"
 import { decoded } from "./node/decoding.ts"
+import * as DispatcherCarrier from "./node/dispatcherCarrier.ts"
 import { InvalidConfig } from "./TransportError.ts"
 
 /**
@@ -159,13 +161,16 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
   )
 
 /** zstd where this Node has it (22.15 and later), at its default level, which is 3 (protocol K). */
-const zstd = (): Compression.Service["zstd"] => {
+const layerCompression: Layer.Layer<Compression> = Layer.sync(Compression, () => {
   const compress: unknown = "zstdCompressSync" in Zlib ? Zlib.zstdCompressSync : undefined
-  return typeof compress === "function" ? (bytes) => Effect.sync(() => compress(bytes) as Uint8Array) : undefined
-}
+  return {
+    zstd: typeof compress === "function" ? (bytes) => Effect.sync(() => compress(bytes) as Uint8Array) : undefined
+  }
+})
 
 /**
- * `HttpClient` over undici, and what this Node can compress.
+ * Connections over undici, all with one pool: `Carrier`, the shortest way there is on Node; `HttpClient` for other
+ * requests and for programs that wrap the client; and what this Node can compress.
  *
  * @since 0.1.0
  * @category layers
@@ -176,14 +181,17 @@ const zstd = (): Compression.Service["zstd"] => {
  * const http = layer({ connectTimeout: "10 seconds" })
  * ```
  */
-export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient | Compression, InvalidConfig> =>
-  Layer.merge(
+export const layer = (
+  options: Options = {}
+): Layer.Layer<Carrier.Carrier | HttpClient.HttpClient | Compression, InvalidConfig> =>
+  Layer.mergeAll(
+    Layer.effect(Carrier.Carrier, Effect.map(NodeHttpClient.Dispatcher, DispatcherCarrier.make)),
     Layer.map(NodeHttpClient.layerUndiciWithoutDispatcher, (context) =>
       Context.add(
         context,
         HttpClient.HttpClient,
         HttpClient.transformResponse(Context.get(context, HttpClient.HttpClient), Effect.flatMap(decoded))
       )
-    ).pipe(Layer.provide(layerDispatcher(options))),
-    Layer.sync(Compression, () => ({ zstd: zstd() }))
-  )
+    ),
+    layerCompression
+  ).pipe(Layer.provide(layerDispatcher(options)))

@@ -18,7 +18,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
-import { scripted } from "./fixture.ts"
+import { scripted, send } from "./fixture.ts"
 import * as Rows from "./rows.ts"
 
 const part = (text: string) => Buffer.from(text).toString("base64url")
@@ -30,7 +30,7 @@ const secrets = {
   "refresh token": "rt_canary-refresh-canary-refresh",
   "account id": 'account"canary\\of-the-account',
   "encrypted content": "gAAAAABcanary-encrypted-content-canary==",
-  "turn state": "turn-state-canary-turn-state"
+  "routing token": "turn-state-canary-turn-state"
 }
 
 /** The forms to look for: the whole secret, and so much of it that a cut would leave. */
@@ -204,7 +204,7 @@ describe("secrets", () => {
         const capture = yield* FailureCapture.FailureCapture
         const turn = Effect.scoped(
           Effect.gen(function* () {
-            const response = yield* transport.send(request, { routingToken: Redacted.make(secrets["turn state"]) })
+            const response = yield* send(request, { routingToken: Redacted.make(secrets["routing token"]) })
             search("the metadata", [JSON.stringify(response.metadata), Util.inspect(response, { depth: 9 })])
             yield* Stream.runDrain(response.body)
           })
@@ -220,7 +220,9 @@ describe("secrets", () => {
           const error = result.left
           if (!TransportError.isTransportError(error)) continue
           search("the error", renderings(error))
-          search("the exchange on the error", [Util.inspect(FailureCapture.of(error), { depth: 9 })])
+          search("the exchange on the error", [
+            Util.inspect(error.exchange && Redacted.value(error.exchange), { depth: 9 })
+          ])
         }
         const last = yield* capture.takeLast
         search("the capture", [JSON.stringify(last) ?? "", Util.inspect(last, { depth: 9 })])

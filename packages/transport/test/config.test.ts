@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
 const environment = (variables: Record<string, string>) =>
-  CodexConfig.layerConfig.pipe(
+  CodexConfig.layerConfig().pipe(
     Layer.provide(
       Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)), { pathDelim: "_" }))
     )

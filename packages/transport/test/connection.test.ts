@@ -8,22 +8,16 @@ import * as BackendServer from "@effect-codex/testing/node/BackendServer"
 import * as Script from "@effect-codex/testing/Script"
 import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
 import * as TestAuth from "@effect-codex/testing/TestAuth"
-import { CodexConfig, CodexTransport } from "@effect-codex/transport"
+import { Carrier, CodexConfig, CodexTransport } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { assertFields, request, textOf } from "./fixture.ts"
+import { assertFields, read } from "./fixture.ts"
 
 const over = (client: Layer.Layer<HttpClient.HttpClient>, options: CodexConfig.Options = {}) =>
   CodexTransport.layer.pipe(
-    Layer.provide([CodexConfig.layer({ retry: { retries: 0 }, ...options }), TestAuth.layer(), client])
+    Layer.provide([CodexConfig.layer({ retry: { retries: 0 }, ...options }), TestAuth.layer()]),
+    Layer.provide(Layer.provide(Carrier.layerHttpClient, client))
   )
-
-const read = Effect.scoped(
-  Effect.gen(function* () {
-    const { attempt } = yield* CodexTransport.CodexTransport
-    return yield* textOf(yield* attempt(request))
-  })
-)
 
 /** A client whose every request fails for this cause. */
 const failing = (cause: unknown) =>

@@ -3,14 +3,13 @@ import * as ServiceError from "@effect-codex/schema/ServiceError"
 import * as BackendServer from "@effect-codex/testing/node/BackendServer"
 import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
 import * as TestAuth from "@effect-codex/testing/TestAuth"
-import { CodexConfig, CodexTransport, HttpError, RetryPolicy } from "@effect-codex/transport"
-import * as NodeTransport from "@effect-codex/transport/node"
+import { CodexConfig, CodexTransport, ErrorResponse, RetryPolicy } from "@effect-codex/transport"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import { assertFields, request, scripted, textOf } from "./fixture.ts"
+import { assertFields, attempt, carriers, scripted, textOf } from "./fixture.ts"
 import * as Rows from "./rows.ts"
 
 /** Jitter would hide what the waits are. */
@@ -40,18 +39,17 @@ const statedIn = (text: string): ServiceError.ServiceError | undefined => {
 
 /** A turn to its end: attempts, bodies and stated failures under one retry budget, as a client runs it. */
 const turn = Effect.gen(function* () {
-  const transport = yield* CodexTransport.CodexTransport
   const config = yield* CodexConfig.CodexConfig
   const retries = yield* RetryPolicy.start(config.retry)
-  const attempt = Effect.scoped(
+  const once = Effect.scoped(
     Effect.gen(function* () {
-      const text = yield* textOf(yield* transport.attempt(request))
+      const text = yield* textOf(yield* attempt())
       const failure = statedIn(text)
       if (failure !== undefined) return yield* failure
       return text
     })
   )
-  const loop: typeof attempt = Effect.catchAll(attempt, (error) =>
+  const loop: typeof once = Effect.catchAll(once, (error) =>
     Effect.flatMap(retries.next(error), (delay) => Effect.zipRight(Effect.sleep(delay), loop))
   )
   return yield* loop
@@ -139,18 +137,18 @@ describe("the same over real sockets, a hundred times faster", () => {
       assert.strictEqual((yield* server.requests).length, refused ? 0 : row.waits.length + 1, row.name)
     }).pipe(Effect.scoped)
 
-  it.live("every row", () =>
-    Effect.forEach(Rows.rows, play, { concurrency: 8, discard: true }).pipe(
-      Effect.provide(NodeTransport.layer({ proxy: "none" }))
+  for (const [name, carrier] of Object.entries(carriers)) {
+    it.live(`every row, over ${name}`, () =>
+      Effect.forEach(Rows.rows, play, { concurrency: 8, discard: true }).pipe(Effect.provide(carrier()))
     )
-  )
+  }
 })
 
 describe("numbers of the server's", () => {
   for (const times of [{ resets_at: 1e300 }, { resets_at: -1e14 }, { resets_in_seconds: 1e15 }]) {
     it(`that are no time do no harm: ${JSON.stringify(times)}`, () => {
       const body = JSON.stringify({ error: { type: "usage_limit_reached", ...times } })
-      const error = HttpError.fromAnswer({ status: 429, headers: {}, body }, { now: 0, secrets: [] })
+      const error = ErrorResponse.toError({ status: 429, headers: {}, body }, { now: 0, secrets: [] })
       assertFields(error, { _tag: "UsageLimit", resetsAt: undefined })
       assert.include(error.message, "try again later")
     })

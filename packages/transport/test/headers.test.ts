@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import * as TestClock from "effect/TestClock"
-import { assertFields, credentials, headersOf, request, scripted } from "./fixture.ts"
+import { assertFields, attempt, credentials, headersOf, request, scripted } from "./fixture.ts"
 
 const ok = Script.always(Script.turn({ text: "ok" }))
 
@@ -19,8 +19,7 @@ const only = (headers: Record<string, string>, names: ReadonlyArray<string>) =>
 describe("the headers of a turn", () => {
   it.scoped("are those of protocol B, and no others", () =>
     Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      yield* transport.attempt(request, { conversationId: "c-1" })
+      yield* attempt(request, { conversationId: "c-1" })
       const headers = yield* headersOf(1)
       assert.deepStrictEqual(headers, {
         "x-client-request-id": "c-1",
@@ -39,10 +38,9 @@ describe("the headers of a turn", () => {
 
   it.scoped("are sent to the endpoint of the base URL", () =>
     Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
       const backend = yield* ScriptedBackend.ScriptedBackend
-      yield* transport.attempt(request)
-      yield* transport.attempt(request, { overrides: { baseUrl: "https://example.org/backend-api/codex/" } })
+      yield* attempt()
+      yield* attempt(request, { overrides: { baseUrl: "https://example.org/backend-api/codex/" } })
       assert.deepStrictEqual(
         (yield* backend.requests).map(({ method, url }) => `${method} ${url}`),
         ["POST https://chatgpt.com/backend-api/codex/responses", "POST https://example.org/backend-api/codex/responses"]
@@ -52,8 +50,7 @@ describe("the headers of a turn", () => {
 
   it.scoped("take originator, user agent, version, ids and extra headers from the configuration", () =>
     Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      yield* transport.attempt(request, { conversationId: "c-1" })
+      yield* attempt(request, { conversationId: "c-1" })
       assert.deepInclude(yield* headersOf(1), {
         originator: "codex_cli_rs",
         "user-agent": "mine/2",
@@ -80,11 +77,10 @@ describe("the headers of a turn", () => {
 
   it.scoped("have the names of older clients only when asked for", () =>
     Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
       const legacy = ["session_id", "openai-beta"]
-      yield* transport.attempt(request, { conversationId: "c-1" })
+      yield* attempt(request, { conversationId: "c-1" })
       assert.deepStrictEqual(only(yield* headersOf(1), legacy), {})
-      yield* transport.attempt(request, { conversationId: "c-1", overrides: { legacyHeaders: true } })
+      yield* attempt(request, { conversationId: "c-1", overrides: { legacyHeaders: true } })
       assert.deepStrictEqual(only(yield* headersOf(2), legacy), {
         session_id: "c-1",
         "openai-beta": "responses=experimental"
@@ -100,9 +96,8 @@ describe("the headers of a turn", () => {
 
   it.scoped("resolve credentials anew for each attempt", () =>
     Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      yield* transport.attempt(request)
-      yield* transport.attempt(request)
+      yield* attempt()
+      yield* attempt()
       assert.strictEqual((yield* headersOf(1))["authorization"], "Bearer access-1")
       assert.strictEqual((yield* headersOf(2))["authorization"], "Bearer access-2")
     }).pipe(
@@ -136,19 +131,18 @@ describe("the conversation id", () => {
 
   it.scoped("is the cache key too, whichever of the two is given", () =>
     Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      yield* transport.attempt(request, { conversationId: "c-1" })
+      yield* attempt(request, { conversationId: "c-1" })
       assert.strictEqual(yield* cacheKey(1), "c-1")
-      yield* transport.attempt({ ...request, prompt_cache_key: "c-2" })
+      yield* attempt({ ...request, prompt_cache_key: "c-2" })
       assert.strictEqual(yield* cacheKey(2), "c-2")
       assert.deepInclude(yield* headersOf(2), {
         "session-id": "c-2",
         "thread-id": "c-2",
         "x-client-request-id": "c-2"
       })
-      yield* transport.attempt(request, { overrides: { threadId: "t-3" } })
+      yield* attempt(request, { overrides: { threadId: "t-3" } })
       assert.strictEqual(yield* cacheKey(3), "t-3")
-      yield* transport.attempt(request)
+      yield* attempt()
       assert.isUndefined(yield* cacheKey(4))
       assert.notProperty(yield* headersOf(4), "session-id")
     }).pipe(Effect.provide(scripted(ok)))
@@ -168,18 +162,17 @@ describe("the conversation id", () => {
   })
 })
 
-describe("the turn state", () => {
+describe("the routing token", () => {
   it.scoped("is handed out redacted and replayed only when handed in", () =>
     Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      const first = yield* transport.attempt(request)
+      const first = yield* attempt()
       assert.notProperty(yield* headersOf(1), "x-codex-turn-state")
       assert.strictEqual(first.metadata.routingToken && Redacted.value(first.metadata.routingToken), "ts-1")
       assert.notInclude(JSON.stringify(first.metadata), "ts-1")
       const routingToken = first.metadata.routingToken ?? Redacted.make("")
-      yield* transport.attempt(request, { routingToken })
+      yield* attempt(request, { routingToken })
       assert.strictEqual((yield* headersOf(2))["x-codex-turn-state"], "ts-1")
-      yield* transport.attempt(request)
+      yield* attempt()
       assert.notProperty(yield* headersOf(3), "x-codex-turn-state")
     }).pipe(
       Effect.provide(
@@ -190,7 +183,6 @@ describe("the turn state", () => {
 
   it.scoped("is not sent when an event of the stream named one that is no fit header", () =>
     Effect.gen(function* () {
-      const { attempt } = yield* CodexTransport.CodexTransport
       yield* attempt(request, { routingToken: Redacted.make("ts\n1") })
       assert.notProperty(yield* headersOf(1), "x-codex-turn-state")
     }).pipe(Effect.provide(scripted([Script.turn({ text: "ok" })])))
@@ -198,8 +190,7 @@ describe("the turn state", () => {
 
   it.scoped("is dropped when it is no fit header", () =>
     Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      assert.notProperty((yield* transport.attempt(request)).metadata, "routingToken")
+      assert.notProperty((yield* attempt()).metadata, "routingToken")
     }).pipe(
       Effect.provide(
         scripted([Script.turn({ text: "ok" }).pipe(Script.headers({ "x-codex-turn-state": "x".repeat(9000) }))])

@@ -5,18 +5,17 @@ import * as BackendServer from "@effect-codex/testing/node/BackendServer"
 import * as Script from "@effect-codex/testing/Script"
 import * as TestAuth from "@effect-codex/testing/TestAuth"
 import { CodexConfig, CodexTransport } from "@effect-codex/transport"
-import * as NodeTransport from "@effect-codex/transport/node"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { request } from "./fixture.ts"
+import { attempt, carriers } from "./fixture.ts"
 
-const transport = (baseUrl: string) =>
+const transport = (baseUrl: string, carrier = carriers["dispatcher"]) =>
   CodexTransport.layer.pipe(
-    Layer.provide([CodexConfig.layer({ baseUrl }), TestAuth.layer(), NodeTransport.layer({ proxy: "none" })])
+    Layer.provide([CodexConfig.layer({ baseUrl }), TestAuth.layer(), carrier?.() ?? Layer.die("no carrier")])
   )
 
 const sockets = () => process.getActiveResourcesInfo().filter((name) => name === "TCPSocketWrap").length
@@ -39,12 +38,11 @@ describe("interruption", () => {
               script: Script.always(Script.turn({ text: "Hello" }).pipe(Script.silenceAfterEvents(2)))
             })
             yield* Effect.gen(function* () {
-              const { attempt } = yield* CodexTransport.CodexTransport
               for (let n = 1; n <= times; n++) {
                 const reading = yield* Deferred.make<void>()
                 const fiber = yield* Effect.fork(
                   Effect.scoped(
-                    Effect.flatMap(attempt(request), ({ body }) =>
+                    Effect.flatMap(attempt(), ({ body }) =>
                       Stream.runForEach(body, () => Deferred.succeed(reading, undefined))
                     )
                   )
@@ -73,9 +71,8 @@ describe("interruption", () => {
     Effect.gen(function* () {
       const server = yield* BackendServer.make({ script: Script.always(Script.silence) })
       yield* Effect.gen(function* () {
-        const { send } = yield* CodexTransport.CodexTransport
         for (let n = 1; n <= 50; n++) {
-          const fiber = yield* Effect.fork(Effect.scoped(send(request)))
+          const fiber = yield* Effect.fork(Effect.scoped(attempt()))
           yield* until(Effect.map(server.requests, (requests) => requests.length === n))
           yield* Fiber.interrupt(fiber)
           yield* Effect.timeout(server.aborted(n), "5 seconds")
@@ -90,9 +87,8 @@ describe("interruption", () => {
         script: Script.always(Script.turn({ text: "Hello" }).pipe(Script.holdOpen))
       })
       yield* Effect.gen(function* () {
-        const { attempt } = yield* CodexTransport.CodexTransport
         for (let n = 1; n <= 20; n++) {
-          yield* Effect.scoped(attempt(request))
+          yield* Effect.scoped(attempt())
           yield* Effect.timeout(server.aborted(n), "5 seconds")
         }
       }).pipe(Effect.provide(transport(server.url)))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as RateLimits from "@effect-codex/schema/RateLimits"
 import * as Script from "@effect-codex/testing/Script"
-import { CodexTransport, Metrics, RateLimitWatch } from "@effect-codex/transport"
+import { Metrics, RateLimitWatch } from "@effect-codex/transport"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -13,15 +13,15 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
-import { headersOf, request, scripted, textOf } from "./fixture.ts"
+import { attempt, headersOf, request, scripted, send, textOf } from "./fixture.ts"
 
 const ok = Script.turn({ text: "ok" })
 
-const send = Effect.scoped(
-  Effect.gen(function* () {
-    const transport = yield* CodexTransport.CodexTransport
-    return yield* textOf(yield* transport.send(request, { conversationId: "c-1" }))
-  })
+const turn = Effect.scoped(
+  Effect.flatMap(
+    Effect.suspend(() => send(request, { conversationId: "c-1" })),
+    textOf
+  )
 )
 
 /** A tracer that keeps its spans. */
@@ -59,13 +59,13 @@ describe("spans", () => {
   it.effect("there is one per attempt, with the GenAI and HTTP attributes", () => {
     const { layer, spans } = recording()
     return Effect.gen(function* () {
-      const fiber = yield* Effect.fork(send)
+      const fiber = yield* Effect.fork(turn)
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(fiber)
       const attempts = spans.filter(({ name }) => name === "CodexTransport.attempt")
       assert.deepStrictEqual(
         spans.map(({ name }) => name),
-        ["CodexTransport.send", "CodexTransport.attempt", "CodexTransport.attempt"]
+        ["CodexTransport.attempt", "CodexTransport.attempt"]
       )
       const common = {
         "gen_ai.provider.name": "openai",
@@ -100,7 +100,7 @@ describe("spans", () => {
 
   it.effect("no trace header goes to the backend", () =>
     Effect.gen(function* () {
-      yield* send
+      yield* turn
       const headers = yield* headersOf(1)
       assert.notProperty(headers, "traceparent")
       assert.notProperty(headers, "b3")
@@ -113,7 +113,7 @@ describe("logs", () => {
     const lines: Array<string> = []
     const logger = Logger.make((options) => void lines.push(Logger.logfmtLogger.log(options)))
     return Effect.gen(function* () {
-      const fiber = yield* Effect.fork(send)
+      const fiber = yield* Effect.fork(turn)
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(fiber)
       assert.lengthOf(lines, 1)
@@ -142,7 +142,7 @@ describe("metrics", () => {
   it.effect("count requests, retries, errors and measure the times to headers and to the first event", () =>
     Effect.gen(function* () {
       const before = yield* snapshot
-      const fiber = yield* Effect.fork(send)
+      const fiber = yield* Effect.fork(turn)
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(fiber)
       const after = yield* snapshot
@@ -172,7 +172,7 @@ describe("rate limits", () => {
       assert.isUndefined(yield* watch.latest)
       const seen = yield* Effect.fork(Stream.runCollect(Stream.take(watch.changes, 2)))
       yield* Effect.yieldNow()
-      const error = yield* Effect.flip(send)
+      const error = yield* Effect.flip(turn)
       assert.strictEqual(error._tag, "UsageLimit")
       const latest = yield* watch.latest
       assert.strictEqual(latest?.planType, "pro")
@@ -182,10 +182,10 @@ describe("rate limits", () => {
         resetsAt: 60_000
       })
       assert.strictEqual(latest && RateLimits.window(latest, 300, "codex_bengalfox")?.usedPercent, 5)
-      yield* send
-      yield* watch.update(
-        RateLimits.fromEvent({ rate_limits: { primary: { used_percent: 60, window_minutes: 10080 } } })
-      )
+      yield* turn
+      const reported = RateLimits.fromEvent({ rate_limits: { primary: { used_percent: 60, window_minutes: 10080 } } })
+      assert.isDefined(reported)
+      if (reported !== undefined) watch.unsafeUpdate(reported)
       const now = yield* watch.latest
       assert.strictEqual(now && RateLimits.window(now, 10080)?.usedPercent, 60)
       assert.strictEqual(now && RateLimits.window(now, 300, "codex_bengalfox")?.usedPercent, 5)
@@ -199,8 +199,7 @@ describe("rate limits", () => {
 
   it.scoped("are absent where nothing is said", () =>
     Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      const { metadata } = yield* transport.attempt(request)
+      const { metadata } = yield* attempt()
       assert.isUndefined(metadata.rateLimits)
       assert.isTrue(Option.isNone(Option.fromNullable(yield* (yield* RateLimitWatch.RateLimitWatch).latest)))
     }).pipe(Effect.provide(scripted([ok])))

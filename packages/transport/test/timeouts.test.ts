@@ -1,24 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Script from "@effect-codex/testing/Script"
 import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
-import { type CodexConfig, CodexTransport } from "@effect-codex/transport"
-import * as Clock from "effect/Clock"
+import type { CodexConfig, CodexTransport } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { assertFields, request, scripted, textOf } from "./fixture.ts"
+import { assertFields, attempt, request, scripted, textOf } from "./fixture.ts"
 
 const ok = Script.turn({ text: "ok" })
 
 /** The attempt with its whole body. */
 const whole = (options?: CodexTransport.AttemptOptions) =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      return yield* textOf(yield* transport.attempt(request, options))
-    })
-  )
+  Effect.scoped(Effect.flatMap(attempt(request, options), textOf))
 
 /** Runs until just before the time, checks that nothing has happened, and goes on to it. */
 const endsAfter = <A, E>(fiber: Fiber.RuntimeFiber<A, E>, millis: number) =>
@@ -79,11 +73,10 @@ describe("time limits", () => {
     })
   )
 
-  it.effect("progress: begins anew whenever the reader says so", () =>
+  it.effect("progress: counts from the last progress of the reader", () =>
     Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      const { body, progress } = yield* transport.attempt(request)
-      const fiber = yield* Effect.fork(Stream.runForEach(body, () => Effect.sync(progress)))
+      const { body } = yield* attempt(request, {}, { progressing: true })
+      const fiber = yield* Effect.fork(Stream.runDrain(body))
       yield* TestClock.adjust("10 minutes")
       yield* Fiber.join(fiber)
     }).pipe(
@@ -122,19 +115,9 @@ describe("time limits", () => {
     }).pipe(Effect.provide(scripted([Script.silence])))
   )
 
-  it.effect("deadline: send does not wait past it, and gives the failure that was there", () =>
-    Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      const error = yield* Effect.flip(Effect.scoped(transport.send(request, { deadline: 2000 })))
-      assertFields(error, { _tag: "ServerOverloaded", retryAfterMillis: 3000 })
-      assert.strictEqual(yield* Clock.currentTimeMillis, 0)
-    }).pipe(Effect.provide(scripted(Script.always(Script.status(503, { headers: { "retry-after": "3" } })))))
-  )
-
   it.effect("a slow reader is no silent server", () =>
     Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      const { body } = yield* transport.attempt(request)
+      const { body } = yield* attempt()
       const fiber = yield* Effect.fork(Stream.runForEach(body, () => Effect.sleep("20 minutes")))
       yield* TestClock.adjust("10 hours")
       yield* Fiber.join(fiber)

@@ -1,291 +1,231 @@
 /**
- * The delivery of one turn: attempts one after the other under a single retry budget, as one stream of events.
+ * The delivery of one turn: attempts under a single retry budget, as one sequence of events.
  *
- * What an attempt has shown cannot be taken back, so a retry is silent only while nothing has been shown. After that
- * the caller has chosen: the failure with what had arrived, or a `TurnRestarted` that says to drop it.
+ * What a person has seen cannot be taken back, so a retry is silent only while nothing has been shown. After that the
+ * caller has chosen: the failure with what had arrived, or a `TurnRestarted` that says to drop it.
  */
 import {
+  Failure,
   type Item,
   RateLimits,
-  type ResponseEvent,
   type ResponsesRequest,
+  RoutingToken,
   Turn,
   type TurnEvent
 } from "@effect-codex/schema"
-import { type StreamError, TurnDecoder, TurnState } from "@effect-codex/stream"
+import { TurnDecoder } from "@effect-codex/stream"
 import { type CodexTransport, EncryptedReasoning, RetryPolicy } from "@effect-codex/transport"
-import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
-import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { CodexError } from "../CodexError.ts"
+import { type Pulling, restarting } from "./restart.ts"
 
 export type Delivered = TurnEvent.TurnEvent | TurnEvent.TurnRestarted
 
+/** How a turn is delivered. */
 export interface Delivery {
-  readonly transport: CodexTransport.CodexTransport.Service
+  readonly transport: CodexTransport.Service
   readonly body: ResponsesRequest.ResponsesRequest
   readonly attemptOptions: CodexTransport.AttemptOptions
   readonly policy: RetryPolicy.RetryPolicy
   readonly schedule: RetryPolicy.RetrySchedule | undefined
-  readonly mode: "fail" | "restart"
-  /** Whether an event shows the consumer something that a retry would show again. */
-  readonly shows: (event: TurnEvent.TurnEvent) => boolean
+  /** What becomes of a failure after something was shown. */
+  readonly onceShown: "fail" | "restart"
+  /** Whether an event shows a person something that a retry would show again. */
+  readonly isShown: (event: TurnEvent.TurnEvent) => boolean
+  /** Whether only the end of the turn is delivered. */
+  readonly onlyEnd: boolean
   /** Whether refused encrypted reasoning is left out and the request sent once more. */
   readonly discardReasoning: boolean
   /** Whether a new attempt goes on from the finished items of the broken one. */
   readonly keepItems: boolean
-  /** Told of the headers of every response. */
   readonly onResponse: (metadata: CodexTransport.ResponseMetadata) => Effect.Effect<void>
-  /** Told of what events say about the plan's limits. */
-  readonly onRateLimits: (limits: RateLimits.RateLimits) => Effect.Effect<void>
-  /** Outlives the turn: where the rest of a finished body is read, so that its connection can serve again. */
-  readonly background: Scope.Scope
+  readonly onRateLimits: (limits: RateLimits.RateLimits) => void
 }
 
-/** How long the rest of a body may take after its terminal event. */
-const drainLimit = Duration.seconds(1)
+/** What the attempts so far have come to. */
+interface Progress {
+  /** The request as the next attempt sends it. */
+  request: ResponsesRequest.ResponsesRequest
+  /** Finished items of broken attempts that the next one goes on from. */
+  kept: ReadonlyArray<Item.Item>
+  /** What the last attempt that brought anything had brought when it broke. */
+  partial: Turn.PartialTurn | undefined
+  routingToken: RoutingToken.RoutingToken | undefined
+  shown: boolean
+  mayDiscard: boolean
+}
 
-interface Attempt {
-  readonly scope: Scope.CloseableScope
+interface Attempt extends Pulling<Delivered, CodexError> {
   readonly decoder: TurnDecoder.TurnDecoder
-  readonly response: CodexTransport.ResponseMetadata
-  readonly progress: () => void
-  readonly failed: CodexTransport.CodexResponse["failed"]
-  readonly pull: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<CodexError>>
-  /** The limits that were passed on last. */
-  limits: RateLimits.RateLimits | undefined
+  readonly number: number
 }
 
-export type Pull = Effect.Effect<Chunk.Chunk<Delivered>, Option.Option<CodexError>>
+/** The events of one turn, batch by batch. The last batch ends with `TurnCompleted`. */
+export const deliver = (delivery: Delivery): Effect.Effect<Pulling<Delivered, CodexError>> =>
+  Effect.gen(function* () {
+    const { attemptOptions, body, policy, schedule } = delivery
+    const clock = yield* Effect.clock
+    const retries = yield* RetryPolicy.start(policy, { schedule, deadline: attemptOptions.deadline })
+    const progress: Progress = {
+      request: body,
+      kept: [],
+      partial: undefined,
+      routingToken: attemptOptions.routingToken,
+      shown: false,
+      mayDiscard: delivery.discardReasoning
+    }
+    const now = () => clock.unsafeCurrentTimeMillis()
+    return restarting({
+      attempt: (number) => attempt(delivery, progress, number, now),
+      restart: (error: CodexError, failed: Attempt) => restart(delivery, progress, retries, error, failed)
+    })
+  })
 
-/** The same failure with what it does not say itself: what had arrived when it struck, the ids of the request. */
-const saying = (
-  error: CodexError,
-  facts: { readonly partial?: Turn.PartialTurn | undefined; readonly requestId?: string; readonly cfRay?: string }
-): CodexError => {
-  for (const [key, value] of Object.entries(facts)) {
-    if (value !== undefined && !(key in error)) Object.defineProperty(error, key, { value, enumerable: true })
+const attempt = (delivery: Delivery, progress: Progress, number: number, now: () => number): Attempt => {
+  const { attemptOptions, onlyEnd, transport } = delivery
+  const { kept, request, routingToken } = progress
+  const decoder = new TurnDecoder.TurnDecoder({ now })
+  const { close, open, pull } = transport.attempt(
+    kept.length === 0 ? request : { ...request, input: [...request.input, ...kept] },
+    decoder,
+    {
+      ...attemptOptions,
+      attempt: number,
+      hold: onlyEnd,
+      attributes: () => usageAttributes(decoder),
+      ...(routingToken !== undefined && { routingToken })
+    }
+  )
+  let metadata: CodexTransport.ResponseMetadata | undefined
+  let limits: RateLimits.RateLimits | undefined
+
+  const opened = Effect.flatMap(open, (response) => {
+    metadata = response
+    return Effect.zipRight(delivery.onResponse(response), pull)
+  })
+
+  const delivered = (events: ReadonlyArray<TurnEvent.TurnEvent>): ReadonlyArray<Delivered> => {
+    const { state, turn } = decoder
+    if (state.rateLimits !== undefined && state.rateLimits !== limits) {
+      limits = state.rateLimits
+      delivery.onRateLimits(limits)
+    }
+    if (!progress.shown) progress.shown = events.some(delivery.isShown)
+    // the decoder can be ahead of what is delivered
+    const isEnd = onlyEnd || events.at(-1)?._tag === "TurnCompleted"
+    if (!isEnd || turn === undefined || metadata === undefined) return events
+    const end: Delivered = {
+      _tag: "TurnCompleted",
+      turn: completed(turn, { attempts: number, kept: progress.kept, metadata, routingToken: progress.routingToken })
+    }
+    return [...events.slice(0, -1), end]
   }
-  return error
+
+  return {
+    decoder,
+    number,
+    pull: Effect.map(
+      Effect.suspend(() => (metadata === undefined ? opened : pull)),
+      (events) => {
+        // headers come before events (protocol B.5)
+        progress.routingToken = RoutingToken.first(
+          progress.routingToken,
+          metadata?.routingToken,
+          decoder.state.routingToken
+        )
+        return delivered(events)
+      }
+    ),
+    close
+  }
 }
 
-const finishedItems = (attempt: Attempt): ReadonlyArray<Item.Item> =>
-  Redacted.value(attempt.decoder.state.partial().items)
+/** Decides what follows a failed attempt, and waits until it is time for the next one. */
+const restart = (
+  delivery: Delivery,
+  progress: Progress,
+  retries: RetryPolicy.Retries,
+  error: CodexError,
+  { decoder, number }: Attempt
+): Effect.Effect<ReadonlyArray<Delivered>, CodexError> =>
+  Effect.gen(function* () {
+    progress.routingToken = RoutingToken.first(progress.routingToken, decoder.state.routingToken)
+    const arrived = decoder.state.partial()
+    progress.partial = fuller(arrived, progress.partial)
+    const failure = Failure.withFacts<Failure.Failure>(error, { partial: progress.partial }) as CodexError
+    if (progress.shown && delivery.onceShown === "fail") return yield* Effect.fail(failure)
+
+    const announce = (delay: Duration.Duration): ReadonlyArray<Delivered> => {
+      if (!progress.shown) return []
+      progress.shown = false
+      const { _tag: reason, message } = error
+      const delayMillis = Duration.toMillis(delay)
+      return [{ _tag: "TurnRestarted", attempt: number + 1, reason, message, delayMillis, kept: progress.kept }]
+    }
+    if (progress.mayDiscard && EncryptedReasoning.isRefused(error)) {
+      progress.mayDiscard = false
+      const shorter = EncryptedReasoning.discard(progress.request)
+      if (shorter !== undefined) {
+        progress.request = shorter.request
+        yield* Effect.logWarning("The server refused the encrypted reasoning; the request is sent without it.")
+        return [...announce(Duration.zero), { _tag: "RequestRepaired", repairs: shorter.repairs }]
+      }
+    }
+    const delay = yield* Effect.mapError(retries.next(error), () => failure)
+    yield* Effect.sleep(delay)
+    if (delivery.keepItems) progress.kept = [...progress.kept, ...replayable(Redacted.value(arrived.items))]
+    return announce(delay)
+  })
+
+/** What had arrived: by the later attempt, unless it brought nothing. */
+export const fuller = (later: Turn.PartialTurn, earlier: Turn.PartialTurn | undefined): Turn.PartialTurn =>
+  later.blocks.length > 0 || earlier === undefined ? later : earlier
 
 /**
- * The finished items another request can go on from: up to the first tool call, whose answer is not there, and without
+ * The finished items another request can go on from: up to the first tool call, whose answer is missing, and without
  * reasoning that nothing follows (protocol C.5).
  */
-const replayable = (items: ReadonlyArray<Item.Item>): ReadonlyArray<Item.Item> => {
+export const replayable = (items: ReadonlyArray<Item.Item>): ReadonlyArray<Item.Item> => {
   const isOutput = (item: Item.Item) => item.type === "message" || item.type === "web_search_call"
   const call = items.findIndex((item) => item.type !== "reasoning" && !isOutput(item))
   const before = call === -1 ? items : items.slice(0, call)
   return before.slice(0, before.map(isOutput).lastIndexOf(true) + 1)
 }
 
-/** A turn that goes on from items kept of broken attempts, whole. */
-const withKept = (kept: ReadonlyArray<Item.Item>, turn: Turn.Turn): Turn.Turn => {
-  if (kept.length === 0) return turn
-  const events = kept.map(
-    (item, index) =>
-      ({ type: "response.output_item.done", output_index: index, item }) satisfies ResponseEvent.ResponseEvent
-  )
-  const { outcome } = TurnState.fold([...events, { type: "response.completed" }]).state
-  return outcome?._tag === "Finished" ? Turn.join(outcome.turn, turn) : turn
+/** The turn with what only the client knows: items of broken attempts, the headers, how many attempts it took. */
+export const completed = (
+  turn: Turn.Turn,
+  {
+    attempts,
+    kept,
+    metadata,
+    routingToken
+  }: {
+    readonly attempts: number
+    readonly kept: ReadonlyArray<Item.Item>
+    readonly metadata: CodexTransport.ResponseMetadata
+    readonly routingToken: RoutingToken.RoutingToken | undefined
+  }
+): Turn.Turn => {
+  const { model, requestId } = metadata
+  // events come after the headers
+  const limits = [metadata.rateLimits, turn.rateLimits].filter((limits) => limits !== undefined)
+  return {
+    ...(kept.length === 0 ? turn : Turn.join(Turn.fromItems(kept), turn)),
+    attempts,
+    // the header names the model that really serves
+    ...(model !== undefined && { model }),
+    ...(requestId !== undefined && { requestId }),
+    ...(limits.length > 0 && { rateLimits: limits.reduce(RateLimits.merge) }),
+    ...(routingToken !== undefined && { routingToken })
+  }
 }
 
-/** What headers and events said about the plan's limits; events come later. */
-const limitsOf = (response: CodexTransport.ResponseMetadata, turn: Turn.Turn): Pick<Turn.Turn, "rateLimits"> => {
-  const said = [response.rateLimits, turn.rateLimits].filter((limits) => limits !== undefined)
-  return said.length === 0 ? {} : { rateLimits: said.reduce(RateLimits.merge) }
-}
-
-const decodeAll = (
-  decoder: TurnDecoder.TurnDecoder,
-  chunks: Iterable<Uint8Array>
-): ReadonlyArray<TurnEvent.TurnEvent> => {
-  const events: Array<TurnEvent.TurnEvent> = []
-  for (const chunk of chunks) for (const event of decoder.push(chunk)) events.push(event)
-  return events
-}
-
-/** The pull of one turn's events. Whoever stops pulling before the end closes the scope, which ends the request. */
-export const deliver = (delivery: Delivery): Effect.Effect<Pull, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const { attemptOptions, background, mode, policy, schedule, shows, transport } = delivery
-    const clock = yield* Effect.clock
-    const retries = yield* RetryPolicy.start(policy, { schedule, deadline: attemptOptions.deadline })
-    let attempts = 0
-    let shown = false
-    let over = false
-    let current: Attempt | undefined
-    let kept: ReadonlyArray<Item.Item> = []
-    let request = delivery.body
-    let mayDiscard = delivery.discardReasoning
-    /** What the last attempt that brought anything had brought when it broke. */
-    let arrived: Turn.PartialTurn | undefined
-
-    const open = Effect.fnUntraced(function* (scope: Scope.CloseableScope) {
-      const body = kept.length === 0 ? request : { ...request, input: [...request.input, ...kept] }
-      const response = yield* transport.attempt(body, { ...attemptOptions, attempt: attempts })
-      yield* delivery.onResponse(response.metadata)
-      current = {
-        scope,
-        decoder: new TurnDecoder.TurnDecoder({ now: () => clock.unsafeCurrentTimeMillis() }),
-        response: response.metadata,
-        progress: response.progress,
-        failed: response.failed,
-        limits: undefined,
-        pull: yield* Stream.toPull(response.body)
-      }
-    })
-
-    const begin: Pull = Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
-        attempts++
-        const scope = yield* Scope.fork(background, ExecutionStrategy.sequential)
-        yield* restore(open(scope)).pipe(
-          Scope.extend(scope),
-          Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
-        )
-        return Chunk.empty<Delivered>()
-      })
-    ).pipe(Effect.catchAll((error) => retry(error)))
-
-    const retry = (error: CodexError): Pull =>
-      Effect.gen(function* () {
-        const finished = delivery.keepItems && current !== undefined ? finishedItems(current) : []
-        yield* release(Exit.fail(error))
-        if (shown && mode === "fail") return yield* Effect.fail(error)
-        const restarted = (delay: Duration.Duration): ReadonlyArray<Delivered> => {
-          if (!shown) return []
-          shown = false
-          const { _tag: reason, message } = error
-          const delayMillis = Duration.toMillis(delay)
-          return [{ _tag: "TurnRestarted", attempt: attempts + 1, reason, message, delayMillis, kept }]
-        }
-        if (mayDiscard && EncryptedReasoning.isRefused(error)) {
-          mayDiscard = false
-          const shorter = EncryptedReasoning.discard(request)
-          if (shorter !== undefined) {
-            request = shorter.request
-            yield* Effect.logWarning("The server refused the encrypted reasoning; the request is sent without it.")
-            const repaired: Delivered = { _tag: "RequestRepaired", repairs: shorter.repairs }
-            return Chunk.unsafeFromArray([...restarted(Duration.zero), repaired])
-          }
-        }
-        // a retry that does not even get an answer must not lose what an earlier attempt had
-        const delay = yield* Effect.mapError(retries.next(error), (error) => saying(error, { partial: arrived }))
-        yield* Effect.sleep(delay)
-        kept = [...kept, ...replayable(finished)]
-        return Chunk.unsafeFromArray(restarted(delay))
-      }).pipe(Effect.mapError(Option.some))
-
-    const located = (error: CodexError, attempt: Attempt): CodexError => {
-      const { cfRay, requestId } = attempt.response
-      const partial = attempt.decoder.state.partial()
-      if (partial.blocks.length > 0 || arrived === undefined) arrived = partial
-      return saying(error, {
-        partial: arrived,
-        ...(requestId !== undefined && { requestId }),
-        ...(cfRay !== undefined && { cfRay })
-      })
-    }
-
-    /** What the decoder finds in a body is news to the transport. */
-    const broken = (attempt: Attempt, failure: StreamError.StreamError): Pull => {
-      const { responseId } = attempt.decoder.state
-      const said = {
-        ...(failure.serverMessage !== undefined && { payload: failure.serverMessage }),
-        ...(responseId !== undefined && { responseId })
-      }
-      return Effect.zipRight(attempt.failed(failure, said), retry(located(failure, attempt)))
-    }
-
-    const release = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-      Effect.uninterruptible(
-        Effect.suspend(() => {
-          const scope = current?.scope
-          current = undefined
-          return scope === undefined ? Effect.void : Scope.close(scope, exit)
-        })
-      )
-
-    /** The turn is whole; what the body still has is read aside, and nobody waits for it. */
-    const finish = (attempt: Attempt): Effect.Effect<void> =>
-      Effect.uninterruptible(
-        Effect.suspend(() => {
-          over = true
-          current = undefined
-          return Effect.forever(attempt.pull).pipe(
-            Effect.timeout(drainLimit),
-            Effect.interruptible,
-            Effect.exit,
-            Effect.flatMap((exit) => Scope.close(attempt.scope, exit)),
-            Effect.forkIn(background),
-            Effect.asVoid
-          )
-        })
-      )
-
-    const take = (attempt: Attempt, events: ReadonlyArray<TurnEvent.TurnEvent>): Pull => {
-      if (events.length > 0) attempt.progress()
-      const limits = attempt.decoder.state.rateLimits
-      if (limits === attempt.limits) return settle(attempt, events)
-      attempt.limits = limits
-      return limits === undefined
-        ? settle(attempt, events)
-        : Effect.zipRight(delivery.onRateLimits(limits), settle(attempt, events))
-    }
-
-    const settle = (attempt: Attempt, events: ReadonlyArray<TurnEvent.TurnEvent>): Pull => {
-      if (!shown) shown = events.some(shows)
-      const { failure, state, turn } = attempt.decoder
-      if (turn === undefined) {
-        return failure === undefined || events.length > 0
-          ? Effect.succeed(Chunk.unsafeFromArray<Delivered>(events))
-          : broken(attempt, failure)
-      }
-      const { model, requestId } = attempt.response
-      // the first value wins (protocol B.5), and headers come first
-      const routingToken = attempt.response.routingToken ?? state.routingToken
-      const completed: TurnEvent.TurnCompleted = {
-        _tag: "TurnCompleted",
-        turn: {
-          ...withKept(kept, turn),
-          // the header tells the model that really served
-          ...(model !== undefined && { model }),
-          ...limitsOf(attempt.response, turn),
-          attempts,
-          ...(requestId !== undefined && { requestId })
-        },
-        ...(routingToken !== undefined && { routingToken })
-      }
-      const all: Array<Delivered> = events.filter((event) => event._tag !== "TurnCompleted")
-      all.push(completed)
-      return Effect.as(finish(attempt), Chunk.unsafeFromArray(all))
-    }
-
-    const step: Pull = Effect.suspend(() => {
-      if (over) return Effect.fail(Option.none())
-      const attempt = current
-      if (attempt === undefined) return begin
-      if (attempt.decoder.failure !== undefined) return broken(attempt, attempt.decoder.failure)
-      return Effect.matchEffect(attempt.pull, {
-        onSuccess: (chunks) => take(attempt, decodeAll(attempt.decoder, chunks)),
-        onFailure: Option.match({
-          onNone: () => take(attempt, attempt.decoder.end()),
-          onSome: (error) => retry(located(error, attempt))
-        })
-      })
-    })
-
-    yield* Effect.addFinalizer(release)
-    return step
-  })
+/** What a span says of a finished turn. */
+const usageAttributes = ({ state: { responseId, usage } }: TurnDecoder.TurnDecoder) => ({
+  "gen_ai.response.id": responseId,
+  "gen_ai.usage.input_tokens": usage?.inputTokens,
+  "gen_ai.usage.output_tokens": usage?.outputTokens
+})

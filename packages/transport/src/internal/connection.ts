@@ -1,6 +1,6 @@
-/** What an error of the HTTP client means. Nothing of the error itself is kept but its code. */
-import type * as HttpClientError from "@effect/platform/HttpClientError"
+/** What a failed connection means. Nothing of the client's own error is kept but its code. */
 import { defined } from "@effect-codex/schema/Defined"
+import type { CarrierFailure } from "../Carrier.ts"
 import { ConnectionFailed, StreamIdle, TimedOut } from "../TransportError.ts"
 
 type Reason = ConnectionFailed["reason"]
@@ -89,15 +89,15 @@ export interface Circumstances {
   readonly cfRay?: string
 }
 
-export const fromClientError = (
-  error: HttpClientError.HttpClientError,
+export const fromFailure = (
+  failure: CarrierFailure,
   { silentMillis, ...rest }: Circumstances
 ): ConnectionFailed | TimedOut | StreamIdle => {
   const { phase, ...fields } = rest
-  if (error._tag === "RequestError" && error.reason === "InvalidUrl") {
+  if (failure.reason === "url") {
     return new ConnectionFailed({ ...fields, phase: "request", reason: "url" })
   }
-  const levels = chain(error.cause)
+  const levels = chain(failure.cause)
   const codes = levels.flatMap((level) => codeOf(level) ?? [])
   if (codes.includes("UND_ERR_CONNECT_TIMEOUT")) return new TimedOut({ ...fields, phase: "connect" })
   if (phase !== "body" && codes.includes("ETIMEDOUT")) return new TimedOut({ ...fields, phase: "connect" })

@@ -1,208 +1,345 @@
-/** One HTTP request, from credentials to the headers of its 200 or to the error its answer stands for. */
-
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
-import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import type * as Credentials from "@effect-codex/auth/Credentials"
-import { defined } from "@effect-codex/schema/Defined"
-import * as RateLimits from "@effect-codex/schema/RateLimits"
-import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
-import * as RoutingToken from "@effect-codex/schema/RoutingToken"
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+/** One request on its carrier: the headers, the body into a reader, all time limits, and the end of the connection. */
 import * as Effect from "effect/Effect"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
-import * as Exit from "effect/Exit"
-import * as Metric from "effect/Metric"
-import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
-import * as Ref from "effect/Ref"
-import * as Scope from "effect/Scope"
-import type { CodexConfig } from "../CodexConfig.ts"
-import type { FailureStatement, ResponseMetadata } from "../CodexTransport.ts"
-import { Compression, minimumBytes } from "../Compression.ts"
-import * as FailureCapture from "../FailureCapture.ts"
-import * as HttpError from "../HttpError.ts"
-import * as Metrics from "../Metrics.ts"
-import * as RateLimitWatch from "../RateLimitWatch.ts"
-import { TimedOut, type TransportError } from "../TransportError.ts"
-import type { Route } from "../WorkspaceRouting.ts"
-import * as Body from "./body.ts"
+import type * as Carrier from "../Carrier.ts"
+import type { Reader } from "../Reader.ts"
+import type { ConnectionFailed, StreamIdle, TimedOut } from "../TransportError.ts"
 import * as Connection from "./connection.ts"
-import { secretsOf } from "./secrets.ts"
+import * as Limits from "./limits.ts"
+import type { Timer } from "./timer.ts"
 
-/** Everything about a request that stays the same when it is sent again with other credentials. */
-export interface Plan {
-  readonly config: CodexConfig.Service
-  readonly startedAt: number
-  readonly deadline: number | undefined
-  readonly url: (route: Route) => string
-  readonly headers: (credentials: Credentials.Credentials, route: Route) => Readonly<Record<string, string>>
-  /** What is posted; without it the request is a GET. */
-  readonly body?: { readonly request: ResponsesRequest.ResponsesRequest; readonly bytes: Uint8Array }
-  readonly routingToken?: Redacted.Redacted
+export type ExchangeError = ConnectionFailed | TimedOut | StreamIdle
+
+export interface Head {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | undefined>>
 }
 
-export interface Exchange {
-  readonly response: HttpClientResponse.HttpClientResponse
-  readonly metadata: ResponseMetadata
-  /** Closing it aborts the request. */
-  readonly scope: Scope.CloseableScope
-  /** What must not appear in what is said about it. */
-  readonly secrets: () => ReadonlyArray<string>
+export interface Options {
+  readonly now: () => number
+  readonly timer: Timer
+  readonly limits: Limits.Limits
+  /** Facts for errors that are known once the headers are. */
+  readonly ids: (headers: Head["headers"]) => { readonly requestId?: string; readonly cfRay?: string }
+  readonly onFirstBytes?: ((elapsedMillis: number) => void) | undefined
+  /** Called once the connection is given back or closed. */
+  readonly onClosed?: (() => void) | undefined
 }
 
-/** How much of an error body is read, and for how long. */
-const errorBodyLimit = { bytes: 65_536, duration: Duration.seconds(10) }
+/** Bytes that have been taken in but not handed out; with more of them the carrier is paused. */
+const highWater = 65_536
 
-const metadataOf = (headers: HttpError.Answer["headers"], now: number): ResponseMetadata => {
-  return defined({
-    ...HttpError.ids(headers),
-    model: headers["openai-model"],
-    modelsEtag: headers["x-models-etag"],
-    etag: headers["etag"],
-    rateLimits: RateLimits.fromHeaders(headers, now),
-    routingToken: RoutingToken.fromHeaders(headers),
-    contentType: headers["content-type"]
-  })
-}
+/** What may still arrive behind the end of a turn, so that the connection can be used again. */
+const drainLimit = { millis: 1000, bytes: 65_536 }
 
-/** A web page is no event stream, whatever its status; a missing content type is fine (protocol 0.3). */
-const isWelcome = (status: number, contentType = "") => status === 200 && !/^text\/html\b/i.test(contentType)
+type Phase = "headers" | "waiting" | "body" | "draining" | "closed"
 
-const isEncodingRefusal = (error: TransportError): boolean =>
-  "status" in error &&
-  (error.status === 415 || (error.status === 400 && /content-?encoding|zstd|compress/i.test(error.serverMessage ?? "")))
+/**
+ * Fed by the carrier's callbacks, looked at by one fiber. The fiber is woken only when there is something for it: the
+ * headers, a batch of values, the end.
+ */
+export class Exchange implements Carrier.Receiver {
+  head: Head | undefined
+  #phase: Phase = "headers"
+  #failure: ExchangeError | undefined
+  #defect: unknown
+  #reader: Reader<unknown, unknown> | undefined
+  /** Whether values are kept for the fiber; otherwise it only waits for the end. */
+  #keeping = false
+  #values: Array<unknown> = []
+  #held = 0
+  #paused = false
+  #wake: (() => void) | undefined
+  #control: Carrier.Control | undefined
+  #cancelTimer: (() => void) | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #early: Array<Uint8Array | string> | undefined
+  #ended = false
+  #aborted = false
+  readonly #sentAt: number
+  #bytes = 0
+  #lastBytesAt = 0
+  #lastProgressAt = 0
+  #progress = 0
+  #drainUntil = 0
+  #drained = 0
+  readonly #options: Options
 
-/** The limit on the wait for the headers, and what it is called when it passes. */
-const headersLimit = ({ config, deadline, startedAt }: Plan, now: number) => {
-  const limit = Duration.toMillis(config.timeouts.headers)
-  return deadline !== undefined && deadline - now < limit
-    ? { wait: deadline - now, phase: "total" as const, limitMillis: deadline - startedAt }
-    : { wait: limit, phase: "headers" as const, limitMillis: limit }
-}
+  constructor(options: Options) {
+    this.#options = options
+    this.#sentAt = options.now()
+  }
 
-/** What the other side said, and the secrets to remove from it. */
-export interface Said extends FailureStatement {
-  readonly secrets: () => ReadonlyArray<string>
-}
-
-export interface Exchanger {
-  readonly exchange: (
-    plan: Plan,
-    credentials: Credentials.Credentials,
-    route: Route
-  ) => Effect.Effect<Exchange, TransportError, Scope.Scope>
-  /** Remembers a failed exchange, where the configuration wants it. */
-  readonly capture: (plan: Plan, error: { readonly _tag: string }, said?: Said) => Effect.Effect<void>
-}
-
-export const make: Effect.Effect<
-  Exchanger,
-  never,
-  HttpClient.HttpClient | RateLimitWatch.RateLimitWatch | FailureCapture.FailureCapture
-> = Effect.gen(function* () {
-  const watch = yield* RateLimitWatch.RateLimitWatch
-  const failures = yield* FailureCapture.FailureCapture
-  const { zstd } = yield* Compression
-  // The client's own span would record headers, and trace headers are not for the vendor; attempts have a span of ours.
-  const client = (yield* HttpClient.HttpClient).pipe(
-    HttpClient.withTracerDisabledWhen(() => true),
-    HttpClient.withTracerPropagation(false),
-    HttpClient.withScope
-  )
-  const uncompressedOnly = yield* Ref.make(false)
-
-  const capture: Exchanger["capture"] = Effect.fnUntraced(function* (plan, error, said) {
-    if (!plan.config.failureCapture) return
-    const request = plan.body?.request
-    const facts: { readonly _tag: string; readonly cfRay?: string; requestId?: string; status?: number } = error
-    const exchange: FailureCapture.FailedExchange = defined({
-      provider: "openai-codex" as const,
-      error: error._tag,
-      model: request?.model,
-      status: facts.status,
-      requestId: facts.requestId,
-      cfRay: facts.cfRay,
-      request: request && FailureCapture.outline(request),
-      responseId: said?.responseId,
-      response: said?.payload === undefined ? undefined : FailureCapture.payload(said.payload, said.secrets()),
-      at: yield* Clock.currentTimeMillis
+  /** Sends the request. A time limit that passes from now on ends it. */
+  start(carrier: Carrier.Service, request: Carrier.Request): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.#check()
+      if (this.#phase === "closed") return Effect.void
+      return Effect.map(carrier.send(request, this), (control) => {
+        this.#control = control
+        if (this.#aborted) control.abort()
+        else if (this.#paused) control.pause()
+      })
     })
-    yield* failures.record(error, exchange)
-  })
+  }
 
-  const execute = Effect.fnUntraced(function* (request: HttpClientRequest.HttpClientRequest, sentAt: number) {
-    const fetchInit = yield* Effect.serviceOption(FetchHttpClient.RequestInit)
-    return yield* client.execute(request).pipe(
-      // Fetch would follow redirects, and take the credentials along.
-      Effect.provideService(FetchHttpClient.RequestInit, {
-        ...Option.getOrElse(fetchInit, () => ({})),
-        redirect: "manual"
-      }),
-      Effect.catchAll((error) =>
-        // A client that takes a bad status for an error of its own still hands the response over.
-        error._tag === "ResponseError" && error.reason === "StatusCode"
-          ? Effect.succeed(error.response)
-          : Effect.flatMap(Clock.currentTimeMillis, (now) =>
-              Effect.fail(Connection.fromClientError(error, { phase: "headers", elapsedMillis: now - sentAt }))
-            )
-      )
+  /** Whether the body is over, well or not. */
+  get over(): boolean {
+    return this.#phase === "draining" || this.#phase === "closed"
+  }
+
+  /** Waits for the headers. */
+  readonly headers: Effect.Effect<Head, ExchangeError> = Effect.suspend(() => this.#settled(() => this.head))
+
+  /**
+   * Lets the body into the reader. With `keep`, what the reader completes is kept for {@link pull}, and the carrier is
+   * paused while much of it is kept; without, only the end counts.
+   */
+  read(reader: Reader<unknown, unknown>, { keep }: { readonly keep: boolean }): void {
+    if (this.#phase !== "waiting") return
+    this.#phase = "body"
+    this.#reader = reader
+    this.#keeping = keep
+    this.#lastBytesAt = this.#lastProgressAt = this.#options.now()
+    const early = this.#early
+    this.#early = undefined
+    for (const data of early ?? []) typeof data === "string" ? this.onMessage(data) : this.onData(data)
+    if (this.#phase !== "body") return
+    if (this.#ended) return this.onEnd()
+    this.#resume()
+    this.#check()
+  }
+
+  /** The values that are complete, at least one; or none, when the body is over. Without `keep` it waits for the end. */
+  readonly pull: Effect.Effect<ReadonlyArray<unknown>, ExchangeError> = Effect.suspend(() =>
+    this.#settled(() => (this.#values.length > 0 || this.over ? this.#take() : undefined))
+  )
+
+  /** Aborts the request, unless the connection is on its way back already. */
+  close(): void {
+    if (this.#phase !== "draining") this.abort()
+  }
+
+  abort(): void {
+    if (this.#phase === "closed") return
+    this.#close()
+    this.#cut()
+  }
+
+  onHeaders(status: number, headers: Head["headers"]): void {
+    if (this.#phase !== "headers") return
+    this.head = { status, headers }
+    this.#phase = "waiting"
+    this.#lastBytesAt = this.#lastProgressAt = this.#options.now()
+    this.#notify()
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.#isLate(bytes, bytes.length)) return
+    this.#received(bytes.length)
+    this.#took(this.#reader?.push(bytes), bytes.length)
+  }
+
+  onMessage(text: string): void {
+    if (this.#isLate(text, text.length)) return
+    this.#received(text.length)
+    this.#took(this.#reader?.pushMessage(text), text.length)
+  }
+
+  onEnd(): void {
+    this.#ended = true
+    if (this.#phase === "draining") return this.#close()
+    if (this.#phase !== "body") return
+    this.#add(this.#reader?.end())
+    this.#close()
+    this.#notify()
+  }
+
+  onFailure(failure: Carrier.CarrierFailure): void {
+    this.#ended = true
+    if (this.#phase === "closed") return
+    if (this.#phase === "draining") return this.#close()
+    if (failure.reason === "defect") this.#defect = failure.cause ?? failure
+    const now = this.#options.now()
+    const inBody = this.#phase !== "headers"
+    this.#fail(
+      Connection.fromFailure(failure, {
+        ...this.#facts(now),
+        phase: inBody ? "body" : "headers",
+        ...(inBody && { silentMillis: this.#waited(now, this.#lastBytesAt) })
+      })
     )
-  })
+  }
 
-  const send = Effect.fnUntraced(function* (
-    plan: Plan,
-    credentials: Credentials.Credentials,
-    request: HttpClientRequest.HttpClientRequest
-  ): Effect.fn.Return<Exchange, TransportError, Scope.Scope> {
-    const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
-    const secrets = () => secretsOf(credentials, plan.body?.request, plan.routingToken)
-    const sentAt = yield* Clock.currentTimeMillis
-    const { wait, ...limit } = headersLimit(plan, sentAt)
-    yield* Metric.increment(Metrics.requests)
-    return yield* Effect.gen(function* () {
-      const response = yield* execute(request, sentAt).pipe(
-        Scope.extend(scope),
-        Effect.timeoutFail({ duration: wait, onTimeout: () => new TimedOut({ ...limit, elapsedMillis: wait }) }),
-        Effect.tapError((error) => capture(plan, error))
-      )
-      const now = yield* Clock.currentTimeMillis
-      yield* Metric.update(Metrics.timeToHeaders, now - sentAt)
-      yield* Effect.annotateCurrentSpan("http.response.status_code", response.status)
-      const metadata = metadataOf(response.headers, now)
-      yield* watch.update(metadata.rateLimits)
-      if (isWelcome(response.status, metadata.contentType)) return { response, metadata, scope, secrets }
-      const text = yield* Body.readSome(response.stream, errorBodyLimit)
-      const error = HttpError.fromAnswer(
-        { status: response.status, headers: response.headers, body: text },
-        { now, model: plan.body?.request.model, secrets: secrets() }
-      )
-      yield* capture(plan, error, { payload: text, secrets })
-      return yield* Effect.fail(error)
-    }).pipe(Effect.onError(() => Scope.close(scope, Exit.void)))
-  })
-
-  const exchange: Exchanger["exchange"] = Effect.fnUntraced(function* (plan, credentials, route) {
-    const url = plan.url(route)
-    const headers = plan.headers(credentials, route)
-    if (plan.body === undefined) {
-      return yield* send(plan, credentials, HttpClientRequest.setHeaders(HttpClientRequest.get(url), headers))
+  /** What comes before the reader is there is kept for it; what comes behind the end is thrown away. */
+  #isLate(data: Uint8Array | string, size: number): boolean {
+    if (this.#phase === "body") return false
+    if (this.#phase === "draining") {
+      this.#drained += size
+      if (this.#drained > drainLimit.bytes) this.abort()
+    } else if (this.#phase === "waiting") {
+      this.#early ??= []
+      this.#early.push(data)
+      this.#pause()
     }
-    const empty = HttpClientRequest.setHeaders(HttpClientRequest.post(url), headers)
-    const { bytes } = plan.body
-    const plain = send(plan, credentials, HttpClientRequest.bodyUint8Array(empty, bytes, "application/json"))
-    const wanted = plan.config.compression === "zstd" && bytes.length >= minimumBytes
-    if (!wanted || zstd === undefined || (yield* Ref.get(uncompressedOnly))) return yield* plain
-    const compressed = empty.pipe(
-      HttpClientRequest.bodyUint8Array(yield* zstd(bytes), "application/json"),
-      HttpClientRequest.setHeader("content-encoding", "zstd")
-    )
-    return yield* Effect.catchIf(send(plan, credentials, compressed), isEncodingRefusal, () =>
-      Effect.zipRight(Ref.set(uncompressedOnly, true), plain)
-    )
-  })
+    return true
+  }
 
-  return { exchange, capture }
-})
+  #received(size: number): void {
+    const now = this.#options.now()
+    if (this.#bytes === 0) this.#options.onFirstBytes?.(now - this.#options.limits.startedAt)
+    this.#bytes += size
+    this.#lastBytesAt = now
+  }
+
+  #took(values: ReadonlyArray<unknown> | undefined, size: number): void {
+    const reader = this.#reader
+    if (reader === undefined) return
+    this.#add(values)
+    if (reader.progress !== this.#progress) {
+      this.#progress = reader.progress
+      this.#lastProgressAt = this.#lastBytesAt
+    }
+    if (reader.done) {
+      this.#drain()
+      this.#notify()
+    } else if (this.#values.length > 0) {
+      this.#held += size
+      this.#notify()
+      if (this.#held > highWater) this.#pause()
+    }
+  }
+
+  #add(values: ReadonlyArray<unknown> | undefined): void {
+    if (this.#keeping && values !== undefined) for (const value of values) this.#values.push(value)
+  }
+
+  #take(): ReadonlyArray<unknown> {
+    const values = this.#values
+    this.#values = []
+    this.#held = 0
+    return values
+  }
+
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.#control?.pause()
+  }
+
+  #resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    // time in which nothing was asked for is not the server's
+    this.#lastBytesAt = this.#lastProgressAt = this.#options.now()
+    this.#control?.resume()
+    this.#check()
+  }
+
+  /** Reads what is left of the body, and gives the connection back when it ends in time. */
+  #drain(): void {
+    this.#phase = "draining"
+    if (this.#ended) return this.#close()
+    this.#drainUntil = this.#options.now() + drainLimit.millis
+    if (this.#paused) this.#resume()
+    else this.#check()
+  }
+
+  #close(): void {
+    if (this.#phase === "closed") return
+    this.#phase = "closed"
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    this.#options.onClosed?.()
+  }
+
+  /** Makes the carrier give up, if it is still at work. */
+  #cut(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#aborted = true
+    this.#control?.abort()
+  }
+
+  #fail(failure: ExchangeError): void {
+    this.#failure = failure
+    this.#close()
+    this.#notify()
+  }
+
+  /** The value as soon as there is one; the failure when there will be none. */
+  #settled<A>(value: () => A | undefined): Effect.Effect<A, ExchangeError> {
+    const look = (): Effect.Effect<A, ExchangeError> | undefined => {
+      if (this.#values.length === 0) {
+        if (this.#defect !== undefined) return Effect.die(this.#defect)
+        if (this.#failure !== undefined) return Effect.fail(this.#failure)
+      }
+      const found = value()
+      return found === undefined ? undefined : Effect.succeed(found)
+    }
+    const found = look()
+    if (found !== undefined) return found
+    return Effect.async((resume) => {
+      this.#wake = () => {
+        const found = look()
+        if (found === undefined) return
+        this.#wake = undefined
+        resume(found)
+      }
+      this.#resume()
+      // resuming may have brought it already
+      this.#wake?.()
+      return Effect.sync(() => {
+        this.#wake = undefined
+      })
+    })
+  }
+
+  #notify(): void {
+    this.#wake?.()
+  }
+
+  #facts(now: number): object {
+    return {
+      ...(this.head !== undefined && this.#options.ids(this.head.headers)),
+      bytesReceived: this.#bytes,
+      elapsedMillis: now - this.#options.limits.startedAt
+    }
+  }
+
+  #waited(now: number, since: number): number {
+    return this.#paused ? 0 : now - since
+  }
+
+  /** Looks whether a limit has passed, and when to look again. One timer serves all limits; it is never put off. */
+  readonly #check = (): void => {
+    const now = this.#options.now()
+    if (this.#phase === "closed") return
+    if (this.#phase === "draining")
+      return now >= this.#drainUntil ? this.abort() : this.#lookAgain(this.#drainUntil, now)
+    const next = Limits.check(
+      this.#options.limits,
+      {
+        sentAt: this.#sentAt,
+        inBody: this.#phase !== "headers",
+        silence: this.#waited(now, this.#lastBytesAt),
+        standstill: this.#waited(now, this.#lastProgressAt)
+      },
+      now,
+      this.#facts(now)
+    )
+    if (typeof next === "number") return this.#lookAgain(now + next, now)
+    this.#fail(next)
+    this.#cut()
+  }
+
+  #lookAgain(at: number, now: number): void {
+    if (at === Number.POSITIVE_INFINITY || this.#timerAt <= at) return
+    this.#cancelTimer?.()
+    this.#timerAt = at
+    this.#cancelTimer = this.#options.timer(at - now, () => {
+      this.#timerAt = Number.POSITIVE_INFINITY
+      this.#cancelTimer = undefined
+      this.#check()
+    })
+  }
+}

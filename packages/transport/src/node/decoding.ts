@@ -18,17 +18,21 @@ const decoders = new Map<string, () => NodeStreams.Transform>([
 const zstd = "createZstdDecompress" in Zlib ? Zlib.createZstdDecompress : undefined
 if (typeof zstd === "function") decoders.set("zstd", () => zstd() as NodeStreams.Transform)
 
+/** The decoder of a content encoding, if it is one that servers use. */
+export const decoderOf = (encoding: string | undefined): NodeStreams.Transform | undefined =>
+  decoders.get(encoding?.trim().toLowerCase() ?? "")?.()
+
 /** Whether a `Response` of this status can have a body: it refuses statuses that HTTP does not know. */
 const hasBody = (status: number) => status >= 200 && status <= 599 && ![204, 205, 304].includes(status)
 
 export const decoded = (
   response: HttpClientResponse.HttpClientResponse
 ): Effect.Effect<HttpClientResponse.HttpClientResponse> => {
-  const decoder = decoders.get(response.headers["content-encoding"]?.trim().toLowerCase() ?? "")
-  if (decoder === undefined || !hasBody(response.status)) return Effect.succeed(response)
+  const decoder = hasBody(response.status) ? decoderOf(response.headers["content-encoding"]) : undefined
+  if (decoder === undefined) return Effect.succeed(response)
   return Effect.map(NodeStream.toReadable(response.stream), (encoded) => {
     // The consumer sees the failure on the decoded side; the callback is there so that it is no unhandled event.
-    const body = NodeStreams.pipeline(encoded, decoder(), () => {})
+    const body = NodeStreams.pipeline(encoded, decoder, () => {})
     const { "content-encoding": _encoding, "content-length": _length, ...headers } = response.headers
     return HttpClientResponse.fromWeb(
       response.request,

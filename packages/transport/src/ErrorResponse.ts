@@ -14,12 +14,12 @@ import * as RetryAfter from "./RetryAfter.ts"
 import { EdgeBlocked, HttpFailure, type TransportError, Unauthorized } from "./TransportError.ts"
 
 /**
- * An answer that is not the one hoped for. Header names are in lower case; `body` is as much of the text as was read.
+ * An unsuccessful response. Header names are in lower case; `body` is as much of the text as was read.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Answer {
+export interface ErrorResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: string
@@ -130,7 +130,7 @@ const requestFaults: ReadonlySet<number> = new Set([400, 404, 409, 413, 415, 422
 
 const edgeText = /cloudflare|challenge-platform|cf-chl|just a moment/i
 
-const isEdge = ({ body, headers, status }: Answer): boolean =>
+const isEdge = ({ body, headers, status }: ErrorResponse): boolean =>
   headers["cf-mitigated"] !== undefined || (status === 403 && isHtml(body) && edgeText.test(body))
 
 /** The longest text that is kept of what the server says. */
@@ -155,7 +155,7 @@ const originOf = (location: string | undefined): string | undefined =>
  * @since 0.1.0
  * @category combinators
  */
-export const ids = (headers: Answer["headers"]): { readonly requestId?: string; readonly cfRay?: string } =>
+export const ids = (headers: ErrorResponse["headers"]): { readonly requestId?: string; readonly cfRay?: string } =>
   defined({ requestId: headers["x-request-id"] ?? headers["x-oai-request-id"], cfRay: headers["cf-ray"] })
 
 /**
@@ -165,9 +165,9 @@ export const ids = (headers: Answer["headers"]): { readonly requestId?: string; 
  * @since 0.1.0
  * @category constructors
  */
-export const fromAnswer = (answer: Answer, context: Context): TransportError => {
-  const { headers, status } = answer
-  const said = read(answer.body)
+export const toError = (response: ErrorResponse, context: Context): TransportError => {
+  const { headers, status } = response
+  const said = read(response.body)
   const rateLimits = RateLimits.fromHeaders(headers, context.now)
   const clean = cleaner(context.secrets)
   const facts: ServiceError.Facts = {
@@ -186,7 +186,7 @@ export const fromAnswer = (answer: Answer, context: Context): TransportError => 
   }
   const fields = { ...ServiceError.failure(facts), status }
   if (status === 401) return new Unauthorized(fields)
-  if (isEdge(answer)) return new EdgeBlocked(fields)
+  if (isEdge(response)) return new EdgeBlocked(fields)
   const stated = ServiceError.classify(facts)
   if (stated !== undefined) return stated
   switch (status) {

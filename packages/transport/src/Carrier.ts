@@ -1,0 +1,197 @@
+/**
+ * How a request travels: the seam between the connection and what is done with what comes back.
+ *
+ * A carrier sends a request and reports by callbacks what arrives; nothing in it knows of time limits, errors of the
+ * backend or events. Time limits, decoding, errors, retries and spans are one piece of code above all carriers.
+ *
+ * Which carrier is used is decided by the Layer: {@link layerHttpClient} goes over any `HttpClient`, so that everything
+ * the client was wrapped in sees every request; `layer` of the `/node` entry goes over undici directly, which costs less.
+ *
+ * @since 0.1.0
+ */
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import * as Stream from "effect/Stream"
+
+/**
+ * What is sent. Header names are in lower case; the headers hold credentials.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  readonly method: "GET" | "POST"
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array
+}
+
+/**
+ * Why a request failed. `cause` is the client's own error, of which only codes are read. `url` says that the address is
+ * not valid, `defect` that the client has a bug.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CarrierFailure {
+  readonly cause: unknown
+  readonly reason?: "url" | "defect"
+}
+
+/**
+ * Gets what comes back, in this order: the headers once, then the body as bytes (`onData`) or as text messages of one
+ * event each (`onMessage`), then the end. `onFailure` can take the place of anything and is the last call. After
+ * `abort` there are no calls.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Receiver {
+  readonly onHeaders: (status: number, headers: Readonly<Record<string, string | undefined>>) => void
+  readonly onData: (bytes: Uint8Array) => void
+  readonly onMessage: (text: string) => void
+  readonly onEnd: () => void
+  readonly onFailure: (failure: CarrierFailure) => void
+}
+
+/**
+ * Controls a request on its way. While paused, little more than what is already on its way is received.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Control {
+  readonly abort: () => void
+  readonly pause: () => void
+  readonly resume: () => void
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** Sends the request. Callbacks may come before this effect is over. */
+  readonly send: (request: Request, receiver: Receiver) => Effect.Effect<Control>
+}
+
+/**
+ * The way requests travel.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class Carrier extends Context.Tag("@effect-codex/transport/Carrier")<Carrier, Service>() {}
+
+/** Fetch would follow redirects, and take the credentials along. */
+const withoutRedirects = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (init) =>
+    Effect.provideService(self, FetchHttpClient.RequestInit, {
+      ...Option.getOrElse(init, () => ({})),
+      redirect: "manual"
+    })
+  )
+
+/** A client that treats a bad status as an error still has the response. */
+const responseOf = (
+  error: HttpClientError.HttpClientError
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
+  error._tag === "ResponseError" && error.reason === "StatusCode" ? Effect.succeed(error.response) : Effect.fail(error)
+
+const toClientRequest = ({ body, headers, method, url }: Request): HttpClientRequest.HttpClientRequest => {
+  const request = HttpClientRequest.make(method)(url, { headers })
+  return body === undefined ? request : HttpClientRequest.bodyUint8Array(request, body, headers["content-type"])
+}
+
+const failureOf = (cause: Cause.Cause<HttpClientError.HttpClientError>): CarrierFailure => {
+  const failed = Cause.failureOption(cause)
+  if (Option.isNone(failed)) {
+    return Cause.isInterruptedOnly(cause) ? { cause: undefined } : { cause: Cause.squash(cause), reason: "defect" }
+  }
+  const error = failed.value
+  return error._tag === "RequestError" && error.reason === "InvalidUrl"
+    ? { cause: error.cause, reason: "url" }
+    : { cause: error.cause }
+}
+
+/**
+ * A carrier over any `HttpClient`. Each request runs in a fiber of its own, with the settings of the fiber that sends it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromHttpClient = (httpClient: HttpClient.HttpClient): Service => {
+  // The client's own span would record headers, and trace headers are not for the vendor.
+  const client = httpClient.pipe(
+    HttpClient.withTracerDisabledWhen(() => true),
+    HttpClient.withTracerPropagation(false),
+    HttpClient.withScope
+  )
+  return {
+    send: (request, receiver) =>
+      Effect.map(Effect.runtime<never>(), (runtime): Control => {
+        let resumed: (() => void) | undefined
+        let paused = false
+        let aborted = false
+        const whilePaused = Effect.async<void>((resume) => {
+          if (!paused) return resume(Effect.void)
+          resumed = () => resume(Effect.void)
+        })
+        const running = withoutRedirects(Effect.catchAll(client.execute(toClientRequest(request)), responseOf)).pipe(
+          Effect.flatMap((response) => {
+            if (aborted) return Effect.void
+            receiver.onHeaders(response.status, response.headers)
+            return Stream.runForEachChunk(response.stream, (chunk) => {
+              for (const bytes of chunk) if (!aborted) receiver.onData(bytes)
+              return paused ? whilePaused : Effect.void
+            })
+          }),
+          Effect.scoped,
+          Effect.matchCause({
+            onSuccess: () => {
+              if (!aborted) receiver.onEnd()
+            },
+            onFailure: (cause) => {
+              if (!aborted) receiver.onFailure(failureOf(cause))
+            }
+          }),
+          Effect.interruptible
+        )
+        const fiber = Runtime.runFork(runtime)(running)
+        return {
+          abort: () => {
+            if (aborted) return
+            aborted = true
+            fiber.unsafeInterruptAsFork(FiberId.none)
+          },
+          pause: () => {
+            paused = true
+          },
+          resume: () => {
+            paused = false
+            resumed?.()
+            resumed = undefined
+          }
+        }
+      })
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerHttpClient: Layer.Layer<Carrier, never, HttpClient.HttpClient> = Layer.effect(
+  Carrier,
+  Effect.map(HttpClient.HttpClient, fromHttpClient)
+)

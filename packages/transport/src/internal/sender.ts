@@ -1,0 +1,290 @@
+/** One request, from credentials to the headers of its 200 or to the error its response stands for. */
+import type { AuthError } from "@effect-codex/auth/AuthError"
+import type { CodexAuth } from "@effect-codex/auth/CodexAuth"
+import type * as Credentials from "@effect-codex/auth/Credentials"
+import { defined } from "@effect-codex/schema/Defined"
+import type { FailedExchange } from "@effect-codex/schema/FailedExchange"
+import * as Failure from "@effect-codex/schema/Failure"
+import * as RateLimits from "@effect-codex/schema/RateLimits"
+import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
+import * as RoutingToken from "@effect-codex/schema/RoutingToken"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as Metric from "effect/Metric"
+import * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
+import type * as Scope from "effect/Scope"
+import type * as Tracer from "effect/Tracer"
+import * as Carrier from "../Carrier.ts"
+import type * as CodexConfig from "../CodexConfig.ts"
+import type { ResponseMetadata } from "../CodexTransport.ts"
+import { Compression, minimumBytes } from "../Compression.ts"
+import * as ErrorResponse from "../ErrorResponse.ts"
+import * as FailureCapture from "../FailureCapture.ts"
+import * as Metrics from "../Metrics.ts"
+import * as RateLimitWatch from "../RateLimitWatch.ts"
+import { TextReader } from "../Reader.ts"
+import { HttpFailure, type RoutingFailed, TimedOut, type TransportError } from "../TransportError.ts"
+import * as WorkspaceRouting from "../WorkspaceRouting.ts"
+import { Exchange, type Head } from "./exchange.ts"
+import * as Limits from "./limits.ts"
+import { secretsOf } from "./secrets.ts"
+import * as Timer from "./timer.ts"
+
+/** Everything about a request that stays the same when it is sent again with other credentials. */
+export interface Plan {
+  readonly config: CodexConfig.Service
+  readonly startedAt: number
+  readonly deadline: number | undefined
+  readonly url: (route: WorkspaceRouting.Route) => string
+  readonly headers: (
+    credentials: Credentials.Credentials,
+    route: WorkspaceRouting.Route
+  ) => Readonly<Record<string, string>>
+  /** What is posted; without it the request is a GET. */
+  readonly body?: { readonly request: ResponsesRequest.ResponsesRequest; readonly bytes: Uint8Array } | undefined
+  readonly routingToken?: RoutingToken.RoutingToken | undefined
+  readonly isRouted: boolean
+}
+
+/** A request while it runs. It is made before anything is sent, so that it can be closed at any time. */
+export interface Call {
+  exchange: Exchange | undefined
+  credentials: Credentials.Credentials | undefined
+  span: Tracer.Span | undefined
+  /** The text of a refusal. */
+  payload: string | undefined
+}
+
+export const newCall = (): Call => ({
+  exchange: undefined,
+  credentials: undefined,
+  span: undefined,
+  payload: undefined
+})
+
+/** How much of an error body is read, and for how long. */
+const errorBodyLimit = { bytes: 65_536, duration: "10 seconds" } as const
+
+/** The most bytes of a JSON document. */
+const documentLimit = 16_777_216
+
+export const metadataOf = (headers: Head["headers"], now: number): ResponseMetadata =>
+  defined({
+    ...ErrorResponse.ids(headers),
+    model: headers["openai-model"],
+    modelsEtag: headers["x-models-etag"],
+    etag: headers["etag"],
+    rateLimits: RateLimits.fromHeaders(headers, now),
+    routingToken: RoutingToken.fromHeaders(headers),
+    contentType: headers["content-type"]
+  })
+
+/** A web page is not an event stream, whatever its status; a missing content type is fine (protocol 0.3). */
+const isEventStream = (status: number, contentType = "") => status === 200 && !/^text\/html\b/i.test(contentType)
+
+const isEncodingRefusal = (error: TransportError): boolean =>
+  error.status === 415 || (error.status === 400 && /content-?encoding|zstd|compress/i.test(error.serverMessage ?? ""))
+
+const timedOut = ({ deadline = 0, startedAt }: Plan) =>
+  new TimedOut({ phase: "total", limitMillis: Math.max(0, deadline - startedAt) })
+
+/** Ends with the call's deadline, whatever is being waited for. */
+export const withinDeadline =
+  (plan: Plan) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | TimedOut, R> => {
+    const { deadline, startedAt } = plan
+    if (deadline === undefined) return self
+    return deadline <= startedAt
+      ? Effect.fail(timedOut(plan))
+      : Effect.timeoutFail(self, { duration: deadline - startedAt, onTimeout: () => timedOut(plan) })
+  }
+
+export interface Sender {
+  /**
+   * Sends with the credentials of this moment and waits for the headers of a 200. After a 401 the request is sent once
+   * more with the credentials that recovery brings (protocol F.7).
+   */
+  readonly send: (call: Call, plan: Plan) => Effect.Effect<ResponseMetadata, TransportError | AuthError>
+  /** The JSON of a response whose headers are there. */
+  readonly json: (call: Call) => Effect.Effect<unknown, TransportError>
+  /** Fails with the error, once it is counted and captured. */
+  readonly fail: <E extends Failure.Failure>(call: Call, plan: Plan | undefined, error: E) => Effect.Effect<never, E>
+}
+
+export interface Options {
+  readonly auth: CodexAuth.Service
+  /** The request for the route of an account. */
+  readonly planRoute: (plan: Plan) => Plan
+}
+
+export const make = ({
+  auth,
+  planRoute
+}: Options): Effect.Effect<
+  Sender,
+  never,
+  Carrier.Carrier | RateLimitWatch.RateLimitWatch | FailureCapture.FailureCapture | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const carrier = yield* Carrier.Carrier
+    const watch = yield* RateLimitWatch.RateLimitWatch
+    const failures = yield* FailureCapture.FailureCapture
+    const { zstd } = yield* Compression
+    const routes = yield* Ref.make<ReadonlyMap<string, WorkspaceRouting.Route>>(new Map())
+    const routing = yield* Effect.makeSemaphore(1)
+    const uncompressedOnly = yield* Ref.make(false)
+    const open = new Set<Exchange>()
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        for (const exchange of open) exchange.abort()
+      })
+    )
+
+    const secrets = (call: Call, plan: Plan): ReadonlyArray<string> =>
+      call.credentials === undefined ? [] : secretsOf(call.credentials, plan.body?.request, plan.routingToken)
+
+    const fail: Sender["fail"] = (call, plan, error) =>
+      Effect.gen(function* () {
+        yield* Metric.increment(Metric.tagged(Metrics.errors, "error.type", error._tag))
+        call.span?.attribute("error.type", error._tag)
+        if (plan?.config.failureCapture !== true || call.exchange === undefined) return yield* Effect.fail(error)
+        const request = plan.body?.request
+        const payload = call.payload ?? error.serverMessage
+        const exchange: FailedExchange = defined({
+          provider: "openai-codex" as const,
+          error: error._tag,
+          model: request?.model,
+          status: error.status,
+          requestId: error.requestId,
+          cfRay: error.cfRay,
+          responseId: error.responseId,
+          request: request && FailureCapture.outline(request),
+          response: payload === undefined ? undefined : FailureCapture.payload(payload, secrets(call, plan)),
+          at: yield* Clock.currentTimeMillis
+        })
+        yield* failures.record(exchange)
+        return yield* Effect.fail(Failure.withFacts<Failure.Failure>(error, { exchange: Redacted.make(exchange) }))
+      }) as Effect.Effect<never, typeof error>
+
+    /** Sends the bytes and waits for the headers of a 200, or for the error that the response stands for. */
+    const exchange = (
+      call: Call,
+      plan: Plan,
+      request: Carrier.Request
+    ): Effect.Effect<ResponseMetadata, TransportError> =>
+      Effect.gen(function* () {
+        const clock = yield* Effect.clock
+        const labels = yield* FiberRef.get(FiberRef.currentMetricLabels)
+        const { config, deadline, startedAt } = plan
+        const now = () => clock.unsafeCurrentTimeMillis()
+        const current = new Exchange({
+          now,
+          timer: Timer.make(clock, yield* Effect.runtime<never>()),
+          limits: Limits.make(config.timeouts, startedAt, deadline),
+          ids: ErrorResponse.ids,
+          onFirstBytes: (elapsed) => Metrics.timeToFirstEvent.unsafeUpdate(elapsed, labels),
+          onClosed: () => open.delete(current)
+        })
+        call.exchange?.abort()
+        call.exchange = current
+        open.add(current)
+        const sentAt = now()
+        Metrics.requests.unsafeUpdate(1, labels)
+        yield* current.start(carrier, request)
+        const { headers, status } = yield* current.headers
+        const arrivedAt = now()
+        Metrics.timeToHeaders.unsafeUpdate(arrivedAt - sentAt, labels)
+        call.span?.attribute("http.response.status_code", status)
+        const metadata = metadataOf(headers, arrivedAt)
+        if (metadata.rateLimits !== undefined) watch.unsafeUpdate(metadata.rateLimits)
+        if (isEventStream(status, metadata.contentType)) return metadata
+        const body = new TextReader(errorBodyLimit.bytes)
+        current.read(body, { keep: false })
+        yield* Effect.ignore(Effect.timeout(current.pull, errorBodyLimit.duration))
+        current.abort()
+        call.payload = body.text
+        return yield* Effect.fail(
+          ErrorResponse.toError(
+            { status, headers, body: body.text },
+            { now: arrivedAt, model: plan.body?.request.model, secrets: secrets(call, plan) }
+          )
+        )
+      })
+
+    /** Sends a plan with these credentials, compressed where that is wanted and taken. */
+    const sendVia = (call: Call, plan: Plan, credentials: Credentials.Credentials, route: WorkspaceRouting.Route) =>
+      Effect.gen(function* () {
+        call.credentials = credentials
+        const url = plan.url(route)
+        const headers = plan.headers(credentials, route)
+        if (plan.body === undefined) return yield* exchange(call, plan, { method: "GET", url, headers })
+        const { bytes } = plan.body
+        const json = { ...headers, "content-type": "application/json" }
+        const plain = exchange(call, plan, { method: "POST", url, headers: json, body: bytes })
+        const isCompressed = plan.config.compression === "zstd" && bytes.length >= minimumBytes
+        if (!isCompressed || zstd === undefined || (yield* Ref.get(uncompressedOnly))) return yield* plain
+        const body = yield* zstd(bytes)
+        const compressed = { ...json, "content-encoding": "zstd" }
+        return yield* Effect.catchIf(
+          exchange(call, plan, { method: "POST", url, headers: compressed, body }),
+          isEncodingRefusal,
+          () => Effect.zipRight(Ref.set(uncompressedOnly, true), plain)
+        )
+      })
+
+    /** The route of the account, asked for once. */
+    const routeOf = Effect.fnUntraced(
+      function* (plan: Plan, credentials: Credentials.Credentials) {
+        const accountId = Redacted.value(credentials.accountId)
+        const known = (yield* Ref.get(routes)).get(accountId)
+        if (known !== undefined) return known
+        const call = newCall()
+        const asking = Effect.flatMap(sendVia(call, planRoute(plan), credentials, {}), (metadata) =>
+          Effect.flatMap(json(call), (answer) =>
+            Effect.mapError(WorkspaceRouting.fromAnswer(answer, accountId), (error) =>
+              Failure.withFacts<RoutingFailed>(error, defined({ requestId: metadata.requestId, cfRay: metadata.cfRay }))
+            )
+          )
+        )
+        const route = yield* Effect.ensuring(
+          asking,
+          Effect.sync(() => call.exchange?.close())
+        )
+        yield* Ref.update(routes, (all) => new Map(all).set(accountId, route))
+        return route
+      },
+      (effect) => routing.withPermits(1)(effect)
+    )
+
+    const json: Sender["json"] = (call) =>
+      Effect.gen(function* () {
+        const { exchange } = call
+        const body = new TextReader(documentLimit)
+        if (exchange !== undefined) {
+          exchange.read(body, { keep: false })
+          yield* exchange.pull
+        }
+        const { headers, status } = exchange?.head ?? { headers: {}, status: 200 }
+        const unreadable = (reason: HttpFailure["reason"]) =>
+          new HttpFailure({ ...ErrorResponse.ids(headers), status, ...defined({ reason }) })
+        if (body.isFull) return yield* unreadable("tooLarge")
+        return yield* Effect.try({ try: (): unknown => JSON.parse(body.text), catch: () => unreadable("notJson") })
+      })
+
+    const send: Sender["send"] = (call, plan) =>
+      Effect.gen(function* () {
+        const sendAs = (credentials: Credentials.Credentials) =>
+          plan.isRouted
+            ? Effect.flatMap(routeOf(plan, credentials), (route) => sendVia(call, plan, credentials, route))
+            : sendVia(call, plan, credentials, {})
+        const credentials = yield* auth.credentials
+        return yield* Effect.catchTag(sendAs(credentials), "Unauthorized", () => {
+          call.span?.attribute("codex.auth.recovered", true)
+          return Effect.flatMap(auth.recover(credentials), sendAs)
+        })
+      }).pipe(withinDeadline(plan))
+
+    return { send, json, fail }
+  })
