@@ -233,7 +233,7 @@ export const make: Effect.Effect<
     reader: Reader<A, E>,
     options: AttemptOptions = {}
   ): Attempt<A, E> => {
-    const call = Sender.newCall()
+    const call = Sender.newCall({ reader, keep: options.hold !== true })
     let plan: Sender.Plan | undefined
     let ids: Pick<ResponseMetadata, "requestId" | "cfRay"> = {}
 
@@ -269,7 +269,6 @@ export const make: Effect.Effect<
       const metadata = yield* sender.send(call, plan)
       Tracing.annotate(call, { "gen_ai.response.model": metadata.model, "codex.request_id": metadata.requestId })
       ids = defined({ requestId: metadata.requestId, cfRay: metadata.cfRay })
-      call.exchange?.read(reader, { keep: options.hold !== true })
       return metadata
     })
 
@@ -301,22 +300,26 @@ export const make: Effect.Effect<
       const { config, deadline } = times
       const retries = yield* RetryPolicy.start(config.retry, { schedule: config.retrySchedule, deadline })
       const plan = planGet(times, path, options.query)
-      const call = Sender.newCall()
-      const once: Effect.Effect<JsonResponse, TransportError | AuthError> = Effect.flatMap(
-        sender.send(call, plan),
-        (metadata) => Effect.map(sender.json(call), (json) => ({ metadata, json }))
-      ).pipe(
-        Effect.catchAll((error) => sender.fail(call, plan, error)),
-        Effect.ensuring(Effect.sync(() => call.exchange?.close()))
-      )
+      const traced: Tracing.Traced = {
+        span: yield* Tracing.start("CodexTransport.get", () => ({
+          ...serverAttributes(config, "GET"),
+          "url.path": path
+        }))
+      }
+      const once: Effect.Effect<JsonResponse, TransportError | AuthError> = Effect.suspend(() => {
+        const { call, json } = Sender.newDocument()
+        call.span = traced.span
+        return Effect.flatMap(sender.send(call, plan), (metadata) =>
+          Effect.map(json, (json) => ({ metadata, json }))
+        ).pipe(
+          Effect.catchAll((error) => sender.fail(call, plan, error)),
+          Effect.ensuring(Effect.sync(() => call.exchange?.close()))
+        )
+      })
       const withRetries: typeof once = Effect.catchAll(once, (error) =>
         Effect.flatMap(retries.next(error), (delay) => Effect.zipRight(Effect.sleep(delay), withRetries))
       )
-      call.span = yield* Tracing.start("CodexTransport.get", () => ({
-        ...serverAttributes(config, "GET"),
-        "url.path": path
-      }))
-      return yield* Effect.onExit(Sender.withinDeadline(plan)(withRetries), (exit) => Tracing.end(call, exit))
+      return yield* Effect.onExit(Sender.withinDeadline(plan)(withRetries), (exit) => Tracing.end(traced, exit))
     })
 
   return { attempt, get }

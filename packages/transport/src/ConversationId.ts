@@ -35,6 +35,9 @@ export type ConversationId = typeof ConversationId.Type
  */
 export const isConversationId: (u: unknown) => u is ConversationId = Schema.is(ConversationId)
 
+/** 32 random bits in hexadecimal. */
+const word = Effect.map(Random.nextIntBetween(0, 0x1_0000_0000), (bits) => bits.toString(16).padStart(8, "0"))
+
 /**
  * A new id: a random UUID. Keep it for the whole conversation.
  *
@@ -42,12 +45,9 @@ export const isConversationId: (u: unknown) => u is ConversationId = Schema.is(C
  * @category constructors
  */
 export const random: Effect.Effect<ConversationId> = Effect.map(
-  Effect.all(Array.from({ length: 4 }, () => Random.nextIntBetween(0, 0x1_0000_0000))),
-  (words) => {
-    const hex = words.map((word) => word.toString(16).padStart(8, "0")).join("")
+  Effect.zipWith(Effect.zip(word, word), Effect.zip(word, word), (first, second) => [...first, ...second].join("")),
+  (hex) => {
     const variant = (Number.parseInt(hex.charAt(16), 16) & 3) | 8
-    return ConversationId.make(
-      `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant.toString(16)}${hex.slice(17, 20)}-${hex.slice(20)}`
-    )
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant.toString(16)}${hex.slice(17, 20)}-${hex.slice(20)}` as ConversationId
   }
 )

@@ -14,6 +14,15 @@ export interface Head {
   readonly headers: Readonly<Record<string, string | undefined>>
 }
 
+/** What takes the body in. */
+export interface BodyReader {
+  readonly reader: Reader<unknown, unknown>
+  /** Whether what the reader completes is kept for {@link Exchange.pull}; otherwise only the end counts. */
+  readonly keep: boolean
+  /** After how many milliseconds the body is taken as it is. */
+  readonly enoughAfter?: number
+}
+
 export interface Options {
   readonly now: () => number
   readonly timer: Timer
@@ -21,6 +30,8 @@ export interface Options {
   /** Facts for errors that are known once the headers are. */
   readonly ids: (headers: Head["headers"]) => { readonly requestId?: string; readonly cfRay?: string }
   readonly onFirstBytes?: ((elapsedMillis: number) => void) | undefined
+  /** Chooses the reader of the body. */
+  readonly readerOf: (head: Head) => BodyReader
   /** Called once the connection is given back or closed. */
   readonly onClosed?: (() => void) | undefined
 }
@@ -31,20 +42,18 @@ const highWater = 65_536
 /** What may still arrive behind the end of a turn, so that the connection can be used again. */
 const drainLimit = { millis: 1000, bytes: 65_536 }
 
-type Phase = "headers" | "waiting" | "body" | "draining" | "closed"
+type Phase = "headers" | "body" | "draining" | "closed"
 
 /**
- * Fed by the carrier's callbacks, looked at by one fiber. The fiber is woken only when there is something for it: the
- * headers, a batch of values, the end.
+ * Fed by the carrier's callbacks, looked at by one fiber. The body goes into its reader where it arrives; the fiber is
+ * woken only when there is something for it.
  */
 export class Exchange implements Carrier.Receiver {
   head: Head | undefined
   #phase: Phase = "headers"
   #failure: ExchangeError | undefined
   #defect: unknown
-  #reader: Reader<unknown, unknown> | undefined
-  /** Whether values are kept for the fiber; otherwise it only waits for the end. */
-  #keeping = false
+  #body: BodyReader | undefined
   #values: Array<unknown> = []
   #held = 0
   #paused = false
@@ -52,7 +61,6 @@ export class Exchange implements Carrier.Receiver {
   #control: Carrier.Control | undefined
   #cancelTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
-  #early: Array<Uint8Array | string> | undefined
   #ended = false
   #aborted = false
   readonly #sentAt: number
@@ -60,7 +68,8 @@ export class Exchange implements Carrier.Receiver {
   #lastBytesAt = 0
   #lastProgressAt = 0
   #progress = 0
-  #drainUntil = 0
+  /** When a body is over that does not end by itself. */
+  #until = Number.POSITIVE_INFINITY
   #drained = 0
   readonly #options: Options
 
@@ -87,29 +96,12 @@ export class Exchange implements Carrier.Receiver {
     return this.#phase === "draining" || this.#phase === "closed"
   }
 
-  /** Waits for the headers. */
-  readonly headers: Effect.Effect<Head, ExchangeError> = Effect.suspend(() => this.#settled(() => this.head))
+  /** Waits for the headers; where nothing of the body is kept, for the end of the body as well. */
+  readonly headers: Effect.Effect<Head, ExchangeError> = Effect.suspend(() =>
+    this.#settled(() => (this.#body?.keep === true || this.over ? this.head : undefined))
+  )
 
-  /**
-   * Lets the body into the reader. With `keep`, what the reader completes is kept for {@link pull}, and the carrier is
-   * paused while much of it is kept; without, only the end counts.
-   */
-  read(reader: Reader<unknown, unknown>, { keep }: { readonly keep: boolean }): void {
-    if (this.#phase !== "waiting") return
-    this.#phase = "body"
-    this.#reader = reader
-    this.#keeping = keep
-    this.#lastBytesAt = this.#lastProgressAt = this.#options.now()
-    const early = this.#early
-    this.#early = undefined
-    for (const data of early ?? []) typeof data === "string" ? this.onMessage(data) : this.onData(data)
-    if (this.#phase !== "body") return
-    if (this.#ended) return this.onEnd()
-    this.#resume()
-    this.#check()
-  }
-
-  /** The values that are complete, at least one; or none, when the body is over. Without `keep` it waits for the end. */
+  /** The values that are complete, at least one; or none, when the body is over. */
   readonly pull: Effect.Effect<ReadonlyArray<unknown>, ExchangeError> = Effect.suspend(() =>
     this.#settled(() => (this.#values.length > 0 || this.over ? this.#take() : undefined))
   )
@@ -128,28 +120,31 @@ export class Exchange implements Carrier.Receiver {
   onHeaders(status: number, headers: Head["headers"]): void {
     if (this.#phase !== "headers") return
     this.head = { status, headers }
-    this.#phase = "waiting"
-    this.#lastBytesAt = this.#lastProgressAt = this.#options.now()
+    this.#body = this.#options.readerOf(this.head)
+    this.#phase = "body"
+    const now = this.#options.now()
+    this.#lastBytesAt = this.#lastProgressAt = now
+    if (this.#body.enoughAfter !== undefined) this.#until = now + this.#body.enoughAfter
     this.#notify()
+    this.#check()
   }
 
   onData(bytes: Uint8Array): void {
-    if (this.#isLate(bytes, bytes.length)) return
+    if (this.#phase !== "body") return this.#discard(bytes.length)
     this.#received(bytes.length)
-    this.#took(this.#reader?.push(bytes), bytes.length)
+    this.#took(this.#body?.reader.push(bytes), bytes.length)
   }
 
   onMessage(text: string): void {
-    if (this.#isLate(text, text.length)) return
+    if (this.#phase !== "body") return this.#discard(text.length)
     this.#received(text.length)
-    this.#took(this.#reader?.pushMessage(text), text.length)
+    this.#took(this.#body?.reader.pushMessage(text), text.length)
   }
 
   onEnd(): void {
+    if (this.#phase === "headers") return this.onFailure({ cause: undefined })
     this.#ended = true
-    if (this.#phase === "draining") return this.#close()
-    if (this.#phase !== "body") return
-    this.#add(this.#reader?.end())
+    if (this.#phase === "body") this.#add(this.#body?.reader.end())
     this.#close()
     this.#notify()
   }
@@ -170,18 +165,10 @@ export class Exchange implements Carrier.Receiver {
     )
   }
 
-  /** What comes before the reader is there is kept for it; what comes behind the end is thrown away. */
-  #isLate(data: Uint8Array | string, size: number): boolean {
-    if (this.#phase === "body") return false
-    if (this.#phase === "draining") {
-      this.#drained += size
-      if (this.#drained > drainLimit.bytes) this.abort()
-    } else if (this.#phase === "waiting") {
-      this.#early ??= []
-      this.#early.push(data)
-      this.#pause()
-    }
-    return true
+  /** What comes behind the end of a turn. */
+  #discard(size: number): void {
+    this.#drained += size
+    if (this.#drained > drainLimit.bytes) this.abort()
   }
 
   #received(size: number): void {
@@ -192,7 +179,7 @@ export class Exchange implements Carrier.Receiver {
   }
 
   #took(values: ReadonlyArray<unknown> | undefined, size: number): void {
-    const reader = this.#reader
+    const reader = this.#body?.reader
     if (reader === undefined) return
     this.#add(values)
     if (reader.progress !== this.#progress) {
@@ -210,7 +197,7 @@ export class Exchange implements Carrier.Receiver {
   }
 
   #add(values: ReadonlyArray<unknown> | undefined): void {
-    if (this.#keeping && values !== undefined) for (const value of values) this.#values.push(value)
+    if (this.#body?.keep === true && values !== undefined) for (const value of values) this.#values.push(value)
   }
 
   #take(): ReadonlyArray<unknown> {
@@ -239,7 +226,7 @@ export class Exchange implements Carrier.Receiver {
   #drain(): void {
     this.#phase = "draining"
     if (this.#ended) return this.#close()
-    this.#drainUntil = this.#options.now() + drainLimit.millis
+    this.#until = this.#options.now() + drainLimit.millis
     if (this.#paused) this.#resume()
     else this.#check()
   }
@@ -314,8 +301,11 @@ export class Exchange implements Carrier.Receiver {
   readonly #check = (): void => {
     const now = this.#options.now()
     if (this.#phase === "closed") return
-    if (this.#phase === "draining")
-      return now >= this.#drainUntil ? this.abort() : this.#lookAgain(this.#drainUntil, now)
+    if (now >= this.#until) {
+      this.abort()
+      return this.#notify()
+    }
+    if (this.#phase === "draining") return this.#lookAgain(this.#until, now)
     const next = Limits.check(
       this.#options.limits,
       {
@@ -327,7 +317,7 @@ export class Exchange implements Carrier.Receiver {
       now,
       this.#facts(now)
     )
-    if (typeof next === "number") return this.#lookAgain(now + next, now)
+    if (typeof next === "number") return this.#lookAgain(Math.min(now + next, this.#until), now)
     this.#fail(next)
     this.#cut()
   }

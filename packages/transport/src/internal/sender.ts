@@ -27,7 +27,7 @@ import * as RateLimitWatch from "../RateLimitWatch.ts"
 import { TextReader } from "../Reader.ts"
 import { HttpFailure, type RoutingFailed, TimedOut, type TransportError } from "../TransportError.ts"
 import * as WorkspaceRouting from "../WorkspaceRouting.ts"
-import { Exchange, type Head } from "./exchange.ts"
+import { type BodyReader, Exchange, type Head } from "./exchange.ts"
 import * as Limits from "./limits.ts"
 import { secretsOf } from "./secrets.ts"
 import * as Timer from "./timer.ts"
@@ -50,6 +50,8 @@ export interface Plan {
 
 /** A request while it runs. It is made before anything is sent, so that it can be closed at any time. */
 export interface Call {
+  /** Takes in the body of a 200. */
+  readonly body: BodyReader
   exchange: Exchange | undefined
   credentials: Credentials.Credentials | undefined
   span: Tracer.Span | undefined
@@ -57,15 +59,31 @@ export interface Call {
   payload: string | undefined
 }
 
-export const newCall = (): Call => ({
+export const newCall = (body: BodyReader): Call => ({
+  body,
   exchange: undefined,
   credentials: undefined,
   span: undefined,
   payload: undefined
 })
 
+/** A call whose response is one JSON document. */
+export const newDocument = (): { readonly call: Call; readonly json: Effect.Effect<unknown, HttpFailure> } => {
+  const reader = new TextReader(documentLimit)
+  const call = newCall({ reader, keep: false })
+  const json = Effect.suspend(() => {
+    const { headers, status } = call.exchange?.head ?? { headers: {}, status: 200 }
+    const unreadable = (reason: "tooLarge" | "notJson") =>
+      new HttpFailure({ ...ErrorResponse.ids(headers), status, reason })
+    return reader.isFull
+      ? Effect.fail(unreadable("tooLarge"))
+      : Effect.try({ try: (): unknown => JSON.parse(reader.text), catch: () => unreadable("notJson") })
+  })
+  return { call, json }
+}
+
 /** How much of an error body is read, and for how long. */
-const errorBodyLimit = { bytes: 65_536, duration: "10 seconds" } as const
+const errorBodyLimit = { bytes: 65_536, millis: 10_000 }
 
 /** The most bytes of a JSON document. */
 const documentLimit = 16_777_216
@@ -107,8 +125,6 @@ export interface Sender {
    * more with the credentials that recovery brings (protocol F.7).
    */
   readonly send: (call: Call, plan: Plan) => Effect.Effect<ResponseMetadata, TransportError | AuthError>
-  /** The JSON of a response whose headers are there. */
-  readonly json: (call: Call) => Effect.Effect<unknown, TransportError>
   /** Fails with the error, once it is counted and captured. */
   readonly fail: <E extends Failure.Failure>(call: Call, plan: Plan | undefined, error: E) => Effect.Effect<never, E>
 }
@@ -176,14 +192,23 @@ export const make = ({
     ): Effect.Effect<ResponseMetadata, TransportError> =>
       Effect.gen(function* () {
         const clock = yield* Effect.clock
+        const timer = yield* Timer.make(clock)
         const labels = yield* FiberRef.get(FiberRef.currentMetricLabels)
-        const { config, deadline, startedAt } = plan
         const now = () => clock.unsafeCurrentTimeMillis()
+        let refusal: TextReader | undefined
+        let arrivedAt = 0
         const current = new Exchange({
           now,
-          timer: Timer.make(clock, yield* Effect.runtime<never>()),
-          limits: Limits.make(config.timeouts, startedAt, deadline),
+          timer,
+          limits: Limits.make(plan.config.timeouts, plan.startedAt, plan.deadline),
           ids: ErrorResponse.ids,
+          readerOf: ({ headers, status }) => {
+            arrivedAt = now()
+            Metrics.timeToHeaders.unsafeUpdate(arrivedAt - sentAt, labels)
+            if (isEventStream(status, headers["content-type"])) return call.body
+            refusal = new TextReader(errorBodyLimit.bytes)
+            return { reader: refusal, keep: false, enoughAfter: errorBodyLimit.millis }
+          },
           onFirstBytes: (elapsed) => Metrics.timeToFirstEvent.unsafeUpdate(elapsed, labels),
           onClosed: () => open.delete(current)
         })
@@ -193,46 +218,54 @@ export const make = ({
         const sentAt = now()
         Metrics.requests.unsafeUpdate(1, labels)
         yield* current.start(carrier, request)
-        const { headers, status } = yield* current.headers
-        const arrivedAt = now()
-        Metrics.timeToHeaders.unsafeUpdate(arrivedAt - sentAt, labels)
+        // the status of a refusal says enough, even when its body breaks
+        const { headers, status } = yield* Effect.catchAll(current.headers, (error) =>
+          refusal !== undefined && current.head !== undefined ? Effect.succeed(current.head) : Effect.fail(error)
+        )
         call.span?.attribute("http.response.status_code", status)
         const metadata = metadataOf(headers, arrivedAt)
         if (metadata.rateLimits !== undefined) watch.unsafeUpdate(metadata.rateLimits)
-        if (isEventStream(status, metadata.contentType)) return metadata
-        const body = new TextReader(errorBodyLimit.bytes)
-        current.read(body, { keep: false })
-        yield* Effect.ignore(Effect.timeout(current.pull, errorBodyLimit.duration))
+        if (refusal === undefined) return metadata
         current.abort()
-        call.payload = body.text
+        call.payload = refusal.text
         return yield* Effect.fail(
           ErrorResponse.toError(
-            { status, headers, body: body.text },
+            { status, headers, body: refusal.text },
             { now: arrivedAt, model: plan.body?.request.model, secrets: secrets(call, plan) }
           )
         )
       })
 
     /** Sends a plan with these credentials, compressed where that is wanted and taken. */
-    const sendVia = (call: Call, plan: Plan, credentials: Credentials.Credentials, route: WorkspaceRouting.Route) =>
-      Effect.gen(function* () {
-        call.credentials = credentials
-        const url = plan.url(route)
-        const headers = plan.headers(credentials, route)
-        if (plan.body === undefined) return yield* exchange(call, plan, { method: "GET", url, headers })
-        const { bytes } = plan.body
-        const json = { ...headers, "content-type": "application/json" }
-        const plain = exchange(call, plan, { method: "POST", url, headers: json, body: bytes })
-        const isCompressed = plan.config.compression === "zstd" && bytes.length >= minimumBytes
-        if (!isCompressed || zstd === undefined || (yield* Ref.get(uncompressedOnly))) return yield* plain
-        const body = yield* zstd(bytes)
-        const compressed = { ...json, "content-encoding": "zstd" }
-        return yield* Effect.catchIf(
-          exchange(call, plan, { method: "POST", url, headers: compressed, body }),
-          isEncodingRefusal,
-          () => Effect.zipRight(Ref.set(uncompressedOnly, true), plain)
-        )
-      })
+    const sendVia = (call: Call, plan: Plan, credentials: Credentials.Credentials, route: WorkspaceRouting.Route) => {
+      call.credentials = credentials
+      const url = plan.url(route)
+      if (plan.body === undefined) {
+        return exchange(call, plan, { method: "GET", url, headers: plan.headers(credentials, route) })
+      }
+      const { bytes } = plan.body
+      const headers = { ...plan.headers(credentials, route), "content-type": "application/json" }
+      const plain = exchange(call, plan, { method: "POST", url, headers, body: bytes })
+      return plan.config.compression === "zstd" && zstd !== undefined && bytes.length >= minimumBytes
+        ? sendCompressed(plain, zstd(bytes), (body) =>
+            exchange(call, plan, { method: "POST", url, headers: { ...headers, "content-encoding": "zstd" }, body })
+          )
+        : plain
+    }
+
+    /** Sends the plain body instead once the server has refused a compressed one. */
+    const sendCompressed = (
+      plain: Effect.Effect<ResponseMetadata, TransportError>,
+      compressed: Effect.Effect<Uint8Array>,
+      send: (body: Uint8Array) => Effect.Effect<ResponseMetadata, TransportError>
+    ): Effect.Effect<ResponseMetadata, TransportError> =>
+      Effect.flatMap(Ref.get(uncompressedOnly), (isRefused) =>
+        isRefused
+          ? plain
+          : Effect.catchIf(Effect.flatMap(compressed, send), isEncodingRefusal, () =>
+              Effect.zipRight(Ref.set(uncompressedOnly, true), plain)
+            )
+      )
 
     /** The route of the account, asked for once. */
     const routeOf = Effect.fnUntraced(
@@ -240,17 +273,17 @@ export const make = ({
         const accountId = Redacted.value(credentials.accountId)
         const known = (yield* Ref.get(routes)).get(accountId)
         if (known !== undefined) return known
-        const call = newCall()
-        const asking = Effect.flatMap(sendVia(call, planRoute(plan), credentials, {}), (metadata) =>
-          Effect.flatMap(json(call), (answer) =>
+        const document = newDocument()
+        const asking = Effect.flatMap(sendVia(document.call, planRoute(plan), credentials, {}), (metadata) =>
+          Effect.flatMap(document.json, (answer) =>
             Effect.mapError(WorkspaceRouting.fromAnswer(answer, accountId), (error) =>
-              Failure.withFacts<RoutingFailed>(error, defined({ requestId: metadata.requestId, cfRay: metadata.cfRay }))
+              Failure.withFacts<RoutingFailed>(error, { requestId: metadata.requestId, cfRay: metadata.cfRay })
             )
           )
         )
         const route = yield* Effect.ensuring(
           asking,
-          Effect.sync(() => call.exchange?.close())
+          Effect.sync(() => document.call.exchange?.close())
         )
         yield* Ref.update(routes, (all) => new Map(all).set(accountId, route))
         return route
@@ -258,33 +291,18 @@ export const make = ({
       (effect) => routing.withPermits(1)(effect)
     )
 
-    const json: Sender["json"] = (call) =>
-      Effect.gen(function* () {
-        const { exchange } = call
-        const body = new TextReader(documentLimit)
-        if (exchange !== undefined) {
-          exchange.read(body, { keep: false })
-          yield* exchange.pull
-        }
-        const { headers, status } = exchange?.head ?? { headers: {}, status: 200 }
-        const unreadable = (reason: HttpFailure["reason"]) =>
-          new HttpFailure({ ...ErrorResponse.ids(headers), status, ...defined({ reason }) })
-        if (body.isFull) return yield* unreadable("tooLarge")
-        return yield* Effect.try({ try: (): unknown => JSON.parse(body.text), catch: () => unreadable("notJson") })
-      })
-
-    const send: Sender["send"] = (call, plan) =>
-      Effect.gen(function* () {
-        const sendAs = (credentials: Credentials.Credentials) =>
-          plan.isRouted
-            ? Effect.flatMap(routeOf(plan, credentials), (route) => sendVia(call, plan, credentials, route))
-            : sendVia(call, plan, credentials, {})
-        const credentials = yield* auth.credentials
-        return yield* Effect.catchTag(sendAs(credentials), "Unauthorized", () => {
+    const send: Sender["send"] = (call, plan) => {
+      const sendAs = (credentials: Credentials.Credentials) =>
+        plan.isRouted
+          ? Effect.flatMap(routeOf(plan, credentials), (route) => sendVia(call, plan, credentials, route))
+          : sendVia(call, plan, credentials, {})
+      return Effect.flatMap(auth.credentials, (credentials) =>
+        Effect.catchTag(sendAs(credentials), "Unauthorized", () => {
           call.span?.attribute("codex.auth.recovered", true)
           return Effect.flatMap(auth.recover(credentials), sendAs)
         })
-      }).pipe(withinDeadline(plan))
+      ).pipe(withinDeadline(plan))
+    }
 
-    return { send, json, fail }
+    return { send, fail }
   })

@@ -20,11 +20,15 @@ const live: Timer = (millis, callback) => {
 }
 
 /** The runtime's own timer where time is real; a fiber that sleeps where a test sets the clock. */
-export const make = (clock: Clock.Clock, runtime: Runtime.Runtime<never>): Timer =>
+export const make = (clock: Clock.Clock): Effect.Effect<Timer> =>
   clock === liveClock
-    ? live
-    : (millis, callback) => {
-        const sleeping = Effect.zipRight(clock.sleep(Duration.millis(millis)), Effect.sync(callback))
-        const fiber = Runtime.runFork(runtime)(Effect.interruptible(sleeping))
-        return () => fiber.unsafeInterruptAsFork(FiberId.none)
-      }
+    ? Effect.succeed(live)
+    : Effect.map(
+        Effect.runtime<never>(),
+        (runtime): Timer =>
+          (millis, callback) => {
+            const sleeping = Effect.zipRight(clock.sleep(Duration.millis(millis)), Effect.sync(callback))
+            const fiber = Runtime.runFork(runtime)(Effect.interruptible(sleeping))
+            return () => fiber.unsafeInterruptAsFork(FiberId.none)
+          }
+      )
