@@ -6,16 +6,20 @@
  */
 import { type ChildProcess, fork } from "node:child_process"
 import * as Os from "node:os"
+import { bundle } from "./turns/bundle.ts"
 import type { Answers, Task } from "./turns/client.ts"
 import type { Name } from "./turns/contestants.ts"
 
 const quick = process.argv.includes("--quick")
 
 const streaming: ReadonlyArray<Name> = ["undici", "openai", "Codex.stream"]
-const names: ReadonlyArray<Name> = [...streaming, "Codex.turn"]
+const names: ReadonlyArray<Name> = [...streaming, "Codex.turn", "Codex.turn over HttpClient"]
 
-const start = (file: string, ...args: ReadonlyArray<string>): ChildProcess =>
-  fork(new URL(file, import.meta.url), args, { serialization: "advanced" })
+const clientFile = await bundle()
+
+const start = (file: string | URL, ...args: ReadonlyArray<string>): ChildProcess =>
+  fork(file, args, { serialization: "advanced" })
+const startClient = (name: Name): ChildProcess => start(clientFile, name, base)
 
 const told = (child: ChildProcess): Promise<Record<string, unknown>> =>
   new Promise((resolve, reject) => {
@@ -67,40 +71,38 @@ const rounds = async <A>(
   return results as Record<Name, Array<A>>
 }
 
-const server = start("./turns/server.ts")
+const server = start(new URL("./turns/server.ts", import.meta.url))
 const { port } = await told(server)
 const base = `http://127.0.0.1:${port}`
 
 print(`Node ${process.version}, ${Os.cpus().length} cores, load ${load()} at the start${quick ? ", quick" : ""}`)
 print()
 
-const clients = Object.fromEntries(names.map((name) => [name, start("./turns/client.ts", name, base)])) as Record<
-  Name,
-  ChildProcess
->
+const clients = Object.fromEntries(names.map((name) => [name, startClient(name)])) as Record<Name, ChildProcess>
 
 print("## Turns per second")
 print()
-// until the compiler is done with it
-const warmup: Task = { do: "turns", concurrency: 64, millis: quick ? 1000 : 8000 }
+// until the compiler is done with it: by turns, which slow clients would have too few of in a fixed time
+const warmup: Task = { do: "turns", concurrency: 64, turns: quick ? 500 : 5000 }
 for (const name of names) await ask(clients[name], warmup)
 for (const concurrency of [1, 64, 512]) {
   const task = { do: "turns", concurrency, millis: quick ? 300 : 800 } as const
   const results = await rounds(quick ? 1 : 7, names, (name) => ask(clients[name], task))
   const rate = ({ millis, turns }: Answers["turns"]) => (turns / millis) * 1000
   const cpu = ({ cpuMillis, turns }: Answers["turns"]) => (cpuMillis / turns) * 1000
-  const ratio = (name: Name, of: (result: Answers["turns"]) => number) =>
-    median(results[name].map((result, n) => of(result) / of(results.undici[n] as Answers["turns"])))
+  const ratio = (name: Name, of: (result: Answers["turns"]) => number, to: Name = "undici") =>
+    median(results[name].map((result, n) => of(result) / of(results[to][n] as Answers["turns"])))
   print(`${concurrency} at once; load ${load()}`)
   print()
   table(
-    ["client", "turns/s", "× undici", "its CPU µs a turn", "× undici"],
+    ["client", "turns/s", "× undici", "its CPU µs a turn", "× undici", "× openai"],
     names.map((name) => [
       name,
       median(results[name].map(rate)).toFixed(0),
       ratio(name, rate).toFixed(2),
       median(results[name].map(cpu)).toFixed(0),
-      ratio(name, cpu).toFixed(2)
+      ratio(name, cpu).toFixed(2),
+      ratio(name, cpu, "openai").toFixed(2)
     ])
   )
 }
@@ -119,7 +121,7 @@ table(
 for (const name of names) clients[name].disconnect()
 
 const afresh = async <T extends Task>(name: Name, task: T): Promise<Answers[T["do"]]> => {
-  const child = start("./turns/client.ts", name, base)
+  const child = startClient(name)
   const answer = await ask(child, task)
   child.disconnect()
   return answer

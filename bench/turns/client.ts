@@ -6,7 +6,7 @@ import { answer } from "./events.ts"
 
 /** What the process may be told to do. */
 export type Task =
-  | { readonly do: "turns"; readonly concurrency: number; readonly millis: number }
+  | { readonly do: "turns"; readonly concurrency: number; readonly millis?: number; readonly turns?: number }
   | { readonly do: "latency" }
   | { readonly do: "idle"; readonly streams: number }
   | { readonly do: "conversations"; readonly conversations: number; readonly turns: number }
@@ -45,13 +45,13 @@ const settle = async (): Promise<NodeJS.MemoryUsage> => {
 const turning = contestant(`${base}/turn`).then(checked)
 
 const tasks = {
-  turns: async ({ concurrency, millis }) => {
+  turns: async ({ concurrency, millis = Number.POSITIVE_INFINITY, turns: most = Number.POSITIVE_INFINITY }) => {
     const turn = await turning
     let turns = 0
     const begun = clock()
     const cpu = process.cpuUsage()
     const worker = async () => {
-      while (clock() - begun < millis) {
+      while (clock() - begun < millis && turns < most) {
         await turn()
         turns++
       }

@@ -11,6 +11,7 @@ export const contestants = {
   undici: async () => (await import("./undici.ts")).undici,
   openai: async () => (await import("./openai.ts")).openai,
   "Codex.turn": async () => (await import("./codex.ts")).turn,
+  "Codex.turn over HttpClient": async () => (await import("./codex.ts")).turnOverHttpClient,
   "Codex.stream": async () => (await import("./codex.ts")).stream
 } satisfies Record<string, () => Promise<Contestant>>
 

@@ -113,6 +113,11 @@ const toClientRequest = ({ body, headers, method, url }: Request): HttpClientReq
   return body === undefined ? request : HttpClientRequest.bodyUint8Array(request, body, headers["content-type"])
 }
 
+const endOf = (
+  end: Option.Option<HttpClientError.HttpClientError>
+): Effect.Effect<void, HttpClientError.HttpClientError> =>
+  Option.match(end, { onNone: () => Effect.void, onSome: Effect.fail })
+
 const failureOf = (cause: Cause.Cause<HttpClientError.HttpClientError>): CarrierFailure => {
   const failed = Cause.failureOption(cause)
   if (Option.isNone(failed)) {
@@ -151,11 +156,17 @@ export const fromHttpClient = (httpClient: HttpClient.HttpClient): Service => {
           Effect.flatMap((response) => {
             if (aborted) return Effect.void
             receiver.onHeaders(response.status, response.headers)
-            return Stream.runForEachChunk(response.stream, (chunk) => {
-              for (const bytes of chunk) if (!aborted) receiver.onData(bytes)
-              return paused ? whilePaused : Effect.void
-            })
+            // pulled by hand: running a stream costs more than a small turn
+            return Effect.flatMap(Stream.toPull(response.stream), (pull) =>
+              Effect.forever(
+                Effect.flatMap(pull, (chunk) => {
+                  for (const bytes of chunk) if (!aborted) receiver.onData(bytes)
+                  return aborted ? Effect.interrupt : paused ? whilePaused : Effect.void
+                })
+              )
+            )
           }),
+          Effect.catchAll((error) => (Option.isOption(error) ? endOf(error) : Effect.fail(error))),
           Effect.scoped,
           Effect.matchCause({
             onSuccess: () => {

@@ -242,7 +242,7 @@ for (const [name, over] of Object.entries(carriers))
         Effect.gen(function* () {
           checkBody(yield* Effect.flip(read))
           const backend = yield* ScriptedBackend.ScriptedBackend
-          assert.isTrue((yield* backend.requests)[0]?.aborted)
+          yield* backend.aborted(1)
         }).pipe(Effect.provide(scripted([huge])))
       )
     })
