@@ -191,6 +191,61 @@ describe("Conversation", () => {
     }).pipe(Effect.provide(TestCodex.layer([says("First.", { endTurn: false }), says(" Second.")])))
   )
 
+  it.effect("a turn that never ends is taken as it is after sixteen further requests", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* run(conversation.send("one"))
+      assert.lengthOf(yield* requests, 17)
+      yield* run(Stream.runDrain(conversation.stream("two")))
+      assert.lengthOf(yield* requests, 34)
+    }).pipe(Effect.provide(TestCodex.layer(Script.always(says("Go on.", { endTurn: false })))))
+  )
+
+  it.effect("tool calls can be answered as soon as the last TurnCompleted is read", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const answered = yield* run(
+        conversation.stream("one").pipe(
+          Stream.mapEffect((event) =>
+            event._tag === "TurnCompleted"
+              ? conversation.sendToolResults(event.turn.toolCalls.map((call) => Message.toolResult(call, "ok")))
+              : Effect.succeed(undefined)
+          ),
+          Stream.runLast
+        )
+      )
+      assert.strictEqual(Option.getOrUndefined(answered)?.text, "Done.")
+      assert.lengthOf(yield* conversation.history, 4)
+    }).pipe(Effect.provide(TestCodex.layer([Script.turn({ toolCalls: [{ name: "ls" }] }), says("Done.")])))
+  )
+
+  it.effect("a call that would wait for its own stream fails with words", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const error = yield* run(
+        Effect.flip(
+          Stream.runDrain(
+            Stream.mapEffect(conversation.stream("one"), (event) =>
+              event._tag === "TextDelta" ? conversation.send("two") : Effect.void
+            )
+          )
+        )
+      )
+      assert.strictEqual(error._tag, "InvalidRequest")
+      assert.include(error.message, "TurnCompleted")
+      assert.strictEqual((yield* run(conversation.send("three"))).text, "B")
+    }).pipe(Effect.provide(TestCodex.layer([says("A"), says("B")])))
+  )
+
+  it.effect("a stream that is broken off gives the conversation back", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* run(Stream.runDrain(Stream.take(conversation.stream("one"), 1)))
+      assert.strictEqual((yield* run(conversation.send("two"))).text, "B")
+      assert.lengthOf(yield* conversation.history, 2)
+    }).pipe(Effect.provide(TestCodex.layer([says("A"), says("B")])))
+  )
+
   it.effect("the stream of a turn adds to the history when it is over", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()

@@ -1,13 +1,16 @@
 /** What the consumer is promised when a stream breaks: no word twice without being told, and the whole turn at the end. */
 
 import { assert, describe, it } from "@effect/vitest"
-import type { TurnEvent } from "@effect-codex/schema"
+import type { Item, Turn, TurnEvent } from "@effect-codex/schema"
+import { TurnDecoder } from "@effect-codex/stream"
 import { Script, TestCodex } from "@effect-codex/testing"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { Codex, type CodexError } from "effect-codex"
+import * as Delivery from "../src/internal/delivery.ts"
 import { bodies, requests, run } from "./support.ts"
 
 const answer = {
@@ -26,6 +29,8 @@ const firstWord = answerEvents.findIndex((event) => event["type"] === "response.
 
 /** How many events come before the first one that a person could see. */
 const firstVisible = answerEvents.findIndex((event) => String(event["type"]).endsWith(".delta"))
+
+const frame = (event: object) => `data: ${JSON.stringify(event)}\n\n`
 
 type Seen = TurnEvent.TurnEvent | TurnEvent.TurnRestarted
 
@@ -182,6 +187,34 @@ describe("turn and text", () => {
 })
 
 describe("partial", () => {
+  it("is that of the last attempt that brought anything", () => {
+    const partial = (text: string): Turn.PartialTurn => ({
+      blocks: text === "" ? [] : [{ _tag: "Text", outputIndex: 0, text, annotations: [] }],
+      text,
+      items: Redacted.make([]),
+      abandonedToolCalls: [],
+      diagnostics: { events: 0, unknown: 0, malformed: 0, driftCount: 0, drift: [] }
+    })
+    const [nothing, first, second] = [partial(""), partial("first"), partial("second")]
+    assert.strictEqual(Delivery.fuller(second, first), second)
+    assert.strictEqual(Delivery.fuller(nothing, first), first)
+    assert.strictEqual(Delivery.fuller(nothing, undefined), nothing)
+  })
+
+  it.effect("a later attempt that brought nothing takes nothing away", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const error = yield* run(Effect.flip(codex.turn({ prompt: "?" })))
+      assert.strictEqual(error._tag, "StreamTruncated")
+      assert.strictEqual(error.partial?.text, answer.text)
+      assert.strictEqual((yield* requests).length, 4)
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer(({ number }) => whole.pipe(Script.truncateAfterEvents(number === 1 ? eventCount - 2 : 0)))
+      )
+    )
+  )
+
   it.effect("what a broken attempt had is not lost when its retries get no answer", () =>
     Effect.gen(function* () {
       const codex = yield* Codex.Codex
@@ -199,6 +232,71 @@ describe("partial", () => {
 })
 
 describe("keepItems", () => {
+  const user = (text: string): Item.Item => ({
+    type: "message",
+    role: "user",
+    content: [{ type: "input_text", text }]
+  })
+  const message = (text: string): Item.Item => ({
+    type: "message",
+    role: "assistant",
+    content: [{ type: "output_text", text, annotations: [] }]
+  })
+  const reasoning: Item.Item = { type: "reasoning", id: "rs_1", summary: [] }
+  const call: Item.Item = { type: "function_call", call_id: "c1", name: "look", arguments: "{}" }
+
+  it("keeps what can be gone on from: no reasoning at the end, nothing from the first call on", () => {
+    const { replayable } = Delivery
+    assert.deepStrictEqual(replayable([reasoning, message("a"), reasoning]), [reasoning, message("a")])
+    assert.deepStrictEqual(replayable([reasoning]), [])
+    assert.deepStrictEqual(replayable([message("a"), reasoning, call, message("b")]), [message("a")])
+    assert.deepStrictEqual(replayable([message("a"), message("b")]), [message("a"), message("b")])
+    assert.deepStrictEqual(replayable([]), [])
+  })
+
+  it.effect("over two broken attempts everything finished is kept, and stands before the rest", () => {
+    const part = (text: string) => {
+      const events = Script.turnEvents({ text })
+      return Script.events(events).pipe(
+        Script.truncateAfterEvents(1 + events.findIndex(({ type }) => type === "response.output_item.done"))
+      )
+    }
+    return Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const turn = yield* run(codex.turn({ prompt: "?", keepItems: true }))
+      assert.strictEqual(turn.text, "One, two, three.")
+      assert.lengthOf(turn.items, 3)
+      const sent = yield* bodies
+      assert.deepStrictEqual(
+        sent.map(({ input }) => input.length),
+        [1, 2, 3]
+      )
+    }).pipe(Effect.provide(TestCodex.layer([part("One, "), part("two, "), Script.turn({ text: "three." })])))
+  })
+
+  it("a finished turn has what was kept before it, and what only the client knows", () => {
+    const kept = [user("not the model's"), message("Kept. ")].slice(1)
+    const { turn } = (() => {
+      const decoder = new TurnDecoder.TurnDecoder()
+      decoder.push(new TextEncoder().encode(Script.turnEvents({ text: "New." }).map(frame).join("")))
+      return decoder
+    })()
+    assert.isDefined(turn)
+    if (turn === undefined) return
+    const metadata = { model: "gpt-served", requestId: "req_9" }
+    const token = Redacted.make("ts-1")
+    const whole = Delivery.completed(turn, { attempts: 2, kept, metadata, routingToken: token })
+    assert.strictEqual(whole.text, "Kept. New.")
+    assert.lengthOf(whole.items, 2)
+    assert.deepInclude(whole, { attempts: 2, model: "gpt-served", requestId: "req_9", routingToken: token })
+    assert.deepStrictEqual(
+      whole.blocks.map(({ outputIndex }) => outputIndex),
+      [0, 1]
+    )
+    const plain = Delivery.completed(turn, { attempts: 1, kept: [], metadata: {}, routingToken: undefined })
+    assert.deepStrictEqual(plain, { ...turn, attempts: 1 })
+  })
+
   it.effect("a new attempt goes on from the finished message, and the turn is whole", () => {
     const events = Script.turnEvents({ ...answer, toolCalls: [] })
     const messageDone = 1 + events.map((event) => event["type"]).lastIndexOf("response.output_item.done")
@@ -221,4 +319,52 @@ describe("keepItems", () => {
       Effect.provide(TestCodex.layer([Script.events(events).pipe(Script.truncateAfterEvents(messageDone)), rest]))
     )
   })
+})
+
+describe("the routing token (protocol B.5)", () => {
+  const sentTokens = Effect.map(requests, (all) => all.map(({ headers }) => headers["x-codex-turn-state"]))
+  const withToken = (token: string) => Script.headers({ "x-codex-turn-state": token })
+
+  it.effect("of a broken attempt goes with its retries, and the first one stays", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const turn = yield* run(codex.turn({ prompt: "?" }))
+      assert.deepStrictEqual(yield* sentTokens, [undefined, "ts-1", "ts-1"])
+      assert.strictEqual(turn.routingToken && Redacted.value(turn.routingToken), "ts-1")
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          whole.pipe(Script.truncateAfterEvents(1), withToken("ts-1")),
+          whole.pipe(Script.truncateAfterEvents(1), withToken("ts-2")),
+          whole.pipe(withToken("ts-3"))
+        ])
+      )
+    )
+  )
+
+  it.effect("in the headers comes before one in an event", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const turn = yield* run(codex.turn({ prompt: "?" }))
+      assert.strictEqual(turn.routingToken && Redacted.value(turn.routingToken), "ts-header")
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          Script.events([
+            { type: "response.metadata", headers: { "x-codex-turn-state": "ts-event" } },
+            ...answerEvents
+          ]).pipe(withToken("ts-header"))
+        ])
+      )
+    )
+  )
+
+  it.effect("given with the request holds, whatever a response says", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const turn = yield* run(codex.turn({ prompt: "?", routingToken: Redacted.make("ts-0") }))
+      assert.deepStrictEqual(yield* sentTokens, ["ts-0"])
+      assert.strictEqual(turn.routingToken && Redacted.value(turn.routingToken), "ts-0")
+    }).pipe(Effect.provide(TestCodex.layer([whole.pipe(withToken("ts-1"))])))
+  )
 })

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
+import * as TestClock from "effect/TestClock"
 import { assertFields, attempt, credentials, request, scripted, textOf } from "./fixture.ts"
 
 const ok = Script.turn({ text: "ok" })
@@ -132,7 +133,9 @@ describe("compression", () => {
 describe("compression under way", () => {
   it.effect("is given up by every request that meets the refusal", () =>
     Effect.gen(function* () {
-      yield* Effect.all([send(long), send(long)], { concurrency: 2 })
+      const fiber = yield* Effect.fork(Effect.all([send(long), send(long)], { concurrency: 2 }))
+      yield* TestClock.adjust("1 second")
+      yield* fiber
       const all = yield* requests
       assert.deepStrictEqual(
         all.map((sent) => sent.headers["content-encoding"]),
@@ -141,9 +144,13 @@ describe("compression under way", () => {
     }).pipe(
       Effect.provide(
         Layer.provideMerge(
-          scripted((sent) => (sent.headers["content-encoding"] === "zstd" ? Script.status(415) : ok), {
-            compression: "zstd"
-          }),
+          scripted(
+            (sent) =>
+              sent.headers["content-encoding"] === "zstd" ? Script.status(415).pipe(Script.delay("1 second")) : ok,
+            {
+              compression: "zstd"
+            }
+          ),
           pretend
         )
       )

@@ -103,6 +103,8 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
 
   const opened = Effect.flatMap(open, (response) => {
     metadata = response
+    // headers come before events (protocol B.5)
+    progress.routingToken = RoutingToken.first(progress.routingToken, response.routingToken)
     return Effect.zipRight(delivery.onResponse(response), pull)
   })
 
@@ -129,12 +131,7 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
     pull: Effect.map(
       Effect.suspend(() => (metadata === undefined ? opened : pull)),
       (events) => {
-        // headers come before events (protocol B.5)
-        progress.routingToken = RoutingToken.first(
-          progress.routingToken,
-          metadata?.routingToken,
-          decoder.state.routingToken
-        )
+        progress.routingToken = RoutingToken.first(progress.routingToken, decoder.state.routingToken)
         return delivered(events)
       }
     ),

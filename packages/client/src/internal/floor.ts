@@ -23,8 +23,9 @@ export const make: Effect.Effect<Floor> = Effect.map(Effect.makeSemaphore(1), (t
   let holder: FiberId.FiberId | undefined
   /** Whoever has the floor would wait for itself. */
   const unlessHeld = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | ServiceError.InvalidRequest, R> =>
-    Effect.fiberIdWith((id): Effect.Effect<A, E | ServiceError.InvalidRequest, R> =>
-      holder !== undefined && Equal.equals(holder, id) ? Effect.fail(busy()) : self
+    Effect.fiberIdWith(
+      (id): Effect.Effect<A, E | ServiceError.InvalidRequest, R> =>
+        holder !== undefined && Equal.equals(holder, id) ? Effect.fail(busy()) : self
     )
   const occupy = Effect.fiberIdWith((id) =>
     Effect.sync(() => {

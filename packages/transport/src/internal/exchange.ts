@@ -4,6 +4,7 @@ import type * as Carrier from "../Carrier.ts"
 import type { Reader } from "../Reader.ts"
 import type { ConnectionFailed, StreamIdle, TimedOut } from "../TransportError.ts"
 import * as Connection from "./connection.ts"
+import { Drain } from "./drain.ts"
 import * as Limits from "./limits.ts"
 import type { Timer } from "./timer.ts"
 
@@ -39,9 +40,6 @@ export interface Options {
 /** Bytes that have been taken in but not handed out; with more of them the carrier is paused. */
 const highWater = 65_536
 
-/** What may still arrive behind the end of a turn, so that the connection can be used again. */
-const drainLimit = { millis: 1000, bytes: 65_536 }
-
 type Phase = "headers" | "body" | "draining" | "closed"
 
 /**
@@ -70,7 +68,7 @@ export class Exchange implements Carrier.Receiver {
   #progress = 0
   /** When a body is over that does not end by itself. */
   #until = Number.POSITIVE_INFINITY
-  #drained = 0
+  #drain: Drain | undefined
   readonly #options: Options
 
   constructor(options: Options) {
@@ -97,13 +95,13 @@ export class Exchange implements Carrier.Receiver {
   }
 
   /** Waits for the headers; where nothing of the body is kept, for the end of the body as well. */
-  readonly headers: Effect.Effect<Head, ExchangeError> = Effect.suspend(() =>
-    this.#settled(() => (this.#body?.keep === true || this.over ? this.head : undefined))
+  readonly headers: Effect.Effect<Head, ExchangeError> = this.#settled(() =>
+    this.#body?.keep === true || this.over ? this.head : undefined
   )
 
   /** The values that are complete, at least one; or none, when the body is over. */
-  readonly pull: Effect.Effect<ReadonlyArray<unknown>, ExchangeError> = Effect.suspend(() =>
-    this.#settled(() => (this.#values.length > 0 || this.over ? this.#take() : undefined))
+  readonly pull: Effect.Effect<ReadonlyArray<unknown>, ExchangeError> = this.#settled(() =>
+    this.#values.length > 0 || (this.over && !this.#failed) ? this.#take() : undefined
   )
 
   /** Aborts the request, unless the connection is on its way back already. */
@@ -165,10 +163,8 @@ export class Exchange implements Carrier.Receiver {
     )
   }
 
-  /** What comes behind the end of a turn. */
   #discard(size: number): void {
-    this.#drained += size
-    if (this.#drained > drainLimit.bytes) this.abort()
+    if (this.#drain?.discard(size) === true) this.abort()
   }
 
   #received(size: number): void {
@@ -187,7 +183,7 @@ export class Exchange implements Carrier.Receiver {
       this.#lastProgressAt = this.#lastBytesAt
     }
     if (reader.done) {
-      this.#drain()
+      this.#startDrain()
       this.#notify()
     } else if (this.#values.length > 0) {
       this.#held += size
@@ -222,11 +218,11 @@ export class Exchange implements Carrier.Receiver {
     this.#check()
   }
 
-  /** Reads what is left of the body, and gives the connection back when it ends in time. */
-  #drain(): void {
+  #startDrain(): void {
     this.#phase = "draining"
     if (this.#ended) return this.#close()
-    this.#until = this.#options.now() + drainLimit.millis
+    this.#drain = new Drain(this.#options.now())
+    this.#until = this.#drain.until
     if (this.#paused) this.#resume()
     else this.#check()
   }
@@ -253,18 +249,22 @@ export class Exchange implements Carrier.Receiver {
     this.#notify()
   }
 
+  get #failed(): boolean {
+    return this.#failure !== undefined || this.#defect !== undefined
+  }
+
   /** The value as soon as there is one; the failure when there will be none. */
   #settled<A>(value: () => A | undefined): Effect.Effect<A, ExchangeError> {
     const look = (): Effect.Effect<A, ExchangeError> | undefined => {
-      if (this.#values.length === 0) {
-        if (this.#defect !== undefined) return Effect.die(this.#defect)
-        if (this.#failure !== undefined) return Effect.fail(this.#failure)
-      }
       const found = value()
-      return found === undefined ? undefined : Effect.succeed(found)
+      if (found !== undefined) return Effect.succeed(found)
+      if (this.#defect !== undefined) return Effect.die(this.#defect)
+      return this.#failure === undefined ? undefined : Effect.fail(this.#failure)
     }
-    const found = look()
-    if (found !== undefined) return found
+    return Effect.suspend(() => look() ?? this.#waiting(look))
+  }
+
+  #waiting<A>(look: () => Effect.Effect<A, ExchangeError> | undefined): Effect.Effect<A, ExchangeError> {
     return Effect.async((resume) => {
       this.#wake = () => {
         const found = look()

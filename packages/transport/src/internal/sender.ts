@@ -19,7 +19,7 @@ import type * as Tracer from "effect/Tracer"
 import * as Carrier from "../Carrier.ts"
 import type * as CodexConfig from "../CodexConfig.ts"
 import type { ResponseMetadata } from "../CodexTransport.ts"
-import { Compression, minimumBytes } from "../Compression.ts"
+import { Compression } from "../Compression.ts"
 import * as ErrorResponse from "../ErrorResponse.ts"
 import * as FailureCapture from "../FailureCapture.ts"
 import * as Metrics from "../Metrics.ts"
@@ -27,6 +27,7 @@ import * as RateLimitWatch from "../RateLimitWatch.ts"
 import { TextReader } from "../Reader.ts"
 import { HttpFailure, type RoutingFailed, TimedOut, type TransportError } from "../TransportError.ts"
 import * as WorkspaceRouting from "../WorkspaceRouting.ts"
+import * as Compressing from "./compression.ts"
 import { type BodyReader, Exchange, type Head } from "./exchange.ts"
 import * as Limits from "./limits.ts"
 import { secretsOf } from "./secrets.ts"
@@ -102,9 +103,6 @@ export const metadataOf = (headers: Head["headers"], now: number): ResponseMetad
 /** A web page is not an event stream, whatever its status; a missing content type is fine (protocol 0.3). */
 const isEventStream = (status: number, contentType = "") => status === 200 && !/^text\/html\b/i.test(contentType)
 
-const isEncodingRefusal = (error: TransportError): boolean =>
-  error.status === 415 || (error.status === 400 && /content-?encoding|zstd|compress/i.test(error.serverMessage ?? ""))
-
 const timedOut = ({ deadline = 0, startedAt }: Plan) =>
   new TimedOut({ phase: "total", limitMillis: Math.max(0, deadline - startedAt) })
 
@@ -147,10 +145,9 @@ export const make = ({
     const carrier = yield* Carrier.Carrier
     const watch = yield* RateLimitWatch.RateLimitWatch
     const failures = yield* FailureCapture.FailureCapture
-    const { zstd } = yield* Compression
+    const compressed = Compressing.make(yield* Compression)
     const routes = yield* Ref.make<ReadonlyMap<string, WorkspaceRouting.Route>>(new Map())
     const routing = yield* Effect.makeSemaphore(1)
-    const uncompressedOnly = yield* Ref.make(false)
     const open = new Set<Exchange>()
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
@@ -218,10 +215,7 @@ export const make = ({
         const sentAt = now()
         Metrics.requests.unsafeUpdate(1, labels)
         yield* current.start(carrier, request)
-        // the status of a refusal says enough, even when its body breaks
-        const { headers, status } = yield* Effect.catchAll(current.headers, (error) =>
-          refusal !== undefined && current.head !== undefined ? Effect.succeed(current.head) : Effect.fail(error)
-        )
+        const { headers, status } = yield* current.headers
         call.span?.attribute("http.response.status_code", status)
         const metadata = metadataOf(headers, arrivedAt)
         if (metadata.rateLimits !== undefined) watch.unsafeUpdate(metadata.rateLimits)
@@ -236,7 +230,7 @@ export const make = ({
         )
       })
 
-    /** Sends a plan with these credentials, compressed where that is wanted and taken. */
+    /** Sends a plan with these credentials. */
     const sendVia = (call: Call, plan: Plan, credentials: Credentials.Credentials, route: WorkspaceRouting.Route) => {
       call.credentials = credentials
       const url = plan.url(route)
@@ -245,27 +239,10 @@ export const make = ({
       }
       const { bytes } = plan.body
       const headers = { ...plan.headers(credentials, route), "content-type": "application/json" }
-      const plain = exchange(call, plan, { method: "POST", url, headers, body: bytes })
-      return plan.config.compression === "zstd" && zstd !== undefined && bytes.length >= minimumBytes
-        ? sendCompressed(plain, zstd(bytes), (body) =>
-            exchange(call, plan, { method: "POST", url, headers: { ...headers, "content-encoding": "zstd" }, body })
-          )
-        : plain
+      const post = (body: Uint8Array, encoding: Readonly<Record<string, string>>) =>
+        exchange(call, plan, { method: "POST", url, headers: { ...headers, ...encoding }, body })
+      return plan.config.compression === "zstd" ? compressed(bytes, post) : post(bytes, {})
     }
-
-    /** Sends the plain body instead once the server has refused a compressed one. */
-    const sendCompressed = (
-      plain: Effect.Effect<ResponseMetadata, TransportError>,
-      compressed: Effect.Effect<Uint8Array>,
-      send: (body: Uint8Array) => Effect.Effect<ResponseMetadata, TransportError>
-    ): Effect.Effect<ResponseMetadata, TransportError> =>
-      Effect.flatMap(Ref.get(uncompressedOnly), (isRefused) =>
-        isRefused
-          ? plain
-          : Effect.catchIf(Effect.flatMap(compressed, send), isEncodingRefusal, () =>
-              Effect.zipRight(Ref.set(uncompressedOnly, true), plain)
-            )
-      )
 
     /** The route of the account, asked for once. */
     const routeOf = Effect.fnUntraced(

@@ -1,0 +1,122 @@
+/** Errors are values: nothing is added to one that somebody else may hold. */
+import { assert, describe, it } from "@effect/vitest"
+import { AuthError, CodexAuth } from "@effect-codex/auth"
+import { Failure } from "@effect-codex/schema"
+import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Codex, CodexConfig, Conversation } from "effect-codex"
+import { requests, run } from "./support.ts"
+
+/** A login that has expired; every recovery fails with one and the same remembered error. */
+const expired = new AuthError.LoginExpired({ reason: "expired" })
+const rememberingAuth = Layer.effect(
+  CodexAuth.CodexAuth,
+  Effect.map(CodexAuth.CodexAuth, ({ credentials }) => ({ credentials, recover: () => Effect.fail(expired) }))
+).pipe(Layer.provide(TestAuth.layer()))
+
+const client = (script: Script.Script) =>
+  Codex.layer.pipe(
+    Layer.provide(CodexConfig.layer()),
+    Layer.provide(rememberingAuth),
+    Layer.provideMerge(ScriptedBackend.layer(script))
+  )
+
+describe("an error that is remembered and shared", () => {
+  it.effect("tells each conversation only what is its own", () =>
+    Effect.gen(function* () {
+      const before = JSON.stringify(expired)
+      const [first, second] = yield* Effect.all([Conversation.make(), Conversation.make()])
+      const errors = yield* run(Effect.all([first, second].map((conversation) => Effect.flip(conversation.send("?")))))
+      assert.deepStrictEqual(
+        errors.map(({ _tag }) => _tag),
+        ["LoginExpired", "LoginExpired"]
+      )
+      assert.deepStrictEqual(
+        errors.map(({ partial }) => partial?.text),
+        ["First's own words", "Second's own words"]
+      )
+      assert.strictEqual(JSON.stringify(expired), before)
+      assert.isUndefined(expired.partial)
+    }).pipe(
+      Effect.provide(
+        client((_, { length }) => {
+          const words = ["First's own words", "Second's own words"][Math.floor(length / 2)] ?? ""
+          return length % 2 === 0
+            ? Script.turn({ text: words }).pipe(Script.truncateAfterEvents(7))
+            : Script.status(401)
+        })
+      )
+    )
+  )
+})
+
+describe("an error that is explained", () => {
+  const failure = (body: object, status = 400) =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      return yield* run(Effect.flip(codex.turn({ prompt: "?" })))
+    }).pipe(Effect.provide(TestCodex.layer(Script.routes({ "/responses": [Script.status(status, { body })] }))))
+
+  it.effect("keeps status, code, words, ids and exchange: the window", () =>
+    Effect.gen(function* () {
+      const error = yield* failure({ error: { code: "context_length_exceeded", message: "Too long by far." } })
+      assert.deepInclude(error, {
+        _tag: "ContextWindowExceeded",
+        status: 400,
+        code: "context_length_exceeded",
+        serverMessage: "Too long by far.",
+        requestId: "req_1"
+      })
+      assert.property(error, "contextWindow")
+      assert.isDefined(error.exchange)
+    })
+  )
+
+  it.effect("keeps status, code, words, ids and exchange: the model", () =>
+    Effect.gen(function* () {
+      const error = yield* failure({ error: { code: "model_not_found", message: "No such model." } }, 404)
+      assert.deepInclude(error, {
+        _tag: "ModelUnavailable",
+        model: "gpt-5.5",
+        status: 404,
+        code: "model_not_found",
+        serverMessage: "No such model.",
+        requestId: "req_1"
+      })
+      assert.isDefined(error.exchange)
+    })
+  )
+
+  it.effect("is explained within the time the call has left", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const fiber = yield* Effect.fork(Effect.flip(codex.turn({ prompt: "?", timeLimit: "1 second" })))
+      const error = yield* run(fiber.await)
+      assert.isTrue(error._tag === "Success" && error.value._tag === "ModelUnavailable")
+      const sent = yield* requests
+      assert.isAtMost(sent.length, 2)
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer(
+          Script.routes({
+            "/responses": [Script.status(404, { body: { error: { code: "model_not_found" } } })],
+            "/models": Script.always(Script.silence)
+          })
+        )
+      )
+    )
+  )
+})
+
+describe("every error", () => {
+  it.effect("is a Failure with its facts", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const error = yield* run(Effect.flip(codex.turn({ prompt: "?" })))
+      assert.isTrue(Failure.isFailure(error))
+      assert.strictEqual(error.retryAfter, undefined)
+      assert.strictEqual(error.status, 403)
+    }).pipe(Effect.provide(TestCodex.layer([Script.status(403)])))
+  )
+})
