@@ -475,7 +475,7 @@ describe("bad input is a typed error that names what to do", () => {
 
   it.effect("a 200 with a JSON body, with HTML, with nothing", () =>
     Effect.gen(function* () {
-      for (const tag of ["StreamTruncated", "HttpFailure", "StreamTruncated"]) {
+      for (const tag of ["HttpFailure", "HttpFailure", "StreamTruncated"]) {
         const error = yield* failureOf({ prompt: "Hi", config: { retry: { retries: 0 } } })
         assert.strictEqual(error._tag, tag)
       }

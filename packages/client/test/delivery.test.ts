@@ -149,19 +149,21 @@ describe("turn and text", () => {
     )
   )
 
-  it.effect("one budget for the whole call: statuses and broken streams count alike", () =>
+  it.effect("one budget for the whole call: statuses and broken streams count alike, outages apart", () =>
     Effect.gen(function* () {
       const codex = yield* Codex.Codex
       const error = yield* run(Effect.flip(codex.turn({ prompt: "?" })))
-      assert.strictEqual(error._tag, "HttpFailure")
-      assert.strictEqual((yield* requests).length, 4)
+      assert.strictEqual(error._tag, "RateLimited")
+      assert.strictEqual((yield* requests).length, 6)
     }).pipe(
       Effect.provide(
         TestCodex.layer([
           Script.status(502),
           whole.pipe(Script.truncateAfterEvents(9)),
-          whole.pipe(Script.resetAfterEvents(4)),
+          Script.status(408),
           Script.status(500),
+          whole.pipe(Script.truncateAfterEvents(4)),
+          Script.status(429),
           whole
         ])
       )

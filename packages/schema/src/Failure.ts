@@ -166,6 +166,20 @@ export const withFacts = <E extends Failure>(failure: E, facts: { readonly [K in
   return new Self({ ...known, ...Object.fromEntries(news) }, trusted)
 }
 
+/**
+ * A copy of the error whose texts went through `scrub`: its own fields and the shared ones. `partial` and `exchange`
+ * stay as they are.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const mapTexts = <E extends Failure>(failure: E, scrub: (text: string) => string): E => {
+  const texts = Object.entries(ownFields(failure)).flatMap(([key, value]) =>
+    key === "_tag" ? [] : typeof value === "string" ? [[key, scrub(value)] as const] : []
+  )
+  return withFacts<Failure>(failure, Object.fromEntries(texts)) as E
+}
+
 const ownFields = (failure: Failure): Readonly<Record<string, unknown>> => {
   const all = failure as unknown as Readonly<Record<string, unknown>>
   const { fields: declared } = failure.constructor as unknown as { readonly fields: Schema.Struct.Fields }

@@ -10,8 +10,15 @@ const secretLooking = /\beyJ[\w-]+(?:\.[\w-]*)*|\brt_[\w.-]+|\bgAAAA[\w=-]*|\bsk
 
 const marker = "<redacted>"
 
+/** Escape sequences of terminals, control characters but line breaks and tabs, and marks that turn the direction of a text. */
+const invisible = new RegExp(
+  String.raw`${String.fromCharCode(27)}\[[0-?]*[ -/]*[@-~]|(?![\n\t])[\p{Cc}\p{Bidi_Control}]`,
+  "gu"
+)
+
 /**
- * The text without what looks like a secret, without the literal `secrets` given, and cut after `limit` characters.
+ * The text without what looks like a secret, without the literal `secrets` given, without control characters, and cut
+ * after `limit` characters. Line breaks and tabs stay.
  *
  * @since 0.1.0
  * @category combinators
@@ -28,10 +35,11 @@ export const scrub = (
   options: { readonly secrets?: ReadonlyArray<string>; readonly limit?: number } = {}
 ): string => {
   const limit = options.limit ?? 2000
+  const visible = text.replaceAll("\r\n", "\n").replaceAll(invisible, "")
   // before the text is cut, which could leave half a secret
   const rest = (options.secrets ?? [])
     .filter((secret) => secret.length >= 4)
-    .reduce((rest, secret) => rest.replaceAll(secret, marker), text)
+    .reduce((rest, secret) => rest.replaceAll(secret, marker), visible)
   const cut = rest.length > limit ? `${rest.slice(0, limit)}…` : rest
   return cut.replaceAll(secretLooking, (_, bearer: string | undefined) =>
     bearer === undefined ? marker : `${bearer} ${marker}`

@@ -37,14 +37,21 @@ export class UsageLimit extends Failure.Class<UsageLimit>("@effect-codex/schema/
 }) {
   override get message(): string {
     const plan = this.planType === undefined ? "your plan" : `the plan "${this.planType}"`
-    if (this.reason === "not_included")
+    if (this.reason === "not_included") {
       return Failure.describe(`Codex is not included in ${plan}; upgrade the plan.`, this)
-    if (this.reason === "quota") {
+    }
+    if (this.reason === "quota" || this.reachedType?.includes("credits") === true) {
       return Failure.describe(`The quota of ${plan} is exhausted; add credits or raise the spending limit.`, this)
     }
     const resetsAt = date(this.resetsAt)
     const until = resetsAt === undefined ? "later" : `after ${resetsAt.toISOString()}, when the limit resets`
-    return Failure.describe(`The usage limit of ${plan} is reached; try again ${until}.`, this)
+    const limit = this.rateLimits?.limits.find(({ limitId }) => limitId === this.limitId)?.limitName
+    return limit === undefined
+      ? Failure.describe(`The usage limit of ${plan} is reached; try again ${until}.`, this)
+      : Failure.describe(
+          `The usage limit of ${plan} for ${limit} is reached; choose another model, or try again ${until}.`,
+          this
+        )
   }
 }
 
@@ -78,7 +85,9 @@ export class ServerOverloaded extends Failure.Class<ServerOverloaded>("@effect-c
   {}
 ) {
   override get isRetryable(): boolean {
-    return this.code !== "server_is_overloaded" || this.status !== undefined
+    return (
+      this.status !== undefined || (this.code !== "server_is_overloaded" && this.code !== "policy_capacity_unavailable")
+    )
   }
   override get message(): string {
     return Failure.describe("The service is overloaded; try again later or choose another model.", this)
@@ -99,10 +108,13 @@ export class ContextWindowExceeded extends Failure.Class<ContextWindowExceeded>(
   inputTokens: Wire.optional(Schema.Number)
 }) {
   override get message(): string {
-    const sizes =
-      this.contextWindow === undefined
+    const { contextWindow, inputTokens } = this
+    // a lower bound below the window would contradict the sentence
+    const input =
+      inputTokens === undefined || contextWindow === undefined || inputTokens <= contextWindow
         ? ""
-        : ` (${this.inputTokens === undefined ? "" : `at least ${this.inputTokens} tokens, `}window ${this.contextWindow})`
+        : `at least ${inputTokens} tokens, `
+    const sizes = contextWindow === undefined ? "" : ` (${input}window ${contextWindow})`
     return Failure.describe(`The conversation exceeds the model's context window${sizes}; shorten or compact it.`, this)
   }
 }
@@ -125,8 +137,10 @@ export class InvalidRequest extends Failure.Class<InvalidRequest>("@effect-codex
   }
 }
 
+const newerClient = /requires a newer version of codex/i
+
 /**
- * The model does not exist, or this account may not use it.
+ * The model does not exist, this account may not use it, or it wants a newer client.
  *
  * @since 0.1.0
  * @category errors
@@ -138,7 +152,10 @@ export class ModelUnavailable extends Failure.Class<ModelUnavailable>("@effect-c
   override get message(): string {
     const model = this.model === undefined ? "The model" : `The model "${this.model}"`
     const others = this.available === undefined ? "" : ` Available: ${this.available.join(", ")}.`
-    return Failure.describe(`${model} is not available to this account; choose another one.${others}`, this)
+    const remedy = newerClient.test(this.serverMessage ?? "")
+      ? "needs a newer client version; raise `clientVersion` (OPENAI_CODEX_CLIENT_VERSION), or choose another one"
+      : "is not available to this account; choose another one"
+    return Failure.describe(`${model} ${remedy}.${others}`, this)
   }
 }
 
@@ -285,7 +302,7 @@ const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["invalid_access_program", "access"],
   ["access_program_not_enabled", "access"],
   ["inference_hook_denied", "access"],
-  ["policy_capacity_unavailable", "access"],
+  ["policy_capacity_unavailable", "overloaded"],
   ["deactivated_workspace", "access"],
   ["invalid_workspace_selected", "access"],
   ["server_error", "failed"],
@@ -300,7 +317,7 @@ const kindOfCode = (code: string | undefined): Kind | undefined =>
       (code.startsWith("invalid_image") || code.startsWith("invalid_audio") ? "invalid" : undefined))
 
 const overflowText = /context (?:window|length)|maximum context|too many tokens/i
-const modelText = /^model not found|\bmodel is not supported when using codex/i
+const modelText = /^model not found|\bmodel is not supported when using codex|requires a newer version of codex/i
 
 const kindOf = ({ code, message, status, type }: Facts): Kind | undefined => {
   const byCode = kindOfCode(code) ?? kindOfCode(type)
@@ -386,11 +403,13 @@ export const failure = (facts: Facts) =>
     partial: facts.partial
   })
 
-const tryAgainIn = /try again in\s?(\d+(?:\.\d+)?)\s?(ms|s|seconds?)\b/i
+const tryAgainIn = /try again in\s?(\d+(?:\.\d+)?)\s?(ms|s|seconds?|milliseconds?|m|minutes?)\b/i
+
+const unitMillis = (unit = "s"): number => (/^m(?:s|illi)/i.test(unit) ? 1 : /^m/i.test(unit) ? 60_000 : 1000)
 
 /**
- * The delay in a text such as "Please try again in 1.5s", in milliseconds. Only the message of a
- * `rate_limit_exceeded` inside a stream counts (protocol D.7).
+ * The delay in a text such as "Please try again in 1.5s", in milliseconds. It counts in the message of a
+ * `rate_limit_exceeded` inside a stream (protocol D.7) and of an HTTP 429.
  *
  * @since 0.1.0
  * @category combinators
@@ -398,5 +417,5 @@ const tryAgainIn = /try again in\s?(\d+(?:\.\d+)?)\s?(ms|s|seconds?)\b/i
 export const delayInText = (text: string): number | undefined => {
   const match = tryAgainIn.exec(text)
   if (match === null) return undefined
-  return Number(match[1]) * (match[2]?.toLowerCase() === "ms" ? 1 : 1000)
+  return Number(match[1]) * unitMillis(match[2])
 }

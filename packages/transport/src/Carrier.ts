@@ -9,6 +9,7 @@
  *
  * @since 0.1.0
  */
+import * as Cookies from "@effect/platform/Cookies"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
@@ -57,7 +58,11 @@ export interface CarrierFailure {
  * @category models
  */
 export interface Receiver {
-  readonly onHeaders: (status: number, headers: Readonly<Record<string, string | undefined>>) => void
+  readonly onHeaders: (
+    status: number,
+    headers: Readonly<Record<string, string | undefined>>,
+    setCookies: ReadonlyArray<string>
+  ) => void
   readonly onData: (bytes: Uint8Array) => void
   readonly onMessage: (text: string) => void
   readonly onEnd: () => void
@@ -155,7 +160,7 @@ export const fromHttpClient = (httpClient: HttpClient.HttpClient): Service => {
         const running = withoutRedirects(Effect.catchAll(client.execute(toClientRequest(request)), responseOf)).pipe(
           Effect.flatMap((response) => {
             if (aborted) return Effect.void
-            receiver.onHeaders(response.status, response.headers)
+            receiver.onHeaders(response.status, response.headers, Cookies.toSetCookieHeaders(response.cookies))
             // pulled by hand: running a stream costs more than a small turn
             return Effect.flatMap(Stream.toPull(response.stream), (pull) =>
               Effect.forever(

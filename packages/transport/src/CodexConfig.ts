@@ -59,6 +59,13 @@ export interface Service {
   readonly compression: "off" | "zstd"
   /** Ask which origin serves the workspace before the first request (EU and FedRAMP workspaces need it). */
   readonly workspaceRouting: boolean
+  /** Domains a workspace may be served from, besides OpenAI's own; credentials are sent there. */
+  readonly workspaceDomains: ReadonlyArray<string>
+  /**
+   * Keep the cookies of the network edge and of the load balancer for the life of the Layer, as the Codex CLI does: the
+   * prompt cache lives behind the same balancer. Only for `https://chatgpt.com`, never on disk (protocol N.1).
+   */
+  readonly cookies: boolean
   /** Add `session_id` and `OpenAI-Beta: responses=experimental`, the names of older clients. */
   readonly legacyHeaders: boolean
   /** Added to every request; names this library sets itself are refused. */
@@ -89,8 +96,8 @@ export interface Timeouts {
   readonly headers: Duration.Duration
   /** Between any two bytes of the body; keep-alives count. Default 300 s. */
   readonly idle: Duration.Duration
-  /** Between two signs of progress, which keep-alives are not. Off when absent, the default. */
-  readonly progress?: Duration.Duration
+  /** Between two signs of progress of the turn, which keep-alives and news of rate limits are not. Default 30 minutes. */
+  readonly progress: Duration.Duration
   /** The whole request with its body and its retries. Off when absent, the default. */
   readonly total?: Duration.Duration
 }
@@ -129,9 +136,11 @@ export const defaults: Service = {
   parallelToolCalls: true,
   retry: RetryPolicy.defaults,
   discardReasoning: true,
-  timeouts: { headers: Duration.seconds(300), idle: Duration.seconds(300) },
+  timeouts: { headers: Duration.seconds(300), idle: Duration.seconds(300), progress: Duration.minutes(30) },
   compression: "off",
   workspaceRouting: false,
+  workspaceDomains: [],
+  cookies: true,
   legacyHeaders: false,
   headers: {},
   failureCapture: true
@@ -146,6 +155,7 @@ const reservedHeaders: ReadonlySet<string> = new Set([
   "content-encoding",
   "content-length",
   "content-type",
+  "cookie",
   "host",
   "originator",
   "session-id",
@@ -164,7 +174,8 @@ const threeParts = /^\d+\.\d+\.\d+$/
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
 const checkBaseUrl = (baseUrl: string): ReadonlyArray<string> => {
-  if (!URL.canParse(baseUrl)) return [`baseUrl: "${baseUrl}" is not a URL; use one such as ${defaults.baseUrl}`]
+  // it may hold a password, and is not quoted
+  if (!URL.canParse(baseUrl)) return [`baseUrl: not a URL; use one such as ${defaults.baseUrl}`]
   const url = new URL(baseUrl)
   return [
     ...(url.protocol === "https:" || (url.protocol === "http:" && loopback.test(url.hostname))
@@ -214,6 +225,11 @@ const check = (settings: Service): ReadonlyArray<string> => {
       Number.isInteger(retry.retries) && retry.retries >= 0 && retry.retries <= 100,
       "retry.retries: use 0 … 100"
     ),
+    ...rule(
+      Number.isInteger(retry.outageRetries) && retry.outageRetries >= 0 && retry.outageRetries <= 100,
+      "retry.outageRetries: use 0 … 100"
+    ),
+    ...positive("retry.outageBaseDelay", retry.outageBaseDelay),
     ...rule(retry.factor >= 1 && retry.factor <= 100, "retry.factor: use 1 … 100"),
     ...rule(retry.jitter >= 0 && retry.jitter <= 1, "retry.jitter: use 0 … 1"),
     ...oneOf("retry.longRetryAfter", retry.longRetryAfter, ["fail", "cap"]),
@@ -273,8 +289,8 @@ const durations = <K extends string>(
  */
 export const override = (base: Service, options: Options = {}): Effect.Effect<Service, InvalidConfig> => {
   const { headers, retry = {}, timeouts = {}, ...rest } = options
-  const { baseDelay, maxDelay, maxRetryAfter, ...retryRest } = retry
-  const waits = durations("retry", { baseDelay, maxDelay, maxRetryAfter })
+  const { baseDelay, maxDelay, maxRetryAfter, outageBaseDelay, ...retryRest } = retry
+  const waits = durations("retry", { baseDelay, maxDelay, maxRetryAfter, outageBaseDelay })
   const limits = durations("timeouts", timeouts)
   const merged = { ...base, ...defined(rest) }
   const settings: Service = {
@@ -346,6 +362,7 @@ const group = <A extends object>(fields: A): A | undefined =>
  * | `OPENAI_CODEX_SERVICE_TIER` | `serviceTier` |
  * | `OPENAI_CODEX_PARALLEL_TOOL_CALLS` | `parallelToolCalls`, `true` or `false` |
  * | `OPENAI_CODEX_RETRIES` | `retry.retries` |
+ * | `OPENAI_CODEX_OUTAGE_RETRIES` | `retry.outageRetries` |
  * | `OPENAI_CODEX_RETRY_BASE_DELAY` | `retry.baseDelay`, such as `1 second` |
  * | `OPENAI_CODEX_RETRY_MAX_DELAY` | `retry.maxDelay` |
  * | `OPENAI_CODEX_RETRY_MAX_RETRY_AFTER` | `retry.maxRetryAfter` |
@@ -356,6 +373,7 @@ const group = <A extends object>(fields: A): A | undefined =>
  * | `OPENAI_CODEX_TOTAL_TIMEOUT` | `timeouts.total` |
  * | `OPENAI_CODEX_COMPRESSION` | `compression`, `off` or `zstd` |
  * | `OPENAI_CODEX_WORKSPACE_ROUTING` | `workspaceRouting`, `true` or `false` |
+ * | `OPENAI_CODEX_COOKIES` | `cookies`, `true` or `false` |
  * | `OPENAI_CODEX_LEGACY_HEADERS` | `legacyHeaders`, `true` or `false` |
  * | `OPENAI_CODEX_FAILURE_CAPTURE` | `failureCapture`, `true` or `false` |
  *
@@ -385,6 +403,7 @@ export const config: Config.Config<Options> = (() => {
     serviceTier: literal("SERVICE_TIER", "default", "priority"),
     parallelToolCalls: boolean("PARALLEL_TOOL_CALLS"),
     retries: optional(Config.integer("RETRIES")),
+    outageRetries: optional(Config.integer("OUTAGE_RETRIES")),
     baseDelay: duration("RETRY_BASE_DELAY"),
     maxDelay: duration("RETRY_MAX_DELAY"),
     maxRetryAfter: duration("RETRY_MAX_RETRY_AFTER"),
@@ -395,6 +414,7 @@ export const config: Config.Config<Options> = (() => {
     total: duration("TOTAL_TIMEOUT"),
     compression: literal("COMPRESSION", "off", "zstd"),
     workspaceRouting: boolean("WORKSPACE_ROUTING"),
+    cookies: boolean("COOKIES"),
     legacyHeaders: boolean("LEGACY_HEADERS"),
     failureCapture: boolean("FAILURE_CAPTURE")
   }).pipe(
@@ -407,6 +427,7 @@ export const config: Config.Config<Options> = (() => {
         idle,
         maxDelay,
         maxRetryAfter,
+        outageRetries,
         progress,
         retries,
         summary,
@@ -416,7 +437,7 @@ export const config: Config.Config<Options> = (() => {
         defined({
           ...rest,
           reasoning: group(defined({ effort, summary })),
-          retry: defined({ retries, baseDelay, maxDelay, maxRetryAfter }),
+          retry: defined({ retries, outageRetries, baseDelay, maxDelay, maxRetryAfter }),
           timeouts: defined({ headers, idle, progress, total })
         })
     )

@@ -22,6 +22,7 @@ import * as CodexConfig from "./CodexConfig.ts"
 import * as ConversationId from "./ConversationId.ts"
 import * as FailureCapture from "./FailureCapture.ts"
 import * as Headers from "./Headers.ts"
+import { BeginningReader } from "./internal/beginning.ts"
 import * as Sender from "./internal/sender.ts"
 import * as RateLimitWatch from "./RateLimitWatch.ts"
 import type { Reader } from "./Reader.ts"
@@ -233,7 +234,8 @@ export const make: Effect.Effect<
     reader: Reader<A, E>,
     options: AttemptOptions = {}
   ): Attempt<A, E> => {
-    const call = Sender.newCall({ reader, keep: options.hold !== true })
+    const body = new BeginningReader(reader)
+    const call = Sender.newCall({ reader: body, keep: options.hold !== true })
     let plan: Sender.Plan | undefined
     let ids: Pick<ResponseMetadata, "requestId" | "cfRay"> = {}
 
@@ -272,12 +274,15 @@ export const make: Effect.Effect<
       return metadata
     })
 
-    const pulled = (values: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<A>, E> => {
+    const pulled = (values: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<A>, TransportError | E> => {
       if (values.length > 0) return Effect.succeed(values as ReadonlyArray<A>)
       const { failure } = reader
-      return failure === undefined
-        ? Effect.as(Tracing.end(call, Exit.void, options.attributes), [])
-        : fail(Failure.withFacts<Failure.Failure>(failure, ids) as E)
+      if (failure === undefined) return Effect.as(Tracing.end(call, Exit.void, options.attributes), [])
+      if (plan === undefined) return fail(failure)
+      const text = body.otherText
+      return text === undefined
+        ? fail(sender.scrub(call, plan, Failure.withFacts<Failure.Failure>(failure, ids) as E))
+        : Effect.flatMap(sender.refusal(call, plan, text), fail)
     }
 
     return {
@@ -296,6 +301,13 @@ export const make: Effect.Effect<
 
   const get: Service["get"] = (path, options = {}) =>
     Effect.gen(function* () {
+      // behind an origin, anything else could change the host
+      if (!/^\/[^/\\]/.test(path)) {
+        return yield* new ServiceError.InvalidRequest({
+          param: "path",
+          problems: ["Use a path such as /codex/models."]
+        })
+      }
       const times = yield* begin(options)
       const { config, deadline } = times
       const retries = yield* RetryPolicy.start(config.retry, { schedule: config.retrySchedule, deadline })

@@ -86,8 +86,19 @@ const listed = (details: ReadonlyArray<unknown>): Statement => ({
 
 const isHtml = (text: string): boolean => /^\s*<(?:!doctype|html|head|body|title|\?xml)\b/i.test(text)
 
-const htmlTitle = (text: string): string | undefined =>
-  asText(/<title[^>]*>([^<]*)/i.exec(text)?.[1]?.replace(/\s+/g, " ").trim())
+/** Searched step by step: a pattern that looks for the end of each `<title` again takes quadratic time. */
+const htmlTitle = (text: string): string | undefined => {
+  const start = text.search(/<title[\s>]/i)
+  const open = start === -1 ? -1 : text.indexOf(">", start)
+  if (open === -1) return undefined
+  const end = text.indexOf("<", open)
+  return asText(
+    text
+      .slice(open + 1, end === -1 ? undefined : end)
+      .replace(/\s+/g, " ")
+      .trim()
+  )
+}
 
 const read = (body: string): Statement => {
   const json = parseJson(body)
@@ -114,8 +125,14 @@ const headerCode = (header: string | undefined): string | undefined => {
   return json === undefined ? undefined : asText(asObject(asObject(parseJson(json))?.["error"])?.["code"])
 }
 
-/** When a used-up plan can be used again: what the body says, else the window that is full (E.4). */
+/** When a used-up plan can be used again, unless that is past. */
 const resetTime = (said: Statement, limits: RateLimits.RateLimits | undefined, now: number): number | undefined => {
+  const time = statedReset(said, limits, now)
+  return time !== undefined && time > now ? time : undefined
+}
+
+/** What the body says, else the window that is full (E.4). */
+const statedReset = (said: Statement, limits: RateLimits.RateLimits | undefined, now: number): number | undefined => {
   if (said.resetsAt !== undefined) return said.resetsAt * 1000
   if (said.resetsInSeconds !== undefined) return now + said.resetsInSeconds * 1000
   const windows = (limits?.limits ?? [])
@@ -130,8 +147,18 @@ const requestFaults: ReadonlySet<number> = new Set([400, 404, 409, 413, 415, 422
 
 const edgeText = /cloudflare|challenge-platform|cf-chl|just a moment/i
 
+/** A challenge can have a status of success. */
 const isEdge = ({ body, headers, status }: ErrorResponse): boolean =>
-  headers["cf-mitigated"] !== undefined || (status === 403 && isHtml(body) && edgeText.test(body))
+  headers["cf-mitigated"] !== undefined || ((status === 403 || status < 300) && isHtml(body) && edgeText.test(body))
+
+/** How long the headers ask to wait; the words of a 429 count as well, and the longer time holds. */
+const waitOf = ({ headers, status }: ErrorResponse, words: string | undefined, now: number): number | undefined => {
+  const times = [
+    RetryAfter.fromHeaders(headers, now),
+    status === 429 && words !== undefined ? ServiceError.delayInText(words) : undefined
+  ].filter((time) => time !== undefined)
+  return times.length === 0 ? undefined : Math.max(...times)
+}
 
 /** The longest text that is kept of what the server says. */
 const textLimit = 500
@@ -182,7 +209,7 @@ export const toError = (response: ErrorResponse, context: Context): TransportErr
     planType: clean(said.planType),
     resetsAt: resetTime(said, rateLimits, context.now),
     rateLimits,
-    retryAfterMillis: RetryAfter.fromHeaders(headers, context.now)
+    retryAfterMillis: waitOf(response, said.message, context.now)
   }
   const fields = { ...ServiceError.failure(facts), status }
   if (status === 401) return new Unauthorized(fields)

@@ -28,23 +28,35 @@ export interface Failure {
   readonly isRetryable: boolean
   /** How long the server asked to wait. */
   readonly retryAfter?: Duration.Duration | undefined
+  /** The HTTP status, if there was one. */
+  readonly status?: number | undefined
+  /** Whether something of the turn had been shown. */
+  readonly shown?: boolean | undefined
 }
 
 /**
  * How the default schedule waits: `baseDelay · factor^n`, at most `maxDelay`, times a random number in `1 ± jitter`; or
  * exactly what the server asked for.
  *
+ * An outage (no connection, or HTTP 5xx, while nothing of the turn was shown) has a budget of its own, with more and
+ * shorter waits: the request is fine, and somebody is working on the rest. The Codex CLI survives 20 s of it (protocol
+ * N.2), and so does the default.
+ *
  * @since 0.1.0
  * @category models
  */
 export interface RetryPolicy {
-  /** How often a request may be sent again: 3 means four requests at most. */
+  /** How often a request may be sent again: 3 means four requests at most. 0 turns all retries off. */
   readonly retries: number
   /** The wait before the first retry, 1 s. */
   readonly baseDelay: Duration.Duration
+  /** How often it may be sent again in an outage, 7. */
+  readonly outageRetries: number
+  /** The wait before the first retry in an outage, 0.2 s: together the waits are about 25 s. */
+  readonly outageBaseDelay: Duration.Duration
   /** By how much each wait is longer than the one before, 2. */
   readonly factor: number
-  /** 0 … 1; 0.5 varies every wait by ± 50 %. Never applied to the server's own delay. */
+  /** 0 … 1; 0.2, the default, varies every wait by ± 20 %. Never applied to the server's own delay. */
   readonly jitter: number
   /** The longest wait of our own, after the jitter, 60 s. */
   readonly maxDelay: Duration.Duration
@@ -58,7 +70,7 @@ export interface RetryPolicy {
 }
 
 /**
- * Three retries after about 1, 2 and 4 seconds.
+ * Three retries after about 1, 2 and 4 seconds; in an outage seven after about 0.2, 0.4, … 12.8 seconds.
  *
  * @since 0.1.0
  * @category configuration
@@ -66,15 +78,17 @@ export interface RetryPolicy {
 export const defaults: RetryPolicy = {
   retries: 3,
   baseDelay: Duration.seconds(1),
+  outageRetries: 7,
+  outageBaseDelay: Duration.millis(200),
   factor: 2,
-  jitter: 0.5,
+  jitter: 0.2,
   maxDelay: Duration.seconds(60),
   maxRetryAfter: Duration.seconds(60),
   longRetryAfter: "fail"
 }
 
 /**
- * A schedule over failures. Its output is of no interest.
+ * A schedule over failures. The output is ignored.
  *
  * @since 0.1.0
  * @category models
@@ -105,27 +119,41 @@ const serverDelay = (policy: RetryPolicy, asked: Duration.Duration): Duration.Du
  * ```
  */
 export const schedule = (policy: RetryPolicy): Schedule.Schedule<Duration.Duration, Failure> =>
-  Schedule.makeWithState(0, (now, failure: Failure, retry) => {
-    const wait = (delay: Duration.Duration): [number, Duration.Duration, ScheduleDecision.ScheduleDecision] => [
-      retry + 1,
+  Schedule.makeWithState({ retries: 0, outageRetries: 0 }, (now, failure: Failure, used) => {
+    const isOut = isOutage(failure)
+    const retry = isOut ? used.outageRetries : used.retries
+    const next = isOut ? { ...used, outageRetries: retry + 1 } : { ...used, retries: retry + 1 }
+    const wait = (delay: Duration.Duration): Step => [
+      next,
       delay,
       ScheduleDecision.continueWith(ScheduleInterval.after(now + Duration.toMillis(delay)))
     ]
-    const stop: [number, Duration.Duration, ScheduleDecision.ScheduleDecision] = [
-      retry,
-      Duration.zero,
-      ScheduleDecision.done
-    ]
-    if (retry >= policy.retries || !failure.isRetryable) return Effect.succeed(stop)
+    const stop: Step = [used, Duration.zero, ScheduleDecision.done]
+    const most = policy.retries === 0 ? 0 : isOut ? policy.outageRetries : policy.retries
+    if (retry >= most || !failure.isRetryable) return Effect.succeed(stop)
     if (failure.retryAfter !== undefined) {
       const asked = serverDelay(policy, failure.retryAfter)
       return Effect.succeed(asked === undefined ? stop : wait(asked))
     }
-    return Effect.map(Random.nextRange(1 - policy.jitter, 1 + policy.jitter), (random) => {
-      const backoff = Duration.toMillis(policy.baseDelay) * policy.factor ** retry * random
-      return wait(Duration.millis(Math.min(Math.round(backoff), Duration.toMillis(policy.maxDelay))))
-    })
+    const base = Duration.toMillis(isOut ? policy.outageBaseDelay : policy.baseDelay)
+    return Effect.map(Random.nextRange(1 - policy.jitter, 1 + policy.jitter), (random) =>
+      wait(
+        Duration.millis(
+          Math.min(Math.round(base * policy.factor ** retry * random), Duration.toMillis(policy.maxDelay))
+        )
+      )
+    )
   })
+
+type Step = [
+  state: { readonly retries: number; readonly outageRetries: number },
+  delay: Duration.Duration,
+  decision: ScheduleDecision.ScheduleDecision
+]
+
+/** Nothing is wrong with the request: the service is away. A server that names a time is not. */
+const isOutage = ({ _tag, retryAfter, shown, status }: Failure): boolean =>
+  shown !== true && retryAfter === undefined && (_tag === "ConnectionFailed" || (status !== undefined && status >= 500))
 
 /**
  * The retries of one request, step by step.
@@ -137,10 +165,22 @@ export interface Retries {
   /**
    * How long to wait before sending again, or the failure itself when there is no further retry: it is final, the
    * schedule is done, the server asks for too much, or the wait would end after the deadline. The caller does the
-   * waiting; the retry is counted and logged here.
+   * waiting; the retry is counted and logged here. `shown` says whether something of the turn had been shown.
    */
-  readonly next: <E extends Failure>(failure: E) => Effect.Effect<Duration.Duration, E>
+  readonly next: <E extends Failure>(
+    failure: E,
+    options?: { readonly shown?: boolean }
+  ) => Effect.Effect<Duration.Duration, E>
 }
+
+/** What a schedule looks at. */
+const seen = ({ _tag, isRetryable, retryAfter, status }: Failure, shown: boolean): Failure => ({
+  _tag,
+  isRetryable,
+  retryAfter,
+  status,
+  shown
+})
 
 /**
  * Starts the one retry budget of one request. `schedule` replaces the policy's own; its waits are lengthened to what the
@@ -158,11 +198,11 @@ export const start = (
     let state: unknown = steps.initial
     let retry = 0
     return {
-      next: Effect.fnUntraced(function* (failure) {
+      next: Effect.fnUntraced(function* (failure, { shown = false } = {}) {
         const asked = failure.retryAfter === undefined ? Duration.zero : serverDelay(policy, failure.retryAfter)
         if (!failure.isRetryable || asked === undefined) return yield* Effect.fail(failure)
         const now = yield* Clock.currentTimeMillis
-        const [nextState, , decision] = yield* steps.step(now, failure, state)
+        const [nextState, , decision] = yield* steps.step(now, seen(failure, shown), state)
         state = nextState
         if (ScheduleDecision.isDone(decision)) return yield* Effect.fail(failure)
         const wait = Math.max(ScheduleIntervals.start(decision.intervals) - now, Duration.toMillis(asked))

@@ -125,7 +125,7 @@ export class StreamIdle extends Failure.Class<StreamIdle>("@effect-codex/transpo
 
 const unreadable = { tooLarge: "a document that is too large", notJson: "a document that is not JSON" }
 
-const retryableStatus: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
+const retryableStatus: ReadonlySet<number> = new Set([408, 429])
 
 /**
  * An HTTP status that no other member stands for. Redirects are among them: they are never followed.
@@ -142,7 +142,7 @@ export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/trans
   reason: optional(Schema.Literal("tooLarge", "notJson"))
 }) {
   override get isRetryable(): boolean {
-    return retryableStatus.has(this.status)
+    return retryableStatus.has(this.status) || this.status >= 500
   }
   override get message(): string {
     const status = this.status
@@ -202,7 +202,7 @@ export class RoutingFailed extends Failure.Class<RoutingFailed>("@effect-codex/t
   override get message(): string {
     const what = {
       account: "the account is not listed exactly once",
-      origin: "its origin is not a bare https origin",
+      origin: "its origin is not an https origin of OpenAI's domains (`workspaceDomains` allows others)",
       override: "its routing override is not known here",
       answer: "the answer has an unexpected shape"
     }[this.reason]

@@ -39,32 +39,42 @@ const Answer = Schema.Struct({
   )
 })
 
-const isBareHttps = (text: string): boolean => {
+/** Where credentials may be sent. */
+const ownDomains = ["chatgpt.com", "openai.com"]
+
+const isAllowed = (text: string, domains: ReadonlyArray<string>): boolean => {
   if (!URL.canParse(text)) return false
-  const url = new URL(text)
-  return url.protocol === "https:" && (url.origin === text || `${url.origin}/` === text)
+  const { hostname, origin, protocol } = new URL(text)
+  return (
+    protocol === "https:" &&
+    (origin === text || `${origin}/` === text) &&
+    [...ownDomains, ...domains].some((domain) => hostname === domain || hostname.endsWith(`.${domain}`))
+  )
 }
 
 /**
- * The route of one account in the answer of {@link path}.
+ * The route of one account in the answer of {@link path}. Its origin has to be one of OpenAI's domains, or of `domains`.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromAnswer: (answer: unknown, accountId: string) => Effect.Effect<Route, RoutingFailed> =
-  Effect.fnUntraced(function* (answer, accountId) {
-    const { accounts } = yield* Effect.mapError(
-      Schema.decodeUnknown(Answer)(answer),
-      () => new RoutingFailed({ reason: "answer" })
-    )
-    const [account, another] = accounts.filter(({ id }) => id === accountId)
-    if (account === undefined || another !== undefined) return yield* new RoutingFailed({ reason: "account" })
-    const origin = account.workspace_backend_origin ?? unconstrained
-    const override = account.account_routing_override ?? unconstrained
-    if (origin !== unconstrained && !isBareHttps(origin)) return yield* new RoutingFailed({ reason: "origin" })
-    if (override !== unconstrained && !overrides.has(override)) return yield* new RoutingFailed({ reason: "override" })
-    return {
-      ...(origin === unconstrained ? {} : { origin: new URL(origin).origin }),
-      ...(override === unconstrained ? {} : { override })
-    }
-  })
+export const fromAnswer: (
+  answer: unknown,
+  accountId: string,
+  domains?: ReadonlyArray<string>
+) => Effect.Effect<Route, RoutingFailed> = Effect.fnUntraced(function* (answer, accountId, domains = []) {
+  const { accounts } = yield* Effect.mapError(
+    Schema.decodeUnknown(Answer)(answer),
+    () => new RoutingFailed({ reason: "answer" })
+  )
+  const [account, another] = accounts.filter(({ id }) => id === accountId)
+  if (account === undefined || another !== undefined) return yield* new RoutingFailed({ reason: "account" })
+  const origin = account.workspace_backend_origin ?? unconstrained
+  const override = account.account_routing_override ?? unconstrained
+  if (origin !== unconstrained && !isAllowed(origin, domains)) return yield* new RoutingFailed({ reason: "origin" })
+  if (override !== unconstrained && !overrides.has(override)) return yield* new RoutingFailed({ reason: "override" })
+  return {
+    ...(origin === unconstrained ? {} : { origin: new URL(origin).origin }),
+    ...(override === unconstrained ? {} : { override })
+  }
+})

@@ -114,6 +114,7 @@ describe("the same over real sockets, a hundred times faster", () => {
       retry: {
         ...given.retry,
         baseDelay: scaled(given.retry?.baseDelay, RetryPolicy.defaults.baseDelay),
+        outageBaseDelay: scaled(given.retry?.outageBaseDelay, RetryPolicy.defaults.outageBaseDelay),
         maxDelay: scaled(given.retry?.maxDelay, RetryPolicy.defaults.maxDelay),
         maxRetryAfter: scaled(given.retry?.maxRetryAfter, RetryPolicy.defaults.maxRetryAfter)
       },

@@ -2,6 +2,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import { assert } from "@effect/vitest"
 import type { CodexAuth } from "@effect-codex/auth/CodexAuth"
 import * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
+import * as ServiceError from "@effect-codex/schema/ServiceError"
 import type * as Script from "@effect-codex/testing/Script"
 import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
 import * as TestAuth from "@effect-codex/testing/TestAuth"
@@ -51,14 +52,16 @@ export const request = ResponsesRequest.make({
   input: [{ type: "message", role: "user", content: [{ type: "input_text", text: "Ping?" }] }]
 })
 
-/** Hands the bytes on as they come; all of them are progress, or none. */
-class BytesReader implements Reader.Reader<Uint8Array, never> {
-  readonly failure = undefined
+/** Hands the bytes on as they come; all of them are progress, or none. A body without an event is a failure. */
+class BytesReader implements Reader.Reader<Uint8Array, ServiceError.ResponseFailed> {
+  failure: ServiceError.ResponseFailed | undefined
   progress = 0
+  #text = ""
   done = false
   constructor(private readonly progressing: boolean) {}
   push(bytes: Uint8Array): ReadonlyArray<Uint8Array> {
     if (this.progressing) this.progress++
+    this.#text += String.fromCharCode(...bytes.subarray(0, 1000))
     return [bytes]
   }
   pushMessage(text: string): ReadonlyArray<Uint8Array> {
@@ -66,6 +69,7 @@ class BytesReader implements Reader.Reader<Uint8Array, never> {
   }
   end(): ReadonlyArray<Uint8Array> {
     this.done = true
+    if (!this.#text.includes("data:")) this.failure = new ServiceError.ResponseFailed({})
     return []
   }
 }

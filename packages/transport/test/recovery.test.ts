@@ -185,7 +185,11 @@ describe("workspace routing (protocol A.4)", () => {
       assert.deepStrictEqual([check?.method, check?.body, turn?.method], ["GET", undefined, "POST"])
       assert.strictEqual(turn?.headers["x-openai-account-routing-override"], "us_cr")
       assert.notProperty(check?.headers, "originator")
-    }).pipe(Effect.provide(scripted(routed([account({ id: "other" }), eu]), { workspaceRouting: true })))
+    }).pipe(
+      Effect.provide(
+        scripted(routed([account({ id: "other" }), eu]), { workspaceRouting: true, workspaceDomains: ["example.org"] })
+      )
+    )
   )
 
   it.effect("keeps the base URL of a workspace without constraints", () =>
@@ -198,7 +202,7 @@ describe("workspace routing (protocol A.4)", () => {
       Effect.provide(
         scripted(
           routed([account({ workspace_backend_origin: "NO_CONSTRAINT", account_routing_override: "NO_CONSTRAINT" })]),
-          { workspaceRouting: true }
+          { workspaceRouting: true, workspaceDomains: ["example.org"] }
         )
       )
     )
@@ -206,9 +210,14 @@ describe("workspace routing (protocol A.4)", () => {
 
   for (const [reason, accounts] of Object.entries({
     account: [[], [account({}), account({})]],
-    origin: ["http://eu.example.org", "https://eu.example.org/path", "https://me@eu.example.org", "eu"].map(
-      (origin) => [account({ workspace_backend_origin: origin })]
-    ),
+    origin: [
+      "http://eu.example.org",
+      "https://eu.example.org/path",
+      "https://me@eu.example.org",
+      "https://evil-example.org",
+      "https://example.org.evil.net",
+      "eu"
+    ].map((origin) => [account({ workspace_backend_origin: origin })]),
     override: [[account({ account_routing_override: "mars" })]],
     answer: [[{ name: "no id" }]]
   })) {
@@ -222,7 +231,7 @@ describe("workspace routing (protocol A.4)", () => {
             requestId: "req_1"
           })
           assert.lengthOf(yield* requests, 1)
-        }).pipe(Effect.provide(scripted(routed(list), { workspaceRouting: true })))
+        }).pipe(Effect.provide(scripted(routed(list), { workspaceRouting: true, workspaceDomains: ["example.org"] })))
       )
     )
   }

@@ -22,6 +22,8 @@ export interface Row {
 
 const once: ReadonlyArray<number> = []
 const backoff = [1000, 2000, 4000]
+/** The service is away. */
+const outage = [200, 400, 800, 1600, 3200, 6400, 12_800]
 
 const ok = Script.turn({ text: "ok" })
 const always = (step: Script.Step) => () => Script.always(step)
@@ -178,7 +180,7 @@ export const bodies: ReadonlyArray<Row> = [
           type: "usage_limit_reached",
           message: "The usage limit has been reached",
           plan_type: "plus",
-          resets_at: 1795400000,
+          resets_at: 1895400000,
           resets_in_seconds: 5400,
           limit_window_minutes: 300,
           eligible_promo: null
@@ -191,16 +193,16 @@ export const bodies: ReadonlyArray<Row> = [
       _tag: "UsageLimit",
       reason: "limit_reached",
       planType: "plus",
-      resetsAt: 1795400000_000,
+      resetsAt: 1895400000_000,
       limitId: "codex",
       promoMessage: "Buy more"
     }
   },
   {
     name: "429 usage_limit_reached in detail",
-    script: status(429, { detail: { code: "usage_limit_reached", resets_at: 1795400000 } }),
+    script: status(429, { detail: { code: "usage_limit_reached", resets_at: 1895400000 } }),
     waits: once,
-    error: { _tag: "UsageLimit", reason: "limit_reached", resetsAt: 1795400000_000 }
+    error: { _tag: "UsageLimit", reason: "limit_reached", resetsAt: 1895400000_000 }
   },
   {
     name: "404 usage_limit_reached",
@@ -216,15 +218,15 @@ export const bodies: ReadonlyArray<Row> = [
       {
         "x-codex-primary-used-percent": "100",
         "x-codex-primary-window-minutes": "10080",
-        "x-codex-primary-reset-at": "1795700000",
+        "x-codex-primary-reset-at": "1895700000",
         "x-codex-secondary-used-percent": "10",
         "x-codex-secondary-window-minutes": "300",
-        "x-codex-secondary-reset-at": "1795400000",
+        "x-codex-secondary-reset-at": "1895400000",
         "x-codex-plan-type": "pro"
       }
     ),
     waits: once,
-    error: { _tag: "UsageLimit", resetsAt: 1795700000_000, planType: "pro" }
+    error: { _tag: "UsageLimit", resetsAt: 1895700000_000, planType: "pro" }
   },
   {
     name: "429 usage_not_included",
@@ -239,27 +241,44 @@ export const bodies: ReadonlyArray<Row> = [
     error: { _tag: "UsageLimit", reason: "quota" }
   },
   {
-    name: "429 rate_limit_exceeded: the time in the text of an HTTP answer does not count",
-    script: status(429, { error: { code: "rate_limit_exceeded", message: "Please try again in 3.2s" } }),
-    waits: backoff,
+    name: "429 rate_limit_exceeded: not sooner than its words say",
+    script: ({ scale }) =>
+      Script.always(
+        Script.status(429, {
+          body: { error: { code: "rate_limit_exceeded", message: `Please try again in ${3.2 * scale}s` } }
+        })
+      ),
+    waits: [3200, 3200, 3200],
     error: { _tag: "RateLimited", code: "rate_limit_exceeded" }
+  },
+  {
+    name: "429 whose words name a later time than Retry-After",
+    script: ({ scale }) => [
+      Script.status(429, {
+        headers: { "retry-after-ms": String(1000 * scale) },
+        body: { detail: `Slow down, try again in ${5 * scale} seconds.` }
+      }),
+      ok
+    ],
+    waits: [5000],
+    error: undefined
   },
   {
     name: "500 text",
     script: status(500, "oops"),
-    waits: backoff,
+    waits: outage,
     error: { _tag: "HttpFailure", status: 500, serverMessage: "oops" }
   },
   {
     name: "502 HTML",
     script: status(502, "<html><title>502 Bad Gateway</title></html>"),
-    waits: backoff,
+    waits: outage,
     error: { _tag: "HttpFailure", status: 502, serverMessage: "502 Bad Gateway" }
   },
   {
     name: "503 empty",
     script: status(503),
-    waits: backoff,
+    waits: outage,
     error: { _tag: "ServerOverloaded", status: 503 }
   },
   {
@@ -275,6 +294,43 @@ export const bodies: ReadonlyArray<Row> = [
     error: { _tag: "InvalidRequest", serverMessage: "field required" }
   },
   {
+    name: "400 that wants a newer client",
+    script: status(400, { detail: "The model gpt-x requires a newer version of Codex. Please upgrade." }),
+    waits: once,
+    error: { _tag: "ModelUnavailable", model: "gpt-5.5" }
+  },
+  ...[{ "content-type": "application/json" }, {}].map(
+    (headers): Row => ({
+      name: `a 200 that is a JSON error ${JSON.stringify(headers)}`,
+      script: always(
+        Script.status(200, {
+          body: { error: { code: "model_not_found", message: "No such model." } },
+          headers: { "content-type": null as never, ...headers }
+        })
+      ),
+      waits: once,
+      error: { _tag: "ModelUnavailable", code: "model_not_found", serverMessage: "No such model." }
+    })
+  ),
+  {
+    name: "a 200 that is a JSON detail",
+    script: status(200, { detail: "The quota of the workspace is used up." }, { "content-type": "application/json" }),
+    waits: once,
+    error: { _tag: "HttpFailure", status: 200, serverMessage: "The quota of the workspace is used up." }
+  },
+  {
+    name: "a 200 that is plain text",
+    script: status(200, "upstream connect error", { "content-type": "text/plain" }),
+    waits: once,
+    error: { _tag: "HttpFailure", status: 200, serverMessage: "upstream connect error" }
+  },
+  {
+    name: "a 200 that is the challenge of the edge",
+    script: status(200, "<html><title>Just a moment...</title></html>", { "content-type": "text/html" }),
+    waits: once,
+    error: { _tag: "EdgeBlocked", status: 200 }
+  },
+  {
     name: "a 200 that is a web page",
     script: status(200, plainPage),
     waits: once,
@@ -284,24 +340,25 @@ export const bodies: ReadonlyArray<Row> = [
 
 /** E.2: how many requests each answer leads to. */
 export const retries: ReadonlyArray<Row> = [
-  ...[408, 500, 502, 504].map(
+  { name: "408 for ever", script: status(408), waits: backoff, error: { _tag: "HttpFailure", status: 408 } },
+  ...[500, 501, 502, 504, 507, 520, 522, 524, 529, 530, 599].map(
     (code): Row => ({
       name: `${code} for ever`,
       script: status(code),
-      waits: backoff,
+      waits: outage,
       error: { _tag: "HttpFailure", status: code }
     })
   ),
   {
     name: "503 server_is_overloaded",
     script: status(503, { error: { code: "server_is_overloaded" } }),
-    waits: backoff,
+    waits: outage,
     error: { _tag: "ServerOverloaded" }
   },
   {
     name: "503 slow_down",
     script: status(503, { error: { code: "slow_down" } }),
-    waits: backoff,
+    waits: outage,
     error: { _tag: "ServerOverloaded", code: "slow_down" }
   },
   {
@@ -337,19 +394,19 @@ export const retries: ReadonlyArray<Row> = [
   {
     name: "connection reset",
     script: always(Script.resetBeforeHeaders),
-    waits: backoff,
+    waits: outage,
     error: { _tag: "ConnectionFailed", reason: "reset", phase: "headers" }
   },
   {
     name: "connection refused",
-    script: () => [Script.refuse, Script.refuse, Script.refuse, Script.refuse],
-    waits: backoff,
+    script: () => Array.from({ length: 8 }, () => Script.refuse),
+    waits: outage,
     error: { _tag: "ConnectionFailed", reason: "refused", phase: "headers", systemCode: "ECONNREFUSED" }
   },
   {
     name: "503 twice, then a turn",
     script: () => [Script.status(503), Script.status(503), ok],
-    waits: [1000, 2000],
+    waits: [200, 400],
     error: undefined
   }
 ]
@@ -389,7 +446,7 @@ export const delays: ReadonlyArray<Row> = [
   {
     name: "Retry-After that is no time",
     script: () => [Script.status(503, { headers: { "retry-after": "soon" } }), ok],
-    waits: [1000],
+    waits: [200],
     error: undefined
   },
   {
@@ -472,9 +529,9 @@ export const codes: ReadonlyArray<Row> = [
     "unsupported_access_program",
     "invalid_access_program",
     "access_program_not_enabled",
-    "inference_hook_denied",
-    "policy_capacity_unavailable"
+    "inference_hook_denied"
   ].map((code) => stated(code, { _tag: "AccessDenied", code })),
+  stated("policy_capacity_unavailable", { _tag: "ServerOverloaded", isRetryable: false }),
   stated("model_not_found", { _tag: "ModelUnavailable" }),
   stated("budget_reached", { _tag: "UsageLimit", reason: "quota" }),
   ...["previous_response_not_found", "websocket_connection_limit_reached"].map((code) =>
@@ -487,7 +544,7 @@ export const endings: ReadonlyArray<Row> = [
   {
     name: "connection reset in the body",
     script: always(ok.pipe(Script.resetAfterEvents(3))),
-    waits: backoff,
+    waits: outage,
     error: { _tag: "ConnectionFailed", reason: "reset", phase: "body" }
   },
   {

@@ -170,7 +170,7 @@ const restart = (
         return [...announce(Duration.zero), { _tag: "RequestRepaired", repairs: shorter.repairs }]
       }
     }
-    const delay = yield* Effect.mapError(retries.next(error), () => failure)
+    const delay = yield* Effect.mapError(retries.next(error, { shown: progress.shown }), () => failure)
     yield* Effect.sleep(delay)
     if (delivery.keepItems) progress.kept = [...progress.kept, ...replayable(Redacted.value(arrived.items))]
     return announce(delay)

@@ -1,7 +1,5 @@
 /**
  * The catalogue as clients of version 0.169.0 carry it, without its prompts.
- *
- * @internal
  */
 import type { Model } from "../Model.ts"
 

@@ -1,7 +1,5 @@
 /**
  * Whether a value the caller made can be written as JSON.
- *
- * @internal
  */
 
 /** The place of the first value JSON cannot hold (`""` is the value itself) and what it is; `undefined` if all is well. */

@@ -1,18 +1,14 @@
 /**
  * The few shapes every wire schema is built from.
- *
- * @internal
  */
 import * as Schema from "effect/Schema"
+import type { Open } from "../Open.ts"
 
 /** A key that may be absent (never `undefined`, which JSON cannot say). */
 export const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
 
 /** A key that may be absent or `null`, as servers use both for "nothing". */
 export const nullish = <A, I, R>(schema: Schema.Schema<A, I, R>) => optional(Schema.NullOr(schema))
-
-/** Known values of a set the server may extend at any time. */
-export type Open<Known extends string> = Known | (string & {})
 
 /** A string documented by its known values; any other string decodes too. */
 export const open = <const Known extends ReadonlyArray<string>>(

@@ -1,8 +1,6 @@
 /**
  * gzip without compression: every part becomes stored blocks of its own (RFC 1951 3.2.4), so that a decoder has it as
  * soon as it arrives. The platform's `CompressionStream` cannot flush, which a stream of events needs.
- *
- * @internal
  */
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte

@@ -1,7 +1,5 @@
 /**
  * The requests a backend received, and what became of them.
- *
- * @internal
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

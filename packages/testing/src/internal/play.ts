@@ -1,7 +1,5 @@
 /**
  * From a step to what goes out: headers, and chunks with the wait before each. Both players share it.
- *
- * @internal
  */
 import * as Duration from "effect/Duration"
 import type * as Script from "../Script.ts"

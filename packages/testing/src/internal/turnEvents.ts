@@ -1,7 +1,5 @@
 /**
  * A turn, spelled out as the events the backend sends for it.
- *
- * @internal
  */
 import type * as Usage from "@effect-codex/schema/Usage"
 import type { Event, ToolCall, Turn } from "../Script.ts"

@@ -12,6 +12,7 @@ export type ExchangeError = ConnectionFailed | TimedOut | StreamIdle
 
 export interface Head {
   readonly status: number
+  readonly setCookies: ReadonlyArray<string>
   readonly headers: Readonly<Record<string, string | undefined>>
 }
 
@@ -115,9 +116,9 @@ export class Exchange implements Carrier.Receiver {
     this.#cut()
   }
 
-  onHeaders(status: number, headers: Head["headers"]): void {
+  onHeaders(status: number, headers: Head["headers"], setCookies: ReadonlyArray<string>): void {
     if (this.#phase !== "headers") return
-    this.head = { status, headers }
+    this.head = { status, headers, setCookies }
     this.#body = this.#options.readerOf(this.head)
     this.#phase = "body"
     const now = this.#options.now()

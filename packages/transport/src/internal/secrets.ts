@@ -20,7 +20,8 @@ const encryptedContents = (request: ResponsesRequest.ResponsesRequest | undefine
 export const secretsOf = (
   credentials: Credentials.Credentials,
   request?: ResponsesRequest.ResponsesRequest,
-  routingToken?: Redacted.Redacted
+  routingToken?: Redacted.Redacted,
+  others: ReadonlyArray<string> = []
 ): ReadonlyArray<string> =>
   [
     Redacted.value(credentials.accessToken),
@@ -28,7 +29,8 @@ export const secretsOf = (
     ...(credentials.email === undefined ? [] : [Redacted.value(credentials.email)]),
     ...(credentials.userId === undefined ? [] : [Redacted.value(credentials.userId)]),
     ...(routingToken === undefined ? [] : [Redacted.value(routingToken)]),
-    ...encryptedContents(request)
+    ...encryptedContents(request),
+    ...others
   ]
     .flatMap(forms)
     .sort((a, b) => b.length - a.length)

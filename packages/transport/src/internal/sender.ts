@@ -6,6 +6,7 @@ import { defined } from "@effect-codex/schema/Defined"
 import type { FailedExchange } from "@effect-codex/schema/FailedExchange"
 import * as Failure from "@effect-codex/schema/Failure"
 import * as RateLimits from "@effect-codex/schema/RateLimits"
+import * as Redaction from "@effect-codex/schema/Redaction"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import * as Clock from "effect/Clock"
@@ -28,7 +29,8 @@ import { TextReader } from "../Reader.ts"
 import { HttpFailure, type RoutingFailed, TimedOut, type TransportError } from "../TransportError.ts"
 import * as WorkspaceRouting from "../WorkspaceRouting.ts"
 import * as Compressing from "./compression.ts"
-import { type BodyReader, Exchange, type Head } from "./exchange.ts"
+import * as Cookies from "./cookies.ts"
+import { type BodyReader, Exchange, type ExchangeError, type Head } from "./exchange.ts"
 import * as Limits from "./limits.ts"
 import { secretsOf } from "./secrets.ts"
 import * as Timer from "./timer.ts"
@@ -69,16 +71,22 @@ export const newCall = (body: BodyReader): Call => ({
 })
 
 /** A call whose response is one JSON document. */
-export const newDocument = (): { readonly call: Call; readonly json: Effect.Effect<unknown, HttpFailure> } => {
+export const newDocument = (): {
+  readonly call: Call
+  readonly json: Effect.Effect<unknown, HttpFailure | ExchangeError>
+} => {
   const reader = new TextReader(documentLimit)
   const call = newCall({ reader, keep: false })
   const json = Effect.suspend(() => {
     const { headers, status } = call.exchange?.head ?? { headers: {}, status: 200 }
     const unreadable = (reason: "tooLarge" | "notJson") =>
       new HttpFailure({ ...ErrorResponse.ids(headers), status, reason })
-    return reader.isFull
-      ? Effect.fail(unreadable("tooLarge"))
-      : Effect.try({ try: (): unknown => JSON.parse(reader.text), catch: () => unreadable("notJson") })
+    const value = Effect.suspend(() =>
+      reader.isFull
+        ? Effect.fail(unreadable("tooLarge"))
+        : Effect.try({ try: (): unknown => JSON.parse(reader.text), catch: () => unreadable("notJson") })
+    )
+    return call.exchange === undefined ? value : Effect.zipRight(call.exchange.pull, value)
   })
   return { call, json }
 }
@@ -100,9 +108,6 @@ export const metadataOf = (headers: Head["headers"], now: number): ResponseMetad
     contentType: headers["content-type"]
   })
 
-/** A web page is not an event stream, whatever its status; a missing content type is fine (protocol 0.3). */
-const isEventStream = (status: number, contentType = "") => status === 200 && !/^text\/html\b/i.test(contentType)
-
 const timedOut = ({ deadline = 0, startedAt }: Plan) =>
   new TimedOut({ phase: "total", limitMillis: Math.max(0, deadline - startedAt) })
 
@@ -123,6 +128,10 @@ export interface Sender {
    * more with the credentials that recovery brings (protocol F.7).
    */
   readonly send: (call: Call, plan: Plan) => Effect.Effect<ResponseMetadata, TransportError | AuthError>
+  /** The error that the text of a 200 stands for, when it is not what was asked for. */
+  readonly refusal: (call: Call, plan: Plan, text: string) => Effect.Effect<TransportError>
+  /** Removes what the request carried from the texts of an error that a stream states. */
+  readonly scrub: <E extends Failure.Failure>(call: Call, plan: Plan, error: E) => E
   /** Fails with the error, once it is counted and captured. */
   readonly fail: <E extends Failure.Failure>(call: Call, plan: Plan | undefined, error: E) => Effect.Effect<never, E>
 }
@@ -148,6 +157,7 @@ export const make = ({
     const compressed = Compressing.make(yield* Compression)
     const routes = yield* Ref.make<ReadonlyMap<string, WorkspaceRouting.Route>>(new Map())
     const routing = yield* Effect.makeSemaphore(1)
+    const cookies = new Cookies.Jar()
     const open = new Set<Exchange>()
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
@@ -156,7 +166,12 @@ export const make = ({
     )
 
     const secrets = (call: Call, plan: Plan): ReadonlyArray<string> =>
-      call.credentials === undefined ? [] : secretsOf(call.credentials, plan.body?.request, plan.routingToken)
+      call.credentials === undefined
+        ? []
+        : secretsOf(call.credentials, plan.body?.request, plan.routingToken, [
+            ...Object.values(plan.config.headers),
+            ...cookies.values
+          ])
 
     const fail: Sender["fail"] = (call, plan, error) =>
       Effect.gen(function* () {
@@ -199,10 +214,12 @@ export const make = ({
           timer,
           limits: Limits.make(plan.config.timeouts, plan.startedAt, plan.deadline),
           ids: ErrorResponse.ids,
-          readerOf: ({ headers, status }) => {
+          readerOf: ({ setCookies, status }) => {
             arrivedAt = now()
+            if (plan.config.cookies) cookies.store(request.url, setCookies, arrivedAt)
             Metrics.timeToHeaders.unsafeUpdate(arrivedAt - sentAt, labels)
-            if (isEventStream(status, headers["content-type"])) return call.body
+            // what a 200 holds shows in its body, not in its content type (protocol 0.3)
+            if (status === 200) return call.body
             refusal = new TextReader(errorBodyLimit.bytes)
             return { reader: refusal, keep: false, enoughAfter: errorBodyLimit.millis }
           },
@@ -214,19 +231,27 @@ export const make = ({
         open.add(current)
         const sentAt = now()
         Metrics.requests.unsafeUpdate(1, labels)
-        yield* current.start(carrier, request)
+        const cookie = plan.config.cookies ? cookies.header(request.url, sentAt) : undefined
+        yield* current.start(
+          carrier,
+          cookie === undefined ? request : { ...request, headers: { ...request.headers, cookie } }
+        )
         const { headers, status } = yield* current.headers
         call.span?.attribute("http.response.status_code", status)
         const metadata = metadataOf(headers, arrivedAt)
         if (metadata.rateLimits !== undefined) watch.unsafeUpdate(metadata.rateLimits)
         if (refusal === undefined) return metadata
         current.abort()
-        call.payload = refusal.text
-        return yield* Effect.fail(
-          ErrorResponse.toError(
-            { status, headers, body: refusal.text },
-            { now: arrivedAt, model: plan.body?.request.model, secrets: secrets(call, plan) }
-          )
+        return yield* Effect.flatMap(toError(call, plan, refusal.text), Effect.fail)
+      })
+
+    const toError: Sender["refusal"] = (call, plan, text) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const { headers, status } = call.exchange?.head ?? { headers: {}, status: 200 }
+        call.payload = text
+        return ErrorResponse.toError(
+          { status, headers, body: text },
+          { now, model: plan.body?.request.model, secrets: secrets(call, plan) }
         )
       })
 
@@ -248,12 +273,13 @@ export const make = ({
     const routeOf = Effect.fnUntraced(
       function* (plan: Plan, credentials: Credentials.Credentials) {
         const accountId = Redacted.value(credentials.accountId)
-        const known = (yield* Ref.get(routes)).get(accountId)
+        const key = `${plan.config.baseUrl} ${accountId}`
+        const known = (yield* Ref.get(routes)).get(key)
         if (known !== undefined) return known
         const document = newDocument()
         const asking = Effect.flatMap(sendVia(document.call, planRoute(plan), credentials, {}), (metadata) =>
           Effect.flatMap(document.json, (answer) =>
-            Effect.mapError(WorkspaceRouting.fromAnswer(answer, accountId), (error) =>
+            Effect.mapError(WorkspaceRouting.fromAnswer(answer, accountId, plan.config.workspaceDomains), (error) =>
               Failure.withFacts<RoutingFailed>(error, { requestId: metadata.requestId, cfRay: metadata.cfRay })
             )
           )
@@ -262,7 +288,7 @@ export const make = ({
           asking,
           Effect.sync(() => document.call.exchange?.close())
         )
-        yield* Ref.update(routes, (all) => new Map(all).set(accountId, route))
+        yield* Ref.update(routes, (all) => new Map(all).set(key, route))
         return route
       },
       (effect) => routing.withPermits(1)(effect)
@@ -281,5 +307,10 @@ export const make = ({
       ).pipe(withinDeadline(plan))
     }
 
-    return { send, fail }
+    const scrub: Sender["scrub"] = (call, plan, error) => {
+      const hidden = secrets(call, plan)
+      return Failure.mapTexts(error, (text) => Redaction.scrub(text, { secrets: hidden }))
+    }
+
+    return { send, refusal: toError, scrub, fail }
   })

@@ -59,7 +59,8 @@ class Handler implements Dispatcher.DispatchHandler, Carrier.Control {
     if (status < 200) return
     this.#decoder = decoderOf(headers["content-encoding"])
     if (this.#decoder !== undefined) this.#decode(this.#decoder, controller)
-    this.#receiver.onHeaders(status, flatten(headers))
+    const { "set-cookie": setCookies, ...others } = headers
+    this.#receiver.onHeaders(status, flatten(others), setCookies ?? [])
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
