@@ -1,16 +1,18 @@
 /**
- * Tools declared with an Effect `Schema`: what the model is told of them, and the way its arguments come back.
+ * Tools declared with a schema: what the model is told of them, and the way its arguments come back.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as JsonSchema from "./JsonSchema.ts"
-import type * as ToolSpec from "./ToolSpec.ts"
+import * as ToolSpec from "./ToolSpec.ts"
 import type * as Turn from "./Turn.ts"
 
 /**
- * A tool. `spec` is what a request sends; `decode` reads the arguments of a call to it.
+ * A tool. `spec` is what a request sends; `decode` reads the arguments of a call to it; `warnings` says what of its schema
+ * the server has no form for.
  *
  * @since 0.1.0
  * @category models
@@ -19,6 +21,7 @@ export interface Tool<out A> {
   readonly name: string
   readonly spec: ToolSpec.FunctionTool | ToolSpec.CustomTool
   readonly decode: (call: Turn.ToolCall) => Effect.Effect<A, InvalidToolArguments>
+  readonly warnings: ReadonlyArray<string>
 }
 
 /**
@@ -58,10 +61,73 @@ export class InvalidToolArguments extends Schema.TaggedError<InvalidToolArgument
 }
 
 /**
- * A function tool. `parameters` is sent as its JSON Schema (`Schema.Struct({})` for none); arguments that are no text at
- * all decode as `{}`, as models write them for tools without parameters. With `strict` (default `false`) the server holds
- * the model to it, which asks for the strict subset: see `JsonSchema.strictFromSchema`. A `deferred` tool is hidden until
- * a tool search finds it.
+ * What a function tool is declared with. `parameters` is sent as its JSON Schema (`Schema.Struct({})` for none). With
+ * `strict` (default `false`) the server holds the model to it, which asks for the strict subset: see
+ * `JsonSchema.strictFromSchema`. A `deferred` tool is hidden until a tool search finds it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<A, I> {
+  readonly name: string
+  readonly description?: string
+  readonly parameters: Schema.Schema<A, I>
+  readonly strict?: boolean
+  readonly deferred?: boolean
+}
+
+interface Wire<A> extends Pick<JsonSchema.Form<A>, "jsonSchema" | "codec" | "warnings"> {
+  readonly strict: boolean
+}
+
+const build = <A>(
+  options: Pick<Options<A, unknown>, "name" | "description" | "deferred">,
+  form: Either.Either<Wire<A>, JsonSchema.UnsupportedSchema>
+): Either.Either<Tool<A>, JsonSchema.UnsupportedSchema> => {
+  const { deferred, description, name } = options
+  if (!ToolSpec.isName(name)) {
+    return Either.left(new JsonSchema.UnsupportedSchema({ name, problems: [ToolSpec.nameRule] }))
+  }
+  return Either.map(form, ({ codec, jsonSchema, strict, warnings }) => ({
+    name,
+    spec: {
+      type: "function",
+      name,
+      ...(description === undefined ? {} : { description }),
+      strict,
+      parameters: jsonSchema,
+      ...(deferred === true ? { defer_loading: true } : {})
+    },
+    decode: (call) =>
+      // models write no arguments as no text; anything else that is no JSON says something that cannot be read
+      JsonSchema.parse(codec, call.arguments === "" ? "{}" : call.arguments).pipe(
+        Effect.mapError(
+          (problem) =>
+            new InvalidToolArguments({ tool: name, callId: call.callId, arguments: call.arguments, ...problem })
+        )
+      ),
+    warnings
+  }))
+}
+
+const declare = <A, I>(options: Options<A, I>): Either.Either<Tool<A>, JsonSchema.UnsupportedSchema> => {
+  const { name, parameters, strict = false } = options
+  return build(
+    options,
+    Either.map(JsonSchema.fromSchema(name, parameters, { strict }), (form) => ({ ...form, strict }))
+  )
+}
+
+const logged = <A>(
+  tool: Either.Either<Tool<A>, JsonSchema.UnsupportedSchema>
+): Effect.Effect<Tool<A>, JsonSchema.UnsupportedSchema> =>
+  Effect.tap(tool, ({ name, warnings }) =>
+    Effect.forEach(warnings, (warning) => Effect.logWarning(`Tool "${name}": ${warning}`), { discard: true })
+  )
+
+/**
+ * A function tool. Arguments that are the empty text decode as `{}`, as models write them for tools without parameters.
+ * What of the schema the server has no form for is logged as a warning, and fails when the tool is `strict`.
  *
  * @since 0.1.0
  * @category constructors
@@ -80,34 +146,68 @@ export class InvalidToolArguments extends Schema.TaggedError<InvalidToolArgument
  * })
  * ```
  */
-export const make = <A, I>(options: {
-  readonly name: string
-  readonly description?: string
-  readonly parameters: Schema.Schema<A, I>
-  readonly strict?: boolean
-  readonly deferred?: boolean
-}): Effect.Effect<Tool<A>, JsonSchema.UnsupportedSchema> => {
-  const { deferred, description, name, parameters, strict = false } = options
-  const form = strict ? JsonSchema.strictFromSchema(name, parameters) : JsonSchema.openFromSchema(name, parameters)
-  return Effect.map(form, ({ codec, jsonSchema }) => ({
-    name,
-    spec: {
-      type: "function",
-      name,
-      ...(description === undefined ? {} : { description }),
-      strict,
-      parameters: jsonSchema,
-      ...(deferred === true ? { defer_loading: true } : {})
-    },
-    decode: (call) =>
-      JsonSchema.parse(codec, call.arguments.trim() === "" ? "{}" : call.arguments).pipe(
-        Effect.mapError(
-          (problem) =>
-            new InvalidToolArguments({ tool: name, callId: call.callId, arguments: call.arguments, ...problem })
-        )
-      )
-  }))
-}
+export const make = <A, I>(options: Options<A, I>): Effect.Effect<Tool<A>, JsonSchema.UnsupportedSchema> =>
+  Effect.suspend(() => logged(declare(options)))
+
+/**
+ * The tool of {@link make}, without an effect: an unsupported schema is thrown as `UnsupportedSchema`. For a schema that
+ * stands in the source, at the top of a module: whether it is supported depends on nothing but that source, so the program
+ * either never starts or never throws. For a schema that is made at run time use {@link make}. `warnings` are not logged.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Tool } from "@effect-codex/schema"
+ *
+ * const weather = Tool.unsafeMake({ name: "weather", parameters: Schema.Struct({ city: Schema.String }) })
+ * ```
+ */
+export const unsafeMake = <A, I>(options: Options<A, I>): Tool<A> =>
+  Either.getOrThrowWith(declare(options), (error) => error)
+
+/**
+ * A function tool with a JSON Schema that was not made here, such as the `inputSchema` of an MCP server's tool, in the
+ * nearest form the server takes (`JsonSchema.normalize`); what was changed is in `warnings` and logged. It fails for what
+ * is no schema of an object, so that one bad tool of many can be left out by name. Decoding gives the object the model
+ * wrote; what it holds is for the receiver to check.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Array, Effect, Either } from "effect"
+ * import { Tool } from "@effect-codex/schema"
+ *
+ * const listed = [{ name: "list_files", description: "All files.", inputSchema: { type: "object" } }]
+ *
+ * const program = Effect.gen(function* () {
+ *   const results = yield* Effect.forEach(listed, ({ description, inputSchema, name }) =>
+ *     Effect.either(Tool.fromJsonSchema({ name, description, parameters: inputSchema }))
+ *   )
+ *   const [refused, tools] = Array.separate(results)
+ *   yield* Effect.forEach(refused, (error) => Effect.logWarning(error.message))
+ *   return tools
+ * })
+ * ```
+ */
+export const fromJsonSchema = (
+  options: Omit<Options<never, never>, "parameters"> & { readonly parameters: unknown }
+): Effect.Effect<Tool<{ readonly [key: string]: unknown }>, JsonSchema.UnsupportedSchema> =>
+  Effect.suspend(() => {
+    const { name, parameters, strict = false } = options
+    const form = Either.map(JsonSchema.normalize(name, parameters, { strict }), ({ changes, ...normalized }) => ({
+      ...normalized,
+      codec: anyObject,
+      warnings: changes
+    }))
+    return logged(build(options, form))
+  })
+
+const anyObject = Schema.make<{ readonly [key: string]: unknown }, unknown>(
+  Schema.Record({ key: Schema.String, value: Schema.Unknown }).ast
+)
 
 /**
  * A tool whose input is plain text, possibly held to a grammar. Decoding gives the text as it came.
@@ -127,5 +227,6 @@ export const custom = (options: {
     ...(options.description === undefined ? {} : { description: options.description }),
     ...(options.format === undefined ? {} : { format: options.format })
   },
-  decode: (call) => Effect.succeed(call.arguments)
+  decode: (call) => Effect.succeed(call.arguments),
+  warnings: []
 })

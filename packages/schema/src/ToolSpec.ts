@@ -5,9 +5,12 @@
  *
  * @since 0.1.0
  */
+import * as Either from "effect/Either"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { UnknownType } from "./Item.ts"
 import * as Wire from "./internal/wire.ts"
+import * as JsonSchemas from "./JsonSchema.ts"
 
 /**
  * A JSON Schema, as an object.
@@ -24,8 +27,9 @@ export const JsonSchema = Schema.Record({ key: Schema.String, value: Schema.Unkn
 export type JsonSchema = typeof JsonSchema.Type
 
 /**
- * A function the caller runs. `parameters` is a JSON Schema, sent as it is; with `strict: true` it has to keep to the
- * strict subset (closed objects, every property required). `defer_loading` hides the tool until a tool search finds it.
+ * A function the caller runs. `parameters` is a JSON Schema, sent as it is when the server takes it, and otherwise in the
+ * nearest form it does take ({@link normalize}); with `strict: true` it has to keep to the strict subset (closed objects,
+ * every property required). `defer_loading` hides the tool until a tool search finds it.
  *
  * @since 0.1.0
  * @category schemas
@@ -187,6 +191,75 @@ export type CustomTool = typeof CustomTool.Type
  * @category constructors
  */
 export const other = (tool: { readonly type: string; readonly [key: string]: unknown }): ToolSpec => tool as ToolSpec
+
+/**
+ * Whether a name is one the server takes for a tool (protocol C.6).
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isName = (name: string): boolean => /^[a-zA-Z0-9_-]{1,64}$/.test(name)
+
+/**
+ * What {@link isName} asks for, as a sentence of an error.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const nameRule = "Its name is not allowed: use 1 to 64 of the characters a-z, A-Z, 0-9, _ and -."
+
+/**
+ * A tool in the nearest form the server takes. `tool` is absent when there is none; `refused` then says why. `changes`
+ * names each tool whose schema was changed (a namespace has several), and how.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Normalized<out A> {
+  readonly tool?: A
+  readonly changes: ReadonlyArray<{ readonly name: string; readonly changes: ReadonlyArray<string> }>
+  readonly refused: ReadonlyArray<JsonSchemas.UnsupportedSchema>
+}
+
+/**
+ * Brings the JSON Schemas of a tool that was not made by `Tool` to the nearest form the server takes
+ * (`JsonSchema.normalize`), so that one tool of an MCP server does not fail a whole request. A tool that is all right is
+ * given back as it is. Of a namespace only the refused tools are left out.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const normalize = <A>(tool: A): Normalized<A> => {
+  if (!Predicate.isRecord(tool)) return { tool, changes: [], refused: [] }
+  if (tool["type"] === "namespace" && Array.isArray(tool["tools"])) {
+    const all = tool["tools"].map((inner: unknown) => normalize(inner))
+    const tools = all.flatMap((inner) => ("tool" in inner ? [inner.tool] : []))
+    const changes = all.flatMap((inner) => inner.changes)
+    const refused = all.flatMap((inner) => inner.refused)
+    if (changes.length === 0 && refused.length === 0) return { tool, changes, refused }
+    return { ...(tools.length > 0 && { tool: { ...tool, tools } }), changes, refused }
+  }
+  const parameters = tool["parameters"]
+  if (
+    (tool["type"] !== "function" && tool["type"] !== "tool_search") ||
+    parameters === undefined ||
+    parameters === null
+  ) {
+    return { tool, changes: [], refused: [] }
+  }
+  const name = String(tool["name"] ?? tool["type"])
+  return Either.match(JsonSchemas.normalize(name, parameters, { strict: tool["strict"] === true }), {
+    onLeft: (refusal) => ({ changes: [], refused: [refusal] }),
+    onRight: ({ changes, jsonSchema, strict }) =>
+      jsonSchema === parameters && changes.length === 0
+        ? { tool, changes: [], refused: [] }
+        : {
+            tool: { ...tool, ...(tool["strict"] === true && { strict }), parameters: jsonSchema },
+            changes: changes.length === 0 ? [] : [{ name, changes }],
+            refused: []
+          }
+  })
+}
 
 /**
  * The tool's name, for those that have one.

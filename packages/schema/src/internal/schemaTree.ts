@@ -1,0 +1,198 @@
+/**
+ * JSON Schemas as trees: their inner schemas, what two of them say together, and where a `$ref` leads.
+ *
+ * @internal
+ */
+
+/** A JSON Schema: an object, or a piece of one. */
+export interface JsonSchema {
+  readonly [key: string]: unknown
+}
+
+export const isObject = (value: unknown): value is JsonSchema =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Maps the values; the record itself when none of them changes. */
+export const mapValues = (record: JsonSchema, f: (value: unknown, key: string) => unknown): JsonSchema => {
+  let changed = false
+  const entries = Object.entries(record).map(([key, value]) => {
+    const mapped = f(value, key)
+    changed ||= mapped !== value
+    return [key, mapped] as const
+  })
+  return changed ? Object.fromEntries(entries) : record
+}
+
+export const omit = (record: JsonSchema, ...keys: ReadonlyArray<string>): JsonSchema =>
+  keys.some((key) => Object.hasOwn(record, key))
+    ? Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)))
+    : record
+
+/** Keywords whose value is a schema, with how a path shows the way into it. */
+const single: ReadonlyMap<string, string> = new Map([
+  ["items", "[]"],
+  ["additionalItems", "[]"],
+  ["unevaluatedItems", "[]"],
+  ["contains", "[]"],
+  ["additionalProperties", ".*"],
+  ["unevaluatedProperties", ".*"],
+  ["propertyNames", ""],
+  ["contentSchema", ""],
+  ["not", ""],
+  ["if", ""],
+  ["then", ""],
+  ["else", ""]
+])
+
+/** Keywords whose value is a list of schemas. */
+const lists: ReadonlyMap<string, string> = new Map([
+  ["anyOf", ""],
+  ["oneOf", ""],
+  ["allOf", ""],
+  ["prefixItems", "[]"],
+  ["items", "[]"]
+])
+
+/** Keywords whose value is a record of schemas. */
+const records: ReadonlyMap<string, "key" | "name" | "none"> = new Map([
+  ["properties", "key"],
+  ["patternProperties", "key"],
+  ["$defs", "name"],
+  ["definitions", "name"],
+  ["dependentSchemas", "none"],
+  ["dependencies", "none"]
+])
+
+/** The path of a key below a path, as a person writes it: `city.name`, `days[].offset`. */
+export const at = (path: string, key: string): string => (path === "" ? key : `${path}.${key}`)
+
+/**
+ * Maps the schemas right inside a schema, each with its path; the schema itself when none of them changes. Values that
+ * are data (`default`, `enum`, …) and names of properties are never taken for schemas.
+ */
+export const mapInner = (schema: JsonSchema, path: string, f: (inner: unknown, path: string) => unknown): JsonSchema =>
+  mapValues(schema, (value, key) => {
+    const list = lists.get(key)
+    if (list !== undefined && Array.isArray(value)) {
+      const mapped = value.map((inner) => f(inner, `${path}${list}`))
+      return mapped.some((inner, index) => inner !== value[index]) ? mapped : value
+    }
+    const record = records.get(key)
+    if (record !== undefined && isObject(value)) {
+      return mapValues(value, (inner, name) =>
+        Array.isArray(inner) ? inner : f(inner, record === "key" ? at(path, name) : record === "name" ? name : path)
+      )
+    }
+    const place = single.get(key)
+    return place !== undefined && isObject(value) ? f(value, `${path}${place}`) : value
+  })
+
+const equal = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b)
+
+const isNumber = (value: unknown): value is number => typeof value === "number"
+
+export const typesOf = (type: unknown): ReadonlyArray<unknown> =>
+  Array.isArray(type) ? type : type === undefined ? [] : [type]
+
+const accepts = (types: ReadonlyArray<unknown>, type: unknown): boolean =>
+  types.includes(type) || (type === "integer" && types.includes("number"))
+
+const bothTypes = (a: ReadonlyArray<unknown>, b: ReadonlyArray<unknown>): unknown => {
+  const common = [...new Set([...a, ...b])].filter((type) => accepts(a, type) && accepts(b, type))
+  return common.length > 1 ? common : common[0]
+}
+
+/** What two values of one keyword say together, where one value can; else `undefined`. */
+const bothSay = (key: string, a: unknown, b: unknown): unknown => {
+  if (equal(a, b)) return b
+  switch (key) {
+    case "minimum":
+    case "exclusiveMinimum":
+    case "minLength":
+    case "minItems":
+    case "minProperties":
+      return isNumber(a) && isNumber(b) ? Math.max(a, b) : undefined
+    case "maximum":
+    case "exclusiveMaximum":
+    case "maxLength":
+    case "maxItems":
+    case "maxProperties":
+      return isNumber(a) && isNumber(b) ? Math.min(a, b) : undefined
+    case "multipleOf":
+      if (!isNumber(a) || !isNumber(b)) return undefined
+      return a % b === 0 ? a : b % a === 0 ? b : undefined
+    case "type":
+      return bothTypes(typesOf(a), typesOf(b))
+    case "enum": {
+      if (!Array.isArray(a) || !Array.isArray(b)) return undefined
+      const common = b.filter((one) => a.some((other) => equal(one, other)))
+      return common.length === 0 ? undefined : common
+    }
+    case "required":
+      return Array.isArray(a) && Array.isArray(b) ? [...new Set([...a, ...b])] : undefined
+    case "uniqueItems":
+      return a === true || b === true
+    case "properties":
+      return isObject(a) && isObject(b)
+        ? { ...a, ...mapValues(b, (inner, name) => (Object.hasOwn(a, name) ? together(a[name], inner) : inner)) }
+        : undefined
+    case "items":
+    case "propertyNames":
+    case "additionalProperties":
+      return together(a, b)
+    default:
+      return undefined
+  }
+}
+
+const together = (a: unknown, b: unknown): unknown => {
+  if (a === false || b === false) return false
+  if (!isObject(a)) return b
+  return isObject(b) ? both(a, b) : a
+}
+
+/** Keywords that describe, rather than constrain: the later word holds. */
+const descriptive: ReadonlySet<string> = new Set([
+  "title",
+  "description",
+  "default",
+  "examples",
+  "$comment",
+  "deprecated"
+])
+
+/**
+ * What two schemas say together: the tighter bound, all keys, the words of the second. Where no single value says what
+ * both do, the first goes into `allOf`.
+ */
+export const both = (a: JsonSchema, b: JsonSchema): JsonSchema => {
+  const out = new Map(Object.entries(a))
+  const aside: Array<JsonSchema> = []
+  for (const [key, value] of Object.entries(b)) {
+    const other = out.get(key)
+    if (other === undefined || descriptive.has(key)) {
+      out.set(key, value)
+    } else if (key === "allOf") {
+      aside.push(...[other, value].flatMap((members) => (Array.isArray(members) ? members : [])))
+      out.delete(key)
+    } else {
+      const said = bothSay(key, other, value)
+      out.set(key, said ?? value)
+      if (said === undefined) aside.push({ [key]: other })
+    }
+  }
+  const members = out.get("allOf")
+  if (aside.length > 0) out.set("allOf", [...(Array.isArray(members) ? members : []), ...aside])
+  return Object.fromEntries(out)
+}
+
+/** `allOf` taken into the schema itself, as far as single values can say it. */
+export const flat = (schema: JsonSchema): JsonSchema => {
+  const members = schema["allOf"]
+  if (!Array.isArray(members)) return schema
+  const mergeable = members.filter((member) => isObject(member) && !Object.hasOwn(member, "$ref"))
+  const rest = members.filter((member) => !mergeable.includes(member))
+  const own = omit(schema, "allOf")
+  const merged = mergeable.reduce<JsonSchema>((all, member) => both(flat(member), all), own)
+  return rest.length === 0 ? merged : both(merged, { allOf: rest })
+}
