@@ -195,9 +195,7 @@ export const fromSchema = <A, I>(
         : warnings.push(`${place(path)} ${what}: ${instead}; it holds when decoding.`)
   }
   const form = attempt((): Form<A> => {
-    const root = tidy(generate(schema.ast, strict, problem), (path, ref) =>
-      problem(path, `has the reference ${String(ref)}, which leads nowhere.`)
-    )
+    const root = tidy(generate(schema.ast, strict, problem), (path, what) => problem(path, `${what}.`))
     if (problems.size === 0 && !isObjectRoot(root)) {
       problem("", "has to be an object: put it into a Schema.Struct.")
     }
@@ -291,11 +289,7 @@ export const normalize = (
   const found = attempt((): Normalized | undefined => {
     const isTidy = areTidy(given)
     if (!isTidy) changes.add("Its references are written out, or lead to $defs.")
-    const tidied = isTidy
-      ? given
-      : tidy(given, (path, ref) =>
-          change(path, `has the reference ${String(ref)}, which leads nowhere`, "sent without it")
-        )
+    const tidied = isTidy ? given : tidy(given, (path, what) => change(path, what, "sent without it"))
     const root = objectRoot(tidied, report)
     if (root === undefined) return undefined
     const open = acceptable(root, "", report)
@@ -359,6 +353,7 @@ type Problem = (path: string, what: string) => void
 interface Named {
   readonly identifier: string
   readonly pointer: string
+  readonly suspended: boolean
   schema: JsonSchema
 }
 
@@ -370,18 +365,30 @@ interface Named {
 const generate = (root: AST.AST, strict: boolean, problem: Problem): JsonSchema => {
   const named = new Map<AST.AST, Named>()
   const open: Array<Named> = []
+  // `Schema.typeSchema` and its like make a recursive schema anew at every turn: what has the name of the schema it is in
+  // is taken for that, and compared afterwards
+  const assumed: Array<{ readonly ast: AST.AST; readonly path: string; readonly definition: Named }> = []
 
-  const reference = (ast: AST.AST, identifier: string, path: string): JsonSchema => {
-    // `Schema.typeSchema` and its like make a recursive schema anew at every turn: from the second on it is the same
-    const again = open.filter((one) => one.identifier === identifier)
-    const known = named.get(ast) ?? (again.length > 1 ? again[again.length - 1] : undefined)
+  const reference = (ast: AST.AST, identifier: string, path: string, suspended: boolean): JsonSchema => {
+    const known = named.get(ast)
     if (known !== undefined) return { $ref: known.pointer }
-    const definition: Named = { identifier, pointer: `#/$defs/${named.size}/${escapePointer(identifier)}`, schema: {} }
+    const again = suspended ? open.find((one) => one.suspended && one.identifier === identifier) : undefined
+    if (again !== undefined) {
+      assumed.push({ ast, path, definition: again })
+      return { $ref: again.pointer }
+    }
+    const pointer = `#/$defs/${named.size}/${escapePointer(identifier)}`
+    const definition: Named = { identifier, pointer, suspended, schema: {} }
     named.set(ast, definition)
+    definition.schema = within(definition, () => node(ast, path))
+    return { $ref: pointer }
+  }
+
+  const within = (definition: Named, body: () => JsonSchema): JsonSchema => {
     open.push(definition)
-    definition.schema = node(ast, path)
+    const schema = body()
     open.pop()
-    return { $ref: definition.pointer }
+    return schema
   }
 
   const described = (schema: JsonSchema): unknown => {
@@ -393,10 +400,10 @@ const generate = (root: AST.AST, strict: boolean, problem: Problem): JsonSchema 
     if (AST.isSuspend(ast)) {
       const target = ast.f()
       const identifier = identifierOf(target) ?? identifierOf(ast) ?? "Recursive"
-      return both(reference(target, identifier, path), wordsOf(ast, ast))
+      return both(reference(target, identifier, path, true), wordsOf(ast, ast))
     }
     const identifier = identifierOf(ast)
-    return identifier === undefined ? node(ast, path) : reference(ast, identifier, path)
+    return identifier === undefined ? node(ast, path) : reference(ast, identifier, path, false)
   }
 
   const node = (ast: AST.AST, path: string): JsonSchema => {
@@ -562,8 +569,19 @@ const generate = (root: AST.AST, strict: boolean, problem: Problem): JsonSchema 
     return { ...from, properties: { ...properties, ...Object.fromEntries(words) } }
   }
 
+  const complete = (schema: JsonSchema): JsonSchema => ({
+    ...schema,
+    $defs: [...named.values()].map(({ identifier, schema }) => ({ [identifier]: schema }))
+  })
   const schema = visit(root, "")
-  return { ...schema, $defs: [...named.values()].map(({ identifier, schema }) => ({ [identifier]: schema })) }
+  for (const { ast, definition, path } of assumed.slice()) {
+    const again = within(definition, () => node(ast, path))
+    const [one, other] = [definition.schema, again].map((schema) => JSON.stringify(tidy(complete(schema), () => {})))
+    if (one !== other) {
+      problem(path, `is named ${definition.identifier} like the different schema it is in: give it another identifier.`)
+    }
+  }
+  return complete(schema)
 }
 
 const escapePointer = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1").replaceAll("%", "%25")

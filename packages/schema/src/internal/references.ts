@@ -4,7 +4,7 @@
  *
  * @internal
  */
-import { both, flat, isObject, type JsonSchema, mapInner, omit } from "./schemaTree.ts"
+import { both, brief, flat, isObject, type JsonSchema, mapInner, omit } from "./schemaTree.ts"
 
 const decoded = (segment: string): string => {
   try {
@@ -67,20 +67,26 @@ export const areTidy = (root: JsonSchema, mode: "open" | "strict" = "open"): boo
 }
 
 interface Definition {
+  readonly index: number
   readonly wanted: string
   schema: JsonSchema
   uses: number
   name?: string
 }
 
+/** References inside each other; a reference whose words grow at every turn would go on for ever. */
+const maxNesting = 64
+const maxWords = 100_000
+
 /**
  * The schema with every `$ref` alone and into `$defs`: what is used once, or carries words of its own, stands where it
- * is used. Recursive schemas with words of their own get a definition of their own. A `$ref` that leads nowhere is
- * reported and accepts anything.
+ * is used. Recursive schemas with words of their own get a definition of their own. A `$ref` that leads nowhere, or too
+ * far, is reported and accepts anything.
  */
-export const tidy = (root: JsonSchema, dangling: (path: string, ref: unknown) => void): JsonSchema => {
+export const tidy = (root: JsonSchema, dangling: (path: string, what: string) => void): JsonSchema => {
   const definitions: Array<Definition> = []
   const byTarget = new Map<JsonSchema, Map<string, Definition>>()
+  let nesting = 0
 
   /** Follows a chain of references; the words along it belong to what it leads to. */
   const follow = (schema: JsonSchema, path: string): Definition | undefined => {
@@ -90,7 +96,7 @@ export const tidy = (root: JsonSchema, dangling: (path: string, ref: unknown) =>
     while (true) {
       const found = resolve(root, ref)
       if (found === undefined || seen.has(found.target)) {
-        dangling(path, ref)
+        dangling(path, `has the reference ${brief(ref)}, which leads nowhere`)
         return undefined
       }
       seen.add(found.target)
@@ -105,10 +111,16 @@ export const tidy = (root: JsonSchema, dangling: (path: string, ref: unknown) =>
       const key = JSON.stringify(words)
       const known = variants.get(key)
       if (known !== undefined) return known
-      const definition: Definition = { wanted: found.name, schema: {}, uses: 0 }
+      if (nesting >= maxNesting || key.length > maxWords) {
+        dangling(path, `has the reference ${brief(ref)}, which leads too far`)
+        return undefined
+      }
+      const definition: Definition = { index: definitions.length, wanted: found.name, schema: {}, uses: 0 }
       variants.set(key, definition)
       definitions.push(definition)
+      nesting++
       definition.schema = inner(both(next, words), path)
+      nesting--
       return definition
     }
   }
@@ -124,7 +136,7 @@ export const tidy = (root: JsonSchema, dangling: (path: string, ref: unknown) =>
     const definition = follow(schema, path)
     if (definition === undefined) return inner(omit(schema, "$ref"), path)
     definition.uses++
-    return { $ref: definitions.indexOf(definition) }
+    return { $ref: definition.index }
   }
 
   const kept = new Map<string, JsonSchema>()

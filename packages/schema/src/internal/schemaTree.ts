@@ -14,13 +14,11 @@ export const isObject = (value: unknown): value is JsonSchema =>
 
 /** Maps the values; the record itself when none of them changes. */
 export const mapValues = (record: JsonSchema, f: (value: unknown, key: string) => unknown): JsonSchema => {
-  let changed = false
-  const entries = Object.entries(record).map(([key, value]) => {
-    const mapped = f(value, key)
-    changed ||= mapped !== value
-    return [key, mapped] as const
-  })
-  return changed ? Object.fromEntries(entries) : record
+  const keys = Object.keys(record)
+  const mapped = keys.map((key) => f(record[key], key))
+  return mapped.every((value, index) => value === record[keys[index] as string])
+    ? record
+    : Object.fromEntries(keys.map((key, index) => [key, mapped[index]]))
 }
 
 export const omit = (record: JsonSchema, ...keys: ReadonlyArray<string>): JsonSchema =>
@@ -28,39 +26,25 @@ export const omit = (record: JsonSchema, ...keys: ReadonlyArray<string>): JsonSc
     ? Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)))
     : record
 
-/** Keywords whose value is a schema, with how a path shows the way into it. */
-const single: ReadonlyMap<string, string> = new Map([
-  ["items", "[]"],
-  ["additionalItems", "[]"],
-  ["unevaluatedItems", "[]"],
-  ["contains", "[]"],
-  ["additionalProperties", ".*"],
-  ["unevaluatedProperties", ".*"],
-  ["propertyNames", ""],
-  ["contentSchema", ""],
-  ["not", ""],
-  ["if", ""],
-  ["then", ""],
-  ["else", ""]
-])
+/** A value in a sentence. */
+export const brief = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 120 ? `${text.slice(0, 120)}…` : text
+}
 
-/** Keywords whose value is a list of schemas. */
-const lists: ReadonlyMap<string, string> = new Map([
-  ["anyOf", ""],
-  ["oneOf", ""],
-  ["allOf", ""],
-  ["prefixItems", "[]"],
-  ["items", "[]"]
-])
+/** Where a keyword holds schemas, and what a path shows of it. */
+type Holds = { readonly list?: string; readonly one?: string; readonly record?: "key" | "name" | "nothing" }
 
-/** Keywords whose value is a record of schemas. */
-const records: ReadonlyMap<string, "key" | "name" | "none"> = new Map([
-  ["properties", "key"],
-  ["patternProperties", "key"],
-  ["$defs", "name"],
-  ["definitions", "name"],
-  ["dependentSchemas", "none"],
-  ["dependencies", "none"]
+const holds: ReadonlyMap<string, Holds> = new Map<string, Holds>([
+  ["items", { one: "[]", list: "[]" }],
+  ["prefixItems", { list: "[]" }],
+  ...["additionalItems", "unevaluatedItems", "contains"].map((key) => [key, { one: "[]" }] as const),
+  ...["additionalProperties", "unevaluatedProperties"].map((key) => [key, { one: ".*" }] as const),
+  ...["propertyNames", "contentSchema", "not", "if", "then", "else"].map((key) => [key, { one: "" }] as const),
+  ...["anyOf", "oneOf", "allOf"].map((key) => [key, { list: "" }] as const),
+  ...["properties", "patternProperties"].map((key) => [key, { record: "key" }] as const),
+  ...["$defs", "definitions"].map((key) => [key, { record: "name" }] as const),
+  ...["dependentSchemas", "dependencies"].map((key) => [key, { record: "nothing" }] as const)
 ])
 
 /** The path of a key below a path, as a person writes it: `city.name`, `days[].offset`. */
@@ -72,19 +56,19 @@ export const at = (path: string, key: string): string => (path === "" ? key : `$
  */
 export const mapInner = (schema: JsonSchema, path: string, f: (inner: unknown, path: string) => unknown): JsonSchema =>
   mapValues(schema, (value, key) => {
-    const list = lists.get(key)
-    if (list !== undefined && Array.isArray(value)) {
-      const mapped = value.map((inner) => f(inner, `${path}${list}`))
+    const held = holds.get(key)
+    if (held === undefined || typeof value !== "object" || value === null) return value
+    if (Array.isArray(value)) {
+      if (held.list === undefined) return value
+      const mapped = value.map((inner) => f(inner, `${path}${held.list}`))
       return mapped.some((inner, index) => inner !== value[index]) ? mapped : value
     }
-    const record = records.get(key)
-    if (record !== undefined && isObject(value)) {
-      return mapValues(value, (inner, name) =>
-        Array.isArray(inner) ? inner : f(inner, record === "key" ? at(path, name) : record === "name" ? name : path)
-      )
-    }
-    const place = single.get(key)
-    return place !== undefined && isObject(value) ? f(value, `${path}${place}`) : value
+    if (held.one !== undefined) return f(value, `${path}${held.one}`)
+    if (held.record === undefined) return value
+    return mapValues(value as JsonSchema, (inner, name) => {
+      if (key === "dependencies" && Array.isArray(inner)) return inner
+      return f(inner, held.record === "key" ? at(path, name) : held.record === "name" ? name : path)
+    })
   })
 
 const equal = (a: unknown, b: unknown): boolean => a === b || JSON.stringify(a) === JSON.stringify(b)

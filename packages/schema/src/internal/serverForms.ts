@@ -8,7 +8,7 @@
 import * as Either from "effect/Either"
 import { portable } from "./pattern.ts"
 import { resolve } from "./references.ts"
-import { at, both, isObject, type JsonSchema, mapInner, omit, typesOf } from "./schemaTree.ts"
+import { at, both, brief, isObject, type JsonSchema, mapInner, omit, typesOf } from "./schemaTree.ts"
 
 /** What is found on the way, each with the path of its place and what is sent in its stead. */
 export interface Report {
@@ -24,6 +24,9 @@ const isBoolean = (value: unknown) => typeof value === "boolean"
 const isCount = (value: unknown) => Number.isInteger(value) && Number(value) >= 0
 const isList = (value: unknown) => Array.isArray(value)
 const isFilled = (value: unknown) => Array.isArray(value) && value.length > 0
+/** A list of texts, each of them once. */
+const isNames = (value: unknown) =>
+  Array.isArray(value) && value.every(isString) && new Set(value).size === value.length
 const isSchema = (value: unknown) => isBoolean(value) || isObject(value)
 
 /** What the standard keywords have to hold. One nobody knows may hold anything. */
@@ -40,7 +43,9 @@ const shapes: ReadonlyMap<string, (value: unknown) => boolean> = new Map(
       ["items", (value) => isSchema(value) || isList(value)],
       ["additionalProperties additionalItems unevaluatedProperties unevaluatedItems", isSchema],
       ["propertyNames contains not if then else contentSchema", isSchema],
-      ["properties patternProperties $defs definitions dependentSchemas dependentRequired dependencies", isObject]
+      ["properties patternProperties $defs definitions dependentSchemas", isObject],
+      ["dependentRequired", (value) => isObject(value) && Object.values(value).every(isNames)],
+      ["dependencies", (value) => isObject(value) && Object.values(value).every((one) => isSchema(one) || isNames(one))]
     ] satisfies ReadonlyArray<readonly [string, (value: unknown) => boolean]>
   ).flatMap(([names, isRight]) => names.split(" ").map((name) => [name, isRight] as const))
 )
@@ -74,12 +79,6 @@ const formats: ReadonlySet<unknown> = new Set([
   "uuid"
 ])
 
-/** A value in a sentence. */
-export const brief = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? String(value)
-  return text.length > 120 ? `${text.slice(0, 120)}…` : text
-}
-
 /** What cannot be said by a keyword is said in the description, unless it says so already. */
 export const inWords = (schema: JsonSchema, key: string, value: unknown): JsonSchema => {
   const description = typeof schema["description"] === "string" ? schema["description"] : ""
@@ -101,8 +100,8 @@ export const acceptable = (value: unknown, path: string, report: Report): JsonSc
     return {}
   }
   if (Object.hasOwn(value, "$ref")) return value
-  const steps = [withBounds, withShapes, withTypes, withItems, withProperties, withPattern, withFormat, withPatternKeys]
-  const schema = steps.reduce((schema, step) => step(schema, path, report), value)
+  let schema = value
+  for (const step of steps) schema = step(schema, path, report)
   return mapInner(schema, path, (inner, path) => acceptable(inner, path, report))
 }
 
@@ -110,35 +109,43 @@ type Step = (schema: JsonSchema, path: string, report: Report) => JsonSchema
 
 /** `exclusiveMinimum: true` made `minimum` exclusive until draft 4. */
 const withBounds: Step = (schema, path, report) =>
-  (["Minimum", "Maximum"] as const).reduce((schema, name) => {
-    const [exclusive, bound] = [`exclusive${name}`, name.toLowerCase()]
+  bounds.reduce((schema, [exclusive, bound]) => {
     if (schema[exclusive] !== true || !isNumber(schema[bound])) return schema
     report.form(path, `has ${exclusive}: true`, `sent with the bound as ${exclusive}`)
     return { ...omit(schema, bound), [exclusive]: schema[bound] }
   }, schema)
 
+const bounds = [
+  ["exclusiveMinimum", "minimum"],
+  ["exclusiveMaximum", "maximum"]
+] as const
+
 const withShapes: Step = (schema, path, report) => {
-  const bad = Object.keys(schema).filter((key) => schema[key] !== undefined && shapes.get(key)?.(schema[key]) === false)
-  for (const key of bad) report.form(path, `has ${key}: ${brief(schema[key])}`, `sent without ${key}`)
-  const { enum: values, required, ...rest } = omit(schema, ...bad)
-  const names = Array.isArray(required) ? [...new Set(required.filter(isString))] : []
-  const distinct = Array.isArray(values)
-    ? [...new Map(values.map((value) => [JSON.stringify(value), value])).values()]
-    : []
-  const isRight =
-    bad.length === 0 &&
-    (!Array.isArray(required) || names.length === required.length) &&
-    (!Array.isArray(values) || distinct.length === values.length)
-  if (isRight) return schema
-  return {
-    ...rest,
-    ...(Array.isArray(values) && { enum: distinct }),
-    ...(Array.isArray(required) && { required: names })
+  let out = schema
+  for (const key of Object.keys(schema)) {
+    const value = schema[key]
+    if (value === undefined || shapes.get(key)?.(value) !== false) continue
+    report.form(path, `has ${key}: ${brief(value)}`, `sent without ${key}`)
+    out = omit(out, key)
   }
+  const { enum: values, required } = out
+  if (Array.isArray(required) && !isNames(required)) {
+    report.form(path, `has required: ${brief(required)}`, "sent with the names in it")
+    out = { ...out, required: [...new Set(required.filter(isString))] }
+  }
+  if (!Array.isArray(values) || isNames(values)) return out
+  const distinct = distinctOf(values)
+  if (distinct.length === values.length) return out
+  report.form(path, `has enum: ${brief(values)}`, "sent with each value once")
+  return { ...out, enum: distinct }
 }
 
+const distinctOf = (values: ReadonlyArray<unknown>): ReadonlyArray<unknown> => [
+  ...new Map(values.map((value) => [JSON.stringify(value), value])).values()
+]
+
 const withTypes: Step = (schema, path, report) => {
-  if (!Object.hasOwn(schema, "type") || schema["type"] === undefined) return schema
+  if (schema["type"] === undefined || typeNames.has(schema["type"])) return schema
   const given = typesOf(schema["type"])
   const known = given.flatMap((type) => {
     const lower = typeof type === "string" ? type.toLowerCase() : type === null ? "null" : ""
@@ -166,10 +173,11 @@ const withItems: Step = (schema, path, report) => {
     report.form(path, "is a tuple", "sent as an array of any of its elements")
     const rest = places === items ? additionalItems : items
     const all = [...places, ...(isObject(rest) ? [rest] : [])]
-    const distinct = [...new Map(all.map((item) => [JSON.stringify(item), item])).values()]
+    const distinct = distinctOf(all)
     return {
       ...omit(schema, "prefixItems", "additionalItems"),
-      items: distinct.length > 1 ? { anyOf: distinct } : (distinct[0] ?? {}),
+      items:
+        distinct.length === 0 ? {} : distinct.length === 1 && isObject(distinct[0]) ? distinct[0] : { anyOf: distinct },
       ...(rest === false && { maxItems: places.length })
     }
   }
@@ -226,6 +234,17 @@ const withPatternKeys: Step = (schema, path, report) => {
   })
   return { ...schema, patternProperties: Object.fromEntries(kept) }
 }
+
+const steps: ReadonlyArray<Step> = [
+  withBounds,
+  withShapes,
+  withTypes,
+  withItems,
+  withProperties,
+  withPattern,
+  withFormat,
+  withPatternKeys
+]
 
 /** What the server takes only below the root. */
 const notAtRoot = ["allOf", "anyOf", "oneOf", "enum", "not"]

@@ -8,20 +8,15 @@
 import { at, flat, isObject, type JsonSchema, mapValues, typesOf } from "./schemaTree.ts"
 import { inWords } from "./serverForms.ts"
 
-const kept = new Set([
-  "type",
-  "description",
-  "enum",
-  "const",
-  "pattern",
-  "format",
-  "minimum",
-  "maximum",
-  "exclusiveMinimum",
-  "exclusiveMaximum",
-  "multipleOf",
-  "minItems",
-  "maxItems"
+/** The constraints of the subset, and the types they hold for. */
+const constraints: ReadonlyMap<string, ReadonlyArray<string>> = new Map<string, ReadonlyArray<string>>([
+  ["pattern", ["string"]],
+  ["format", ["string"]],
+  ...["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"].map(
+    (key) => [key, ["number", "integer"]] as const
+  ),
+  ["minItems", ["array"]],
+  ["maxItems", ["array"]]
 ])
 
 /** Constraints and hints that go into the description. */
@@ -83,18 +78,18 @@ export const strictSubset = (
     if (schema["anyOf"] !== undefined && schema["oneOf"] !== undefined) {
       problem(path, "uses anyOf and oneOf together, which strict mode has no word for.")
     }
-    const own = told.reduce(
-      (own, key) => (schema[key] === undefined || schema[key] === false ? own : inWords(own, key, schema[key])),
-      Object.fromEntries(Object.entries(schema).filter(([key]) => kept.has(key))) as JsonSchema
-    )
+    const own = words(schema)
     const members = schema["anyOf"] ?? schema["oneOf"]
     const types = typesOf(schema["type"])
-    if (types.length === 0 && !Array.isArray(members) && !("enum" in own) && !("const" in own)) {
+    if (types.length === 0 && typesOf(own["type"]).some((type) => type === "object" || type === "array")) {
+      problem(path, "lists objects or arrays, which strict mode has no word for: say what is in them.")
+    }
+    if (own["type"] === undefined && !Array.isArray(members)) {
       problem(path, "accepts anything or nothing, which strict mode has no word for: say what it is.")
     }
     measure(schema, path)
     return {
-      ...withType(own),
+      ...own,
       ...(Array.isArray(members) && { anyOf: members.map((member) => node(member, path, depth)) }),
       ...(types.includes("object") && object(schema, path, depth)),
       ...(types.includes("array") && { items: node(schema["items"], `${path}[]`, depth) }),
@@ -175,14 +170,32 @@ const conflict = (schema: JsonSchema): string => {
     : "combines schemas by allOf, which strict mode has no word for: write what they come to."
 }
 
-/** Listed values with their type, which the server asks for. */
-const withType = (schema: JsonSchema): JsonSchema => {
-  if (schema["type"] !== undefined || !("enum" in schema || "const" in schema)) return schema
-  const values: ReadonlyArray<unknown> = Array.isArray(schema["enum"]) ? schema["enum"] : [schema["const"]]
+/** What a schema says of itself: its type, listed values, constraints, and what there is no keyword for in words. */
+const words = (schema: JsonSchema): JsonSchema => {
+  const { const: value, description, enum: values } = schema
+  const type = schema["type"] ?? typeOfValues(Array.isArray(values) ? values : "const" in schema ? [value] : [])
+  const types = typesOf(type)
+  const isFor = (key: string) => constraints.get(key)?.some((type) => types.includes(type)) === true
+  const all = [...constraints.keys()].filter((key) => schema[key] !== undefined)
+  const own: JsonSchema = {
+    ...(type !== undefined && { type }),
+    ...(description !== undefined && { description }),
+    ...(values !== undefined && { enum: values }),
+    ...("const" in schema && { const: value }),
+    ...Object.fromEntries(all.filter(isFor).map((key) => [key, schema[key]]))
+  }
+  return [...told, ...(types.length === 0 ? all : [])].reduce(
+    (own, key) => (schema[key] === undefined || schema[key] === false ? own : inWords(own, key, schema[key])),
+    own
+  )
+}
+
+/** The type of listed values, which the server asks for. */
+const typeOfValues = (values: ReadonlyArray<unknown>): unknown => {
   const types = [
     ...new Set(values.map((value) => (value === null ? "null" : Array.isArray(value) ? "array" : typeof value)))
   ]
-  return { type: types.length === 1 ? types[0] : types, ...schema }
+  return types.length > 1 ? types : types[0]
 }
 
 const isNever = (schema: unknown): boolean =>
