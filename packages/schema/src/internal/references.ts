@@ -51,7 +51,7 @@ const hoist = (schema: JsonSchema): JsonSchema => {
 
 /** Every `$ref` stands alone and leads to a definition of the root; in strict mode none is inside `allOf`. */
 export const areTidy = (root: JsonSchema, mode: "open" | "strict" = "open"): boolean => {
-  let tidy = true
+  let tidy = !Object.hasOwn(root, "$ref")
   const visit = (schema: unknown): unknown => {
     if (!isObject(schema)) return schema
     if (Object.hasOwn(schema, "$ref")) {
