@@ -9,6 +9,7 @@ import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { UnknownType } from "./Item.ts"
+import { notJson } from "./internal/json.ts"
 import * as Wire from "./internal/wire.ts"
 import * as JsonSchemas from "./JsonSchema.ts"
 
@@ -247,6 +248,9 @@ export const normalize = <A>(tool: A): Normalized<A> => {
   ) {
     return { tool, changes: [], refused: [] }
   }
+  // what only a program can put there is a mistake of the request, and told as one
+  const unwritable = notJson(parameters)
+  if (unwritable !== undefined && unwritable.what !== "nested too deeply") return { tool, changes: [], refused: [] }
   const name = String(tool["name"] ?? tool["type"])
   return Either.match(JsonSchemas.normalize(name, parameters, { strict: tool["strict"] === true }), {
     onLeft: (refusal) => ({ changes: [], refused: [refusal] }),
