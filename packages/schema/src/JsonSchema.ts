@@ -343,51 +343,90 @@ const attempt = <A>(evaluate: () => A): Either.Either<A, string> =>
         : `It cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
   })
 
-// ---------------------------------------------------------------------------------------------------------------------
-// from the AST
-// ---------------------------------------------------------------------------------------------------------------------
-
 type Problem = (path: string, what: string) => void
 
-/** Schemas of one identifier have pointers of their own, that end in it. */
+/** Schemas of one identifier have pointers of their own, which end in it. */
 interface Named {
   readonly identifier: string
   readonly pointer: string
-  readonly suspended: boolean
   schema: JsonSchema
 }
 
 /**
+ * How deep schemas of one identifier may be nested by `Schema.suspend` before they are taken for one that is made anew at
+ * every turn, as `Schema.typeSchema` and `Schema.encodedSchema` do with a recursive schema. Such a schema never meets
+ * itself again; it is recognized by its shape, followed through a few turns.
+ */
+const maxTurns = 8
+const shapeTurns = 3
+const maxNesting = 64
+
+/**
  * The JSON Schema of what an AST decodes from. Effect's own generator names definitions by identifier alone, so that the
- * second schema of a name is taken for the first, and leaves out the words of filters, of filters after a
- * transformation and of keys beside a default; here a name stands for one AST, and every word is kept.
+ * second schema of an identifier is replaced by the first. It also drops descriptions of filters, of filters after a
+ * transformation, and of keys beside one with a default. Here one definition stands for one AST, and every annotation is
+ * kept.
  */
 const generate = (root: AST.AST, strict: boolean, problem: Problem): JsonSchema => {
-  const named = new Map<AST.AST, Named>()
-  const open: Array<Named> = []
-  // `Schema.typeSchema` and its like make a recursive schema anew at every turn: what has the name of the schema it is in
-  // is taken for that, and compared afterwards
-  const assumed: Array<{ readonly ast: AST.AST; readonly path: string; readonly definition: Named }> = []
+  const found: Array<readonly [string, string]> = []
+  const schema = generateBy("identity", root, strict, (path, what) => found.push([path, what]))
+  if (schema === undefined) return generateBy("shape", root, strict, problem) ?? refused
+  for (const [path, what] of found) problem(path, what)
+  return schema
+}
 
-  const reference = (ast: AST.AST, identifier: string, path: string, suspended: boolean): JsonSchema => {
-    const known = named.get(ast)
-    if (known !== undefined) return { $ref: known.pointer }
-    const again = suspended ? open.find((one) => one.suspended && one.identifier === identifier) : undefined
-    if (again !== undefined) {
-      assumed.push({ ast, path, definition: again })
-      return { $ref: again.pointer }
-    }
-    const pointer = `#/$defs/${named.size}/${escapePointer(identifier)}`
-    const definition: Named = { identifier, pointer, suspended, schema: {} }
-    named.set(ast, definition)
-    definition.schema = within(definition, () => node(ast, path))
-    return { $ref: pointer }
+/** Definitions are told apart by the identity of their AST, or by its shape. `undefined` when identity does not suffice. */
+const generateBy = (
+  mode: "identity" | "shape",
+  root: AST.AST,
+  strict: boolean,
+  report: Problem
+): JsonSchema | undefined => {
+  const named = new Map<AST.AST | string, Named>()
+  const open: Array<string> = []
+  let endless = false
+  let turnsLeft: number | undefined
+
+  const problem: Problem = (path, what) => {
+    if (turnsLeft === undefined) report(path, what)
   }
 
-  const within = (definition: Named, body: () => JsonSchema): JsonSchema => {
-    open.push(definition)
-    const schema = body()
-    open.pop()
+  const reference = (ast: AST.AST, identifier: string, path: string, suspended: boolean): JsonSchema => {
+    if (turnsLeft !== undefined) return inShape(ast, identifier, path, suspended)
+    const key = mode === "identity" ? ast : `${identifier} ${shapeOf(ast)}`
+    const known = named.get(key)
+    if (known !== undefined) return { $ref: known.pointer }
+    const turns = open.filter((one) => one === identifier).length
+    if (endless || (mode === "identity" ? turns > maxTurns : turns > maxNesting)) {
+      if (mode === "shape") problem(path, "is a recursive schema without an end.")
+      endless = true
+      return refused
+    }
+    const definition: Named = {
+      identifier,
+      pointer: `#/$defs/${named.size}/${escapePointer(identifier)}`,
+      schema: {}
+    }
+    named.set(key, definition)
+    if (suspended) open.push(identifier)
+    definition.schema = node(ast, path)
+    if (suspended) open.pop()
+    return { $ref: definition.pointer }
+  }
+
+  const shapeOf = (ast: AST.AST): string => {
+    turnsLeft = shapeTurns
+    const shape = JSON.stringify(node(ast, ""))
+    turnsLeft = undefined
+    return shape
+  }
+
+  const inShape = (ast: AST.AST, identifier: string, path: string, suspended: boolean): JsonSchema => {
+    if (!suspended || turnsLeft === undefined) return node(ast, path)
+    if (turnsLeft === 0) return { $ref: identifier }
+    turnsLeft--
+    const schema = node(ast, path)
+    turnsLeft++
     return schema
   }
 
@@ -569,19 +608,10 @@ const generate = (root: AST.AST, strict: boolean, problem: Problem): JsonSchema 
     return { ...from, properties: { ...properties, ...Object.fromEntries(words) } }
   }
 
-  const complete = (schema: JsonSchema): JsonSchema => ({
-    ...schema,
-    $defs: [...named.values()].map(({ identifier, schema }) => ({ [identifier]: schema }))
-  })
   const schema = visit(root, "")
-  for (const { ast, definition, path } of assumed.slice()) {
-    const again = within(definition, () => node(ast, path))
-    const [one, other] = [definition.schema, again].map((schema) => JSON.stringify(tidy(complete(schema), () => {})))
-    if (one !== other) {
-      problem(path, `is named ${definition.identifier} like the different schema it is in: give it another identifier.`)
-    }
-  }
-  return complete(schema)
+  return endless && mode === "identity"
+    ? undefined
+    : { ...schema, $defs: [...named.values()].map(({ identifier, schema }) => ({ [identifier]: schema })) }
 }
 
 const escapePointer = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1").replaceAll("%", "%25")
@@ -700,10 +730,6 @@ const patternOf = (ast: AST.Refinement, pattern: unknown): unknown => {
   const includes = ofFilter(ast, Schema.IncludesSchemaId, "includes")
   return typeof includes === "string" && pattern === `.*${includes}.*` ? escapeRegExp(includes) : pattern
 }
-
-// ---------------------------------------------------------------------------------------------------------------------
-// the codec of the strict subset
-// ---------------------------------------------------------------------------------------------------------------------
 
 /** The codec from JSON of the strict subset to what the schema decodes from: where a key is optional, `null` is absence. */
 const nullForAbsent = (ast: AST.AST): AST.AST => {

@@ -114,7 +114,7 @@ export const strictSubset = (
     } else if (additionalProperties === true) {
       problem(path, "takes keys of any name, which strict mode has no word for: close it.")
     }
-    if (depth > maxDepth) problem(path, `is nested more than ${maxDepth} levels deep: flatten it.`)
+    if (depth === maxDepth + 1) problem(path, `is nested more than ${maxDepth} levels deep: flatten it.`)
     const inner = isObject(properties) ? properties : {}
     const keys = Object.keys(inner)
     for (const key of keys) {
