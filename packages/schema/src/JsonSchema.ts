@@ -1,7 +1,7 @@
 /**
- * Effect `Schema`s as the JSON Schemas a model is given, in a form the server takes: with all that JSON Schema can say, or
- * in the strict subset the server can hold its output to (protocol C.6, C.9). Every word of a schema is sent or the schema
- * is refused where it is declared; schemas of others are brought to the nearest form by {@link normalize}.
+ * Effect `Schema`s as JSON Schemas in a form the server accepts: everything JSON Schema can express, or the strict subset
+ * the server can enforce (protocol C.6, C.9). Everything a schema says is sent, or the schema is refused where it is
+ * declared. {@link normalize} brings JSON Schemas from elsewhere to the nearest form.
  *
  * @since 0.1.0
  */
@@ -79,12 +79,11 @@ export const formatIssues = (issues: ReadonlyArray<Issue>): string =>
 const maxIssues = 20
 const maxIssueLength = 300
 
-/** Deeper than any value a model means to write; decoding and the texts of its errors recurse, and stay well within the stack. */
+/** Deeper than any sensible value. Decoding and formatting recurse, and this keeps them well within the stack. */
 const maxDepth = 256
 
 /**
- * Whether JSON text opens more than `limit` objects and arrays inside each other. It reads brackets only, so that no
- * depth is too much for it.
+ * Whether JSON text nests more than `limit` objects and arrays. It does not recurse, so any depth is safe.
  */
 const isDeeperThan = (text: string, limit: number): boolean => {
   if (text.length <= limit) return false
@@ -107,7 +106,7 @@ const isDeeperThan = (text: string, limit: number): boolean => {
 }
 
 /**
- * Why JSON text gave no value: it is no JSON, or does not fit.
+ * Why JSON text did not decode: it is not JSON, or it does not fit the schema.
  *
  * @since 0.1.0
  * @category models
@@ -118,9 +117,9 @@ export interface Unparsed {
 }
 
 /**
- * Decodes JSON text; what is wrong with it is told as issues. That an optional key might also be `undefined` is left
- * out of them: no JSON can be. A value nested more than 256 levels deep does not fit any schema, and a codec that throws
- * has found an issue: what a model writes is never a defect.
+ * Decodes JSON text, and reports all issues at once. That an optional key may also be `undefined` is not reported: JSON
+ * cannot hold it. A value nested more than 256 levels deep fits no schema, and a codec that throws is an issue too: what a
+ * model writes never causes a defect.
  *
  * @since 0.1.0
  * @category combinators
@@ -154,8 +153,8 @@ export const parse = <A, I>(schema: Schema.Schema<A, I>, text: string): Effect.E
 }
 
 /**
- * What the model is given, and the codec for what it gives back. `warnings` says what the server has no form for and
- * holds when decoding only.
+ * The JSON Schema the model gets, and the codec for what it answers. `warnings` lists what the server does not support
+ * and only decoding checks.
  *
  * @since 0.1.0
  * @category models
@@ -167,8 +166,7 @@ export interface Form<A> {
 }
 
 /**
- * The form of a schema, `strict` or open; see {@link strictFromSchema} and {@link openFromSchema}, which are the same as
- * effects.
+ * The form of a schema, `strict` or open: {@link strictFromSchema} and {@link openFromSchema} without an effect.
  *
  * @since 0.1.0
  * @category constructors
@@ -185,14 +183,14 @@ export const fromSchema = <A, I>(
     problems.add(`${place(path)} ${what}`)
   }
   const report: Report = {
-    form: (path, what) => problem(path, `${what}, which the server does not take.`),
+    form: (path, what) => problem(path, `${what}, which the server does not accept.`),
     check: (path, what, instead) =>
       strict
         ? problem(
             path,
-            `${what}, which the server does not take: say it in another way, or check it in a Schema.filter.`
+            `${what}, which the server does not accept: write it in another way, or check it in a Schema.filter.`
           )
-        : warnings.push(`${place(path)} ${what}: ${instead}; it holds when decoding.`)
+        : warnings.push(`${place(path)} ${what}: ${instead}; decoding checks it.`)
   }
   const form = attempt((): Form<A> => {
     const root = tidy(generate(schema.ast, strict, problem), (path, what) => problem(path, `${what}.`))
@@ -214,9 +212,10 @@ export const fromSchema = <A, I>(
 }
 
 /**
- * The JSON Schema of what the schema decodes from, with all that JSON Schema can say. Its root is an object. A pattern or
- * a format the server does not know is left out of the keywords, told in the description and named in `warnings`. What
- * the server takes in no tool is refused: tuples (and so `Map` and `Duration`), `Schema.Object`, what is no JSON.
+ * The JSON Schema of what the schema decodes from, with everything JSON Schema can express. Its root is an object. A
+ * pattern or format the server does not support moves from its keyword to the description and is listed in `warnings`.
+ * What the server accepts in no tool is refused: tuples (and so `Map` and `Duration`), `Schema.Object`, values that JSON
+ * cannot represent.
  *
  * @since 0.1.0
  * @category constructors
@@ -228,10 +227,9 @@ export const openFromSchema = <A, I>(
 
 /**
  * The schema in the strict subset: objects are closed and have all their keys. An optional key is sent as one that may
- * be `null`, and `null` decodes back to its absence. Bounds without a keyword in the subset (`minLength`, …) are told in
- * the description and hold when decoding. What cannot be said at all is refused, each with its path: records, tuples,
- * `unknown`, a pattern with lookaround, backreferences or a flag such as `i`, a format out of the subset, a root that is
- * no object.
+ * be `null`, and `null` decodes back to its absence. Constraints the subset lacks (`minLength`, …) move to the description
+ * and are checked when decoding. The rest is refused, each with its path: records, tuples, `unknown`, a pattern with
+ * lookaround, backreferences or a flag such as `i`, a format outside the subset, a root that is not an object.
  *
  * @since 0.1.0
  * @category constructors
@@ -242,9 +240,9 @@ export const strictFromSchema = <A, I>(
 ): Effect.Effect<Form<A>, UnsupportedSchema> => Effect.suspend(() => fromSchema(name, schema, { strict: true }))
 
 /**
- * A JSON Schema of somebody else (an MCP server, say) in the nearest form the server takes. `changes` says what was
- * changed; without any, `jsonSchema` is the very schema that was given. `strict` stays `true` only for a schema that can
- * be held to as it is: an object with optional keys is sent with `strict: false` rather than with another meaning.
+ * A JSON Schema from elsewhere in the nearest form the server accepts. `changes` lists what was changed; when it is empty,
+ * `jsonSchema` is the given object itself. `strict` stays `true` only where the meaning stays the same: an object with
+ * optional keys is sent with `strict: false`.
  *
  * @since 0.1.0
  * @category models
@@ -256,9 +254,10 @@ export interface Normalized {
 }
 
 /**
- * Brings a JSON Schema that was not made here to the nearest form the server takes: a missing root, `items` and
- * `properties` are filled in, tuples become arrays of any of their elements, alternatives at the root become one object,
- * unknown formats, patterns and malformed keywords are left out. It fails for what is no schema of an object.
+ * Brings a JSON Schema from elsewhere, such as an MCP server, to the nearest form the server accepts. Missing `type`,
+ * `items` and `properties` are added, tuples become arrays of any of their elements, alternatives at the root become one
+ * object, unsupported formats and patterns move to the description, malformed keywords are left out. It fails for anything
+ * that is not the schema of an object.
  *
  * @since 0.1.0
  * @category constructors
@@ -285,7 +284,7 @@ export const normalize = (
   const unwritable = notJson(schema)
   if (unwritable !== undefined) return refuse(`${place(unwritable.path)} is ${unwritable.what}.`)
   const given = schema === true ? {} : schema
-  if (!isObject(given)) return refuse("It is no JSON Schema: give an object.")
+  if (!isObject(given)) return refuse("It is not a JSON Schema: give an object.")
   const found = attempt((): Normalized | undefined => {
     const isTidy = areTidy(given)
     if (!isTidy) changes.add("Its references are written out, or lead to $defs.")
@@ -333,13 +332,13 @@ const place = (path: string): string =>
 
 const maxPlace = 200
 
-/** What goes wrong on the way through a schema (a codec's own error, a nesting beyond the stack) as a problem with it. */
+/** What a schema makes throw (nesting beyond the stack, a codec's own error) as a problem of that schema. */
 const attempt = <A>(evaluate: () => A): Either.Either<A, string> =>
   Either.try({
     try: evaluate,
     catch: (cause) =>
       cause instanceof RangeError
-        ? "It is nested too deeply: give it a name and refer to it, or flatten it."
+        ? "It is nested too deeply: flatten it."
         : `It cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
   })
 
@@ -353,9 +352,9 @@ interface Named {
 }
 
 /**
- * How deep schemas of one identifier may be nested by `Schema.suspend` before they are taken for one that is made anew at
- * every turn, as `Schema.typeSchema` and `Schema.encodedSchema` do with a recursive schema. Such a schema never meets
- * itself again; it is recognized by its shape, followed through a few turns.
+ * `Schema.typeSchema` and `Schema.encodedSchema` turn a recursive schema into one that creates a new AST at every turn, so
+ * that the recursion never reaches an AST it has seen. After `maxTurns` nested schemas of one identifier such a schema is
+ * assumed, and ASTs are compared by their shape through `shapeTurns` turns.
  */
 const maxTurns = 8
 const shapeTurns = 3
@@ -375,7 +374,7 @@ const generate = (root: AST.AST, strict: boolean, problem: Problem): JsonSchema 
   return schema
 }
 
-/** Definitions are told apart by the identity of their AST, or by its shape. `undefined` when identity does not suffice. */
+/** Definitions are keyed by AST identity or by shape. `undefined` when the identities never end. */
 const generateBy = (
   mode: "identity" | "shape",
   root: AST.AST,
@@ -439,21 +438,21 @@ const generateBy = (
     if (AST.isSuspend(ast)) {
       const target = ast.f()
       const identifier = identifierOf(target) ?? identifierOf(ast) ?? "Recursive"
-      return both(reference(target, identifier, path, true), wordsOf(ast, ast))
+      return both(reference(target, identifier, path, true), annotationsOf(ast, ast))
     }
     const identifier = identifierOf(ast)
     return identifier === undefined ? node(ast, path) : reference(ast, identifier, path, false)
   }
 
   const node = (ast: AST.AST, path: string): JsonSchema => {
-    const words = wordsOf(ast, ast)
+    const words = annotationsOf(ast, ast)
     const annotation = Option.getOrUndefined(AST.getJSONSchemaAnnotation(ast))
     const own = isObject(annotation) ? annotation : undefined
     if (own !== undefined && isWhole(ast, own)) return { ...words, ...own }
     if (AST.isRefinement(ast)) {
       const from = visit(ast.from, path)
       if (!isTransformed(ast.from)) return both(both(from, words), constraintsOf(ast, own ?? {}, path, problem))
-      // what `Schema.Date` says of itself, "a valid Date", is true of what the model's string becomes
+      // "a valid Date", the description of `Schema.Date`, describes the decoded value; the model writes a string
       const texts = [words["description"], described(from)].filter((text) => typeof text === "string")
       return texts.length < 2 || texts[0] === texts[1]
         ? both(from, words)
@@ -500,7 +499,7 @@ const generateBy = (
         return Option.isSome(surrogate) ? visit(surrogate.value, path) : unsayable(ast, path)
       }
       case "ObjectKeyword":
-        problem(path, "is any object or array, which the server does not take: say what keys or items it has.")
+        problem(path, "is any object or array, which the server does not accept: say what keys or items it has.")
         return refused
       default:
         return unsayable(ast, path)
@@ -508,7 +507,7 @@ const generateBy = (
   }
 
   const unsayable = (ast: AST.AST, path: string): JsonSchema => {
-    problem(path, `is ${ast}, which JSON has no word for: decode it from JSON, or give it a jsonSchema annotation.`)
+    problem(path, `is ${ast}, which JSON cannot represent: decode it from JSON, or give it a jsonSchema annotation.`)
     return refused
   }
 
@@ -528,13 +527,13 @@ const generateBy = (
   const array = (ast: AST.TupleType, path: string): JsonSchema => {
     const [rest, ...afterRest] = ast.rest
     if (rest === undefined || afterRest.length > 0 || ast.elements.some(({ type }) => type !== rest.type)) {
-      problem(path, "is a tuple, which the server takes no form of: use a Schema.Struct or a Schema.Array.")
+      problem(path, "is a tuple, which the server does not accept: use a Schema.Struct or a Schema.Array.")
       return refused
     }
     const minItems = ast.elements.filter(({ isOptional }) => !isOptional).length
     return {
       type: "array",
-      items: both(visit(rest.type, `${path}[]`), wordsOf(rest, rest.type)),
+      items: both(visit(rest.type, `${path}[]`), annotationsOf(rest, rest.type)),
       ...(minItems > 0 && { minItems })
     }
   }
@@ -544,17 +543,17 @@ const generateBy = (
     const properties = ast.propertySignatures.flatMap((property) => {
       const { name, type } = property
       if (typeof name === "symbol") {
-        problem(path, `has the key ${String(name)}, which JSON has no word for.`)
+        problem(path, `has the key ${String(name)}, which JSON cannot represent.`)
         return []
       }
       const key = String(name)
       const inside = at(path, key)
       const maybe = mayBeUndefined(type)
       if (!property.isOptional && maybe && strict) {
-        problem(inside, "may be undefined, which JSON has no word for: use Schema.optional.")
+        problem(inside, "may be undefined, which JSON cannot represent: use Schema.optional.")
       }
       if (!property.isOptional && !maybe) required.push(key)
-      return [[key, both(visit(type, inside), wordsOf(property, type))] as const]
+      return [[key, both(visit(type, inside), annotationsOf(property, type))] as const]
     })
     const records = ast.indexSignatures.map(({ parameter, type }): JsonSchema => {
       const additionalProperties = visit(type, at(path, "*"))
@@ -589,8 +588,8 @@ const generateBy = (
       return { type: "string", contentMediaType: "application/json" }
     }
     const from = visit(ast.from, path)
-    // the words of a class stand on what it makes
-    if (isClass(ast)) return both(from, wordsOf(ast.to, ast))
+    // a class keeps its annotations on the decoded side
+    if (isClass(ast)) return both(from, annotationsOf(ast.to, ast))
     const { properties } = from
     if (
       ast.transformation._tag !== "TypeLiteralTransformation" ||
@@ -603,7 +602,7 @@ const generateBy = (
     const words = ast.to.propertySignatures.flatMap((property) => {
       const key = String(sources.get(property.name) ?? property.name)
       const inner = properties[key]
-      return isObject(inner) ? [[key, both(inner, wordsOf(property, property.type))] as const] : []
+      return isObject(inner) ? [[key, both(inner, annotationsOf(property, property.type))] as const] : []
     })
     return { ...from, properties: { ...properties, ...Object.fromEntries(words) } }
   }
@@ -616,7 +615,7 @@ const generateBy = (
 
 const escapePointer = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1").replaceAll("%", "%25")
 
-/** Stands for what was refused, so that it is not found fault with twice. */
+/** Stands for what was refused, so that strict mode does not report it a second time. */
 const refused: JsonSchema = { type: "null" }
 
 const isPlainEnum = (schema: JsonSchema): schema is { readonly type: string; readonly enum: ReadonlyArray<unknown> } =>
@@ -629,7 +628,7 @@ const identifierOf = (ast: AST.AST): string | undefined =>
   Option.getOrUndefined(AST.getJSONIdentifier(ast)) ??
   (AST.isTransformation(ast) && isClass(ast) ? identifierOf(ast.to) : undefined)
 
-/** Whether the AST decodes from something else than it decodes to; a filter on what it makes says nothing of that. */
+/** Whether the encoded side differs, so that the constraints of a filter do not apply to it. */
 const isTransformed = (ast: AST.AST): boolean =>
   AST.isTransformation(ast) ? true : AST.isRefinement(ast) && isTransformed(ast.from)
 
@@ -647,7 +646,7 @@ const mayBeUndefined = (ast: AST.AST): boolean => {
   }
 }
 
-/** Whether a `jsonSchema` annotation says all there is, rather than something more. */
+/** Whether a `jsonSchema` annotation replaces the generated schema, rather than adding to it. */
 const isWhole = (ast: AST.AST, annotation: JsonSchema): boolean =>
   ast.annotations[AST.SchemaIdAnnotationId] === Schema.IntSchemaId
     ? "type" in annotation && annotation["type"] !== "integer"
@@ -663,8 +662,8 @@ const keywordAsts: Readonly<Partial<Record<AST.AST["_tag"], AST.AST>>> = {
   UndefinedKeyword: AST.undefinedKeyword
 }
 
-/** What is said of a schema, or of its use as a key: the words Effect gives to `string` and its like say nothing. */
-const wordsOf = (annotated: AST.Annotated, ast: AST.AST): JsonSchema => {
+/** Title, description, default and examples, without the texts Effect gives to `string` and the other keywords. */
+const annotationsOf = (annotated: AST.Annotated, ast: AST.AST): JsonSchema => {
   const builtIn = annotated === ast ? keywordAsts[ast._tag] : undefined
   const text = (key: symbol) => {
     const value = annotated.annotations[key]
@@ -691,28 +690,28 @@ const wordsOf = (annotated: AST.Annotated, ast: AST.AST): JsonSchema => {
 
 const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")
 
-/** The text of an annotation Effect keeps for a filter, such as `{ startsWith: "a" }`. */
+/** A value Effect keeps for a filter, such as `"a"` in `{ startsWith: "a" }`. */
 const ofFilter = (ast: AST.Annotated, id: symbol, key: string): unknown => {
   const value = ast.annotations[id]
   return isObject(value) ? value[key] : undefined
 }
 
 /**
- * What a filter's `jsonSchema` annotation says beyond what it filters. Effect writes a regular expression without its
- * flags, and the text of `startsWith` and its like without escapes.
+ * The constraints of a filter, from its `jsonSchema` annotation. Effect writes a regular expression there without its
+ * flags, and the text of `startsWith`, `endsWith` and `includes` without escapes.
  */
 const constraintsOf = (ast: AST.Refinement, annotation: JsonSchema, path: string, problem: Problem): JsonSchema => {
   const entries = Object.entries(annotation).flatMap(([key, value]) => {
     if (typeof value !== "number" || Number.isFinite(value)) return [[key, value] as const]
     const says = key.toLowerCase().includes("min") ? value !== -Infinity : value !== Infinity
-    if (says) problem(path, `has ${key} ${value}, which JSON has no word for.`)
+    if (says) problem(path, `has ${key} ${value}, which JSON cannot represent.`)
     return []
   })
   const constraints = Object.fromEntries(entries)
   const pattern = patternOf(ast, constraints["pattern"])
   if (pattern === constraints["pattern"]) return constraints
   const { pattern: _, ...rest } = constraints
-  // a format says what the pattern does, and the server knows it
+  // the format says the same as the pattern
   return "format" in rest && String(pattern).startsWith("(?") ? rest : { ...rest, pattern }
 }
 

@@ -37,8 +37,8 @@ const answerOf = ({ blocks = [], text }: Answer): string => {
 }
 
 /**
- * There is no value in the answer: the model declined (`refused`), was cut off (`incomplete`), or wrote something that
- * is no JSON or does not fit. `text` is what it wrote.
+ * The answer holds no value: the model declined (`refused`), was cut off (`incomplete`), or wrote something that is not
+ * JSON or does not fit. `text` is what it wrote.
  *
  * @since 0.1.0
  * @category errors

@@ -1,5 +1,5 @@
 /**
- * Tools declared with a schema: what the model is told of them, and the way its arguments come back.
+ * Tools declared with a schema: how they are sent, and how the model's arguments are decoded.
  *
  * @since 0.1.0
  */
@@ -11,8 +11,8 @@ import * as ToolSpec from "./ToolSpec.ts"
 import type * as Turn from "./Turn.ts"
 
 /**
- * A tool. `spec` is what a request sends; `decode` reads the arguments of a call to it; `warnings` says what of its schema
- * the server has no form for.
+ * A tool. `spec` is what a request sends; `decode` reads the arguments of a call; `warnings` lists what of its schema the
+ * server does not support.
  *
  * @since 0.1.0
  * @category models
@@ -25,7 +25,7 @@ export interface Tool<out A> {
 }
 
 /**
- * The model's arguments are no JSON, or do not fit the tool's schema; `issues` says where. `arguments` is the model's
+ * The model's arguments are not JSON, or do not fit the tool's schema; `issues` says where. `arguments` is the model's
  * own text. Sent back as the call's result, the message lets the model correct itself.
  *
  * @since 0.1.0
@@ -62,7 +62,7 @@ export class InvalidToolArguments extends Schema.TaggedError<InvalidToolArgument
 
 /**
  * What a function tool is declared with. `parameters` is sent as its JSON Schema (`Schema.Struct({})` for none). With
- * `strict` (default `false`) the server holds the model to it, which asks for the strict subset: see
+ * `strict` (default `false`) the server makes the model follow it, which needs the strict subset: see
  * `JsonSchema.strictFromSchema`. A `deferred` tool is hidden until a tool search finds it.
  *
  * @since 0.1.0
@@ -99,7 +99,7 @@ const build = <A>(
       ...(deferred === true ? { defer_loading: true } : {})
     },
     decode: (call) =>
-      // models write no arguments as no text; anything else that is no JSON says something that cannot be read
+      // models write the empty text when there are no arguments; any other text that is not JSON is an error
       JsonSchema.parse(codec, call.arguments === "" ? "{}" : call.arguments).pipe(
         Effect.mapError(
           (problem) =>
@@ -126,8 +126,8 @@ const logged = <A>(
   )
 
 /**
- * A function tool. Arguments that are the empty text decode as `{}`, as models write them for tools without parameters.
- * What of the schema the server has no form for is logged as a warning, and fails when the tool is `strict`.
+ * A function tool. Arguments that are exactly the empty text decode as `{}`, which models write for tools without
+ * parameters. What the server does not support is logged as a warning; in a `strict` tool it is an error.
  *
  * @since 0.1.0
  * @category constructors
@@ -150,9 +150,11 @@ export const make = <A, I>(options: Options<A, I>): Effect.Effect<Tool<A>, JsonS
   Effect.suspend(() => logged(declare(options)))
 
 /**
- * The tool of {@link make}, without an effect: an unsupported schema is thrown as `UnsupportedSchema`. For a schema that
- * stands in the source, at the top of a module: whether it is supported depends on nothing but that source, so the program
- * either never starts or never throws. For a schema that is made at run time use {@link make}. `warnings` are not logged.
+ * Like {@link make}, without an effect: it throws `UnsupportedSchema`, and does not log the `warnings`.
+ *
+ * Use it for a schema written in the source, at the top level of a module. Whether such a schema is supported depends on
+ * the source alone, so that an unsupported one fails the first start of the program, and a supported one never throws. For
+ * a schema created at run time use {@link make}.
  *
  * @since 0.1.0
  * @category constructors
@@ -168,10 +170,10 @@ export const unsafeMake = <A, I>(options: Options<A, I>): Tool<A> =>
   Either.getOrThrowWith(declare(options), (error) => error)
 
 /**
- * A function tool with a JSON Schema that was not made here, such as the `inputSchema` of an MCP server's tool, in the
- * nearest form the server takes (`JsonSchema.normalize`); what was changed is in `warnings` and logged. It fails for what
- * is no schema of an object, so that one bad tool of many can be left out by name. Decoding gives the object the model
- * wrote; what it holds is for the receiver to check.
+ * A function tool with a JSON Schema from elsewhere, such as the `inputSchema` of a tool of an MCP server, in the nearest
+ * form the server accepts (`JsonSchema.normalize`). Changes are in `warnings` and are logged. It fails for anything that is
+ * not the schema of an object, and the error names the tool, so that one bad tool can be left out. `decode` returns the
+ * object the model wrote without checking it against the JSON Schema.
  *
  * @since 0.1.0
  * @category constructors

@@ -28,9 +28,9 @@ export const JsonSchema = Schema.Record({ key: Schema.String, value: Schema.Unkn
 export type JsonSchema = typeof JsonSchema.Type
 
 /**
- * A function the caller runs. `parameters` is a JSON Schema, sent as it is when the server takes it, and otherwise in the
- * nearest form it does take ({@link normalize}); with `strict: true` it has to keep to the strict subset (closed objects,
- * every property required). `defer_loading` hides the tool until a tool search finds it.
+ * A function the caller runs. `parameters` is a JSON Schema. It is sent unchanged when the server accepts it, otherwise in
+ * the nearest form ({@link normalize}). With `strict: true` it has to be in the strict subset (closed objects, every
+ * property required). `defer_loading` hides the tool until a tool search finds it.
  *
  * @since 0.1.0
  * @category schemas
@@ -194,7 +194,7 @@ export type CustomTool = typeof CustomTool.Type
 export const other = (tool: { readonly type: string; readonly [key: string]: unknown }): ToolSpec => tool as ToolSpec
 
 /**
- * Whether a name is one the server takes for a tool (protocol C.6).
+ * Whether the server accepts a name for a tool (protocol C.6).
  *
  * @since 0.1.0
  * @category guards
@@ -202,7 +202,7 @@ export const other = (tool: { readonly type: string; readonly [key: string]: unk
 export const isName = (name: string): boolean => /^[a-zA-Z0-9_-]{1,64}$/.test(name)
 
 /**
- * What {@link isName} asks for, as a sentence of an error.
+ * The rule of {@link isName}, as a sentence of an error.
  *
  * @since 0.1.0
  * @category guards
@@ -210,8 +210,8 @@ export const isName = (name: string): boolean => /^[a-zA-Z0-9_-]{1,64}$/.test(na
 export const nameRule = "Its name is not allowed: use 1 to 64 of the characters a-z, A-Z, 0-9, _ and -."
 
 /**
- * A tool in the nearest form the server takes. `tool` is absent when there is none; `refused` then says why. `changes`
- * names each tool whose schema was changed (a namespace has several), and how.
+ * A tool in the nearest form the server accepts. `changes` lists each tool whose schema was changed (a namespace holds
+ * several), `refused` each tool without such a form. `tool` is absent when nothing is left of it.
  *
  * @since 0.1.0
  * @category models
@@ -223,9 +223,9 @@ export interface Normalized<out A> {
 }
 
 /**
- * Brings the JSON Schemas of a tool that was not made by `Tool` to the nearest form the server takes
- * (`JsonSchema.normalize`), so that one tool of an MCP server does not fail a whole request. A tool that is all right is
- * given back as it is. Of a namespace only the refused tools are left out.
+ * Brings the JSON Schemas of a tool to the nearest form the server accepts (`JsonSchema.normalize`): one bad schema would
+ * fail the whole request. A tool the server accepts is returned unchanged. Of a namespace only the refused tools are left
+ * out.
  *
  * @since 0.1.0
  * @category combinators
@@ -248,7 +248,7 @@ export const normalize = <A>(tool: A): Normalized<A> => {
   ) {
     return { tool, changes: [], refused: [] }
   }
-  // what only a program can put there is a mistake of the request, and told as one
+  // a value JSON cannot represent comes from the program, not from a server; `TurnRequest.compile` reports it
   const unwritable = notJson(parameters)
   if (unwritable !== undefined && unwritable.what !== "nested too deeply") return { tool, changes: [], refused: [] }
   const name = String(tool["name"] ?? tool["type"])

@@ -202,7 +202,7 @@ describe("patterns", () => {
     const schema = Schema.Struct({ deep: Schema.Struct({ x: pattern(regex).annotations({ description: "a name" }) }) })
     const [problem, ...others] = refusal(schema, true)
     assert.include(problem, `"deep.x" has the pattern`)
-    assert.include(problem, `uses ${what}`)
+    assert.include(problem, `with ${what}`)
     assert.deepStrictEqual(others, [])
     const { codec, jsonSchema, warnings } = formOf(schema, false)
     assert.strictEqual(warnings.length, 1)
@@ -299,9 +299,9 @@ describe("what the server takes from no tool is refused with its path", () => {
       Schema.Any.annotations({ jsonSchema: { type: "string", minLength: "3" } as never }),
       /has minLength: "3"/
     ],
-    ["a bigint", Schema.BigIntFromSelf, /is bigint, which JSON has no word for/],
-    ["a Date", Schema.DateFromSelf, /is DateFromSelf, which JSON has no word for/],
-    ["NaN", Schema.Literal(Number.NaN), /is NaN, which JSON has no word for/],
+    ["a bigint", Schema.BigIntFromSelf, /is bigint, which JSON cannot represent/],
+    ["a Date", Schema.DateFromSelf, /is DateFromSelf, which JSON cannot represent/],
+    ["NaN", Schema.Literal(Number.NaN), /is NaN, which JSON cannot represent/],
     [
       "an infinite bound",
       Schema.Number.pipe(Schema.greaterThan(Number.POSITIVE_INFINITY)),

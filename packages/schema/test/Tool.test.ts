@@ -140,7 +140,7 @@ describe("what is declared is checked where it is declared", () => {
         Effect.provide(Logger.replace(Logger.defaultLogger, logger))
       )
       assert.deepStrictEqual(logged, [`Warning Tool "find": ${tool.warnings[0]}`])
-      assert.match(tool.warnings.join(), /^"name" has the pattern .* uses the flag i: sent without the pattern/)
+      assert.match(tool.warnings.join(), /^"name" has the pattern {2}with the flag i: sent without the pattern/)
       const wrong = yield* Effect.flip(tool.decode(call('{"name":"1"}')))
       assert.strictEqual(wrong.reason, "mismatch")
     })

@@ -1,6 +1,6 @@
 /**
- * The regular expressions of a schema, as the server reads them: it compiles every `pattern` with an engine that is not
- * JavaScript's, and refuses the whole request for one it cannot compile (protocol N.9).
+ * The regular expressions of a schema. The server compiles every `pattern` with an engine that is not JavaScript's, and
+ * refuses the whole request when one does not compile (protocol N.9).
  *
  * @internal
  */
@@ -12,7 +12,7 @@ const token =
 
 const escape = /\\(?:u\{[^}]*\}|u[\dA-Fa-f]{4}|x[\dA-Fa-f]{2}|.)/gs
 
-/** The letters that mean the same after a backslash in every engine. */
+/** Letters that mean the same after a backslash in every engine. */
 const letters = "dDsSwWbBfnrtv0"
 
 const unportable = (piece: string, inClass: boolean): string | undefined => {
@@ -23,12 +23,12 @@ const unportable = (piece: string, inClass: boolean): string | undefined => {
   return known && !(inClass && letter === "B") ? undefined : `the escape ${piece}`
 }
 
-/** A dash beside `\w` and its like is a dash to JavaScript, and an error to others. */
+/** JavaScript reads a dash beside a class such as `\w` as a dash; other engines report an error. */
 const withoutOddRanges = (piece: string): string =>
   piece.replace(/(\\[dDsSwW])-(?!\])/g, "$1\\-").replace(/(?<![\\[^])-(?=\\[dDsSwW])/g, "\\-")
 
 /**
- * The pattern in the syntax all engines share (a group loses its name, an escaped slash its backslash), or what it uses
+ * The pattern in the syntax all engines share (a group loses its name, an escaped slash its backslash), or the part of it
  * that they do not share.
  */
 export const portable = (pattern: string): Either.Either<string, string> => {

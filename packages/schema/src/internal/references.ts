@@ -1,6 +1,6 @@
 /**
- * The `$ref`s of a JSON Schema, told in a form every server reads: words beside a `$ref` are ignored by some and refused
- * by others (the strict subset takes none), and a pointer to another place than `$defs` may not be followed.
+ * The `$ref`s of a JSON Schema. Keywords beside a `$ref` are ignored by some readers and refused by the strict subset, and
+ * pointers to other places than `$defs` are not followed everywhere. So every `$ref` stands alone and leads to `$defs`.
  *
  * @internal
  */
@@ -14,7 +14,7 @@ const decoded = (segment: string): string => {
   }
 }
 
-/** The schema a local pointer leads to, and the name it has there. */
+/** The schema a local pointer leads to, and its last key. */
 export const resolve = (
   root: JsonSchema,
   ref: unknown
@@ -38,7 +38,7 @@ export const resolve = (
       : undefined
 }
 
-/** A schema with words of its own around a `$ref`, as that `$ref` with the words beside it. */
+/** A `$ref` inside `allOf`, the form of keywords beside a `$ref` before draft 2019-09, as a `$ref` with keywords beside it. */
 const hoist = (schema: JsonSchema): JsonSchema => {
   const members = schema["allOf"]
   if (Object.hasOwn(schema, "$ref") || !Array.isArray(members)) return schema
@@ -49,7 +49,7 @@ const hoist = (schema: JsonSchema): JsonSchema => {
   return both(referring[0], flat(own))
 }
 
-/** Every `$ref` stands alone and leads to a definition of the root; in strict mode none is inside `allOf`. */
+/** Whether every `$ref` stands alone and leads to a definition of the root; in strict mode, also not inside `allOf`. */
 export const areTidy = (root: JsonSchema, mode: "open" | "strict" = "open"): boolean => {
   let tidy = !Object.hasOwn(root, "$ref")
   const visit = (schema: unknown): unknown => {
@@ -74,21 +74,21 @@ interface Definition {
   name?: string
 }
 
-/** References inside each other; a reference whose words grow at every turn would go on for ever. */
+/** Limits for references inside each other: keywords beside a recursive `$ref` can grow at every turn. */
 const maxNesting = 64
 const maxWords = 100_000
 
 /**
- * The schema with every `$ref` alone and into `$defs`: what is used once, or carries words of its own, stands where it
- * is used. Recursive schemas with words of their own get a definition of their own. A `$ref` that leads nowhere, or too
- * far, is reported and accepts anything.
+ * The schema with every `$ref` alone and into `$defs`. A definition that is used once, or with keywords beside the `$ref`,
+ * is written where it is used; if it is recursive, it gets a definition with these keywords. A `$ref` that leads nowhere,
+ * or too far, is reported and dropped.
  */
 export const tidy = (root: JsonSchema, dangling: (path: string, what: string) => void): JsonSchema => {
   const definitions: Array<Definition> = []
   const byTarget = new Map<JsonSchema, Map<string, Definition>>()
   let nesting = 0
 
-  /** Follows a chain of references; the words along it belong to what it leads to. */
+  /** Follows a chain of references, and collects the keywords beside them. */
   const follow = (schema: JsonSchema, path: string): Definition | undefined => {
     const seen = new Set<JsonSchema>()
     let words = omit(schema, "$ref", "$defs", "definitions")
@@ -128,7 +128,7 @@ export const tidy = (root: JsonSchema, dangling: (path: string, what: string) =>
   const inner = (schema: JsonSchema, path: string): JsonSchema =>
     mapInner(omit(schema, "$defs", "definitions"), path, visit)
 
-  /** Every `$ref` as the number of its definition. */
+  /** Replaces every `$ref` by the number of its definition. */
   const visit = (value: unknown, path: string): unknown => {
     if (!isObject(value)) return value
     const schema = hoist(value)

@@ -1,5 +1,5 @@
 /**
- * JSON Schemas as trees: their inner schemas, what two of them say together, and where a `$ref` leads.
+ * JSON Schemas as trees: their inner schemas, and the conjunction of two.
  *
  * @internal
  */
@@ -32,7 +32,7 @@ export const brief = (value: unknown): string => {
   return text.length > 120 ? `${text.slice(0, 120)}…` : text
 }
 
-/** Where a keyword holds schemas, and what a path shows of it. */
+/** How a keyword holds schemas, and what a path shows for it. */
 type Holds = { readonly list?: string; readonly one?: string; readonly record?: "key" | "name" | "nothing" }
 
 const holds: ReadonlyMap<string, Holds> = new Map<string, Holds>([
@@ -86,8 +86,8 @@ const bothTypes = (a: ReadonlyArray<unknown>, b: ReadonlyArray<unknown>): unknow
   return common.length > 1 ? common : common[0]
 }
 
-/** What two values of one keyword say together, where one value can; else `undefined`. */
-const bothSay = (key: string, a: unknown, b: unknown): unknown => {
+/** The conjunction of two values of one keyword; `undefined` where no single value expresses it. */
+const bothValues = (key: string, a: unknown, b: unknown): unknown => {
   if (equal(a, b)) return b
   switch (key) {
     case "minimum":
@@ -135,7 +135,7 @@ const together = (a: unknown, b: unknown): unknown => {
   return isObject(b) ? both(a, b) : a
 }
 
-/** Keywords that describe, rather than constrain: the later word holds. */
+/** Keywords that describe rather than constrain: the second schema's value holds. */
 const descriptive: ReadonlySet<string> = new Set([
   "title",
   "description",
@@ -146,31 +146,31 @@ const descriptive: ReadonlySet<string> = new Set([
 ])
 
 /**
- * What two schemas say together: the tighter bound, all keys, the words of the second. Where no single value says what
- * both do, the first goes into `allOf`.
+ * The conjunction of two schemas: the tighter bound, all keys, the description of the second. Where no single value
+ * expresses both, the value of the first goes into `allOf`.
  */
 export const both = (a: JsonSchema, b: JsonSchema): JsonSchema => {
   const out = new Map(Object.entries(a))
-  const aside: Array<JsonSchema> = []
+  const residual: Array<JsonSchema> = []
   for (const [key, value] of Object.entries(b)) {
     const other = out.get(key)
     if (other === undefined || descriptive.has(key)) {
       out.set(key, value)
     } else if (key === "allOf") {
-      aside.push(...[other, value].flatMap((members) => (Array.isArray(members) ? members : [])))
+      residual.push(...[other, value].flatMap((members) => (Array.isArray(members) ? members : [])))
       out.delete(key)
     } else {
-      const said = bothSay(key, other, value)
-      out.set(key, said ?? value)
-      if (said === undefined) aside.push({ [key]: other })
+      const merged = bothValues(key, other, value)
+      out.set(key, merged ?? value)
+      if (merged === undefined) residual.push({ [key]: other })
     }
   }
   const members = out.get("allOf")
-  if (aside.length > 0) out.set("allOf", [...(Array.isArray(members) ? members : []), ...aside])
+  if (residual.length > 0) out.set("allOf", [...(Array.isArray(members) ? members : []), ...residual])
   return Object.fromEntries(out)
 }
 
-/** `allOf` taken into the schema itself, as far as single values can say it. */
+/** `allOf` merged into the schema itself, as far as single values can express it. */
 export const flat = (schema: JsonSchema): JsonSchema => {
   const members = schema["allOf"]
   if (!Array.isArray(members)) return schema

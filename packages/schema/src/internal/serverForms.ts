@@ -1,7 +1,7 @@
 /**
- * The forms of JSON Schema this backend takes from any tool, strict or not (protocol C.6, N.9): an object at the root with
- * no alternatives beside it, `items` for every array, `properties` for every object, keywords that hold what they should,
- * and only the formats and patterns it knows. One schema of another form, and the server refuses the whole request.
+ * The forms of JSON Schema the server accepts from any tool, strict or not (protocol C.6, N.9): an object at the root with
+ * no alternatives beside it, `items` for every array, `properties` for every object, well-formed keywords, and only the
+ * formats and patterns it supports. It refuses the whole request for one schema of another form.
  *
  * @internal
  */
@@ -10,11 +10,11 @@ import { portable } from "./pattern.ts"
 import { resolve } from "./references.ts"
 import { at, both, brief, isObject, type JsonSchema, mapInner, omit, typesOf } from "./schemaTree.ts"
 
-/** What is found on the way, each with the path of its place and what is sent in its stead. */
+/** What is found in a schema: its path, what it is, and what is sent instead. */
 export interface Report {
-  /** A form the server does not take. */
+  /** A form the server does not accept. */
   readonly form: (path: string, what: string, instead: string) => void
-  /** A pattern or a format the server does not know. */
+  /** A pattern or a format the server does not support. */
   readonly check: (path: string, what: string, instead: string) => void
 }
 
@@ -29,7 +29,7 @@ const isNames = (value: unknown) =>
   Array.isArray(value) && value.every(isString) && new Set(value).size === value.length
 const isSchema = (value: unknown) => isBoolean(value) || isObject(value)
 
-/** What the standard keywords have to hold. One nobody knows may hold anything. */
+/** The values of the standard keywords. Unknown keywords may have any value. */
 const shapes: ReadonlyMap<string, (value: unknown) => boolean> = new Map(
   (
     [
@@ -52,7 +52,7 @@ const shapes: ReadonlyMap<string, (value: unknown) => boolean> = new Map(
 
 const typeNames: ReadonlySet<unknown> = new Set(["object", "array", "string", "number", "integer", "boolean", "null"])
 
-/** How other languages call the types. */
+/** Names of types in other languages. */
 const aliases: ReadonlyMap<string, string> = new Map([
   ["int", "integer"],
   ["long", "integer"],
@@ -66,7 +66,7 @@ const aliases: ReadonlyMap<string, string> = new Map([
   ["none", "null"]
 ])
 
-/** The formats the server knows (those of the public API's structured outputs). */
+/** The formats the server supports (those of the public API's structured outputs). */
 const formats: ReadonlySet<unknown> = new Set([
   "date-time",
   "time",
@@ -79,7 +79,7 @@ const formats: ReadonlySet<unknown> = new Set([
   "uuid"
 ])
 
-/** What cannot be said by a keyword is said in the description, unless it says so already. */
+/** Adds a keyword that is not sent to the description, unless the description has its value already. */
 export const inWords = (schema: JsonSchema, key: string, value: unknown): JsonSchema => {
   const description = typeof schema["description"] === "string" ? schema["description"] : ""
   const text = typeof value === "string" ? value : brief(value)
@@ -88,7 +88,7 @@ export const inWords = (schema: JsonSchema, key: string, value: unknown): JsonSc
 }
 
 /**
- * The nearest form of a schema that the server takes; the schema itself when it takes it. Everything else is reported.
+ * The nearest form the server accepts, or the schema itself when it is accepted. Every change is reported.
  */
 export const acceptable = (value: unknown, path: string, report: Report): JsonSchema => {
   if (!isObject(value)) {
@@ -211,7 +211,7 @@ const withPattern: Step = (schema, path, report) => {
   if (typeof pattern !== "string") return schema
   const found = portable(pattern)
   if (Either.isRight(found)) return found.right === pattern ? schema : { ...schema, pattern: found.right }
-  report.check(path, `has the pattern ${brief(pattern)}, which uses ${found.left}`, "sent without the pattern")
+  report.check(path, `has the pattern ${brief(pattern)} with ${found.left}`, "sent without the pattern")
   return inWords(omit(schema, "pattern"), "pattern", pattern)
 }
 
@@ -229,7 +229,7 @@ const withPatternKeys: Step = (schema, path, report) => {
   if (entries.every(([found, key]) => Either.isRight(found) && found.right === key)) return schema
   const kept = entries.flatMap(([found, key, inner]) => {
     if (Either.isRight(found)) return [[found.right, inner]]
-    report.check(at(path, key), `is a pattern which uses ${found.left}`, "left out")
+    report.check(at(path, key), `is a pattern with ${found.left}`, "left out")
     return []
   })
   return { ...schema, patternProperties: Object.fromEntries(kept) }
@@ -246,15 +246,15 @@ const steps: ReadonlyArray<Step> = [
   withPatternKeys
 ]
 
-/** What the server takes only below the root. */
+/** Keywords the server accepts below the root only. */
 const notAtRoot = ["allOf", "anyOf", "oneOf", "enum", "not"]
 
 export const isObjectRoot = (schema: JsonSchema): boolean =>
   schema["type"] === "object" && notAtRoot.every((key) => schema[key] === undefined)
 
 /**
- * The schema as one object without alternatives beside it, `undefined` when it is no object. Alternatives become one
- * object with the keys of all; which of them are required together is told in words.
+ * The schema as one object without alternatives beside it; `undefined` when it is not an object. Alternatives become one
+ * object with the keys of all, and the description says which keys belong together.
  */
 export const objectRoot = (schema: JsonSchema, report: Report): JsonSchema | undefined => {
   if (isObjectRoot(schema)) return schema
@@ -306,7 +306,7 @@ const asObject = (schema: JsonSchema, root: JsonSchema, seen: ReadonlySet<JsonSc
   return omit(out, "allOf")
 }
 
-/** One object for several that stand for choice. */
+/** One object in place of several alternatives. */
 const oneOf = (objects: ReadonlyArray<JsonSchema>): JsonSchema => {
   const [first = {}, ...others] = objects
   if (others.length === 0) return first

@@ -1,6 +1,6 @@
 /**
- * The subset of JSON Schema the server can hold a model to (protocol C.6, C.9; in full: the supported schemas of the
- * public API's structured outputs): closed objects with all their keys, no composition but `anyOf`, a few constraints.
+ * The subset of JSON Schema the server can enforce (protocol C.6, C.9; the full list is "supported schemas" of the public
+ * API's structured outputs): closed objects with all their keys, no composition except `anyOf`, a few constraints.
  *
  * @internal
  */
@@ -8,7 +8,7 @@
 import { at, flat, isObject, type JsonSchema, mapValues, typesOf } from "./schemaTree.ts"
 import { inWords } from "./serverForms.ts"
 
-/** The constraints of the subset, and the types they hold for. */
+/** The constraints of the subset, and the types they apply to. */
 const constraints: ReadonlyMap<string, ReadonlyArray<string>> = new Map<string, ReadonlyArray<string>>([
   ["pattern", ["string"]],
   ["format", ["string"]],
@@ -19,8 +19,8 @@ const constraints: ReadonlyMap<string, ReadonlyArray<string>> = new Map<string, 
   ["maxItems", ["array"]]
 ])
 
-/** Constraints and hints that go into the description. */
-const told = [
+/** Keywords outside the subset that go into the description. */
+const described = [
   "minLength",
   "maxLength",
   "minProperties",
@@ -32,7 +32,7 @@ const told = [
   "examples"
 ]
 
-/** What gives a value its form, and has no equal in the subset. */
+/** Keywords outside the subset that nothing can stand for. */
 const refused = [
   "allOf",
   "not",
@@ -54,7 +54,7 @@ const refused = [
 export type Optional = "null" | "refuse"
 
 /**
- * The schema in the strict subset. What cannot be said in it is reported; the result is then of no use.
+ * The schema in the strict subset. What it does not support is reported; the result is then not usable.
  */
 export const strictSubset = (
   root: JsonSchema,
@@ -73,19 +73,19 @@ export const strictSubset = (
     const never = isNever(schema)
     for (const key of refused) {
       if (schema[key] === undefined || (key === "not" && never)) continue
-      problem(path, key === "allOf" ? conflict(schema) : `uses ${key}, which strict mode has no word for.`)
+      problem(path, key === "allOf" ? conflict(schema) : `uses ${key}, which strict mode does not support.`)
     }
     if (schema["anyOf"] !== undefined && schema["oneOf"] !== undefined) {
-      problem(path, "uses anyOf and oneOf together, which strict mode has no word for.")
+      problem(path, "uses anyOf and oneOf together, which strict mode does not support.")
     }
-    const own = words(schema)
+    const own = ownKeywords(schema)
     const members = schema["anyOf"] ?? schema["oneOf"]
     const types = typesOf(schema["type"])
     if (types.length === 0 && typesOf(own["type"]).some((type) => type === "object" || type === "array")) {
-      problem(path, "lists objects or arrays, which strict mode has no word for: say what is in them.")
+      problem(path, "lists objects or arrays, which strict mode does not support: say what is in them.")
     }
     if (own["type"] === undefined && !Array.isArray(members)) {
-      problem(path, "accepts anything or nothing, which strict mode has no word for: say what it is.")
+      problem(path, "accepts anything or nothing, which strict mode does not support: say what it is.")
     }
     measure(schema, path)
     return {
@@ -110,9 +110,9 @@ export const strictSubset = (
   const object = (schema: JsonSchema, path: string, depth: number): JsonSchema => {
     const { additionalProperties, patternProperties, properties, propertyNames, required } = schema
     if (patternProperties !== undefined || propertyNames !== undefined || isObject(additionalProperties)) {
-      problem(path, "is a record with keys of any name, which strict mode has no word for: use an array of pairs.")
+      problem(path, "is a record with keys of any name, which strict mode does not support: use an array of pairs.")
     } else if (additionalProperties === true) {
-      problem(path, "takes keys of any name, which strict mode has no word for: close it.")
+      problem(path, "takes keys of any name, which strict mode does not support: close it.")
     }
     if (depth === maxDepth + 1) problem(path, `is nested more than ${maxDepth} levels deep: flatten it.`)
     const inner = isObject(properties) ? properties : {}
@@ -166,12 +166,12 @@ const conflict = (schema: JsonSchema): string => {
   const members = Array.isArray(schema["allOf"]) ? schema["allOf"] : []
   const keys = new Set(members.flatMap((member) => (isObject(member) ? Object.keys(member) : [])))
   return keys.has("pattern")
-    ? "has more than one pattern, which strict mode has no word for: make one of them."
-    : "combines schemas by allOf, which strict mode has no word for: write what they come to."
+    ? "has more than one pattern, which strict mode does not support: make one of them."
+    : "combines schemas by allOf, which strict mode does not support: write what they come to."
 }
 
-/** What a schema says of itself: its type, listed values, constraints, and what there is no keyword for in words. */
-const words = (schema: JsonSchema): JsonSchema => {
+/** The keywords of a schema itself: type, listed values, constraints, and in the description what has no keyword. */
+const ownKeywords = (schema: JsonSchema): JsonSchema => {
   const { const: value, description, enum: values } = schema
   const type = schema["type"] ?? typeOfValues(Array.isArray(values) ? values : "const" in schema ? [value] : [])
   const types = typesOf(type)
@@ -184,13 +184,13 @@ const words = (schema: JsonSchema): JsonSchema => {
     ...("const" in schema && { const: value }),
     ...Object.fromEntries(all.filter(isFor).map((key) => [key, schema[key]]))
   }
-  return [...told, ...(types.length === 0 ? all : [])].reduce(
+  return [...described, ...(types.length === 0 ? all : [])].reduce(
     (own, key) => (schema[key] === undefined || schema[key] === false ? own : inWords(own, key, schema[key])),
     own
   )
 }
 
-/** The type of listed values, which the server asks for. */
+/** The type of listed values: the server requires one. */
 const typeOfValues = (values: ReadonlyArray<unknown>): unknown => {
   const types = [
     ...new Set(values.map((value) => (value === null ? "null" : Array.isArray(value) ? "array" : typeof value)))
