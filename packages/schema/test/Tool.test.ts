@@ -140,7 +140,7 @@ describe("what is declared is checked where it is declared", () => {
         Effect.provide(Logger.replace(Logger.defaultLogger, logger))
       )
       assert.deepStrictEqual(logged, [`Warning Tool "find": ${tool.warnings[0]}`])
-      assert.match(tool.warnings.join(), /^"name" has the pattern {2}with the flag i: sent without the pattern/)
+      assert.match(tool.warnings.join(), /^"name" has the pattern .* with the flag i: sent without the pattern/)
       const wrong = yield* Effect.flip(tool.decode(call('{"name":"1"}')))
       assert.strictEqual(wrong.reason, "mismatch")
     })
@@ -274,7 +274,7 @@ describe("arguments that come back", () => {
     })
   )
 
-  it.effect("that are no JSON are never turned into {}, blanks included", () =>
+  it.effect("that are no JSON are never turned into {}", () =>
     Effect.gen(function* () {
       const { decode } = yield* Tool.make({ name: "now", parameters: Schema.Struct({}) })
       for (const text of ["{", '{"a":', "null}", "go!", " ", "\n", "\t \r\n", "\u00a0", "\u200b", "\ufeff", "\0"]) {
