@@ -4,10 +4,9 @@
  * @internal
  */
 
-/** A JSON Schema: an object, or a piece of one. */
-export interface JsonSchema {
-  readonly [key: string]: unknown
-}
+import type { JsonSchema } from "../JsonSchema.ts"
+
+export type { JsonSchema }
 
 export const isObject = (value: unknown): value is JsonSchema =>
   typeof value === "object" && value !== null && !Array.isArray(value)
