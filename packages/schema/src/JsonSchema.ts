@@ -1,15 +1,21 @@
 /**
- * Effect `Schema`s as the JSON Schemas a model is given: as they are, or in the strict subset the server can hold its
- * output to (protocol C.6, C.9).
+ * Effect `Schema`s as JSON Schemas in a form the server accepts: everything JSON Schema can express, or the strict subset
+ * the server can enforce (protocol C.6, C.9). Everything a schema says is sent, or the schema is refused where it is
+ * declared. {@link normalize} brings JSON Schemas from elsewhere to the nearest form.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as JSONSchema from "effect/JSONSchema"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
+import { notJson } from "./internal/json.ts"
+import { areTidy, tidy } from "./internal/references.ts"
+import { at, both, isObject } from "./internal/schemaTree.ts"
+import { acceptable, isObjectRoot, objectRoot, type Report } from "./internal/serverForms.ts"
+import { strictSubset } from "./internal/strictSubset.ts"
 
 /**
  * A JSON Schema: an object, or a piece of one.
@@ -73,61 +79,82 @@ export const formatIssues = (issues: ReadonlyArray<Issue>): string =>
 const maxIssues = 20
 const maxIssueLength = 300
 
+/** Deeper than any sensible value. Decoding and formatting recurse, and this keeps them well within the stack. */
+const maxDepth = 256
+
 /**
- * Decodes JSON text; what is wrong with it is told as issues. That an optional key might also be `undefined` is left
- * out of them: no JSON can be.
+ * Whether JSON text nests more than `limit` objects and arrays. It does not recurse, so any depth is safe.
+ */
+const isDeeperThan = (text: string, limit: number): boolean => {
+  if (text.length <= limit) return false
+  let depth = 0
+  let inString = false
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (inString) {
+      if (code === 0x5c) index++
+      else if (code === 0x22) inString = false
+    } else if (code === 0x22) {
+      inString = true
+    } else if (code === 0x7b || code === 0x5b) {
+      if (++depth > limit) return true
+    } else if (code === 0x7d || code === 0x5d) {
+      depth--
+    }
+  }
+  return false
+}
+
+/**
+ * Why JSON text did not decode: it is not JSON, or it does not fit the schema.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Unparsed {
+  readonly reason: "invalid_json" | "mismatch"
+  readonly issues: ReadonlyArray<Issue>
+}
+
+/**
+ * Decodes JSON text, and reports all issues at once. That an optional key may also be `undefined` is not reported: JSON
+ * cannot hold it. A value nested more than 256 levels deep fits no schema, and a codec that throws is an issue too: what a
+ * model writes never causes a defect.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const parse = <A, I>(
-  schema: Schema.Schema<A, I>,
-  text: string
-): Effect.Effect<A, { readonly reason: "invalid_json" | "mismatch"; readonly issues: ReadonlyArray<Issue> }> =>
-  Effect.try({
-    try: (): unknown => JSON.parse(text),
-    catch: (cause) => ({
-      reason: "invalid_json" as const,
-      issues: [{ path: [], message: cause instanceof Error ? cause.message.slice(0, maxIssueLength) : "not JSON" }]
-    })
-  }).pipe(
-    Effect.flatMap((value) =>
-      Schema.decodeUnknown(schema, { errors: "all" })(value).pipe(
-        Effect.mapError((error) => ({
-          reason: "mismatch" as const,
-          issues: ParseResult.ArrayFormatter.formatErrorSync(error)
-            .filter(({ message }) => !message.startsWith("Expected undefined,"))
-            .slice(0, maxIssues)
-            .map(({ message, path }) => ({
-              path: path.map((key) => (typeof key === "symbol" ? String(key) : key)),
-              message: message.slice(0, maxIssueLength)
-            }))
+export const parse = <A, I>(schema: Schema.Schema<A, I>, text: string): Effect.Effect<A, Unparsed> => {
+  const fail = (reason: Unparsed["reason"], message: string): Effect.Effect<never, Unparsed> =>
+    Effect.fail({ reason, issues: [{ path: [], message: message.slice(0, maxIssueLength) }] })
+  return Effect.suspend((): Effect.Effect<A, Unparsed> => {
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch (cause) {
+      return fail("invalid_json", cause instanceof Error ? cause.message : "not JSON")
+    }
+    if (isDeeperThan(text, maxDepth)) return fail("mismatch", `is nested more than ${maxDepth} levels deep`)
+    return Effect.mapError(Schema.decodeUnknown(schema, { errors: "all" })(value), (error) => ({
+      reason: "mismatch" as const,
+      issues: ParseResult.ArrayFormatter.formatErrorSync(error)
+        .filter(({ message }) => !message.startsWith("Expected undefined,"))
+        .slice(0, maxIssues)
+        .map(({ message, path }) => ({
+          path: path.map((key) => (typeof key === "symbol" ? String(key) : key)),
+          message: message.slice(0, maxIssueLength)
         }))
-      )
-    )
-  )
-
-const rootFromSchema = <A, I>(
-  name: string,
-  schema: Schema.Schema<A, I>
-): Effect.Effect<JsonSchema, UnsupportedSchema> =>
-  Effect.try({
-    try: () => clean(JSONSchema.make(schema) as unknown as JsonSchema),
-    catch: (cause) =>
-      new UnsupportedSchema({
-        name,
-        problems: [cause instanceof Error ? cause.message.replaceAll("\n", ", ") : String(cause)]
-      })
+    }))
   }).pipe(
-    Effect.map(withObjectRoot),
-    Effect.filterOrFail(
-      (root) => root["type"] === "object",
-      () => new UnsupportedSchema({ name, problems: ["Its root has to be an object: put it into a Schema.Struct."] })
+    Effect.catchAllDefect((defect) =>
+      fail("mismatch", `could not be decoded: ${defect instanceof Error ? defect.message : String(defect)}`)
     )
   )
+}
 
 /**
- * What the model is given, and the codec for what it gives back.
+ * The JSON Schema the model gets, and the codec for what it answers. `warnings` lists what the server does not support
+ * and only decoding checks.
  *
  * @since 0.1.0
  * @category models
@@ -135,10 +162,60 @@ const rootFromSchema = <A, I>(
 export interface Form<A> {
   readonly jsonSchema: JsonSchema
   readonly codec: Schema.Schema<A, unknown>
+  readonly warnings: ReadonlyArray<string>
 }
 
 /**
- * The JSON Schema of what the schema decodes from, with all that JSON Schema can say. Its root is an object.
+ * The form of a schema, `strict` or open: {@link strictFromSchema} and {@link openFromSchema} without an effect.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromSchema = <A, I>(
+  name: string,
+  schema: Schema.Schema<A, I>,
+  options: { readonly strict: boolean }
+): Either.Either<Form<A>, UnsupportedSchema> => {
+  const { strict } = options
+  const problems = new Set<string>()
+  const warnings: Array<string> = []
+  const problem = (path: string, what: string) => {
+    problems.add(`${place(path)} ${what}`)
+  }
+  const report: Report = {
+    form: (path, what) => problem(path, `${what}, which the server does not accept.`),
+    check: (path, what, instead) =>
+      strict
+        ? problem(
+            path,
+            `${what}, which the server does not accept: write it in another way, or check it in a Schema.filter.`
+          )
+        : warnings.push(`${place(path)} ${what}: ${instead}; decoding checks it.`)
+  }
+  const form = attempt((): Form<A> => {
+    const root = tidy(generate(schema.ast, strict, problem), (path, what) => problem(path, `${what}.`))
+    if (problems.size === 0 && !isObjectRoot(root)) {
+      problem("", "has to be an object: put it into a Schema.Struct.")
+    }
+    const open = acceptable(root, "", report)
+    return {
+      jsonSchema: strict ? strictSubset(open, "null", problem) : open,
+      codec: strict
+        ? Schema.compose(Schema.make<I, unknown>(nullForAbsent(Schema.encodedSchema(schema).ast)), schema)
+        : Schema.make<A, unknown>(schema.ast),
+      warnings
+    }
+  })
+  if (Either.isRight(form) && problems.size === 0) return Either.right(form.right)
+  if (Either.isLeft(form)) problems.add(form.left)
+  return Either.left(new UnsupportedSchema({ name, problems: [...problems] }))
+}
+
+/**
+ * The JSON Schema of what the schema decodes from, with everything JSON Schema can express. Its root is an object. A
+ * pattern or format the server does not support moves from its keyword to the description and is listed in `warnings`.
+ * What the server accepts in no tool is refused: tuples (and so `Map` and `Duration`), `Schema.Object`, values that JSON
+ * cannot represent.
  *
  * @since 0.1.0
  * @category constructors
@@ -146,13 +223,13 @@ export interface Form<A> {
 export const openFromSchema = <A, I>(
   name: string,
   schema: Schema.Schema<A, I>
-): Effect.Effect<Form<A>, UnsupportedSchema> =>
-  Effect.map(rootFromSchema(name, schema), (jsonSchema) => ({ jsonSchema, codec: Schema.make<A, unknown>(schema.ast) }))
+): Effect.Effect<Form<A>, UnsupportedSchema> => Effect.suspend(() => fromSchema(name, schema, { strict: false }))
 
 /**
  * The schema in the strict subset: objects are closed and have all their keys. An optional key is sent as one that may
- * be `null`, and `null` decodes back to its absence. Constraints the subset has no word for (`minLength`, …) hold when
- * decoding. What cannot be said at all is refused: records, tuples, `unknown`, a root that is no object.
+ * be `null`, and `null` decodes back to its absence. Constraints the subset lacks (`minLength`, …) move to the description
+ * and are checked when decoding. The rest is refused, each with its path: records, tuples, `unknown`, a pattern with
+ * lookaround, backreferences or a flag such as `i`, a format outside the subset, a root that is not an object.
  *
  * @since 0.1.0
  * @category constructors
@@ -160,184 +237,528 @@ export const openFromSchema = <A, I>(
 export const strictFromSchema = <A, I>(
   name: string,
   schema: Schema.Schema<A, I>
-): Effect.Effect<Form<A>, UnsupportedSchema> =>
-  Effect.flatMap(rootFromSchema(name, schema), (root) => {
-    const problems: Array<string> = []
-    const jsonSchema = strictNode(root, "", problems)
-    const encoded = nullForAbsent(Schema.encodedSchema(schema).ast, "", problems)
-    return problems.length > 0
-      ? Effect.fail(new UnsupportedSchema({ name, problems: [...new Set(problems)] }))
-      : Effect.succeed({
-          jsonSchema,
-          codec: Schema.compose(Schema.make<I, unknown>(encoded), schema)
-        })
-  })
+): Effect.Effect<Form<A>, UnsupportedSchema> => Effect.suspend(() => fromSchema(name, schema, { strict: true }))
 
-const isObject = (value: unknown): value is JsonSchema =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-const mapValues = (record: JsonSchema, f: (value: unknown, key: string) => unknown): JsonSchema =>
-  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value, key)]))
-
-const emptyObject: JsonSchema = { type: "object", properties: {}, required: [], additionalProperties: false }
-
-/** Without the marks effect leaves for itself, which are no URLs a server could resolve. */
-const clean = (node: JsonSchema): JsonSchema => {
-  if (node["$id"] === "/schemas/%7B%7D") return emptyObject
-  const { $comment: _comment, $id: _id, $schema: _schema, ...rest } = node
-  return mapValues(rest, (value, key) => {
-    if (key === "properties" || key === "$defs" || key === "patternProperties") {
-      return isObject(value) ? mapValues(value, cleanValue) : value
-    }
-    return annotations.has(key) ? value : cleanValue(value)
-  })
+/**
+ * A JSON Schema from elsewhere in the nearest form the server accepts. `changes` lists what was changed; when it is empty,
+ * `jsonSchema` is the given object itself. `strict` stays `true` only where the meaning stays the same: an object with
+ * optional keys is sent with `strict: false`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Normalized {
+  readonly jsonSchema: JsonSchema
+  readonly strict: boolean
+  readonly changes: ReadonlyArray<string>
 }
 
-const cleanValue = (value: unknown): unknown =>
-  Array.isArray(value) ? value.map(cleanValue) : isObject(value) ? clean(value) : value
-
-/** Keys whose values are data, not schemas. */
-const annotations: ReadonlySet<string> = new Set(["default", "examples", "enum", "const", "required"])
-
-/** A root that only points at a definition becomes that definition. */
-const withObjectRoot = (root: JsonSchema): JsonSchema => {
-  const { $defs, $ref, ...rest } = root
-  if (typeof $ref !== "string" || !isObject($defs)) return root
-  const target = $defs[$ref.slice("#/$defs/".length).replaceAll("~1", "/").replaceAll("~0", "~")]
-  return isObject(target) ? { ...target, ...rest, $defs } : root
-}
-
-const formats: ReadonlySet<unknown> = new Set([
-  "date-time",
-  "time",
-  "date",
-  "duration",
-  "email",
-  "hostname",
-  "ipv4",
-  "ipv6",
-  "uuid"
-])
-
-const kept = [
-  "type",
-  "description",
-  "enum",
-  "const",
-  "pattern",
-  "minimum",
-  "maximum",
-  "exclusiveMinimum",
-  "exclusiveMaximum",
-  "multipleOf",
-  "minItems",
-  "maxItems"
-]
-
-const strictNode = (node: unknown, path: string, problems: Array<string>): JsonSchema => {
-  const refuse = (what: string) => {
-    problems.push(`${path === "" ? "The root" : `"${path}"`} ${what}`)
-    return {}
+/**
+ * Brings a JSON Schema from elsewhere, such as an MCP server, to the nearest form the server accepts. Missing `type`,
+ * `items` and `properties` are added, tuples become arrays of any of their elements, alternatives at the root become one
+ * object, unsupported formats and patterns move to the description, malformed keywords are left out. It fails for anything
+ * that is not the schema of an object.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Either } from "effect"
+ * import { JsonSchema } from "@effect-codex/schema"
+ *
+ * const { jsonSchema } = Either.getOrThrow(JsonSchema.normalize("list_files", { type: "object" }))
+ * // { type: "object", properties: {} }
+ * ```
+ */
+export const normalize = (
+  name: string,
+  schema: unknown,
+  options?: { readonly strict?: boolean }
+): Either.Either<Normalized, UnsupportedSchema> => {
+  const changes = new Set<string>()
+  const change = (path: string, what: string, instead: string) => {
+    changes.add(`${place(path)} ${what}: ${instead}.`)
   }
-  if (!isObject(node)) return refuse("accepts anything: say what it is.")
-  const definitions = isObject(node["$defs"])
-    ? { $defs: mapValues(node["$defs"], (inner, key) => strictNode(inner, key, problems)) }
-    : {}
-  const ref = node["$ref"] ?? refAmong(node["allOf"])
-  if (ref !== undefined) return { $ref: ref, ...definitions }
-  const own: JsonSchema = {
-    ...Object.fromEntries(kept.flatMap((key) => (key in node ? [[key, node[key]]] : []))),
-    ...(formats.has(node["format"]) ? { format: node["format"] } : {}),
-    ...definitions
-  }
-  if (Array.isArray(node["anyOf"])) {
-    return { ...own, anyOf: node["anyOf"].map((member) => strictNode(member, path, problems)) }
-  }
-  switch (node["type"]) {
-    case "object":
-      return { ...own, ...strictObject(node, path, problems, refuse) }
-    case "array":
-      if (Array.isArray(node["items"]) || "prefixItems" in node || "additionalItems" in node) {
-        return refuse("is a tuple, which strict mode has no word for: use a Schema.Struct or a Schema.Array.")
+  const report: Report = { form: change, check: change }
+  const refuse = (problem: string) => Either.left(new UnsupportedSchema({ name, problems: [problem] }))
+  const unwritable = notJson(schema)
+  if (unwritable !== undefined) return refuse(`${place(unwritable.path)} is ${unwritable.what}.`)
+  const given = schema === true ? {} : schema
+  if (!isObject(given)) return refuse("It is not a JSON Schema: give an object.")
+  const found = attempt((): Normalized | undefined => {
+    const isTidy = areTidy(given)
+    if (!isTidy) changes.add("Its references are written out, or lead to $defs.")
+    const tidied = isTidy ? given : tidy(given, (path, what) => change(path, what, "sent without it"))
+    const root = objectRoot(tidied, report)
+    if (root === undefined) return undefined
+    const open = acceptable(root, "", report)
+    if (options?.strict !== true) return { jsonSchema: open, strict: false, changes: [...changes] }
+    const problems = new Set<string>()
+    const closed = strictSubset(
+      areTidy(open, "strict") ? open : tidy(open, () => undefined),
+      "refuse",
+      (path, what) => {
+        problems.add(`${place(path)} ${what}`)
       }
-      return { ...own, items: strictNode(node["items"], `${path}[]`, problems) }
-    case undefined:
-      return "enum" in node || "const" in node
-        ? own
-        : refuse("accepts anything or nothing, which strict mode has no word for: say what it is.")
+    )
+    if (problems.size > 0) {
+      const off = `It is sent with strict: false. ${[...problems].join(" ")}`
+      return { jsonSchema: open, strict: false, changes: [...changes, off] }
+    }
+    return isEqual(closed, open)
+      ? { jsonSchema: open, strict: true, changes: [...changes] }
+      : { jsonSchema: closed, strict: true, changes: [...changes, "It is sent in the strict subset."] }
+  })
+  if (Either.isLeft(found)) return refuse(found.left)
+  return found.right === undefined ? refuse("The root has to be an object.") : Either.right(found.right)
+}
+
+const sorted = (value: unknown): unknown =>
+  isObject(value)
+    ? Object.fromEntries(
+        Object.entries(value)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([key, inner]) => [key, sorted(inner)])
+      )
+    : Array.isArray(value)
+      ? value.map(sorted)
+      : value
+
+/** Equal but for the order of their keys. */
+const isEqual = (a: JsonSchema, b: JsonSchema): boolean => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
+
+const place = (path: string): string =>
+  path === "" ? "The root" : `"${path.length > maxPlace ? `${path.slice(0, maxPlace)}…` : path}"`
+
+const maxPlace = 200
+
+/** What a schema makes throw (nesting beyond the stack, a codec's own error) as a problem of that schema. */
+const attempt = <A>(evaluate: () => A): Either.Either<A, string> =>
+  Either.try({
+    try: evaluate,
+    catch: (cause) =>
+      cause instanceof RangeError
+        ? "It is nested too deeply: flatten it."
+        : `It cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
+  })
+
+type Problem = (path: string, what: string) => void
+
+/** Schemas of one identifier have pointers of their own, which end in it. */
+interface Named {
+  readonly identifier: string
+  readonly pointer: string
+  schema: JsonSchema
+}
+
+/**
+ * `Schema.typeSchema` and `Schema.encodedSchema` turn a recursive schema into one that creates a new AST at every turn, so
+ * that the recursion never reaches an AST it has seen. After `maxTurns` nested schemas of one identifier such a schema is
+ * assumed, and ASTs are compared by their shape through `shapeTurns` turns.
+ */
+const maxTurns = 8
+const shapeTurns = 3
+const maxNesting = 64
+
+/**
+ * The JSON Schema of what an AST decodes from. Effect's own generator names definitions by identifier alone, so that the
+ * second schema of an identifier is replaced by the first. It also drops descriptions of filters, of filters after a
+ * transformation, and of keys beside one with a default. Here one definition stands for one AST, and every annotation is
+ * kept.
+ */
+const generate = (root: AST.AST, strict: boolean, problem: Problem): JsonSchema => {
+  const found: Array<readonly [string, string]> = []
+  const schema = generateBy("identity", root, strict, (path, what) => found.push([path, what]))
+  if (schema === undefined) return generateBy("shape", root, strict, problem) ?? refused
+  for (const [path, what] of found) problem(path, what)
+  return schema
+}
+
+/** Definitions are keyed by AST identity or by shape. `undefined` when the identities never end. */
+const generateBy = (
+  mode: "identity" | "shape",
+  root: AST.AST,
+  strict: boolean,
+  report: Problem
+): JsonSchema | undefined => {
+  const named = new Map<AST.AST | string, Named>()
+  const open: Array<string> = []
+  let endless = false
+  let turnsLeft: number | undefined
+
+  const problem: Problem = (path, what) => {
+    if (turnsLeft === undefined) report(path, what)
+  }
+
+  const reference = (ast: AST.AST, identifier: string, path: string, suspended: boolean): JsonSchema => {
+    if (turnsLeft !== undefined) return inShape(ast, identifier, path, suspended)
+    const key = mode === "identity" ? ast : `${identifier} ${shapeOf(ast)}`
+    const known = named.get(key)
+    if (known !== undefined) return { $ref: known.pointer }
+    const turns = open.filter((one) => one === identifier).length
+    if (endless || (mode === "identity" ? turns > maxTurns : turns > maxNesting)) {
+      if (mode === "shape") problem(path, "is a recursive schema without an end.")
+      endless = true
+      return refused
+    }
+    const definition: Named = {
+      identifier,
+      pointer: `#/$defs/${named.size}/${escapePointer(identifier)}`,
+      schema: {}
+    }
+    named.set(key, definition)
+    if (suspended) open.push(identifier)
+    definition.schema = node(ast, path)
+    if (suspended) open.pop()
+    return { $ref: definition.pointer }
+  }
+
+  const shapeOf = (ast: AST.AST): string => {
+    turnsLeft = shapeTurns
+    const shape = JSON.stringify(node(ast, ""))
+    turnsLeft = undefined
+    return shape
+  }
+
+  const inShape = (ast: AST.AST, identifier: string, path: string, suspended: boolean): JsonSchema => {
+    if (!suspended || turnsLeft === undefined) return node(ast, path)
+    if (turnsLeft === 0) return { $ref: identifier }
+    turnsLeft--
+    const schema = node(ast, path)
+    turnsLeft++
+    return schema
+  }
+
+  const described = (schema: JsonSchema): unknown => {
+    const target = [...named.values()].find(({ pointer }) => pointer === schema["$ref"])?.schema ?? {}
+    return schema["description"] ?? ("$ref" in target ? described(target) : target["description"])
+  }
+
+  const visit = (ast: AST.AST, path: string): JsonSchema => {
+    if (AST.isSuspend(ast)) {
+      const target = ast.f()
+      const identifier = identifierOf(target) ?? identifierOf(ast) ?? "Recursive"
+      return both(reference(target, identifier, path, true), annotationsOf(ast, ast))
+    }
+    const identifier = identifierOf(ast)
+    return identifier === undefined ? node(ast, path) : reference(ast, identifier, path, false)
+  }
+
+  const node = (ast: AST.AST, path: string): JsonSchema => {
+    const words = annotationsOf(ast, ast)
+    const annotation = Option.getOrUndefined(AST.getJSONSchemaAnnotation(ast))
+    const own = isObject(annotation) ? annotation : undefined
+    if (own !== undefined && isWhole(ast, own)) return { ...words, ...own }
+    if (AST.isRefinement(ast)) {
+      const from = visit(ast.from, path)
+      if (!isTransformed(ast.from)) return both(both(from, words), constraintsOf(ast, own ?? {}, path, problem))
+      // "a valid Date", the description of `Schema.Date`, describes the decoded value; the model writes a string
+      const texts = [words["description"], described(from)].filter((text) => typeof text === "string")
+      return texts.length < 2 || texts[0] === texts[1]
+        ? both(from, words)
+        : both(from, { ...words, description: `${texts[0]} (${texts[1]})` })
+    }
+    return { ...both(structure(ast, path), words), ...own }
+  }
+
+  const structure = (ast: AST.AST, path: string): JsonSchema => {
+    switch (ast._tag) {
+      case "StringKeyword":
+        return { type: "string" }
+      case "NumberKeyword":
+        return { type: "number" }
+      case "BooleanKeyword":
+        return { type: "boolean" }
+      case "UnknownKeyword":
+      case "AnyKeyword":
+        return {}
+      case "NeverKeyword":
+      case "UndefinedKeyword":
+        return { not: {} }
+      case "Literal":
+        return literal(ast, path)
+      case "Enums":
+        return enums(ast)
+      case "TemplateLiteral":
+        return {
+          type: "string",
+          title: String(ast),
+          description: "a template literal",
+          pattern: AST.getTemplateLiteralRegExp(ast).source
+        }
+      case "TupleType":
+        return array(ast, path)
+      case "TypeLiteral":
+        return object(ast, path)
+      case "Union":
+        return union(ast, path)
+      case "Transformation":
+        return transformation(ast, path)
+      case "Declaration": {
+        const surrogate = AST.getSurrogateAnnotation(ast)
+        return Option.isSome(surrogate) ? visit(surrogate.value, path) : unsayable(ast, path)
+      }
+      case "ObjectKeyword":
+        problem(path, "is any object or array, which the server does not accept: say what keys or items it has.")
+        return refused
+      default:
+        return unsayable(ast, path)
+    }
+  }
+
+  const unsayable = (ast: AST.AST, path: string): JsonSchema => {
+    problem(path, `is ${ast}, which JSON cannot represent: decode it from JSON, or give it a jsonSchema annotation.`)
+    return refused
+  }
+
+  const literal = (ast: AST.Literal, path: string): JsonSchema => {
+    const value = ast.literal
+    if (value === null) return { type: "null" }
+    return typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value))
+      ? unsayable(ast, path)
+      : { type: typeof value, enum: [value] }
+  }
+
+  const enums = (ast: AST.Enums): JsonSchema =>
+    ast.enums.every(([, value]) => typeof value === "string")
+      ? { type: "string", enum: ast.enums.map(([, value]) => value) }
+      : { anyOf: ast.enums.map(([name, value]) => ({ type: typeof value, enum: [value], description: name })) }
+
+  const array = (ast: AST.TupleType, path: string): JsonSchema => {
+    const [rest, ...afterRest] = ast.rest
+    if (rest === undefined || afterRest.length > 0 || ast.elements.some(({ type }) => type !== rest.type)) {
+      problem(path, "is a tuple, which the server does not accept: use a Schema.Struct or a Schema.Array.")
+      return refused
+    }
+    const minItems = ast.elements.filter(({ isOptional }) => !isOptional).length
+    return {
+      type: "array",
+      items: both(visit(rest.type, `${path}[]`), annotationsOf(rest, rest.type)),
+      ...(minItems > 0 && { minItems })
+    }
+  }
+
+  const object = (ast: AST.TypeLiteral, path: string): JsonSchema => {
+    const required: Array<string> = []
+    const properties = ast.propertySignatures.flatMap((property) => {
+      const { name, type } = property
+      if (typeof name === "symbol") {
+        problem(path, `has the key ${String(name)}, which JSON cannot represent.`)
+        return []
+      }
+      const key = String(name)
+      const inside = at(path, key)
+      const maybe = mayBeUndefined(type)
+      if (!property.isOptional && maybe && strict) {
+        problem(inside, "may be undefined, which JSON cannot represent: use Schema.optional.")
+      }
+      if (!property.isOptional && !maybe) required.push(key)
+      return [[key, both(visit(type, inside), annotationsOf(property, type))] as const]
+    })
+    const records = ast.indexSignatures.map(({ parameter, type }): JsonSchema => {
+      const additionalProperties = visit(type, at(path, "*"))
+      return AST.isStringKeyword(parameter)
+        ? { additionalProperties }
+        : { additionalProperties, propertyNames: visit(parameter, at(path, "*")) }
+    })
+    const [record = { additionalProperties: false }, ...more] = records
+    if (more.length > 0) problem(path, "is a record with keys of several kinds: use one kind of key.")
+    return { type: "object", properties: Object.fromEntries(properties), required, ...record }
+  }
+
+  const union = (ast: AST.Union, path: string): JsonSchema => {
+    const members = ast.types.filter((type) => !AST.isUndefinedKeyword(type) && !AST.isNeverKeyword(type))
+    if (members.length === 0) return { not: {} }
+    const all: Array<JsonSchema> = []
+    for (const member of members.map((member) => visit(member, path))) {
+      const last = all[all.length - 1]
+      if (last !== undefined && isPlainEnum(last) && isPlainEnum(member) && last.type === member.type) {
+        all[all.length - 1] = { type: last.type, enum: [...last.enum, ...member.enum] }
+      } else {
+        all.push(member)
+      }
+    }
+    const [first = {}] = all
+    if (all.length === 1) return first
+    return all.some((member) => Object.keys(member).length === 0) ? {} : { anyOf: all }
+  }
+
+  const transformation = (ast: AST.Transformation, path: string): JsonSchema => {
+    if (ast.from.annotations[AST.SchemaIdAnnotationId] === AST.ParseJsonSchemaId) {
+      return { type: "string", contentMediaType: "application/json" }
+    }
+    const from = visit(ast.from, path)
+    // a class keeps its annotations on the decoded side
+    if (isClass(ast)) return both(from, annotationsOf(ast.to, ast))
+    const { properties } = from
+    if (
+      ast.transformation._tag !== "TypeLiteralTransformation" ||
+      !AST.isTypeLiteral(ast.to) ||
+      !isObject(properties)
+    ) {
+      return from
+    }
+    const sources = new Map(ast.transformation.propertySignatureTransformations.map(({ from, to }) => [to, from]))
+    const words = ast.to.propertySignatures.flatMap((property) => {
+      const key = String(sources.get(property.name) ?? property.name)
+      const inner = properties[key]
+      return isObject(inner) ? [[key, both(inner, annotationsOf(property, property.type))] as const] : []
+    })
+    return { ...from, properties: { ...properties, ...Object.fromEntries(words) } }
+  }
+
+  const schema = visit(root, "")
+  return endless && mode === "identity"
+    ? undefined
+    : { ...schema, $defs: [...named.values()].map(({ identifier, schema }) => ({ [identifier]: schema })) }
+}
+
+const escapePointer = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1").replaceAll("%", "%25")
+
+/** Stands for what was refused, so that strict mode does not report it a second time. */
+const refused: JsonSchema = { type: "null" }
+
+const isPlainEnum = (schema: JsonSchema): schema is { readonly type: string; readonly enum: ReadonlyArray<unknown> } =>
+  Array.isArray(schema["enum"]) && typeof schema["type"] === "string" && Object.keys(schema).length === 2
+
+const isClass = (ast: AST.Transformation): boolean =>
+  AST.isDeclaration(ast.to) && Option.isSome(AST.getSurrogateAnnotation(ast.to))
+
+const identifierOf = (ast: AST.AST): string | undefined =>
+  Option.getOrUndefined(AST.getJSONIdentifier(ast)) ??
+  (AST.isTransformation(ast) && isClass(ast) ? identifierOf(ast.to) : undefined)
+
+/** Whether the encoded side differs, so that the constraints of a filter do not apply to it. */
+const isTransformed = (ast: AST.AST): boolean =>
+  AST.isTransformation(ast) ? true : AST.isRefinement(ast) && isTransformed(ast.from)
+
+const mayBeUndefined = (ast: AST.AST): boolean => {
+  switch (ast._tag) {
+    case "UndefinedKeyword":
+      return true
+    case "Union":
+      return ast.types.some(mayBeUndefined)
+    case "Refinement":
+    case "Transformation":
+      return mayBeUndefined(ast.from)
     default:
-      return own
+      return false
   }
 }
 
-const refAmong = (members: unknown): unknown =>
-  Array.isArray(members) ? members.find((member) => isObject(member) && "$ref" in member)?.["$ref"] : undefined
+/** Whether a `jsonSchema` annotation replaces the generated schema, rather than adding to it. */
+const isWhole = (ast: AST.AST, annotation: JsonSchema): boolean =>
+  ast.annotations[AST.SchemaIdAnnotationId] === Schema.IntSchemaId
+    ? "type" in annotation && annotation["type"] !== "integer"
+    : ["type", "anyOf", "oneOf", "$ref"].some((key) => key in annotation)
 
-const strictObject = (
-  node: JsonSchema,
-  path: string,
-  problems: Array<string>,
-  refuse: (what: string) => JsonSchema
-): JsonSchema => {
-  if ("patternProperties" in node || "propertyNames" in node || isObject(node["additionalProperties"])) {
-    return refuse("is a record with keys of any name, which strict mode has no word for: use an array of pairs.")
+const keywordAsts: Readonly<Partial<Record<AST.AST["_tag"], AST.AST>>> = {
+  StringKeyword: AST.stringKeyword,
+  NumberKeyword: AST.numberKeyword,
+  BooleanKeyword: AST.booleanKeyword,
+  UnknownKeyword: AST.unknownKeyword,
+  AnyKeyword: AST.anyKeyword,
+  NeverKeyword: AST.neverKeyword,
+  UndefinedKeyword: AST.undefinedKeyword
+}
+
+/** Title, description, default and examples, without the texts Effect gives to `string` and the other keywords. */
+const annotationsOf = (annotated: AST.Annotated, ast: AST.AST): JsonSchema => {
+  const builtIn = annotated === ast ? keywordAsts[ast._tag] : undefined
+  const text = (key: symbol) => {
+    const value = annotated.annotations[key]
+    return typeof value === "string" && value !== builtIn?.annotations[key] ? value : undefined
   }
-  const properties = isObject(node["properties"]) ? node["properties"] : {}
-  const required: ReadonlyArray<unknown> = Array.isArray(node["required"]) ? node["required"] : []
+  const encode = Option.liftThrowable((value: unknown) =>
+    ParseResult.encodeUnknownSync(Schema.make<unknown, unknown>(ast))(value)
+  )
+  const encoded = (value: unknown) =>
+    Option.filter(encode(value), (json) => json !== undefined && notJson(json) === undefined)
+  const title = text(AST.TitleAnnotationId)
+  const description = text(AST.DescriptionAnnotationId)
+  const value = Option.flatMap(AST.getDefaultAnnotation(annotated), encoded)
+  const examples = Option.getOrElse(AST.getExamplesAnnotation(annotated), () => []).flatMap((example) =>
+    Option.toArray(encoded(example))
+  )
   return {
-    properties: mapValues(properties, (inner, key) => {
-      const property = strictNode(inner, path === "" ? key : `${path}.${key}`, problems)
-      return required.includes(key) ? property : orNull(property)
-    }),
-    required: Object.keys(properties),
-    additionalProperties: false
+    ...(title !== undefined && { title }),
+    ...(description !== undefined && { description }),
+    ...(Option.isSome(value) && { default: value.value }),
+    ...(examples.length > 0 && { examples })
   }
 }
 
-const orNull = (node: JsonSchema): JsonSchema => {
-  const members: ReadonlyArray<unknown> = Array.isArray(node["anyOf"]) ? node["anyOf"] : [node]
-  if (members.some((member) => isObject(member) && member["type"] === "null")) return node
-  const { anyOf: _, ...rest } = Array.isArray(node["anyOf"]) ? node : {}
-  return { ...rest, anyOf: [...members, { type: "null" }] }
+const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")
+
+/** A value Effect keeps for a filter, such as `"a"` in `{ startsWith: "a" }`. */
+const ofFilter = (ast: AST.Annotated, id: symbol, key: string): unknown => {
+  const value = ast.annotations[id]
+  return isObject(value) ? value[key] : undefined
+}
+
+/**
+ * The constraints of a filter, from its `jsonSchema` annotation. Effect writes a regular expression there without its
+ * flags, and the text of `startsWith`, `endsWith` and `includes` without escapes.
+ */
+const constraintsOf = (ast: AST.Refinement, annotation: JsonSchema, path: string, problem: Problem): JsonSchema => {
+  const entries = Object.entries(annotation).flatMap(([key, value]) => {
+    if (typeof value !== "number" || Number.isFinite(value)) return [[key, value] as const]
+    const says = key.toLowerCase().includes("min") ? value !== -Infinity : value !== Infinity
+    if (says) problem(path, `has ${key} ${value}, which JSON cannot represent.`)
+    return []
+  })
+  const constraints = Object.fromEntries(entries)
+  const pattern = patternOf(ast, constraints["pattern"])
+  if (pattern === constraints["pattern"]) return constraints
+  const { pattern: _, ...rest } = constraints
+  // the format says the same as the pattern
+  return "format" in rest && String(pattern).startsWith("(?") ? rest : { ...rest, pattern }
+}
+
+const patternOf = (ast: AST.Refinement, pattern: unknown): unknown => {
+  const regex = ofFilter(ast, Schema.PatternSchemaId, "regex")
+  if (regex instanceof RegExp && pattern === regex.source) {
+    const flags = regex.flags.replace(/[dguy]/g, "")
+    const source = regex.sticky ? `^(?:${regex.source})` : regex.source
+    return flags === "" ? source : `(?${flags}:${source})`
+  }
+  const starts = ofFilter(ast, Schema.StartsWithSchemaId, "startsWith")
+  if (typeof starts === "string" && pattern === `^${starts}`) return `^${escapeRegExp(starts)}`
+  const ends = ofFilter(ast, Schema.EndsWithSchemaId, "endsWith")
+  if (typeof ends === "string" && pattern === `^.*${ends}$`) return `${escapeRegExp(ends)}$`
+  const includes = ofFilter(ast, Schema.IncludesSchemaId, "includes")
+  return typeof includes === "string" && pattern === `.*${includes}.*` ? escapeRegExp(includes) : pattern
 }
 
 /** The codec from JSON of the strict subset to what the schema decodes from: where a key is optional, `null` is absence. */
-const nullForAbsent = (ast: AST.AST, path: string, problems: Array<string>): AST.AST => {
+const nullForAbsent = (ast: AST.AST): AST.AST => {
   switch (ast._tag) {
     case "TypeLiteral":
       return ast.indexSignatures.length > 0 || ast.propertySignatures.length === 0
         ? ast
         : Schema.Struct(
-            Object.fromEntries(
-              ast.propertySignatures.map((property) => [property.name, strictField(property, path, problems)])
-            )
+            Object.fromEntries(ast.propertySignatures.map((property) => [property.name, strictField(property)]))
           ).ast
     case "Union":
-      return AST.Union.make(ast.types.map((member) => nullForAbsent(member, path, problems)))
+      return AST.Union.make(ast.types.map(nullForAbsent))
     case "TupleType":
       return new AST.TupleType(
-        ast.elements.map((one) => new AST.OptionalType(nullForAbsent(one.type, path, problems), one.isOptional)),
-        ast.rest.map((rest) => new AST.Type(nullForAbsent(rest.type, `${path}[]`, problems))),
+        ast.elements.map((one) => new AST.OptionalType(nullForAbsent(one.type), one.isOptional)),
+        ast.rest.map((rest) => new AST.Type(nullForAbsent(rest.type))),
         ast.isReadonly
       )
     case "Suspend":
-      return new AST.Suspend(() => nullForAbsent(ast.f(), path, []))
+      return new AST.Suspend(() => nullForAbsent(ast.f()))
     default:
       return ast
   }
 }
 
-const strictField = (property: AST.PropertySignature, path: string, problems: Array<string>): Schema.Struct.Field => {
-  const place = path === "" ? String(property.name) : `${path}.${String(property.name)}`
+const strictField = (property: AST.PropertySignature): Schema.Struct.Field => {
+  if (!property.isOptional) return Schema.make(nullForAbsent(property.type))
   const types = AST.isUnion(property.type) ? property.type.types : [property.type]
-  const present = types.filter((type) => !AST.isUndefinedKeyword(type))
-  if (!property.isOptional) {
-    if (present.length < types.length) {
-      problems.push(`"${place}" may be undefined, which JSON has no word for: use Schema.optional.`)
-    }
-    return Schema.make(nullForAbsent(property.type, place, problems))
-  }
-  const inner = Schema.make<unknown, unknown>(nullForAbsent(AST.Union.make(present), place, problems))
+  const present = AST.Union.make(types.filter((type) => !AST.isUndefinedKeyword(type)))
+  const inner = Schema.make<unknown, unknown>(nullForAbsent(present))
   return Schema.requiredToOptional(Schema.NullOr(inner), Schema.make<unknown>(property.type), {
     decode: Option.fromNullable,
     encode: (value) => Option.getOrNull(Option.filter(value, (present) => present !== undefined))

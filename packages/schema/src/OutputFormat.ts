@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as JsonSchema from "./JsonSchema.ts"
 import type * as ResponsesRequest from "./ResponsesRequest.ts"
+import * as ToolSpec from "./ToolSpec.ts"
 import type * as Turn from "./Turn.ts"
 
 /**
@@ -36,8 +37,8 @@ const answerOf = ({ blocks = [], text }: Answer): string => {
 }
 
 /**
- * There is no value in the answer: the model declined (`refused`), was cut off (`incomplete`), or wrote something that
- * is no JSON or does not fit. `text` is what it wrote.
+ * The answer holds no value: the model declined (`refused`), was cut off (`incomplete`), or wrote something that is not
+ * JSON or does not fit. `text` is what it wrote.
  *
  * @since 0.1.0
  * @category errors
@@ -88,9 +89,8 @@ export const make = <A, I>(options: {
   readonly schema: Schema.Schema<A, I>
 }): Effect.Effect<OutputFormat<A>, JsonSchema.UnsupportedSchema> => {
   const { description, name } = options
-  if (!/^[a-zA-Z0-9_-]{1,64}$/.test(name)) {
-    const problems = ["Its name is not allowed: use 1 to 64 of the characters a-z, A-Z, 0-9, _ and -."]
-    return Effect.fail(new JsonSchema.UnsupportedSchema({ name, problems }))
+  if (!ToolSpec.isName(name)) {
+    return Effect.fail(new JsonSchema.UnsupportedSchema({ name, problems: [ToolSpec.nameRule] }))
   }
   return Effect.map(JsonSchema.strictFromSchema(name, options.schema), ({ codec, jsonSchema }) => ({
     name,

@@ -1,16 +1,18 @@
 /**
- * Tools declared with an Effect `Schema`: what the model is told of them, and the way its arguments come back.
+ * Tools declared with a schema: how they are sent, and how the model's arguments are decoded.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as JsonSchema from "./JsonSchema.ts"
-import type * as ToolSpec from "./ToolSpec.ts"
+import * as ToolSpec from "./ToolSpec.ts"
 import type * as Turn from "./Turn.ts"
 
 /**
- * A tool. `spec` is what a request sends; `decode` reads the arguments of a call to it.
+ * A tool. `spec` is what a request sends; `decode` reads the arguments of a call; `warnings` lists what of its schema the
+ * server does not support.
  *
  * @since 0.1.0
  * @category models
@@ -19,10 +21,11 @@ export interface Tool<out A> {
   readonly name: string
   readonly spec: ToolSpec.FunctionTool | ToolSpec.CustomTool
   readonly decode: (call: Turn.ToolCall) => Effect.Effect<A, InvalidToolArguments>
+  readonly warnings: ReadonlyArray<string>
 }
 
 /**
- * The model's arguments are no JSON, or do not fit the tool's schema; `issues` says where. `arguments` is the model's
+ * The model's arguments are not JSON, or do not fit the tool's schema; `issues` says where. `arguments` is the model's
  * own text. Sent back as the call's result, the message lets the model correct itself.
  *
  * @since 0.1.0
@@ -58,10 +61,73 @@ export class InvalidToolArguments extends Schema.TaggedError<InvalidToolArgument
 }
 
 /**
- * A function tool. `parameters` is sent as its JSON Schema (`Schema.Struct({})` for none); arguments that are no text at
- * all decode as `{}`, as models write them for tools without parameters. With `strict` (default `false`) the server holds
- * the model to it, which asks for the strict subset: see `JsonSchema.strictFromSchema`. A `deferred` tool is hidden until
- * a tool search finds it.
+ * What a function tool is declared with. `parameters` is sent as its JSON Schema (`Schema.Struct({})` for none). With
+ * `strict` (default `false`) the server makes the model follow it, which needs the strict subset: see
+ * `JsonSchema.strictFromSchema`. A `deferred` tool is hidden until a tool search finds it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<A, I> {
+  readonly name: string
+  readonly description?: string
+  readonly parameters: Schema.Schema<A, I>
+  readonly strict?: boolean
+  readonly deferred?: boolean
+}
+
+interface Wire<A> extends Pick<JsonSchema.Form<A>, "jsonSchema" | "codec" | "warnings"> {
+  readonly strict: boolean
+}
+
+const build = <A>(
+  options: Pick<Options<A, unknown>, "name" | "description" | "deferred">,
+  form: Either.Either<Wire<A>, JsonSchema.UnsupportedSchema>
+): Either.Either<Tool<A>, JsonSchema.UnsupportedSchema> => {
+  const { deferred, description, name } = options
+  if (!ToolSpec.isName(name)) {
+    return Either.left(new JsonSchema.UnsupportedSchema({ name, problems: [ToolSpec.nameRule] }))
+  }
+  return Either.map(form, ({ codec, jsonSchema, strict, warnings }) => ({
+    name,
+    spec: {
+      type: "function",
+      name,
+      ...(description === undefined ? {} : { description }),
+      strict,
+      parameters: jsonSchema,
+      ...(deferred === true ? { defer_loading: true } : {})
+    },
+    decode: (call) =>
+      // models write the empty text when there are no arguments; any other text that is not JSON is an error
+      JsonSchema.parse(codec, call.arguments === "" ? "{}" : call.arguments).pipe(
+        Effect.mapError(
+          (problem) =>
+            new InvalidToolArguments({ tool: name, callId: call.callId, arguments: call.arguments, ...problem })
+        )
+      ),
+    warnings
+  }))
+}
+
+const declare = <A, I>(options: Options<A, I>): Either.Either<Tool<A>, JsonSchema.UnsupportedSchema> => {
+  const { name, parameters, strict = false } = options
+  return build(
+    options,
+    Either.map(JsonSchema.fromSchema(name, parameters, { strict }), (form) => ({ ...form, strict }))
+  )
+}
+
+const logged = <A>(
+  tool: Either.Either<Tool<A>, JsonSchema.UnsupportedSchema>
+): Effect.Effect<Tool<A>, JsonSchema.UnsupportedSchema> =>
+  Effect.tap(tool, ({ name, warnings }) =>
+    Effect.forEach(warnings, (warning) => Effect.logWarning(`Tool "${name}": ${warning}`), { discard: true })
+  )
+
+/**
+ * A function tool. Arguments that are exactly the empty text decode as `{}`, which models write for tools without
+ * parameters. What the server does not support is logged as a warning; in a `strict` tool it is an error.
  *
  * @since 0.1.0
  * @category constructors
@@ -80,34 +146,70 @@ export class InvalidToolArguments extends Schema.TaggedError<InvalidToolArgument
  * })
  * ```
  */
-export const make = <A, I>(options: {
-  readonly name: string
-  readonly description?: string
-  readonly parameters: Schema.Schema<A, I>
-  readonly strict?: boolean
-  readonly deferred?: boolean
-}): Effect.Effect<Tool<A>, JsonSchema.UnsupportedSchema> => {
-  const { deferred, description, name, parameters, strict = false } = options
-  const form = strict ? JsonSchema.strictFromSchema(name, parameters) : JsonSchema.openFromSchema(name, parameters)
-  return Effect.map(form, ({ codec, jsonSchema }) => ({
-    name,
-    spec: {
-      type: "function",
-      name,
-      ...(description === undefined ? {} : { description }),
-      strict,
-      parameters: jsonSchema,
-      ...(deferred === true ? { defer_loading: true } : {})
-    },
-    decode: (call) =>
-      JsonSchema.parse(codec, call.arguments.trim() === "" ? "{}" : call.arguments).pipe(
-        Effect.mapError(
-          (problem) =>
-            new InvalidToolArguments({ tool: name, callId: call.callId, arguments: call.arguments, ...problem })
-        )
-      )
-  }))
-}
+export const make = <A, I>(options: Options<A, I>): Effect.Effect<Tool<A>, JsonSchema.UnsupportedSchema> =>
+  Effect.suspend(() => logged(declare(options)))
+
+/**
+ * Like {@link make}, without an effect: it throws `UnsupportedSchema`, and does not log the `warnings`.
+ *
+ * Use it for a schema written in the source, at the top level of a module. Whether such a schema is supported depends on
+ * the source alone, so that an unsupported one fails the first start of the program, and a supported one never throws. For
+ * a schema created at run time use {@link make}.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Tool } from "@effect-codex/schema"
+ *
+ * const weather = Tool.unsafeMake({ name: "weather", parameters: Schema.Struct({ city: Schema.String }) })
+ * ```
+ */
+export const unsafeMake = <A, I>(options: Options<A, I>): Tool<A> =>
+  Either.getOrThrowWith(declare(options), (error) => error)
+
+/**
+ * A function tool with a JSON Schema from elsewhere, such as the `inputSchema` of a tool of an MCP server, in the nearest
+ * form the server accepts (`JsonSchema.normalize`). Changes are in `warnings` and are logged. It fails for anything that is
+ * not the schema of an object, and the error names the tool, so that one bad tool can be left out. `decode` returns the
+ * object the model wrote without checking it against the JSON Schema.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Array, Effect, Either } from "effect"
+ * import { Tool } from "@effect-codex/schema"
+ *
+ * const listed = [{ name: "list_files", description: "All files.", inputSchema: { type: "object" } }]
+ *
+ * const program = Effect.gen(function* () {
+ *   const results = yield* Effect.forEach(listed, ({ description, inputSchema, name }) =>
+ *     Effect.either(Tool.fromJsonSchema({ name, description, parameters: inputSchema }))
+ *   )
+ *   const [refused, tools] = Array.separate(results)
+ *   yield* Effect.forEach(refused, (error) => Effect.logWarning(error.message))
+ *   return tools
+ * })
+ * ```
+ */
+export const fromJsonSchema = (
+  options: Omit<Options<never, never>, "parameters"> & { readonly parameters: unknown }
+): Effect.Effect<Tool<{ readonly [key: string]: unknown }>, JsonSchema.UnsupportedSchema> =>
+  Effect.suspend(() => {
+    const { name, parameters, strict = false } = options
+    const form = Either.map(JsonSchema.normalize(name, parameters, { strict }), ({ changes, ...normalized }) => ({
+      ...normalized,
+      codec: anyObject,
+      warnings: changes
+    }))
+    return logged(build(options, form))
+  })
+
+const anyObject = Schema.make<{ readonly [key: string]: unknown }, unknown>(
+  Schema.Record({ key: Schema.String, value: Schema.Unknown }).ast
+)
 
 /**
  * A tool whose input is plain text, possibly held to a grammar. Decoding gives the text as it came.
@@ -127,5 +229,6 @@ export const custom = (options: {
     ...(options.description === undefined ? {} : { description: options.description }),
     ...(options.format === undefined ? {} : { format: options.format })
   },
-  decode: (call) => Effect.succeed(call.arguments)
+  decode: (call) => Effect.succeed(call.arguments),
+  warnings: []
 })

@@ -4,11 +4,13 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as History from "./History.ts"
 import type * as Item from "./Item.ts"
 import { notJson } from "./internal/json.ts"
+import * as JsonSchema from "./JsonSchema.ts"
 import * as Message from "./Message.ts"
 import * as Model from "./Model.ts"
 import * as ModelCatalogue from "./ModelCatalogue.ts"
@@ -79,7 +81,9 @@ export interface Defaults {
 
 /**
  * One change made on the way from the request to the body: to the history, or to a parameter the model's catalogue entry
- * does not allow.
+ * does not allow. `SchemaChanged` names a tool or an output format whose JSON Schema the server would refuse and that is
+ * sent in the nearest form it takes; `ToolDropped` a tool that has no such form, which is left out so that the others can
+ * be used (`JsonSchema.normalize`).
  *
  * @since 0.1.0
  * @category schemas
@@ -92,7 +96,9 @@ export const Repair = Schema.Union(
     sent: ResponsesRequest.Effort
   }),
   Schema.TaggedStruct("VerbosityDropped", { model: Schema.String, requested: ResponsesRequest.Verbosity }),
-  Schema.TaggedStruct("ServiceTierDropped", { model: Schema.String, requested: ResponsesRequest.ServiceTier })
+  Schema.TaggedStruct("ServiceTierDropped", { model: Schema.String, requested: ResponsesRequest.ServiceTier }),
+  Schema.TaggedStruct("SchemaChanged", { name: Schema.String, changes: Schema.Array(Schema.String) }),
+  Schema.TaggedStruct("ToolDropped", { name: Schema.String, problems: Schema.Array(Schema.String) })
 )
 
 /**
@@ -141,15 +147,18 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
     const input = [...(request.input ?? []), ...(request.prompt === undefined ? [] : [Message.user(request.prompt)])]
     const misfits = input.flatMap((entry, index) => (isEntry(entry) ? [] : [index]))
     const history = History.compile(misfits.length === 0 ? input : input.filter(isEntry))
-    const specs = (request.tools ?? []).map((tool): unknown => (hasSpec(tool) ? tool.spec : tool))
+    const given = (request.tools ?? []).map((tool): unknown => (hasSpec(tool) ? tool.spec : tool))
+    const schemas = normalizeSchemas(given, request.output?.format)
+    const { specs } = schemas
     const tools = specs.filter(isToolSpec)
     const model = request.model ?? defaults.model
-    const { repairs, ...parameters } = resolveParameters(model, request, defaults)
+    const { repairs, ...parameters } = resolveParameters(model, request, defaults, schemas.format)
     const problems = [
       ...misfits.map((index) => `Entry ${index} of the input has fields that fit neither a message nor an item.`),
       ...inputProblems(request, history.items),
       ...specs.flatMap((tool, index) => (isToolSpec(tool) ? [] : [`Tool ${index} has fields that fit no tool.`])),
       ...toolProblems(tools, request.toolChoice),
+      ...schemas.problems,
       ...(model.trim() === "" ? ["The model has no name: name one."] : []),
       ...reasoningProblems(parameters.reasoning),
       ...cacheKeyProblems(request.cacheKey),
@@ -171,7 +180,7 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
       ...(request.clientMetadata !== undefined && { client_metadata: request.clientMetadata }),
       ...(request.extra !== undefined && { extra: request.extra })
     })
-    return Effect.succeed({ body, repairs: [...history.repairs, ...repairs] })
+    return Effect.succeed({ body, repairs: [...history.repairs, ...repairs, ...schemas.repairs] })
   })
 
 const isEntry = Schema.is(History.Entry)
@@ -180,8 +189,40 @@ const isToolSpec = Schema.is(ToolSpec.ToolSpec)
 
 const hasSpec = Predicate.hasProperty("spec")
 
+/** The schemas of tools and of the output in forms the server takes. An output is not asked for in another way than said. */
+const normalizeSchemas = (given: ReadonlyArray<unknown>, format: ResponsesRequest.TextFormat | undefined) => {
+  const tools = given.map(ToolSpec.normalize)
+  const repairs = tools.flatMap(
+    ({ changes, refused }): ReadonlyArray<Repair> => [
+      ...changes.map((change): Repair => ({ _tag: "SchemaChanged", ...change })),
+      ...refused.map(({ name, problems }): Repair => ({ _tag: "ToolDropped", name, problems }))
+    ]
+  )
+  const specs = tools.flatMap((one) => ("tool" in one ? [one.tool] : []))
+  if (format?.type !== "json_schema") return { specs, format, repairs, problems: [] }
+  const { name, schema } = format
+  const strict = format.strict === true
+  const output = JsonSchema.normalize(name, schema, { strict })
+  if (Either.isLeft(output)) return { specs, format, repairs, problems: [output.left.message] }
+  const { changes, jsonSchema } = output.right
+  if (strict && !output.right.strict) return { specs, format, repairs, problems: changes }
+  return jsonSchema === schema
+    ? { specs, format, repairs, problems: [] }
+    : {
+        specs,
+        format: { ...format, schema: jsonSchema },
+        repairs: [...repairs, { _tag: "SchemaChanged", name, changes } satisfies Repair],
+        problems: []
+      }
+}
+
 /** What depends on the model's catalogue entry. */
-const resolveParameters = (model: string, request: TurnRequest, defaults: Defaults) => {
+const resolveParameters = (
+  model: string,
+  request: TurnRequest,
+  defaults: Defaults,
+  format: ResponsesRequest.TextFormat | undefined
+) => {
   const models = defaults.models ?? ModelCatalogue.bundled
   const entry = ModelCatalogue.resolve(models, model)
   const repairs: Array<Repair> = []
@@ -204,7 +245,7 @@ const resolveParameters = (model: string, request: TurnRequest, defaults: Defaul
     repairs.push({ _tag: "ServiceTierDropped", model, requested: tier })
     tier = undefined
   }
-  const text = { ...(verbosity && { verbosity }), ...(request.output && { format: request.output.format }) }
+  const text = { ...(verbosity && { verbosity }), ...(format && { format }) }
   return {
     repairs,
     ...(Object.keys(reasoning).length > 0 && { reasoning }),

@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { JsonSchema, OutputFormat, Tool, type Turn } from "@effect-codex/schema"
+import { JsonSchema, OutputFormat, Tool, ToolSpec, type Turn } from "@effect-codex/schema"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
+import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
+import { fits, openFaults, strictFaults } from "./serverRules.ts"
 
 const call = (text: string): Turn.ToolCall => ({ type: "function", callId: "call_1", name: "weather", arguments: text })
 
@@ -33,13 +36,12 @@ describe("a tool from a Schema", () => {
               items: {
                 type: "object",
                 required: ["offset"],
-                properties: { offset: { $ref: "#/$defs/Int" } },
+                properties: { offset: { type: "integer", description: "an integer", title: "int" } },
                 additionalProperties: false
               }
             }
           },
-          additionalProperties: false,
-          $defs: { Int: { type: "integer", description: "an integer", title: "int" } }
+          additionalProperties: false
         }
       })
     })
@@ -83,11 +85,173 @@ describe("a tool from a Schema", () => {
         Tool.make({ name: "big", parameters: Schema.Struct({ n: Schema.BigIntFromSelf }) })
       )
       assert.strictEqual(error._tag, "UnsupportedSchema")
-      assert.match(error.message, /The schema of "big" cannot be sent.*path: \["n"\]/)
+      assert.match(error.message, /The schema of "big" cannot be sent\. "n" is bigint/)
       const root = yield* Effect.flip(Tool.make({ name: "list", parameters: Schema.Array(Schema.String) }))
       assert.match(root.message, /put it into a Schema\.Struct/)
     })
   )
+})
+
+describe("a tool declared without an effect", () => {
+  it("is the same tool", () => {
+    const tool = Tool.unsafeMake({ name: "weather", description: "The weather.", parameters: Weather })
+    assert.deepStrictEqual(tool.spec, Effect.runSync(weather).spec)
+    assert.deepStrictEqual(Effect.runSync(tool.decode(call('{"city":"Oslo"}'))), { city: "Oslo" })
+  })
+
+  it("is thrown as the error when it cannot be sent", () => {
+    const pair = Schema.Struct({ pair: Schema.Tuple(Schema.String, Schema.String) })
+    for (const declare of [
+      () => Tool.unsafeMake({ name: "pair", parameters: pair }),
+      () => Tool.unsafeMake({ name: "a pair", parameters: Weather })
+    ]) {
+      try {
+        declare()
+      } catch (error) {
+        assert.instanceOf(error, JsonSchema.UnsupportedSchema)
+        assert.match((error as Error).message, /"pair" is a tuple|name is not allowed/)
+        continue
+      }
+      assert.fail("it was declared")
+    }
+  })
+})
+
+describe("what is declared is checked where it is declared", () => {
+  it.effect.each(["", "my tool", "mcp.server.tool", "é", "x".repeat(65), "a\0"])("the name %j is refused", (name) =>
+    Effect.gen(function* () {
+      const errors = [
+        yield* Effect.flip(Tool.make({ name, parameters: Weather })),
+        yield* Effect.flip(Tool.fromJsonSchema({ name, parameters: {} })),
+        yield* Effect.flip(OutputFormat.make({ name, schema: Weather }))
+      ]
+      for (const error of errors) assert.match(error.message, /name is not allowed/)
+    })
+  )
+
+  it.effect("what is left out is logged and kept as a warning", () =>
+    Effect.gen(function* () {
+      const logged: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => {
+        logged.push(`${logLevel._tag} ${[message].flat().join(" ")}`)
+      })
+      const parameters = Schema.Struct({ name: Schema.String.pipe(Schema.pattern(/^[a-z]+$/i)) })
+      const tool = yield* Tool.make({ name: "find", parameters }).pipe(
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+      )
+      assert.deepStrictEqual(logged, [`Warning Tool "find": ${tool.warnings[0]}`])
+      assert.match(tool.warnings.join(), /^"name" has the pattern .* with the flag i: sent without the pattern/)
+      const wrong = yield* Effect.flip(tool.decode(call('{"name":"1"}')))
+      assert.strictEqual(wrong.reason, "mismatch")
+    })
+  )
+})
+
+describe("a tool from a JSON Schema", () => {
+  it.effect("is sent in the nearest form the server takes, and says what was changed", () =>
+    Effect.gen(function* () {
+      const tool = yield* Tool.fromJsonSchema({
+        name: "list_files",
+        description: "All files.",
+        parameters: { type: "object", properties: { in: { type: "array" } } },
+        strict: true,
+        deferred: true
+      })
+      assert.deepStrictEqual(tool.spec, {
+        type: "function",
+        name: "list_files",
+        description: "All files.",
+        strict: false,
+        parameters: { type: "object", properties: { in: { type: "array", items: {} } } },
+        defer_loading: true
+      })
+      assert.lengthOf(tool.warnings, 2)
+      assert.deepStrictEqual(yield* tool.decode(call('{"in":[1],"more":null}')), { in: [1], more: null })
+      assert.deepStrictEqual(yield* tool.decode(call("")), {})
+      for (const text of ["[]", "null", '"in"', "{", " "]) yield* Effect.flip(tool.decode(call(text)))
+    })
+  )
+
+  it.effect("that is no object's is refused by name, and spoils no other", () =>
+    Effect.gen(function* () {
+      const schemas = [{ type: "object" }, { type: "array" }, null, { properties: { a: { items: [] } } }, "x"]
+      const results = yield* Effect.forEach(schemas, (parameters, index) =>
+        Effect.either(Tool.fromJsonSchema({ name: `tool_${index}`, parameters }))
+      )
+      assert.deepStrictEqual(
+        results.map((result) => (Either.isLeft(result) ? result.left.name : openFaults(result.right.spec.parameters))),
+        [[], "tool_1", "tool_2", [], "tool_4"]
+      )
+    })
+  )
+})
+
+describe("tools of others, as they travel", () => {
+  const raw = (name: string, parameters: unknown, rest: { readonly strict?: boolean | null } = {}) => ({
+    type: "function",
+    name,
+    ...rest,
+    parameters
+  })
+
+  it("that the server takes are the very same", () => {
+    for (const tool of [
+      raw("a", { type: "object", properties: {} }, { strict: null }),
+      raw("a", null),
+      { type: "web_search" },
+      { type: "custom", name: "c", parameters: "mine" },
+      { type: "namespace", name: "n", tools: [raw("a", { type: "object", properties: {} })] },
+      ToolSpec.other({ type: "newer", parameters: { type: "array" } })
+    ]) {
+      assert.strictEqual(ToolSpec.normalize(tool).tool, tool)
+      assert.deepStrictEqual(ToolSpec.normalize(tool), { tool, changes: [], refused: [] })
+    }
+  })
+
+  it("are brought to a form the server takes, with all their other keys in place", () => {
+    const tool = { type: "function", name: "a", parameters: { type: "object" }, strict: true, description: "A.", x: 1 }
+    const { changes, refused, tool: sent } = ToolSpec.normalize(tool)
+    assert.strictEqual(
+      JSON.stringify(sent),
+      '{"type":"function","name":"a","parameters":{"type":"object","properties":{},"required":[],"additionalProperties":false},"strict":true,"description":"A.","x":1}'
+    )
+    assert.deepStrictEqual(
+      changes.map(({ name }) => name),
+      ["a"]
+    )
+    assert.deepStrictEqual(refused, [])
+    const open = raw("b", { type: "object", properties: { x: { type: "string" } } }, { strict: true })
+    assert.deepInclude(ToolSpec.normalize(open).tool, { strict: false, parameters: open.parameters })
+  })
+
+  it("are refused by name, in a namespace one by one", () => {
+    const bad = ToolSpec.normalize(raw("bad", { type: "array" }))
+    assert.notProperty(bad, "tool")
+    assert.deepStrictEqual(
+      bad.refused.map(({ name }) => name),
+      ["bad"]
+    )
+    const good = raw("good", { type: "object", properties: {} })
+    const some = ToolSpec.normalize({
+      type: "namespace",
+      name: "n",
+      tools: [raw("bad", []), good, raw("worse", true, {})]
+    })
+    assert.deepStrictEqual(
+      some.tool?.tools.map(({ name }) => name),
+      ["good", "worse"]
+    )
+    assert.deepStrictEqual(
+      some.refused.map(({ name }) => name),
+      ["bad"]
+    )
+    const none = ToolSpec.normalize({ type: "namespace", name: "n", tools: [raw("bad", [])] })
+    assert.notProperty(none, "tool")
+    assert.lengthOf(none.refused, 1)
+    const parameters: unknown = { type: "object" }
+    const search = ToolSpec.normalize({ type: "tool_search", execution: "client", parameters })
+    assert.deepInclude(search.tool, { parameters: { type: "object", properties: {} } })
+  })
 })
 
 describe("arguments that come back", () => {
@@ -113,7 +277,7 @@ describe("arguments that come back", () => {
   it.effect("that are no JSON are never turned into {}", () =>
     Effect.gen(function* () {
       const { decode } = yield* Tool.make({ name: "now", parameters: Schema.Struct({}) })
-      for (const text of ["{", '{"a":', "null}", "go!"]) {
+      for (const text of ["{", '{"a":', "null}", "go!", " ", "\n", "\t \r\n", "\u00a0", "\u200b", "\ufeff", "\0"]) {
         const error = yield* Effect.flip(decode(call(text)))
         assert.strictEqual(error.reason, "invalid_json")
         assert.strictEqual(error.arguments, text)
@@ -133,6 +297,63 @@ describe("arguments that come back", () => {
         [["city"], ["days", 1, "offset"]]
       )
       assert.match(error.message, /city: Expected string, actual 1; days\[1\]\.offset: Expected number, actual "x"/)
+    })
+  )
+
+  const deep = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`
+  const deepObject = (depth: number) => `${'{"parent":'.repeat(depth)}{"name":1}${"}".repeat(depth)}`
+  const Anything = Schema.Struct({ x: Schema.Unknown })
+
+  it.effect("nested beyond reason are a typed error, whatever the schema makes of them", () =>
+    Effect.gen(function* () {
+      const tools: ReadonlyArray<Tool.Tool<unknown>> = [
+        yield* weather,
+        yield* Tool.make({ name: "any", parameters: Anything }),
+        yield* Tool.make({ name: "tree", parameters: Category }),
+        yield* Tool.make({ name: "tree", parameters: Category, strict: true }),
+        yield* Tool.fromJsonSchema({ name: "raw", parameters: { type: "object" } })
+      ]
+      for (const tool of tools) {
+        for (const depth of [257, 2_200, 100_000]) {
+          for (const text of [deep(depth), `{"x":${deep(depth)}}`, `{"city":${deep(depth)}}`, deepObject(depth)]) {
+            const error = yield* Effect.flip(tool.decode(call(text)))
+            assert.strictEqual(error._tag, "InvalidToolArguments")
+            assert.strictEqual(error.reason, "mismatch")
+            assert.match(error.message, /nested more than 256 levels deep/)
+          }
+          const error = yield* Effect.flip(tool.decode(call("[".repeat(depth))))
+          assert.strictEqual(error.reason, "invalid_json")
+        }
+      }
+    })
+  )
+
+  it.effect("nested within reason decode, or say where they do not fit", () =>
+    Effect.gen(function* () {
+      const any = yield* Tool.make({ name: "any", parameters: Anything })
+      assert.deepStrictEqual(yield* any.decode(call(`{"x":${deep(255)}}`)), { x: JSON.parse(deep(255)) })
+      const brackets = { x: `${"[".repeat(1000)}\\"{[` }
+      assert.deepStrictEqual(yield* any.decode(call(JSON.stringify(brackets))), brackets)
+      for (const strict of [false, true]) {
+        const tree = yield* Tool.make({ name: "tree", parameters: Category, strict })
+        const error = yield* Effect.flip(tree.decode(call(deepObject(255))))
+        assert.strictEqual(error.reason, "mismatch")
+        assert.isNotEmpty(error.issues)
+      }
+    })
+  )
+
+  it.effect("that a codec throws over are a typed error", () =>
+    Effect.gen(function* () {
+      const Thrower = Schema.transform(Schema.String, Schema.String, {
+        strict: true,
+        decode: (text) => new URL(text).href,
+        encode: (text) => text
+      })
+      const tool = yield* Tool.make({ name: "open", parameters: Schema.Struct({ url: Thrower }) })
+      const error = yield* Effect.flip(tool.decode(call('{"url":"nowhere"}')))
+      assert.strictEqual(error.reason, "mismatch")
+      assert.match(error.message, /could not be decoded: .*Invalid URL/)
     })
   )
 
@@ -158,64 +379,6 @@ describe("arguments that come back", () => {
     })
   )
 })
-
-/** What strict mode asks of a schema (protocol C.6, and the public API's rules for it). */
-const strictFaults = (node: unknown, path = "$"): ReadonlyArray<string> => {
-  if (typeof node !== "object" || node === null || Array.isArray(node)) return [`${path} is no schema`]
-  const schema = node as Readonly<Record<string, unknown>>
-  const inner = (record: unknown, place: string) =>
-    Object.entries((record ?? {}) as object).flatMap(([key, value]) => strictFaults(value, `${place}.${key}`))
-  const allowed = new Set([
-    ..."type description enum const pattern format minimum maximum exclusiveMinimum exclusiveMaximum".split(" "),
-    ..."multipleOf minItems maxItems properties required additionalProperties items anyOf $ref $defs".split(" ")
-  ])
-  const faults = [
-    ...Object.keys(schema).flatMap((key) => (allowed.has(key) ? [] : [`${path} has ${key}`])),
-    ...inner(schema["$defs"], `${path}.$defs`)
-  ]
-  if (typeof schema["$ref"] === "string") return faults
-  if (Array.isArray(schema["anyOf"])) {
-    return [...faults, ...schema["anyOf"].flatMap((member, i) => strictFaults(member, `${path}|${i}`))]
-  }
-  if (schema["type"] === "object") {
-    const keys = Object.keys((schema["properties"] ?? {}) as object)
-    return [
-      ...faults,
-      ...(schema["additionalProperties"] === false ? [] : [`${path} is open`]),
-      ...(JSON.stringify(keys) === JSON.stringify(schema["required"]) ? [] : [`${path} has keys not required`]),
-      ...inner(schema["properties"], path)
-    ]
-  }
-  if (schema["type"] === "array") return [...faults, ...strictFaults(schema["items"], `${path}[]`)]
-  return typeof schema["type"] === "string" || "enum" in schema ? faults : [...faults, `${path} has no type`]
-}
-
-/** Whether a value fits a schema, by those keywords that tell shapes apart. */
-const fits = (value: unknown, schema: JsonSchema.JsonSchema, root: JsonSchema.JsonSchema): boolean => {
-  const at = (record: unknown, key: string) => (record as Record<string, JsonSchema.JsonSchema>)[key] ?? {}
-  const ref = schema["$ref"]
-  if (typeof ref === "string") return fits(value, at(root["$defs"], ref.slice("#/$defs/".length)), root)
-  if (Array.isArray(schema["anyOf"])) return schema["anyOf"].some((member) => fits(value, member, root))
-  if (Array.isArray(schema["enum"]) && !schema["enum"].includes(value)) return false
-  switch (schema["type"]) {
-    case "object": {
-      if (typeof value !== "object" || value === null || Array.isArray(value)) return false
-      const keys = Object.keys(schema["properties"] as object)
-      return (
-        Object.keys(value).length === keys.length &&
-        keys.every((key) => key in value && fits(Reflect.get(value, key), at(schema["properties"], key), root))
-      )
-    }
-    case "array":
-      return Array.isArray(value) && value.every((one) => fits(one, schema["items"] as JsonSchema.JsonSchema, root))
-    case "null":
-      return value === null
-    case "integer":
-      return Number.isInteger(value)
-    default:
-      return typeof value === schema["type"]
-  }
-}
 
 interface Category {
   readonly name: string
@@ -273,7 +436,7 @@ describe("the strict subset", () => {
                 type: "array",
                 items: {
                   type: "object",
-                  properties: { offset: { $ref: "#/$defs/Int" } },
+                  properties: { offset: { type: "integer", description: "an integer" } },
                   required: ["offset"],
                   additionalProperties: false
                 }
@@ -283,37 +446,9 @@ describe("the strict subset", () => {
           }
         },
         required: ["city", "days"],
-        additionalProperties: false,
-        $defs: { Int: { type: "integer", description: "an integer" } }
+        additionalProperties: false
       })
       assert.deepStrictEqual(yield* Schema.decodeUnknown(codec)({ city: "Oslo", days: null }), { city: "Oslo" })
-    })
-  )
-
-  it.effect.each([
-    ["a record", Schema.Record({ key: Schema.String, value: Schema.Number }), /"x" is a record/],
-    ["a tuple", Schema.Tuple(Schema.String, Schema.Number), /"x" is a tuple/],
-    ["unknown", Schema.Unknown, /"x" accepts anything/],
-    ["an open object", Schema.Object, /"x\|?.*accepts|"x" /],
-    ["nothing", Schema.Never, /"x" accepts anything or nothing/],
-    ["maybe undefined", Schema.UndefinedOr(Schema.String), /"x" may be undefined.*Schema\.optional/]
-  ] as ReadonlyArray<readonly [string, Schema.Schema.AnyNoContext, RegExp]>)(
-    "refuses %s at the declaration",
-    ([, schema, pattern]) =>
-      Effect.gen(function* () {
-        const error = yield* Effect.flip(JsonSchema.strictFromSchema("s", Schema.Struct({ x: schema })))
-        assert.match(error.message, pattern)
-      })
-  )
-
-  it.effect("names everything it refuses at once", () =>
-    Effect.gen(function* () {
-      const schema = Schema.Struct({ a: Schema.Unknown, b: Schema.Array(Schema.Struct({ c: Schema.Unknown })) })
-      const error = yield* Effect.flip(JsonSchema.strictFromSchema("s", schema))
-      assert.deepStrictEqual(
-        error.problems.map((problem) => problem.split(" ")[0]),
-        ['"a"', '"b[].c"']
-      )
     })
   )
 
@@ -334,7 +469,7 @@ describe("the strict subset", () => {
         FastCheck.assert(
           FastCheck.property(Arbitrary.make(schema), (value) => {
             const json = JSON.parse(JSON.stringify(Schema.encodeSync(codec)(value)))
-            assert.isTrue(fits(json, jsonSchema, jsonSchema), JSON.stringify(json))
+            assert.isTrue(fits(jsonSchema, json), JSON.stringify(json))
             assert.deepStrictEqual(written(Schema.decodeUnknownSync(codec)(json)), written(value))
           })
         )
@@ -374,6 +509,29 @@ describe("structured output", () => {
       assert.match(error.message, pattern)
       const json = JSON.parse(JSON.stringify(yield* Schema.encode(OutputFormat.InvalidOutput)(error)))
       assert.strictEqual((yield* Schema.decodeUnknown(OutputFormat.InvalidOutput)(json)).message, error.message)
+    })
+  )
+
+  it.effect("nested beyond reason fails as a mismatch", () =>
+    Effect.gen(function* () {
+      const formats: ReadonlyArray<OutputFormat.OutputFormat<unknown>> = [
+        yield* person,
+        yield* OutputFormat.make({ name: "tree", schema: Category })
+      ]
+      for (const { decode } of formats) {
+        for (const depth of [300, 2_200, 100_000]) {
+          for (const text of [
+            `${"[".repeat(depth)}${"]".repeat(depth)}`,
+            `{"name":${"[".repeat(depth)}${"]".repeat(depth)}}`,
+            `${'{"name":"a","parent":'.repeat(depth)}null${"}".repeat(depth)}`
+          ]) {
+            const error = yield* Effect.flip(decode(answer(text)))
+            assert.strictEqual(error._tag, "InvalidOutput")
+            assert.strictEqual(error.reason, "mismatch")
+            assert.match(error.message, /nested more than 256 levels deep/)
+          }
+        }
+      }
     })
   )
 

@@ -26,7 +26,12 @@ const problems = (request: TurnRequest.TurnRequest, more: Partial<TurnRequest.De
 
 const user = (text: string): Item.Item => ({ type: "message", role: "user", content: [{ type: "input_text", text }] })
 
-const f: ToolSpec.ToolSpec = { type: "function", name: "f", strict: false, parameters: { type: "object" } }
+const f: ToolSpec.ToolSpec = {
+  type: "function",
+  name: "f",
+  strict: false,
+  parameters: { type: "object", properties: {} }
+}
 
 describe("the body", () => {
   it.effect("of the smallest request has what the backend requires", () =>
