@@ -15,7 +15,6 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Undici from "@effect/platform-node/Undici"
 import { defined } from "@effect-codex/schema/Defined"
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,6 +23,7 @@ import * as Carrier from "./Carrier.ts"
 import { Compression } from "./Compression.ts"
 import { decoded } from "./node/decoding.ts"
 import * as DispatcherCarrier from "./node/dispatcherCarrier.ts"
+import * as Proxies from "./node/proxies.ts"
 import { InvalidConfig } from "./TransportError.ts"
 
 /**
@@ -42,8 +42,13 @@ export interface Options {
   /** How long the answers of name resolution are used again, per origin. Default 60 s; not used with a proxy. */
   readonly dnsTimeToLive?: Duration.DurationInput
   /**
-   * Where proxies come from: the variables `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` (either case; the default), these
-   * values, or none.
+   * How many connections there are to one origin at the most; further requests wait for one, within the time limit on
+   * their headers. Default 128, well below the usual limit on open files.
+   */
+  readonly maxConnections?: number
+  /**
+   * Where proxies come from: the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (either case; the
+   * default), these values, or none. Proxies of the environment are never used for loopback addresses.
    */
   readonly proxy?: "environment" | "none" | Proxy
   /** Certificates (PEM) to trust besides the usual ones and those of `NODE_EXTRA_CA_CERTS`. */
@@ -58,43 +63,9 @@ export interface Options {
  */
 export interface Proxy {
   readonly url: string
+  /** Hosts with their subdomains, `host:port`, addresses, or blocks such as `10.0.0.0/8`, separated by commas. */
   readonly noProxy?: string
 }
-
-interface Proxies {
-  readonly httpProxy: string
-  readonly httpsProxy: string
-  readonly noProxy: string
-}
-
-/** A variable in lower or upper case; empty where there is none, which keeps undici from looking itself. */
-const variable = (name: string): Effect.Effect<string> =>
-  Config.string(name.toLowerCase()).pipe(
-    Config.orElse(() => Config.string(name)),
-    Effect.orElseSucceed(() => "")
-  )
-
-/** `host:port` without a scheme is common, and means http. */
-const withScheme = (url: string): string => (url === "" || url.includes("://") ? url : `http://${url}`)
-
-const proxySchemes: ReadonlySet<string> = new Set(["http:", "https:", "socks:", "socks5:"])
-
-const proxiesOf = ({ proxy = "environment" }: Options): Effect.Effect<Proxies, InvalidConfig> =>
-  Effect.gen(function* () {
-    if (proxy === "none") return { httpProxy: "", httpsProxy: "", noProxy: "" }
-    const inEnvironment = proxy === "environment"
-    const httpProxy = withScheme(inEnvironment ? yield* variable("HTTP_PROXY") : proxy.url)
-    const httpsProxy = withScheme(inEnvironment ? yield* variable("HTTPS_PROXY") : proxy.url)
-    const noProxy = inEnvironment ? yield* variable("NO_PROXY") : (proxy.noProxy ?? "")
-    const bad = [httpProxy, httpsProxy].filter(
-      (url) => url !== "" && !(URL.canParse(url) && proxySchemes.has(new URL(url).protocol))
-    )
-    if (bad.length === 0) return { httpProxy, httpsProxy, noProxy }
-    const where = inEnvironment ? "HTTP_PROXY, HTTPS_PROXY" : "proxy.url"
-    return yield* new InvalidConfig({
-      problems: [`${where}: use the URL of a proxy, such as http://proxy.example:3128`]
-    })
-  })
 
 /** All trusted certificates, or `undefined` for Node's own choice, which includes `NODE_EXTRA_CA_CERTS` already. */
 const certificatesOf = ({
@@ -106,10 +77,10 @@ const certificatesOf = ({
       try: () => extra.map((pem) => new Crypto.X509Certificate(pem)),
       catch: () => new InvalidConfig({ problems: ["extraCertificates: use certificates in PEM form"] })
     })
-    const path = yield* variable("NODE_EXTRA_CA_CERTS")
+    const path = yield* Proxies.variable("NODE_EXTRA_CA_CERTS")
     // Node too goes on without a file it cannot read.
     const file =
-      path === ""
+      path === undefined
         ? ""
         : yield* Effect.orElseSucceed(
             Effect.tryPromise(() => Fs.readFile(path, "utf8")),
@@ -131,7 +102,7 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
   Layer.scoped(
     NodeHttpClient.Dispatcher,
     Effect.gen(function* () {
-      const proxies = yield* proxiesOf(options)
+      const proxies = yield* Proxies.resolve(options.proxy ?? "environment")
       const connect = defined({
         timeout: millis(options.connectTimeout, "30 seconds"),
         keepAliveInitialDelay: millis(options.tcpKeepAlive, "60 seconds"),
@@ -139,26 +110,57 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
       })
       const agentOptions = {
         connect,
+        connections: options.maxConnections ?? 128,
         keepAliveTimeout: millis(options.keepAlive, "120 seconds"),
         headersTimeout: 0,
         bodyTimeout: 0
       }
-      const proxied = proxies.httpProxy !== "" || proxies.httpsProxy !== ""
-      const agent = yield* Effect.acquireRelease(
-        Effect.sync(
-          (): Undici.Dispatcher =>
-            proxied
-              ? new Undici.EnvHttpProxyAgent({ ...agentOptions, ...proxies, proxyTls: connect, requestTls: connect })
-              : new Undici.Agent(agentOptions)
-        ),
-        (agent) => Effect.promise(() => agent.destroy())
+      return yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const direct = new Undici.Agent(agentOptions)
+          const resolving = direct.compose(
+            Undici.interceptors.dns({ maxTTL: millis(options.dnsTimeToLive, "60 seconds") })
+          )
+          // a proxy resolves names itself, and has to be given them
+          const urls = new Set([proxies.http, proxies.https].filter((url) => url !== undefined))
+          const agents = new Map(
+            Array.from(urls, (uri) => [
+              uri,
+              new Undici.ProxyAgent({ ...agentOptions, uri, proxyTls: connect, requestTls: connect })
+            ])
+          )
+          return new Router(
+            [direct, ...agents.values()],
+            agents.size === 0
+              ? () => resolving
+              : (origin) => {
+                  const proxy = Proxies.proxyOf(proxies, new URL(origin))
+                  return (proxy === undefined ? undefined : agents.get(proxy)) ?? resolving
+                }
+          )
+        }),
+        (router) => Effect.promise(() => router.destroy())
       )
-      // A proxy resolves names itself, and has to be given them.
-      return proxied
-        ? agent
-        : agent.compose(Undici.interceptors.dns({ maxTTL: millis(options.dnsTimeToLive, "60 seconds") }))
     })
   )
+
+/** Hands each request to the dispatcher for its origin. */
+class Router extends Undici.Dispatcher {
+  constructor(
+    private readonly all: ReadonlyArray<Undici.Dispatcher>,
+    private readonly dispatcherOf: (origin: string) => Undici.Dispatcher
+  ) {
+    super()
+  }
+
+  override dispatch(options: Undici.Dispatcher.DispatchOptions, handler: Undici.Dispatcher.DispatchHandler): boolean {
+    return this.dispatcherOf(String(options.origin)).dispatch(options, handler)
+  }
+
+  override destroy(): Promise<void> {
+    return Promise.all(this.all.map((dispatcher) => dispatcher.destroy())).then(() => {})
+  }
+}
 
 /** zstd where this Node has it (22.15 and later), at its default level, which is 3 (protocol K). */
 const layerCompression: Layer.Layer<Compression> = Layer.sync(Compression, () => {

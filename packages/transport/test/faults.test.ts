@@ -354,8 +354,11 @@ for (const [name, over] of Object.entries(carriers))
       it.scopedLive("is passed by for hosts of NO_PROXY", () =>
         Effect.gen(function* () {
           const { tunnels, url } = yield* proxy()
-          const client = over({ proxy: { url, noProxy: "127.0.0.1" } })
-          const { turn: whole } = yield* against([turn], client)
+          const client = over({
+            proxy: { url, noProxy: "127.0.0.0/8" },
+            extraCertificates: [Certificates.authority]
+          })
+          const { turn: whole } = yield* against([turn], client, { tls: Certificates.server })
           assert.strictEqual(yield* whole, expected)
           assert.isEmpty(tunnels())
         })
@@ -364,28 +367,23 @@ for (const [name, over] of Object.entries(carriers))
       it.scopedLive("that refuses is a typed failure without its password", () =>
         Effect.gen(function* () {
           const { url } = yield* proxy("refuse")
-          const { turn: error } = yield* against([turn], over({ proxy: { url } }))
+          const { turn: error } = yield* against([turn], over({ proxy: { url } }), { tls: Certificates.server })
           const failure = yield* Effect.flip(error)
           assertFields(failure, { _tag: "ConnectionFailed", reason: "proxy", isRetryable: false })
           assert.notInclude(JSON.stringify(failure), "pass")
         })
       )
 
-      it.scopedLive("is found in the environment", () =>
+      it.scopedLive("is not used for loopback addresses: it would see the credentials", () =>
         Effect.gen(function* () {
           const { tunnels, url } = yield* proxy()
-          const client = (variables: Record<string, string>) =>
-            over({ proxy: "environment" }).pipe(
-              Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))))
-            )
-          const script = Script.always(turn)
-          yield* (yield* against(script, client({ http_proxy: url }))).turn
-          assert.lengthOf(tunnels(), 1)
-          yield* (yield* against(script, client({ HTTP_PROXY: new URL(url).host }))).turn
-          assert.lengthOf(tunnels(), 2)
-          yield* (yield* against(script, client({ HTTP_PROXY: url, NO_PROXY: "127.0.0.1" }))).turn
-          yield* (yield* against(script, client({}))).turn
-          assert.lengthOf(tunnels(), 2)
+          const environment = over({ proxy: "environment" }).pipe(
+            Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["HTTP_PROXY", url]]))))
+          )
+          for (const client of [environment, over({ proxy: { url } })]) {
+            assert.strictEqual(yield* (yield* against([turn], client)).turn, expected)
+          }
+          assert.isEmpty(tunnels())
         })
       )
 
