@@ -30,9 +30,13 @@ export const recordOf = (isKey: (key: string) => boolean, message: string) =>
 
 /** An object with typed keys that keeps every other key as it came, and all keys in their order: bytes are cached. */
 export const object = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
-  Schema.Struct(fields, Schema.Record({ key: Schema.String, value: Schema.Unknown })).annotations({
+  Schema.Struct(fields, Schema.Record({ key: otherKey(fields), value: Schema.Unknown })).annotations({
     parseOptions: { propertyOrder: "original" }
   })
+
+/** Any key. Those drawn at random are none of the typed ones, whose values would not fit. */
+const otherKey = (fields: Schema.Struct.Fields) =>
+  Schema.String.annotations({ arbitrary: () => (fc) => fc.string().filter((key) => !(key in fields)) })
 
 /** Two forms of one value and the total functions between them. */
 export const transformed = <A, I, B, J>(
