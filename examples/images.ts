@@ -1,4 +1,4 @@
-/** Show the model a picture: from bytes, or by its address. */
+/** Show the model an image: from bytes, from base64, or by its URL. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Message } from "@effect-codex/schema"
 import { Script } from "@effect-codex/testing"
@@ -11,14 +11,11 @@ const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwH
 
 const program = Effect.gen(function* () {
   const codex = yield* Codex.Codex
-  const turn = yield* codex.turn({
-    input: [Message.user([Message.text("What colour is this?"), Message.imageData(pixel, "image/png")])]
-  })
+  const image = yield* Message.imageData(pixel, "image/png")
+  const turn = yield* codex.turn({ input: [Message.user([Message.text("What colour is this?"), image])] })
   yield* Console.log(turn.text)
-  // what is no image is refused before anything is sent
-  yield* codex
-    .turn({ input: [Message.user([Message.image("cat.png")])] })
-    .pipe(Effect.catchTag("InvalidRequest", (error) => Console.log(error.message)))
+  // what the backend cannot read is refused where it is made
+  yield* Message.image("cat.png").pipe(Effect.catchTag("InvalidContent", (error) => Console.log(error.message)))
 })
 
 program.pipe(Effect.provide(backend(Script.turn({ text: "Red." }))), NodeRuntime.runMain)

@@ -46,7 +46,7 @@ describe("examples", () => {
     "conversation.ts": "Your name is Ada.",
     "tool-loop.ts": 'temperature {"city":"Atlantis"} failed: NoSuchCity',
     "structured-output.ts": "- some salt",
-    "images.ts": "is no image",
+    "images.ts": "The image cannot be sent: its URL is neither",
     "concurrent.ts": "Why do cats purr?        ###########",
     "cancellation.ts": "too long a story"
   }

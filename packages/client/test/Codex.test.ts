@@ -399,7 +399,7 @@ describe("bad input is a typed error that names what to do", () => {
       "an image that is none",
       { input: [{ role: "user", content: [{ _tag: "Image", url: "cat.png" }] }] },
       "InvalidRequest",
-      /is no image/
+      /image cannot be sent: its URL is neither/
     ],
     [
       "two tools of one name",

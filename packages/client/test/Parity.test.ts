@@ -43,8 +43,14 @@ describe("what is sent", () => {
         body?.input.map((item) => item["role"]),
         ["user"]
       )
-      assert.deepInclude(body, { stream: true, store: false, parallel_tool_calls: true })
-      assert.notProperty(body, "reasoning")
+      assert.deepInclude(body, {
+        stream: true,
+        store: false,
+        parallel_tool_calls: true,
+        tool_choice: "auto",
+        reasoning: { effort: "medium" },
+        text: { verbosity: "low" }
+      })
     }).pipe(Effect.provide(TestCodex.layer([Script.turn({ text: "Hello" })])))
   )
 

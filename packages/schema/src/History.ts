@@ -1,34 +1,60 @@
 /**
- * From a conversation, however it was come by, to a list of input items the backend takes (protocol C.5).
+ * Turns any conversation into input items the backend accepts (protocol C.5, N.9).
  *
- * One bad item makes the server refuse every further request of a conversation: a call without its output, an id of
- * another provider, reasoning that only its maker can read. {@link compile} mends all of these, is total, and tells each
- * thing it did as a {@link Repair}. What is right already stays as it is, to the last key.
+ * One bad item makes the server refuse every further request of a conversation: a call without its output, an illegal
+ * name, an image it cannot read, reasoning of another account. {@link compile} repairs all of these and reports each
+ * change as a {@link Repair}. Valid items are passed through unchanged. It is the one way to mend a stored conversation
+ * as well: compiling what was compiled changes nothing.
+ *
+ * Reasoning is readable only for the account it was made for; see `Origin` for what a conversation does that outlives
+ * its login.
  *
  * @since 0.1.0
  */
-import * as Hash from "effect/Hash"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as Guard from "./Guard.ts"
 import * as Item from "./Item.ts"
-import { notJson } from "./internal/json.ts"
+import * as Calls from "./internal/history/calls.ts"
+import { readable } from "./internal/history/content.ts"
+import { describe } from "./internal/history/describe.ts"
+import { dropUnreadable, isModelOutput, unreadable } from "./internal/history/encrypted.ts"
+import * as Ids from "./internal/history/ids.ts"
+import type { Report } from "./internal/history/placed.ts"
+import { read } from "./internal/history/read.ts"
+import { wellFormed } from "./internal/json.ts"
+import * as Wire from "./internal/wire.ts"
 import * as Message from "./Message.ts"
-import type * as Turn from "./Turn.ts"
+import * as Origin from "./Origin.ts"
 
 /**
  * One change made to a history. `index` is the place, in the history given, of what was changed.
  *
- * - `SystemMessageMoved`: a system message that is not at the head went as a developer message.
+ * - `SystemMessageMoved`: a system message that is not at the head is sent as a developer message.
  * - `EmptyMessageDropped`: a message without content was left out.
- * - `DuplicateDropped`: the same item stood there twice.
- * - `IdRemoved`: an item's id was left out, because it is too long, has not the prefix of its type, is taken, or belongs
- *   to reasoning that was left out. The item itself stays.
- * - `CallIdRewritten`: a call and its output got another common id, because theirs was empty, too long or taken.
+ * - `EntryDropped`: an entry is neither a message nor an item, or lacks a field its type cannot do without.
+ * - `DuplicateDropped`: the same item occurs twice.
+ * - `FieldRepaired`: a field of an item had another type than the item's type says, or a value JSON cannot hold; it was
+ *   left out, or replaced by what it says in the right type.
+ * - `TextMadeWellFormed`: unpaired surrogates were replaced by U+FFFD.
+ * - `PartRewritten`: a content part was brought into the form the backend reads: base64, media type, `input_text` or
+ *   `output_text`.
+ * - `ContentReplaced`: an image, document or sound cannot be sent; it was replaced by the words of `problem`.
+ * - `TextCut`: the middle of a text was left out, and words say so. `too_long`: it is longer than the backend takes;
+ *   `output_limit`: longer than {@link Options.outputLimit}.
+ * - `IdRemoved`: an item's id was left out, because it is too long, has not the prefix of its type or other characters
+ *   than it may have, is taken, or belongs to reasoning that was left out. The item itself stays.
+ * - `CallIdRewritten`: a call and its output got another common id, because theirs was empty, illegal, too long or taken.
+ * - `NameRewritten`: the name or namespace of a call is not one a tool can have; it was replaced by a legal name like it.
+ *   A blank namespace was left out (`to` is `""`).
+ * - `ArgumentsReplaced`: the arguments of a call were too long; they were replaced by a sentence.
  * - `OutputAdded`: a call had no output; a neutral one was put right after it.
  * - `OutputDropped`: an output answered no call, or one that had its answer already.
- * - `OutputTypeChanged`: an output of one kind of tool answered a call of the other.
- * - `ReasoningDropped`: reasoning without encrypted content, or without the output it led to, was left out; or the
- *   caller asked for it ({@link withoutReasoning}).
- * - `CompactionTriggerDropped`: a compaction trigger stood elsewhere than at the end.
+ * - `OutputTypeChanged`: an output of one kind of tool answered a call of another.
+ * - `ReasoningDropped`: reasoning was left out that has no encrypted content, or too much, or that of another account, or
+ *   that is not followed by the output it led to; or the caller asked for it ({@link withoutReasoning}).
+ * - `CompactionDropped`: the same for a compaction. What was compacted is lost to the model.
+ * - `CompactionTriggerDropped`: a compaction trigger was not the last item.
  *
  * @since 0.1.0
  * @category schemas
@@ -36,13 +62,25 @@ import type * as Turn from "./Turn.ts"
 export const Repair = Schema.Union(
   Schema.TaggedStruct("SystemMessageMoved", { index: Schema.Number }),
   Schema.TaggedStruct("EmptyMessageDropped", { index: Schema.Number }),
+  Schema.TaggedStruct("EntryDropped", { index: Schema.Number, problem: Schema.String }),
   Schema.TaggedStruct("DuplicateDropped", { index: Schema.Number, id: Schema.String }),
+  Schema.TaggedStruct("FieldRepaired", { index: Schema.Number, field: Schema.String, problem: Schema.String }),
+  Schema.TaggedStruct("TextMadeWellFormed", { index: Schema.Number }),
+  Schema.TaggedStruct("PartRewritten", { index: Schema.Number, part: Schema.Number }),
+  Schema.TaggedStruct("ContentReplaced", { index: Schema.Number, part: Schema.Number, problem: Schema.String }),
+  Schema.TaggedStruct("TextCut", {
+    index: Schema.Number,
+    leftOut: Schema.Number,
+    reason: Schema.Literal("too_long", "output_limit")
+  }),
   Schema.TaggedStruct("IdRemoved", {
     index: Schema.Number,
     id: Schema.String,
-    reason: Schema.Literal("too_long", "wrong_prefix", "taken", "reasoning_dropped")
+    reason: Schema.Literal("too_long", "wrong_prefix", "illegal_characters", "taken", "reasoning_dropped")
   }),
   Schema.TaggedStruct("CallIdRewritten", { index: Schema.Number, from: Schema.String, to: Schema.String }),
+  Schema.TaggedStruct("NameRewritten", { index: Schema.Number, from: Schema.String, to: Schema.String }),
+  Schema.TaggedStruct("ArgumentsReplaced", { index: Schema.Number, callId: Schema.String, length: Schema.Number }),
   Schema.TaggedStruct("OutputAdded", { index: Schema.Number, callId: Schema.String, name: Schema.String }),
   Schema.TaggedStruct("OutputDropped", {
     index: Schema.Number,
@@ -52,7 +90,11 @@ export const Repair = Schema.Union(
   Schema.TaggedStruct("OutputTypeChanged", { index: Schema.Number, callId: Schema.String }),
   Schema.TaggedStruct("ReasoningDropped", {
     index: Schema.Number,
-    reason: Schema.Literal("not_encrypted", "no_output_follows", "asked")
+    reason: Schema.Literal("not_encrypted", "too_long", "other_account", "no_output_follows", "asked")
+  }),
+  Schema.TaggedStruct("CompactionDropped", {
+    index: Schema.Number,
+    reason: Schema.Literal("not_encrypted", "too_long", "other_account", "asked")
   }),
   Schema.TaggedStruct("CompactionTriggerDropped", { index: Schema.Number })
 )
@@ -64,18 +106,51 @@ export const Repair = Schema.Union(
 export type Repair = typeof Repair.Type
 
 /**
- * What a history is made of: messages, items, or both mixed.
+ * @since 0.1.0
+ * @category models
+ */
+export type Entry = Message.Message | Item.Item
+
+/** An item of a known type with a field that does not fit it is an entry as well: {@link compile} puts it right. */
+const entry = Schema.Union(
+  Message.Message,
+  Item.Item,
+  Wire.object({ type: Schema.String as unknown as Schema.Schema<Item.UnknownType, string> })
+)
+
+/**
+ * An entry of a history: a message or an item. A history may mix both. Every JSON object with a `type` is read as an
+ * item, so that a stored conversation can be read whatever the server put into it.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const Entry = Schema.Union(Message.Message, Item.Item)
+export const Entry: Schema.Schema<Entry, typeof entry.Encoded> = entry
 
 /**
+ * How much of a tool's output is sent, in tokens (of four bytes each, as the Codex CLI counts them) or in bytes of
+ * UTF-8. The catalogue's `truncation_policy` has this form (protocol G.1). Limits below 256 bytes count as 256 bytes.
+ *
  * @since 0.1.0
- * @category models
+ * @category configuration
  */
-export type Entry = typeof Entry.Type
+export interface OutputLimit {
+  readonly mode: "tokens" | "bytes"
+  readonly limit: number
+}
+
+/**
+ * What {@link compile} may know besides the history.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Options {
+  /** Outputs of tools longer than this are cut in the middle. Default: only what the backend would refuse is cut. */
+  readonly outputLimit?: OutputLimit
+  /** The account the request is for: encrypted content tagged with another account is left out (`Origin`). */
+  readonly account?: string
+}
 
 /**
  * A history ready to send: the system messages from its head joined by blank lines (`""` if there are none), the items,
@@ -91,7 +166,7 @@ export interface Compiled {
 }
 
 /**
- * What a call that was never answered gets as its output. It blames nobody.
+ * The output of a call that was never answered. It blames nobody.
  *
  * @since 0.1.0
  * @category configuration
@@ -104,83 +179,23 @@ export const missingOutput = "No output is available for this tool call."
  * @since 0.1.0
  * @category configuration
  */
-export const maxIdLength = 64
+export const maxIdLength: number = Ids.maxIdLength
 
-/** Where an item came from: its place in the history given. */
-interface Placed {
-  readonly index: number
-  readonly item: Item.Item
-}
+const bytesPerToken = 4
 
-type Call = Item.FunctionCallItem | Item.CustomToolCallItem
-type Output = Item.FunctionCallOutputItem | Item.CustomToolCallOutputItem
+const inBytes = (limit: OutputLimit | undefined): number | undefined =>
+  limit === undefined ? undefined : limit.mode === "tokens" ? limit.limit * bytesPerToken : limit.limit
 
-const isCall = (item: Item.Item): item is Call => item.type === "function_call" || item.type === "custom_tool_call"
+const systemMessageMisfit = Guard.make(Message.SystemMessage)
 
-const isOutput = (item: Item.Item): item is Output =>
-  item.type === "function_call_output" || item.type === "custom_tool_call_output"
-
-const outputType = (call: Call): Output["type"] =>
-  call.type === "function_call" ? "function_call_output" : "custom_tool_call_output"
-
-/** The id prefixes of protocol C.4; types without one are not checked. */
-const prefixes: ReadonlyMap<string, string> = new Map([
-  ["message", "msg_"],
-  ["agent_message", "amsg_"],
-  ["reasoning", "rs_"],
-  ["function_call", "fc_"],
-  ["function_call_output", "fco_"],
-  ["custom_tool_call", "ctc_"],
-  ["custom_tool_call_output", "ctco_"],
-  ["tool_search_call", "tsc_"],
-  ["tool_search_output", "tso_"],
-  ["web_search_call", "ws_"],
-  ["image_generation_call", "ig_"],
-  ["local_shell_call", "lsh_"],
-  ["compaction", "cmp_"],
-  ["compaction_summary", "cmp_"],
-  ["additional_tools", "at_"]
-])
-
-const withoutId = (item: Item.Item): Item.Item => {
-  const { id: _, ...rest } = item as Item.MessageItem
-  return rest as Item.Item
-}
-
-const isEmpty = (item: Item.MessageItem): boolean =>
-  item.content.every((part) => {
-    switch (part.type) {
-      case "input_text":
-      case "output_text":
-        return part.text === ""
-      case "refusal":
-        return part.refusal === ""
-      default:
-        return false
-    }
-  })
-
-/** Whether the model itself puts out such an item, so that reasoning can have led to it. */
-const isModelOutput = (item: Item.Item): boolean => {
-  switch (item.type) {
-    case "message":
-      return item.role === "assistant"
-    case "reasoning":
-    case "function_call_output":
-    case "custom_tool_call_output":
-    case "tool_search_output":
-    case "compaction_trigger":
-    case "configuration_update":
-    case "additional_tools":
-      return false
-    default:
-      return true
-  }
-}
+const isSystemMessage = (entry: unknown): entry is Message.SystemMessage =>
+  systemMessageMisfit(entry) === undefined && !("type" in (entry as Message.SystemMessage))
 
 /**
- * The items to send for a history: deterministic, total, and the same again for what it gave before. Messages become
- * items; system messages at the head become `instructions`.
+ * The items to send for a history: deterministic, total, idempotent. Messages become items; system messages at the head
+ * become `instructions`. What an item becomes depends on itself and on the items before it, and not on those after it,
+ * except for calls that wait for their output and reasoning that waits for its result. So the requests of a conversation
+ * begin with the same bytes.
  *
  * @since 0.1.0
  * @category constructors
@@ -199,344 +214,105 @@ const isModelOutput = (item: Item.Item): boolean => {
  * compiled.repairs // [{ _tag: "OutputAdded", index: 2, callId: "call_1", name: "now" }]
  * ```
  */
-export const compile = (history: ReadonlyArray<Entry>): Compiled => {
-  const repairs: Array<Repair> = []
-  const head = history.findIndex((entry) => "type" in entry || entry.role !== "system")
-  const rest = head === -1 ? history.length : head
-  const instructions = history
-    .slice(0, rest)
-    .flatMap((entry) => ("type" in entry || entry.role !== "system" || entry.content === "" ? [] : [entry.content]))
-    .join("\n\n")
-  const items = keepReadableReasoning(pairCalls(tidy(lower(history, rest), repairs), repairs), repairs, false)
+export const compile = (history: ReadonlyArray<Entry>, options: Options = {}): Compiled => {
+  const report: Report = []
+  const head: Array<string> = []
+  let rest = 0
+  for (; rest < history.length; rest++) {
+    const entry: unknown = history[rest]
+    if (!isSystemMessage(entry)) break
+    const content = wellFormed(entry.content)
+    if (content !== entry.content) report.push({ _tag: "TextMadeWellFormed", index: rest })
+    if (content !== "") head.push(content)
+  }
+  const items = dropUnreadable(
+    Calls.pairCalls(
+      Ids.tidy(readable(read(history, rest, missingOutput, report), report), report),
+      missingOutput,
+      inBytes(options.outputLimit),
+      report
+    ),
+    unreadable(options.account),
+    report
+  )
   return {
-    instructions,
+    instructions: head.join("\n\n"),
     items: items.map(({ item }) => item),
-    repairs: repairs.sort((a, b) => a.index - b.index)
+    repairs: report.sort((a, b) => a.index - b.index)
   }
 }
 
 /**
- * The items without any reasoning, for sending once more what was refused as `invalid_encrypted_content`. Compactions
- * stay: without them the conversation would lose its past.
+ * The items without reasoning, for sending once more what was refused as encrypted content that cannot be read. With
+ * `except`, reasoning that is known to come from this account and model stays (see `Origin`). Compactions always stay:
+ * without them the conversation would lose its past.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const withoutReasoning = (
-  items: ReadonlyArray<Item.Item>
+  items: ReadonlyArray<Item.Item>,
+  except?: Origin.Origin
 ): { readonly items: ReadonlyArray<Item.Item>; readonly repairs: ReadonlyArray<Repair> } => {
-  const repairs: Array<Repair> = []
-  const kept = keepReadableReasoning(
+  const report: Report = []
+  const kept = dropUnreadable(
     items.map((item, index) => ({ index, item })),
-    repairs,
-    true
+    (item) =>
+      item.type === "reasoning" && !(except !== undefined && Origin.isFrom(item, except)) ? "asked" : undefined,
+    report
   )
-  return { items: kept.map(({ item }) => item), repairs }
-}
-
-/** Messages as items, from the given place on; items as they are. */
-const lower = (history: ReadonlyArray<Entry>, from: number): ReadonlyArray<Placed> => {
-  const custom = new Set<string>()
-  return history.slice(from).flatMap((entry, offset) => {
-    const items = "type" in entry ? [entry] : lowerMessage(entry, custom)
-    for (const item of items) {
-      if (item.type === "custom_tool_call") custom.add(item.call_id)
-      if (item.type === "function_call") custom.delete(item.call_id)
-    }
-    return items.map((item) => ({ index: from + offset, item }))
-  })
-}
-
-/** `custom` holds the ids of the free-form calls so far; their outputs have a type of their own. */
-const lowerMessage = (message: Message.Message, custom: ReadonlySet<string>): ReadonlyArray<Item.Item> => {
-  switch (message.role) {
-    case "system":
-      return [{ type: "message", role: "system", content: [{ type: "input_text", text: message.content }] }]
-    case "developer":
-    case "user":
-      return [{ type: "message", role: message.role, content: message.content.map(lowerContent) }]
-    case "assistant":
-      return message.content.length === 0 ? nothing : message.content.map(lowerOutput)
-    case "tool":
-      return message.content.length === 0
-        ? nothing
-        : message.content.map((result) => ({
-            type: custom.has(result.callId) ? "custom_tool_call_output" : "function_call_output",
-            call_id: result.callId,
-            output: lowerResult(result)
-          }))
-  }
-}
-
-/** What a message without blocks becomes, to be left out and reported like every empty message. */
-const nothing: ReadonlyArray<Item.Item> = [{ type: "message", role: "assistant", content: [] }]
-
-const lowerContent = (content: Message.Content): Item.ContentPart => {
-  switch (content._tag) {
-    case "Text":
-      return { type: "input_text", text: content.text }
-    case "Image":
-      return {
-        type: "input_image",
-        image_url: content.url,
-        ...(content.detail === undefined ? {} : { detail: content.detail })
-      }
-    case "Document":
-      return {
-        type: "input_file",
-        ...(content.url.startsWith("data:") ? { file_data: content.url } : { file_url: content.url }),
-        ...(content.filename === undefined ? {} : { filename: content.filename })
-      }
-  }
-}
-
-const lowerOutput = (content: Message.AssistantContent): Item.Item => {
-  switch (content._tag) {
-    case "Text":
-      return {
-        type: "message",
-        role: "assistant",
-        ...(content.phase === undefined ? {} : { phase: content.phase }),
-        content: [{ type: "output_text", text: content.text }]
-      }
-    case "Reasoning":
-      return {
-        type: "reasoning",
-        ...(content.id === undefined ? {} : { id: content.id }),
-        summary: content.summary.map((text) => ({ type: "summary_text", text })),
-        ...(content.encryptedContent === undefined ? {} : { encrypted_content: content.encryptedContent })
-      }
-    case "ToolCall":
-      return lowerCall(content.id, content.call)
-    case "Compaction":
-      return {
-        type: "compaction",
-        ...(content.id === undefined ? {} : { id: content.id }),
-        encrypted_content: content.encryptedContent
-      }
-  }
-}
-
-const lowerCall = (id: string | undefined, call: Turn.ToolCall): Item.Item => {
-  const common = {
-    ...(id === undefined ? {} : { id }),
-    call_id: call.callId,
-    name: call.name,
-    ...(call.namespace === undefined ? {} : { namespace: call.namespace })
-  }
-  return call.type === "function"
-    ? { type: "function_call", ...common, arguments: call.arguments }
-    : { type: "custom_tool_call", ...common, input: call.arguments }
-}
-
-const lowerResult = ({ isError, output }: Message.ToolResult): Item.ToolOutput => {
-  if (typeof output === "string") return isError === true ? `Error: ${output}` : output
-  const parts = output.map(lowerContent)
-  return isError === true ? [{ type: "input_text", text: "Error:" }, ...parts] : parts
-}
-
-/** What can be judged item by item: roles, emptiness, ids, doubles. */
-const tidy = (items: ReadonlyArray<Placed>, repairs: Array<Repair>): ReadonlyArray<Placed> => {
-  const seen = new Map<string, Item.Item>()
-  return items.flatMap(({ index, item }, position): ReadonlyArray<Placed> => {
-    let kept = item
-    if (kept.type === "compaction_trigger" && position < items.length - 1) {
-      repairs.push({ _tag: "CompactionTriggerDropped", index })
-      return []
-    }
-    if (kept.type === "message" && isEmpty(kept)) {
-      repairs.push({ _tag: "EmptyMessageDropped", index })
-      return []
-    }
-    if (kept.type === "message" && kept.role === "system") {
-      repairs.push({ _tag: "SystemMessageMoved", index })
-      kept = { ...kept, role: "developer" }
-    }
-    const id = Item.id(kept)
-    if (id === undefined) return [{ index, item: kept }]
-    const twin = seen.get(id)
-    if (twin !== undefined && isSame(twin, kept)) {
-      repairs.push({ _tag: "DuplicateDropped", index, id })
-      return []
-    }
-    const reason = twin !== undefined ? "taken" : badId(kept.type, id)
-    if (reason !== undefined) {
-      repairs.push({ _tag: "IdRemoved", index, id, reason })
-      return [{ index, item: withoutId(kept) }]
-    }
-    seen.set(id, kept)
-    return [{ index, item: kept }]
-  })
-}
-
-const isSame = (a: Item.Item, b: Item.Item): boolean =>
-  a === b || (notJson([a, b]) === undefined && JSON.stringify(a) === JSON.stringify(b))
-
-const badId = (type: string, id: string): "too_long" | "wrong_prefix" | undefined => {
-  if (id.length > maxIdLength) return "too_long"
-  return id.startsWith(prefixes.get(type) ?? "") && id !== "" ? undefined : "wrong_prefix"
-}
-
-interface OpenCall extends Placed {
-  readonly item: Call
-  /** Set once an output has been found for it. */
-  answered: boolean
-}
-
-/** Gives every call exactly one output after it, and every pair an id of its own. */
-const pairCalls = (items: ReadonlyArray<Placed>, repairs: Array<Repair>): ReadonlyArray<Placed> => {
-  const calls = new Map<string, Array<OpenCall>>()
-  const taken = new Set<string>()
-  const paired = items.flatMap(({ index, item }): ReadonlyArray<Placed | OpenCall> => {
-    if (isCall(item)) {
-      const to = freeCallId(item.call_id, taken)
-      if (to !== item.call_id) repairs.push({ _tag: "CallIdRewritten", index, from: item.call_id, to })
-      taken.add(to)
-      const call: OpenCall = { index, item: to === item.call_id ? item : { ...item, call_id: to }, answered: false }
-      const namesakes = calls.get(item.call_id)
-      if (namesakes === undefined) calls.set(item.call_id, [call])
-      else namesakes.push(call)
-      return [call]
-    }
-    if (!isOutput(item)) return [{ index, item }]
-    const candidates = calls.get(item.call_id) ?? []
-    const open = candidates.filter((call) => !call.answered)
-    const call = open.find((call) => outputType(call.item) === item.type) ?? open[0]
-    if (call === undefined) {
-      const reason = candidates.length === 0 ? "no_call" : "answered_already"
-      repairs.push({ _tag: "OutputDropped", index, callId: item.call_id, reason })
-      return []
-    }
-    call.answered = true
-    return [{ index, item: fitOutput(item, call.item, index, repairs) }]
-  })
-  return paired.flatMap((placed): ReadonlyArray<Placed> => {
-    if (!("answered" in placed) || placed.answered) return [placed]
-    const { index, item } = placed
-    repairs.push({ _tag: "OutputAdded", index, callId: item.call_id, name: item.name })
-    return [placed, { index, item: { type: outputType(item), call_id: item.call_id, output: missingOutput } }]
-  })
-}
-
-const fitOutput = (output: Output, call: Call, index: number, repairs: Array<Repair>): Item.Item => {
-  const renamed = output.call_id === call.call_id ? output : { ...output, call_id: call.call_id }
-  if (output.type === outputType(call)) return renamed
-  repairs.push({ _tag: "OutputTypeChanged", index, callId: call.call_id })
-  return withoutId({ ...renamed, type: outputType(call) } as Item.Item)
-}
-
-/** The call id itself if it can stand; otherwise one made from it alone, numbered until it is free. */
-const freeCallId = (callId: string, taken: ReadonlySet<string>): string => {
-  if (callId !== "" && callId.length <= maxIdLength && !taken.has(callId)) return callId
-  const base = `call_${(Hash.string(callId) >>> 0).toString(36)}`
-  let free = base
-  for (let n = 2; taken.has(free); n++) free = `${base}_${n}`
-  return free
-}
-
-/** A type not known here may need its id; that of a compaction says nothing of reasoning. */
-const canLoseId = (item: Item.Item): boolean => prefixes.has(item.type) && prefixes.get(item.type) !== "cmp_"
-
-/**
- * Leaves out reasoning the server could not read or would miss the output of (all of it if `asked`). The ids of what
- * it led to go with it, since the server knows by them that the reasoning is missing.
- */
-const keepReadableReasoning = (
-  items: ReadonlyArray<Placed>,
-  repairs: Array<Repair>,
-  asked: boolean
-): ReadonlyArray<Placed> => {
-  const leads = new Array<boolean>(items.length)
-  let outputFollows = false
-  for (let i = items.length - 1; i >= 0; i--) {
-    const item = items[i]?.item
-    if (item === undefined) continue
-    if (item.type !== "reasoning") outputFollows = isModelOutput(item)
-    leads[i] = outputFollows
-  }
-  let bereft = false
-  return items.flatMap(({ index, item }, position): ReadonlyArray<Placed> => {
-    if (item.type === "reasoning") {
-      const readable = (item.encrypted_content ?? "") !== ""
-      if (!asked && readable && leads[position] === true) return [{ index, item }]
-      repairs.push({
-        _tag: "ReasoningDropped",
-        index,
-        reason: asked ? "asked" : readable ? "no_output_follows" : "not_encrypted"
-      })
-      bereft = true
-      return []
-    }
-    if (!isModelOutput(item)) bereft = false
-    const id = Item.id(item)
-    if (!bereft || id === undefined || !canLoseId(item)) return [{ index, item }]
-    repairs.push({ _tag: "IdRemoved", index, id, reason: "reasoning_dropped" })
-    return [{ index, item: withoutId(item) }]
-  })
+  return { items: kept.map(({ item }) => item), repairs: report }
 }
 
 /**
- * Everything in a list of items the backend would refuse by the rules of protocol C.5, each as a sentence that names
- * the item by its place; empty if there is nothing. What {@link compile} gives always passes.
+ * Everything in a list of items the backend would refuse, each as a sentence that names the item by its place; empty if
+ * there is nothing. These are the repairs {@link compile} would make, and what it gives always passes.
  *
  * @since 0.1.0
  * @category guards
  */
-export const validate = (items: ReadonlyArray<Item.Item>): ReadonlyArray<string> => {
-  const problems: Array<string> = []
-  const ids = new Map<string, number>()
-  const calls = new Map<string, { readonly index: number; readonly type: string; answered: boolean }>()
-  items.forEach((item, index) => {
-    const problem = (text: string) => problems.push(`Item ${index} (${item.type}) ${text}.`)
-    if (!isItem(item)) problem("has fields that do not fit its type")
-    const id = Item.id(item)
-    if (id !== undefined) {
-      const twin = ids.get(id)
-      if (twin !== undefined) problem(`has the id of item ${twin}`)
-      ids.set(id, index)
-      if (id.length > maxIdLength) problem(`has an id of ${id.length} characters; ${maxIdLength} are allowed`)
-      const prefix = prefixes.get(item.type) ?? ""
-      if (id === "" || !id.startsWith(prefix)) problem(`has an id that does not begin with "${prefix}"`)
-    }
-    switch (item.type) {
-      case "message":
-        if (item.role === "system") problem('has the role "system"; use "developer"')
-        if (isEmpty(item)) problem("is empty")
-        break
-      case "reasoning": {
-        if ((item.encrypted_content ?? "") === "") problem("has no encrypted content")
-        let next = index + 1
-        while (items[next]?.type === "reasoning") next++
-        const led = items[next]
-        if (led === undefined || !isModelOutput(led)) problem("is not followed by the output it led to")
-        break
-      }
-      case "function_call":
-      case "custom_tool_call":
-        if (item.call_id === "" || item.call_id.length > maxIdLength) {
-          problem(`has a call id of ${item.call_id.length} characters; 1 to ${maxIdLength} are allowed`)
-        }
-        if (calls.has(item.call_id)) problem(`has the call id of an earlier call, "${item.call_id}"`)
-        calls.set(item.call_id, { index, type: item.type, answered: false })
-        break
-      case "function_call_output":
-      case "custom_tool_call_output": {
-        const call = calls.get(item.call_id)
-        if (call === undefined) problem(`answers no call: no call before it has the id "${item.call_id}"`)
-        else if (call.answered) problem(`answers the call "${item.call_id}" a second time`)
-        else if (`${call.type}_output` !== item.type) problem(`answers a ${call.type}, "${item.call_id}"`)
-        if (call !== undefined) call.answered = true
-        break
-      }
-      case "compaction_trigger":
-        if (index !== items.length - 1) problem("is not the last item")
-        break
-    }
+export const validate = (items: ReadonlyArray<Item.Item>, options: Options = {}): ReadonlyArray<string> =>
+  compile(items, options).repairs.flatMap((repair) => {
+    const type = (items[repair.index] as { readonly type?: unknown } | null | undefined)?.type
+    const name = typeof type === "string" ? type : "no item"
+    const problem = describe(repair, name)
+    return problem === undefined ? [] : [`Item ${repair.index} (${name}) ${problem}.`]
   })
-  for (const [callId, call] of calls) {
-    if (!call.answered) problems.push(`Item ${call.index} (${call.type}) has no output: add one for "${callId}".`)
-  }
-  return problems
+
+/**
+ * What is wrong with new input, as sentences that name the entry by its place: the repairs that {@link compile} had to
+ * make to messages the model has not answered yet. Their writer can still change them. The history before them and the
+ * outputs of tools are repaired without a problem, because nobody can change them any more.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const newInputProblems = (
+  history: ReadonlyArray<Entry>,
+  repairs: ReadonlyArray<Repair>
+): ReadonlyArray<string> => {
+  const entries: ReadonlyArray<unknown> = history
+  let lastAnswered = entries.length - 1
+  while (lastAnswered >= 0 && !isAnswer(entries[lastAnswered])) lastAnswered--
+  return repairs.flatMap((repair) => {
+    if (repair.index <= lastAnswered || !isProblem(repair) || isToolOutput(entries[repair.index])) return []
+    const problem = describe(repair, "")
+    return problem === undefined ? [] : [`Entry ${repair.index} of the input ${problem}.`]
+  })
 }
 
-const isItem = Schema.is(Item.Item)
+const isProblem = (repair: Repair): boolean =>
+  repair._tag === "EntryDropped" ||
+  repair._tag === "FieldRepaired" ||
+  repair._tag === "ContentReplaced" ||
+  (repair._tag === "TextCut" && repair.reason === "too_long")
+
+const isAnswer = (entry: unknown): boolean => {
+  if (Predicate.hasProperty(entry, "type")) return typeof entry.type === "string" && isModelOutput(entry as Item.Item)
+  return Predicate.hasProperty(entry, "role") && entry.role === "assistant"
+}
+
+const isToolOutput = (entry: unknown): boolean =>
+  Predicate.hasProperty(entry, "type")
+    ? typeof entry.type === "string" && entry.type.endsWith("_output")
+    : Predicate.hasProperty(entry, "role") && entry.role === "tool"

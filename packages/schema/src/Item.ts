@@ -2,9 +2,9 @@
  * The items of a conversation as they travel: what a request's `input` is made of and what a response puts out
  * (protocol C.4).
  *
- * An item is the server's own JSON object. Decoding checks the keys this library reads and keeps every other key, so
- * that an item goes back in the next request exactly as it came (C.5). An item type this library does not know is an
- * {@link UnknownItem}: kept, never fatal.
+ * An item is the server's own JSON object. Decoding checks the keys this library reads and keeps every other key, in
+ * its order, so that an item goes back in the next request exactly as it came (C.5). An item type this library does not
+ * know is an {@link UnknownItem}: kept, never fatal.
  *
  * @since 0.1.0
  */
@@ -66,7 +66,7 @@ export const OutputText = Wire.object({
 })
 
 /**
- * The model declined; `refusal` is what it said.
+ * A refusal, in the model's words.
  *
  * @since 0.1.0
  * @category schemas
@@ -85,25 +85,19 @@ export const EncryptedContent = Wire.object({
 })
 
 /**
- * A type name that is none of those known here. At run time it is the server's string; for the type checker it is
- * opaque, so that comparing `type` with a known name narrows a union that has unknown members.
+ * A type name unknown to this library. At run time it is the server's string; for the type checker it is opaque, so that
+ * comparing `type` with a known name narrows a union that has unknown members.
  *
  * @since 0.1.0
  * @category models
  */
 export declare enum UnknownType {
-  /** Never a value; it makes the type one that no known name can be mistaken for. */
+  /** Never a value; it keeps the type apart from every known name. */
   opaque = "a type name not known here"
 }
 
-const unknownOf = (known: ReadonlyArray<string>) => {
-  const names = new Set(known)
-  return Wire.object({
-    type: Schema.String.pipe(
-      Schema.filter((type) => !names.has(type), { message: () => "a known type with fields that do not fit it" })
-    ) as unknown as Schema.Schema<UnknownType, string>
-  })
-}
+const typeOtherThan = (known: Iterable<string>) =>
+  Wire.otherThan(known, "a known type with fields that do not fit it") as unknown as Schema.Schema<UnknownType, string>
 
 const partMembers = [InputText, InputImage, InputFile, InputAudio, OutputText, Refusal, EncryptedContent] as const
 
@@ -113,7 +107,73 @@ const partMembers = [InputText, InputImage, InputFile, InputAudio, OutputText, R
  * @since 0.1.0
  * @category schemas
  */
-export const UnknownPart = unknownOf(partMembers.map((member) => member.fields.type.literals[0]))
+export const UnknownPart = Wire.object({
+  type: typeOtherThan(partMembers.map((member) => member.fields.type.literals[0]))
+})
+
+const part = Schema.Union(...partMembers, UnknownPart)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface InputText extends Schema.Schema.Type<typeof InputText> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface InputImage extends Schema.Schema.Type<typeof InputImage> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface InputFile extends Schema.Schema.Type<typeof InputFile> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface InputAudio extends Schema.Schema.Type<typeof InputAudio> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface OutputText extends Schema.Schema.Type<typeof OutputText> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Refusal extends Schema.Schema.Type<typeof Refusal> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface EncryptedContent extends Schema.Schema.Type<typeof EncryptedContent> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface UnknownPart extends Schema.Schema.Type<typeof UnknownPart> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ContentPart =
+  | InputText
+  | InputImage
+  | InputFile
+  | InputAudio
+  | OutputText
+  | Refusal
+  | EncryptedContent
+  | UnknownPart
 
 /**
  * One part of a message's content.
@@ -121,16 +181,10 @@ export const UnknownPart = unknownOf(partMembers.map((member) => member.fields.t
  * @since 0.1.0
  * @category schemas
  */
-export const ContentPart = Schema.Union(...partMembers, UnknownPart)
+export const ContentPart: Schema.Schema<ContentPart, typeof part.Encoded> = part
 
 /**
- * @since 0.1.0
- * @category models
- */
-export type ContentPart = typeof ContentPart.Type
-
-/**
- * What a tool gives back: text, or parts when it has images or sound to show (C.4).
+ * The output of a tool: text, or parts when there are images or sound to show (C.4).
  *
  * @since 0.1.0
  * @category schemas
@@ -159,7 +213,7 @@ export const MessageItem = Wire.object({
 })
 
 /**
- * What the model thought. With `store: false` the only copy is `encrypted_content`, which only the server reads.
+ * The model's reasoning. With `store: false` the only copy is `encrypted_content`, which only the server can read.
  *
  * @since 0.1.0
  * @category schemas
@@ -189,7 +243,8 @@ export const FunctionCallItem = Wire.object({
 })
 
 /**
- * The answer to a {@link FunctionCallItem}. Failures are words in `output`; the wire has no error flag (C.4).
+ * The output of a {@link FunctionCallItem} or a {@link LocalShellCallItem}. A failure is written into `output`;
+ * the wire has no error flag (C.4).
  *
  * @since 0.1.0
  * @category schemas
@@ -198,6 +253,8 @@ export const FunctionCallOutputItem = Wire.object({
   type: Schema.Literal("function_call_output"),
   id: Wire.nullish(Schema.String),
   call_id: Schema.String,
+  name: Wire.nullish(Schema.String),
+  namespace: Wire.nullish(Schema.String),
   output: ToolOutput
 })
 
@@ -218,7 +275,7 @@ export const CustomToolCallItem = Wire.object({
 })
 
 /**
- * The answer to a {@link CustomToolCallItem}.
+ * The output of a {@link CustomToolCallItem}.
  *
  * @since 0.1.0
  * @category schemas
@@ -227,6 +284,8 @@ export const CustomToolCallOutputItem = Wire.object({
   type: Schema.Literal("custom_tool_call_output"),
   id: Wire.nullish(Schema.String),
   call_id: Schema.String,
+  name: Wire.nullish(Schema.String),
+  namespace: Wire.nullish(Schema.String),
   output: ToolOutput
 })
 
@@ -418,7 +477,141 @@ export const knownTypes: ReadonlySet<string> = new Set(itemMembers.flatMap((memb
  * @since 0.1.0
  * @category schemas
  */
-export const UnknownItem = unknownOf([...knownTypes])
+export const UnknownItem = Wire.object({ type: typeOtherThan(knownTypes) })
+
+const union = Schema.Union(...itemMembers, UnknownItem)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface MessageItem extends Schema.Schema.Type<typeof MessageItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReasoningItem extends Schema.Schema.Type<typeof ReasoningItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface FunctionCallItem extends Schema.Schema.Type<typeof FunctionCallItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface FunctionCallOutputItem extends Schema.Schema.Type<typeof FunctionCallOutputItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface CustomToolCallItem extends Schema.Schema.Type<typeof CustomToolCallItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface CustomToolCallOutputItem extends Schema.Schema.Type<typeof CustomToolCallOutputItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolSearchCallItem extends Schema.Schema.Type<typeof ToolSearchCallItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolSearchOutputItem extends Schema.Schema.Type<typeof ToolSearchOutputItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface WebSearchCallItem extends Schema.Schema.Type<typeof WebSearchCallItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ImageGenerationCallItem extends Schema.Schema.Type<typeof ImageGenerationCallItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface LocalShellCallItem extends Schema.Schema.Type<typeof LocalShellCallItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface CompactionItem extends Schema.Schema.Type<typeof CompactionItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ContextCompactionItem extends Schema.Schema.Type<typeof ContextCompactionItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface CompactionTriggerItem extends Schema.Schema.Type<typeof CompactionTriggerItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConfigurationUpdateItem extends Schema.Schema.Type<typeof ConfigurationUpdateItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface AdditionalToolsItem extends Schema.Schema.Type<typeof AdditionalToolsItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface AgentMessageItem extends Schema.Schema.Type<typeof AgentMessageItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface UnknownItem extends Schema.Schema.Type<typeof UnknownItem> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Item =
+  | MessageItem
+  | ReasoningItem
+  | FunctionCallItem
+  | FunctionCallOutputItem
+  | CustomToolCallItem
+  | CustomToolCallOutputItem
+  | ToolSearchCallItem
+  | ToolSearchOutputItem
+  | WebSearchCallItem
+  | ImageGenerationCallItem
+  | LocalShellCallItem
+  | CompactionItem
+  | ContextCompactionItem
+  | CompactionTriggerItem
+  | ConfigurationUpdateItem
+  | AdditionalToolsItem
+  | AgentMessageItem
+  | UnknownItem
 
 /**
  * Any item. Comparing `type` narrows to the member; an item of a type unknown here is an {@link UnknownItem}.
@@ -426,55 +619,7 @@ export const UnknownItem = unknownOf([...knownTypes])
  * @since 0.1.0
  * @category schemas
  */
-export const Item = Schema.Union(...itemMembers, UnknownItem)
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type Item = typeof Item.Type
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type MessageItem = typeof MessageItem.Type
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type ReasoningItem = typeof ReasoningItem.Type
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type FunctionCallItem = typeof FunctionCallItem.Type
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type FunctionCallOutputItem = typeof FunctionCallOutputItem.Type
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type CustomToolCallItem = typeof CustomToolCallItem.Type
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type CustomToolCallOutputItem = typeof CustomToolCallOutputItem.Type
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type UnknownItem = typeof UnknownItem.Type
+export const Item: Schema.Schema<Item, typeof union.Encoded> = union
 
 /**
  * The item's id, where it has one.

@@ -1,16 +1,24 @@
 /**
- * A conversation as an application keeps it: messages of blocks, without the wire's ids and pairs to mind. `History`
+ * A conversation as an application keeps it: messages of blocks, without wire ids or call/output pairing. `History`
  * turns messages into the items of a request.
+ *
+ * Images and documents are made with {@link image}, {@link imageData}, {@link document} and {@link documentData}, which
+ * fail with {@link InvalidContent} for what the backend would refuse. A block can also be written as a literal,
+ * `{ _tag: "Image", url }`; it is checked when the request is compiled, or at any time with {@link contentProblem}.
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import * as Schema from "effect/Schema"
+import { defined } from "./Defined.ts"
+import * as Failure from "./Failure.ts"
+import * as Media from "./internal/media.ts"
 import * as Wire from "./internal/wire.ts"
 import * as Turn from "./Turn.ts"
 
 /**
- * A piece of text. In an assistant message `phase` tells commentary from the final answer; keep it.
+ * A piece of text. In an assistant message `phase` marks commentary and final answer; keep it.
  *
  * @since 0.1.0
  * @category schemas
@@ -21,7 +29,13 @@ export const Text = Schema.TaggedStruct("Text", {
 })
 
 /**
- * An image: an `https:` URL, or a `data:` URL that holds it (see {@link imageData}).
+ * @since 0.1.0
+ * @category models
+ */
+export interface Text extends Schema.Schema.Type<typeof Text> {}
+
+/**
+ * An image: an `https:` URL, or a `data:` URL with its PNG, JPEG, GIF or WebP data in base64.
  *
  * @since 0.1.0
  * @category schemas
@@ -32,7 +46,13 @@ export const Image = Schema.TaggedStruct("Image", {
 })
 
 /**
- * A document: an `https:` URL, or a `data:` URL that holds it (see {@link documentData}).
+ * @since 0.1.0
+ * @category models
+ */
+export interface Image extends Schema.Schema.Type<typeof Image> {}
+
+/**
+ * A document: an `https:` URL, or a `data:` URL with its data in base64.
  *
  * @since 0.1.0
  * @category schemas
@@ -43,7 +63,13 @@ export const Document = Schema.TaggedStruct("Document", {
 })
 
 /**
- * What a person, or a tool, can show the model.
+ * @since 0.1.0
+ * @category models
+ */
+export interface Document extends Schema.Schema.Type<typeof Document> {}
+
+/**
+ * The content of user and developer messages and of tool results.
  *
  * @since 0.1.0
  * @category schemas
@@ -54,10 +80,10 @@ export const Content = Schema.Union(Text, Image, Document)
  * @since 0.1.0
  * @category models
  */
-export type Content = typeof Content.Type
+export type Content = Text | Image | Document
 
 /**
- * What the model thought. Only `encryptedContent` takes it to the next request; a block without it is left out.
+ * The model's reasoning. Only `encryptedContent` can be replayed; a block without it is left out of the request.
  *
  * @since 0.1.0
  * @category schemas
@@ -69,7 +95,13 @@ export const Reasoning = Schema.TaggedStruct("Reasoning", {
 })
 
 /**
- * A call the model made.
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reasoning extends Schema.Schema.Type<typeof Reasoning> {}
+
+/**
+ * A tool call of the model.
  *
  * @since 0.1.0
  * @category schemas
@@ -80,7 +112,13 @@ export const ToolCall = Schema.TaggedStruct("ToolCall", {
 })
 
 /**
- * What a tool gave back. The wire has no error flag: with `isError` the text sent begins with `Error: `.
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolCall extends Schema.Schema.Type<typeof ToolCall> {}
+
+/**
+ * The result of a tool call. The wire has no error flag: with `isError` the text sent begins with `Error: `.
  *
  * @since 0.1.0
  * @category schemas
@@ -95,7 +133,7 @@ export const ToolResult = Schema.TaggedStruct("ToolResult", {
  * @since 0.1.0
  * @category models
  */
-export type ToolResult = typeof ToolResult.Type
+export interface ToolResult extends Schema.Schema.Type<typeof ToolResult> {}
 
 /**
  * An earlier part of the conversation, compacted by the server and opaque (protocol I).
@@ -109,7 +147,13 @@ export const Compaction = Schema.TaggedStruct("Compaction", {
 })
 
 /**
- * What the model puts out.
+ * @since 0.1.0
+ * @category models
+ */
+export interface Compaction extends Schema.Schema.Type<typeof Compaction> {}
+
+/**
+ * The content of assistant messages.
  *
  * @since 0.1.0
  * @category schemas
@@ -120,16 +164,22 @@ export const AssistantContent = Schema.Union(Text, Reasoning, ToolCall, Compacti
  * @since 0.1.0
  * @category models
  */
-export type AssistantContent = typeof AssistantContent.Type
+export type AssistantContent = Text | Reasoning | ToolCall | Compaction
 
 /**
- * What the application tells the model. At the head of a conversation these are the request's `instructions`; later
- * they are sent as developer messages, in their place.
+ * Instructions of the application. At the head of a conversation they become the request's `instructions`; later ones
+ * are sent as developer messages, in their place.
  *
  * @since 0.1.0
  * @category schemas
  */
 export const SystemMessage = Schema.Struct({ role: Schema.Literal("system"), content: Schema.String })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface SystemMessage extends Schema.Schema.Type<typeof SystemMessage> {}
 
 /**
  * Like a system message, but always sent in its place.
@@ -140,7 +190,13 @@ export const SystemMessage = Schema.Struct({ role: Schema.Literal("system"), con
 export const DeveloperMessage = Schema.Struct({ role: Schema.Literal("developer"), content: Schema.Array(Content) })
 
 /**
- * What a person says and shows.
+ * @since 0.1.0
+ * @category models
+ */
+export interface DeveloperMessage extends Schema.Schema.Type<typeof DeveloperMessage> {}
+
+/**
+ * A message of the user.
  *
  * @since 0.1.0
  * @category schemas
@@ -148,7 +204,13 @@ export const DeveloperMessage = Schema.Struct({ role: Schema.Literal("developer"
 export const UserMessage = Schema.Struct({ role: Schema.Literal("user"), content: Schema.Array(Content) })
 
 /**
- * What the model said, thought and called, in the order it did.
+ * @since 0.1.0
+ * @category models
+ */
+export interface UserMessage extends Schema.Schema.Type<typeof UserMessage> {}
+
+/**
+ * The model's output, in its order.
  *
  * @since 0.1.0
  * @category schemas
@@ -159,6 +221,12 @@ export const AssistantMessage = Schema.Struct({
 })
 
 /**
+ * @since 0.1.0
+ * @category models
+ */
+export interface AssistantMessage extends Schema.Schema.Type<typeof AssistantMessage> {}
+
+/**
  * The results of tool calls.
  *
  * @since 0.1.0
@@ -167,7 +235,13 @@ export const AssistantMessage = Schema.Struct({
 export const ToolMessage = Schema.Struct({ role: Schema.Literal("tool"), content: Schema.Array(ToolResult) })
 
 /**
- * One message; `role` tells which.
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolMessage extends Schema.Schema.Type<typeof ToolMessage> {}
+
+/**
+ * One message of any role.
  *
  * @since 0.1.0
  * @category schemas
@@ -178,11 +252,50 @@ export const Message = Schema.Union(SystemMessage, DeveloperMessage, UserMessage
  * @since 0.1.0
  * @category models
  */
-export type Message = typeof Message.Type
+export type Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
 
-type Said = string | ReadonlyArray<Content>
+/**
+ * An image or document that the backend would refuse, and why.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidContent extends Failure.Class<InvalidContent>("@effect-codex/schema/InvalidContent")(
+  "InvalidContent",
+  { kind: Schema.Literal("image", "document"), problem: Schema.String }
+) {
+  override get message(): string {
+    return `The ${this.kind} cannot be sent: ${this.problem}.`
+  }
+}
 
-const contents = (content: Said): ReadonlyArray<Content> => (typeof content === "string" ? [text(content)] : content)
+const kindOf = { Image: "image", Document: "document" } as const
+
+/**
+ * Why the backend would refuse a block, as a sentence for a person or the model; `undefined` when it can be sent. Images
+ * are `https:` URLs or `data:` URLs with PNG, JPEG, GIF or WebP data. The first bytes decide; the rest of the data is not
+ * decoded. Documents are `https:` URLs or `data:` URLs of any type.
+ *
+ * @since 0.1.0
+ * @category guards
+ * @example
+ * ```ts
+ * import { Message } from "@effect-codex/schema"
+ *
+ * Message.contentProblem({ _tag: "Image", url: "file:///tmp/cat.png" })
+ * // "The image cannot be sent: the backend cannot read a file: URL; read the file and give its bytes."
+ * ```
+ */
+export const contentProblem = (content: Content): string | undefined => {
+  if (content._tag === "Text") return undefined
+  const kind = kindOf[content._tag]
+  const media = Media.read(kind, content.url)
+  return "problem" in media ? new InvalidContent({ kind, problem: media.problem }).message : undefined
+}
+
+type Input = string | ReadonlyArray<Content>
+
+const contents = (content: Input): ReadonlyArray<Content> => (typeof content === "string" ? [text(content)] : content)
 
 /**
  * A system message.
@@ -198,7 +311,7 @@ export const system = (content: string): Message => ({ role: "system", content }
  * @since 0.1.0
  * @category constructors
  */
-export const developer = (content: Said): Message => ({ role: "developer", content: contents(content) })
+export const developer = (content: Input): Message => ({ role: "developer", content: contents(content) })
 
 /**
  * A user message.
@@ -208,15 +321,19 @@ export const developer = (content: Said): Message => ({ role: "developer", conte
  * @example
  * ```ts
  * import { Message } from "@effect-codex/schema"
+ * import { Effect } from "effect"
  *
  * Message.user("What is 6 times 7?")
- * Message.user([Message.text("What is this?"), Message.image("https://example.org/cat.png")])
+ *
+ * Effect.map(Message.image("https://example.org/cat.png"), (cat) =>
+ *   Message.user([Message.text("What is this?"), cat])
+ * )
  * ```
  */
-export const user = (content: Said): Message => ({ role: "user", content: contents(content) })
+export const user = (content: Input): Message => ({ role: "user", content: contents(content) })
 
 /**
- * An assistant message, for histories made by hand. To go on from a turn, send its `items` instead: they are exact.
+ * An assistant message, for histories made by hand. To continue from a turn, send its `items` instead: they are exact.
  *
  * @since 0.1.0
  * @category constructors
@@ -241,7 +358,7 @@ export const assistant = (content: string | ReadonlyArray<AssistantContent>): Me
  */
 export const toolResult = (
   call: Turn.ToolCall | string,
-  output: Said,
+  output: Input,
   options: { readonly isError?: boolean } = {}
 ): Message => ({
   role: "tool",
@@ -250,7 +367,7 @@ export const toolResult = (
       _tag: "ToolResult",
       callId: typeof call === "string" ? call : call.callId,
       output,
-      ...(options.isError === true ? { isError: true } : {})
+      ...(options.isError === true && { isError: true })
     }
   ]
 })
@@ -261,60 +378,78 @@ export const toolResult = (
  * @since 0.1.0
  * @category constructors
  */
-export const text = (text: string): typeof Text.Type => ({ _tag: "Text", text })
+export const text = (text: string): Text => ({ _tag: "Text", text })
+
+const checked = (kind: "image" | "document", url: string): Effect.Effect<string, InvalidContent> =>
+  Effect.suspend(() => {
+    const media = Media.read(kind, url)
+    return "url" in media ? Effect.succeed(media.url) : Effect.fail(new InvalidContent({ kind, ...media }))
+  })
+
+/** Text that is already a `data:` URL is taken as it is. */
+const dataUrl = (data: Uint8Array | string, mediaType: string): string =>
+  typeof data === "string" && /^\s*data:/i.test(data)
+    ? data
+    : `data:${mediaType};base64,${typeof data === "string" ? data : Encoding.encodeBase64(data)}`
 
 /**
- * An image block from a URL.
+ * An image block from an `https:` or `data:` URL. Fails for what the backend would refuse: `file:` URLs, media types
+ * other than PNG, JPEG, GIF and WebP, data that is empty, not base64 or not an image.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const image = (url: string, detail?: (typeof Image.Type)["detail"]): typeof Image.Type => ({
-  _tag: "Image",
-  url,
-  ...(detail === undefined ? {} : { detail })
-})
-
-const dataUrl = (data: Uint8Array | string, mediaType: string): string =>
-  `data:${mediaType};base64,${typeof data === "string" ? data : Encoding.encodeBase64(data)}`
+export const image = (url: string, detail?: Image["detail"]): Effect.Effect<Image, InvalidContent> =>
+  Effect.map(checked("image", url), (url) => ({ _tag: "Image", url, ...defined({ detail }) }))
 
 /**
- * An image block from bytes, or from text that is base64 already.
+ * An image block from bytes, or from text in base64 or base64url, with or without line breaks. Fails like
+ * {@link image}. Data that is an image of another type than `mediaType` says is sent with its real type.
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Message } from "@effect-codex/schema"
+ * import { Effect } from "effect"
+ *
+ * const question = (png: Uint8Array) =>
+ *   Effect.map(Message.imageData(png, "image/png"), (image) =>
+ *     Message.user([Message.text("What is this?"), image])
+ *   )
+ * ```
  */
 export const imageData = (
   data: Uint8Array | string,
   mediaType: string,
-  detail?: (typeof Image.Type)["detail"]
-): typeof Image.Type => image(dataUrl(data, mediaType), detail)
+  detail?: Image["detail"]
+): Effect.Effect<Image, InvalidContent> => Effect.suspend(() => image(dataUrl(data, mediaType), detail))
 
 /**
- * A document block from a URL.
+ * A document block from an `https:` or `data:` URL. Fails for other URLs and for data that is empty or not base64.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const document = (url: string, filename?: string): typeof Document.Type => ({
-  _tag: "Document",
-  url,
-  ...(filename === undefined ? {} : { filename })
-})
+export const document = (url: string, filename?: string): Effect.Effect<Document, InvalidContent> =>
+  Effect.map(checked("document", url), (url) => ({ _tag: "Document", url, ...defined({ filename }) }))
 
 /**
- * A document block from bytes, or from text that is base64 already.
+ * A document block from bytes, or from text in base64 or base64url. Fails like {@link document}.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const documentData = (data: Uint8Array | string, mediaType: string, filename?: string): typeof Document.Type =>
-  document(dataUrl(data, mediaType), filename)
+export const documentData = (
+  data: Uint8Array | string,
+  mediaType: string,
+  filename?: string
+): Effect.Effect<Document, InvalidContent> => Effect.suspend(() => document(dataUrl(data, mediaType), filename))
 
 /**
- * A tool call block, as a turn's `toolCalls` name it.
+ * A tool call block, from a turn's `toolCalls`.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const toolCall = (call: Turn.ToolCall): typeof ToolCall.Type => ({ _tag: "ToolCall", call })
+export const toolCall = (call: Turn.ToolCall): ToolCall => ({ _tag: "ToolCall", call })

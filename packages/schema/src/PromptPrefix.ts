@@ -1,13 +1,15 @@
 /**
- * Why a prompt was not found in the server's cache: it finds what it has seen before only up to the first difference.
+ * Finds out why a prompt was not in the server's cache, which reaches only up to the first difference from what the
+ * server has seen before.
  *
  * @since 0.1.0
  */
+import * as Origin from "./Origin.ts"
 import type * as ResponsesRequest from "./ResponsesRequest.ts"
 import * as ToolSpec from "./ToolSpec.ts"
 
 /**
- * The first place where a later request is not the earlier one with something added.
+ * The first place where a later request does not begin like an earlier one.
  *
  * @since 0.1.0
  * @category models
@@ -15,7 +17,7 @@ import * as ToolSpec from "./ToolSpec.ts"
 export interface Difference {
   /** Where: `model`, `prompt_cache_key`, `tools[1]`, `instructions`, `input[4]`, … */
   readonly at: string
-  /** What stood there and what stands there now, in short; `undefined` for nothing. */
+  /** What was there and what is there now, shortened; `undefined` for nothing. */
   readonly before: string | undefined
   readonly after: string | undefined
 }
@@ -30,8 +32,8 @@ const showTool = (tool: ToolSpec.ToolSpec | undefined): string | undefined =>
   tool === undefined ? undefined : `${tool.type} ${ToolSpec.name(tool) ?? ""}`.trim()
 
 /**
- * Compares what the cache goes by, in its order: the cache key, the model, the tools, the instructions, the input. Input
- * that was added at the end is no difference.
+ * Compares two requests in the order the cache reads them: the cache key, the model, the tools, the instructions, the
+ * input. Input added at the end is not a difference.
  *
  * @since 0.1.0
  * @category combinators
@@ -63,8 +65,10 @@ export const firstDifference = (
   if (earlier.instructions !== later.instructions) {
     return { at: "instructions", before: show(earlier.instructions), after: show(later.instructions) }
   }
-  const index = earlier.input.findIndex((item, n) => !same(item, later.input[n]))
-  return index === -1
-    ? undefined
-    : { at: `input[${index}]`, before: show(earlier.input[index]), after: show(later.input[index]) }
+  for (const [n, item] of earlier.input.entries()) {
+    const next = later.input[n]
+    const [before, after] = [Origin.untag(item), next && Origin.untag(next)]
+    if (!same(before, after)) return { at: `input[${n}]`, before: show(before), after: show(after) }
+  }
+  return undefined
 }

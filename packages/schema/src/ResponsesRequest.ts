@@ -9,11 +9,12 @@
 import * as Schema from "effect/Schema"
 import * as Item from "./Item.ts"
 import * as Wire from "./internal/wire.ts"
+import * as Origin from "./Origin.ts"
 import * as ToolSpec from "./ToolSpec.ts"
 
 /**
- * How hard the model thinks. Which levels a model has is in its catalogue entry; the set is open. `ultra` exists only
- * on the caller's side: see `Model.resolveEffort`.
+ * The reasoning effort. The levels of a model are in its catalogue entry; the set is open. `ultra` exists only on the
+ * caller's side: see `Model.resolveEffort`.
  *
  * @since 0.1.0
  * @category schemas
@@ -27,7 +28,7 @@ export const Effort = Wire.open("none", "minimal", "low", "medium", "high", "xhi
 export type Effort = typeof Effort.Type
 
 /**
- * How much of its reasoning the model tells; without it, nothing (C.8).
+ * The kind of reasoning summary the model writes; without it, none (C.8).
  *
  * @since 0.1.0
  * @category schemas
@@ -59,7 +60,7 @@ export const Reasoning = Wire.object({
 export type Reasoning = typeof Reasoning.Type
 
 /**
- * How long the answer is; for models whose catalogue entry has `support_verbosity` (C.9).
+ * How long the answer should be; for models whose catalogue entry has `support_verbosity` (C.9).
  *
  * @since 0.1.0
  * @category schemas
@@ -119,7 +120,7 @@ export const ServiceTier = Schema.Literal("priority", "default")
 export type ServiceTier = typeof ServiceTier.Type
 
 /**
- * The longest `prompt_cache_key` there may be.
+ * The longest `prompt_cache_key` the backend takes.
  *
  * @since 0.1.0
  * @category configuration
@@ -141,10 +142,10 @@ const fields = {
   include: Schema.Array(Schema.String),
   prompt_cache_key: Wire.optional(Schema.String.pipe(Schema.maxLength(maxCacheKeyLength))),
   text: Wire.optional(Text),
-  client_metadata: Wire.optional(Schema.Record({ key: Schema.String, value: Schema.String }))
+  client_metadata: Wire.optional(Wire.record(Schema.String))
 }
 
-const order = Object.keys(fields)
+const order = Object.keys(fields) as ReadonlyArray<keyof typeof fields>
 
 /**
  * The keys the library writes itself, which `extra` may therefore not hold.
@@ -154,26 +155,29 @@ const order = Object.keys(fields)
  */
 export const ownKeys: ReadonlySet<string> = new Set(order)
 
-const Extra = Schema.Record({
-  key: Schema.String.pipe(
-    Schema.filter((key) => !ownKeys.has(key), { message: () => "a key that is no field of the request itself" })
-  ),
-  value: Schema.Unknown
-})
+const Body = Wire.object(fields)
 
-const Body = Schema.Struct(fields, Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+const isExtra = (key: string): boolean => !ownKeys.has(key)
+
+const Extra = Wire.recordOf(isExtra, "a key that is not a field of the request itself")
 
 const Request = Schema.typeSchema(Schema.Struct({ ...fields, extra: Wire.optional(Extra) }))
 
 /** In the order of `fields`, whatever the order the request was made in; then `extra`, by name. */
 const toBody = ({ extra, ...request }: typeof Request.Type): typeof Body.Type => {
-  const own = Object.entries(request).filter(([key, value]) => ownKeys.has(key) && value !== undefined)
-  const more = Object.entries(extra ?? {}).filter(([key]) => !ownKeys.has(key))
-  return Object.fromEntries([
-    ...own.sort(([a], [b]) => order.indexOf(a) - order.indexOf(b)),
-    ...more.sort(([a], [b]) => (a < b ? -1 : 1))
-  ]) as typeof Body.Type
+  const body: Record<string, unknown> = {}
+  for (const key of order) {
+    const value = key === "input" ? untagged(request.input) : request[key]
+    if (value !== undefined) body[key] = value
+  }
+  if (extra === undefined) return body as typeof Body.Type
+  const more = Object.entries(extra).filter(([key]) => isExtra(key))
+  return { ...body, ...Object.fromEntries(more.sort(([a], [b]) => (a < b ? -1 : 1))) } as typeof Body.Type
 }
+
+/** Tags are for the client alone and never travel. */
+const untagged = (input: ReadonlyArray<Item.Item>): ReadonlyArray<Item.Item> =>
+  input.some((item) => Origin.untag(item) !== item) ? input.map(Origin.untag) : input
 
 /**
  * The body. Encoding gives the JSON object of the wire, with `extra` merged into it; decoding puts keys that are not
@@ -183,12 +187,11 @@ const toBody = ({ extra, ...request }: typeof Request.Type): typeof Body.Type =>
  * @since 0.1.0
  * @category schemas
  */
-export const ResponsesRequest = Schema.transform(Body, Request, {
-  strict: true,
+export const ResponsesRequest = Wire.transformed(Body, Request, {
   decode: (body) => {
     const entries = Object.entries(body)
-    const extra = entries.filter(([key]) => !ownKeys.has(key))
-    const own = Object.fromEntries(entries.filter(([key]) => ownKeys.has(key))) as typeof Body.Type
+    const extra = entries.filter(([key]) => isExtra(key))
+    const own = Object.fromEntries(entries.filter(([key]) => !isExtra(key))) as typeof Body.Type
     return extra.length === 0 ? own : { ...own, extra: Object.fromEntries(extra) }
   },
   encode: toBody
@@ -198,7 +201,7 @@ export const ResponsesRequest = Schema.transform(Body, Request, {
  * @since 0.1.0
  * @category models
  */
-export type ResponsesRequest = typeof ResponsesRequest.Type
+export interface ResponsesRequest extends Schema.Schema.Type<typeof ResponsesRequest> {}
 
 /**
  * What {@link make} needs: everything that is not the same in every request.
@@ -226,8 +229,8 @@ export const make = (options: Options): ResponsesRequest => ({
 })
 
 /**
- * The JSON text to send. Keys stand in one fixed order and items are written as they are, so that equal requests are
- * equal bytes and the server's prompt cache can tell.
+ * The JSON text to send. Keys are written in one fixed order and items as they are, without the tags of `Origin`: equal
+ * requests are equal bytes, which the server finds in its prompt cache.
  *
  * @since 0.1.0
  * @category combinators

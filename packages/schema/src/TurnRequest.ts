@@ -1,5 +1,5 @@
 /**
- * What a caller says to get a turn, and its way to the body that is sent.
+ * The request for a turn as a caller writes it, compiled to the body that is sent.
  *
  * @since 0.1.0
  */
@@ -7,9 +7,12 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { defined } from "./Defined.ts"
+import * as Guard from "./Guard.ts"
 import * as History from "./History.ts"
 import type * as Item from "./Item.ts"
-import { notJson } from "./internal/json.ts"
+import * as Json from "./internal/json.ts"
+import * as Names from "./internal/names.ts"
 import * as JsonSchema from "./JsonSchema.ts"
 import * as Message from "./Message.ts"
 import * as Model from "./Model.ts"
@@ -19,7 +22,7 @@ import { InvalidRequest } from "./ServiceError.ts"
 import * as ToolSpec from "./ToolSpec.ts"
 
 /**
- * A tool as the caller names it: its wire form, or anything that has one as `spec` (a `Tool`).
+ * A tool of a request: its wire form, or anything that has one as `spec` (a `Tool`).
  *
  * @since 0.1.0
  * @category models
@@ -27,10 +30,10 @@ import * as ToolSpec from "./ToolSpec.ts"
 export type ToolLike = ToolSpec.ToolSpec | { readonly spec: ToolSpec.ToolSpec }
 
 /**
- * One request for a turn. All keys are optional, but there has to be something to answer.
+ * One request for a turn. All keys are optional, but the input must not be empty.
  *
- * - The input is `input`, then `prompt` as a user message. `input` takes messages and items in any order: to go on with
- *   a conversation, give what was sent before, then the turn's `items`, then the results of its calls.
+ * - The input is `input`, then `prompt` as a user message. `input` takes messages and items in any order: to continue a
+ *   conversation, give what was sent before, then the turn's `items`, then the results of its calls.
  * - `instructions` stand before the system messages at the head of the input; joined by blank lines, they are the
  *   request's instructions.
  * - `reasoning`, `verbosity`, `serviceTier`, `parallelToolCalls` and `model` fall back to the defaults, key by key.
@@ -40,8 +43,8 @@ export type ToolLike = ToolSpec.ToolSpec | { readonly spec: ToolSpec.ToolSpec }
  * - `clientMetadata` is sent as it is; the backend needs none (protocol C.12).
  * - `extra` holds keys of the body this library has no name for. The server may refuse them.
  *
- * Sampling parameters and a cap on the output are refused by the backend for every model; `compile` says so to whoever
- * gives them in spite of the types (`ResponsesRequest.refusedParameters`).
+ * The backend refuses sampling parameters and a cap on the output for every model. They have no key here, and `compile`
+ * reports them when they are given all the same (`ResponsesRequest.refusedParameters`).
  *
  * @since 0.1.0
  * @category models
@@ -64,7 +67,7 @@ export interface TurnRequest {
 }
 
 /**
- * What holds where a request says nothing, and the catalogue its model is looked up in (default: the bundled one).
+ * What applies where a request leaves a key out, and the catalogue its model is looked up in (default: the bundled one).
  *
  * @since 0.1.0
  * @category configuration
@@ -77,13 +80,28 @@ export interface Defaults {
   readonly parallelToolCalls?: boolean
   readonly instructions?: string
   readonly models?: ReadonlyArray<Model.Model>
+  /**
+   * Whether to send what the Codex CLI sends where nothing else is asked for: the effort and the verbosity the model's
+   * catalogue entry names as its defaults, `tool_choice: "auto"`, and `detail: "original"` for images where the entry
+   * allows it (protocol N.5). Default `true`; with `false` these are left to the server.
+   */
+  readonly catalogueDefaults?: boolean
+  /**
+   * How much of each tool output is sent: the `truncation_policy` of the model's catalogue entry (`"catalogue"`, the
+   * default), a limit of its own, or all the backend takes (`"none"`). Longer outputs are cut in the middle, and words
+   * say so.
+   */
+  readonly toolOutputLimit?: History.OutputLimit | "catalogue" | "none"
+  /** The account id of the login: encrypted content known to come from another account is left out (`Origin`). */
+  readonly account?: string
 }
 
 /**
  * One change made on the way from the request to the body: to the history, or to a parameter the model's catalogue entry
- * does not allow. `SchemaChanged` names a tool or an output format whose JSON Schema the server would refuse and that is
- * sent in the nearest form it takes; `ToolDropped` a tool that has no such form, which is left out so that the others can
- * be used (`JsonSchema.normalize`).
+ * does not allow. `ParameterMadeWellFormed` names the key of the body in which unpaired surrogates were replaced.
+ * `SchemaChanged` names a tool or an output format whose JSON Schema the server would refuse and that is sent in the
+ * nearest form it takes; `ToolDropped` a tool that has no such form, which is left out so that the others can be used
+ * (`JsonSchema.normalize`).
  *
  * @since 0.1.0
  * @category schemas
@@ -97,6 +115,7 @@ export const Repair = Schema.Union(
   }),
   Schema.TaggedStruct("VerbosityDropped", { model: Schema.String, requested: ResponsesRequest.Verbosity }),
   Schema.TaggedStruct("ServiceTierDropped", { model: Schema.String, requested: ResponsesRequest.ServiceTier }),
+  Schema.TaggedStruct("ParameterMadeWellFormed", { parameter: Schema.String }),
   Schema.TaggedStruct("SchemaChanged", { name: Schema.String, changes: Schema.Array(Schema.String) }),
   Schema.TaggedStruct("ToolDropped", { name: Schema.String, problems: Schema.Array(Schema.String) })
 )
@@ -108,7 +127,7 @@ export const Repair = Schema.Union(
 export type Repair = typeof Repair.Type
 
 /**
- * The body to send and what was changed to make it acceptable. The `index` of a history repair counts `input`,
+ * The body to send and the changes that make it acceptable. The `index` of a history repair counts `input`,
  * then `prompt`.
  *
  * @since 0.1.0
@@ -130,6 +149,10 @@ export const maxItems = 131_072
 /**
  * The body for a request, or everything that is wrong with it at once, as the `problems` of one `InvalidRequest`.
  *
+ * New input, the messages after the model's last output, is checked: what the backend would refuse of it is a problem
+ * (`History.newInputProblems`). The history before it and the outputs of tools are repaired instead, because nobody can
+ * change them any more.
+ *
  * @since 0.1.0
  * @category constructors
  * @example
@@ -145,17 +168,41 @@ export const maxItems = 131_072
 export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect<Compiled, InvalidRequest> =>
   Effect.suspend(() => {
     const input = [...(request.input ?? []), ...(request.prompt === undefined ? [] : [Message.user(request.prompt)])]
-    const misfits = input.flatMap((entry, index) => (isEntry(entry) ? [] : [index]))
-    const history = History.compile(misfits.length === 0 ? input : input.filter(isEntry))
+    const model = request.model ?? defaults.model
+    const models = defaults.models ?? ModelCatalogue.bundled
+    const entry = ModelCatalogue.resolve(models, model)
+    const outputLimit = toolOutputLimit(defaults.toolOutputLimit, entry)
+    const history = History.compile(input, defined({ outputLimit, account: defaults.account }))
     const given = (request.tools ?? []).map((tool): unknown => (hasSpec(tool) ? tool.spec : tool))
     const schemas = normalizeSchemas(given, request.output?.format)
     const { specs } = schemas
     const tools = specs.filter(isToolSpec)
-    const model = request.model ?? defaults.model
-    const { repairs, ...parameters } = resolveParameters(model, request, defaults, schemas.format)
+    const standard = defaults.catalogueDefaults === false ? undefined : entry
+    const { repairs, ...parameters } = resolveParameters(
+      { model, models, entry, standard },
+      request,
+      defaults,
+      schemas.format
+    )
+    const instructions = [request.instructions ?? defaults.instructions ?? "", history.instructions]
+    const { input: items, ...written } = ResponsesRequest.make({
+      model,
+      instructions: instructions.filter((part) => part !== "").join("\n\n"),
+      input: standard?.supports_image_detail_original === true ? withDetail(history.items) : history.items,
+      ...parameters,
+      ...defined({
+        tools: tools.length > 0 ? tools : undefined,
+        tool_choice: request.toolChoice ?? (defaults.catalogueDefaults === false ? undefined : "auto"),
+        parallel_tool_calls: request.parallelToolCalls ?? defaults.parallelToolCalls,
+        prompt_cache_key: request.cacheKey,
+        client_metadata: request.clientMetadata,
+        extra: request.extra
+      })
+    })
+    const sound = soundParameters(written)
     const problems = [
-      ...misfits.map((index) => `Entry ${index} of the input has fields that fit neither a message nor an item.`),
-      ...inputProblems(request, history.items),
+      ...History.newInputProblems(input, history.repairs),
+      ...inputProblems(request, items),
       ...specs.flatMap((tool, index) => (isToolSpec(tool) ? [] : [`Tool ${index} has fields that fit no tool.`])),
       ...toolProblems(tools, request.toolChoice),
       ...schemas.problems,
@@ -163,29 +210,20 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
       ...reasoningProblems(parameters.reasoning),
       ...cacheKeyProblems(request.cacheKey),
       ...refusedProblems(request),
-      ...extraProblems(request.extra)
+      ...extraProblems(request.extra),
+      ...sound.problems
     ]
-    if (problems.length > 0) return Effect.fail(new InvalidRequest({ problems }))
-    const instructions = [request.instructions ?? defaults.instructions ?? "", history.instructions]
-    const parallel = request.parallelToolCalls ?? defaults.parallelToolCalls
-    const body = ResponsesRequest.make({
-      model,
-      instructions: instructions.filter((part) => part !== "").join("\n\n"),
-      input: history.items,
-      ...parameters,
-      ...(tools.length > 0 && { tools }),
-      ...(request.toolChoice !== undefined && { tool_choice: request.toolChoice }),
-      ...(parallel !== undefined && { parallel_tool_calls: parallel }),
-      ...(request.cacheKey !== undefined && { prompt_cache_key: request.cacheKey }),
-      ...(request.clientMetadata !== undefined && { client_metadata: request.clientMetadata }),
-      ...(request.extra !== undefined && { extra: request.extra })
-    })
-    return Effect.succeed({ body, repairs: [...history.repairs, ...repairs, ...schemas.repairs] })
+    return problems.length > 0
+      ? Effect.fail(new InvalidRequest({ problems }))
+      : Effect.succeed({
+          body: { ...sound.parameters, input: items },
+          repairs: [...history.repairs, ...repairs, ...schemas.repairs, ...sound.repairs]
+        })
   })
 
-const isEntry = Schema.is(History.Entry)
+const toolMisfit = Guard.make(ToolSpec.ToolSpec)
 
-const isToolSpec = Schema.is(ToolSpec.ToolSpec)
+const isToolSpec = (tool: unknown): tool is ToolSpec.ToolSpec => toolMisfit(tool) === undefined
 
 const hasSpec = Predicate.hasProperty("spec")
 
@@ -216,42 +254,102 @@ const normalizeSchemas = (given: ReadonlyArray<unknown>, format: ResponsesReques
       }
 }
 
+const toolOutputLimit = (
+  setting: Defaults["toolOutputLimit"],
+  entry: Model.Model | undefined
+): History.OutputLimit | undefined => {
+  if (setting !== undefined && setting !== "catalogue") return setting === "none" ? undefined : setting
+  const { limit, mode } = entry?.truncation_policy ?? {}
+  if (typeof limit !== "number" || !(limit > 0)) return undefined
+  return mode === "tokens" ? { mode: "tokens", limit } : mode === "bytes" ? { mode: "bytes", limit } : undefined
+}
+
+/** Images without a `detail` with the one the Codex CLI sends. */
+const withDetail = (items: ReadonlyArray<Item.Item>): ReadonlyArray<Item.Item> => {
+  const isBare = (part: Item.ContentPart) => part.type === "input_image" && part.detail === undefined
+  const detailed = (parts: ReadonlyArray<Item.ContentPart>) =>
+    parts.map(
+      (part): Item.ContentPart =>
+        part.type === "input_image" && part.detail === undefined ? { ...part, detail: "original" } : part
+    )
+  return items.map((item) => {
+    switch (item.type) {
+      case "message":
+        return item.content.some(isBare) ? { ...item, content: detailed(item.content) } : item
+      case "function_call_output":
+      case "custom_tool_call_output":
+        return typeof item.output !== "string" && item.output.some(isBare)
+          ? { ...item, output: detailed(item.output) }
+          : item
+      default:
+        return item
+    }
+  })
+}
+
+/** A model and its catalogue entry. `standard` is the entry if its defaults are to be sent. */
+interface Target {
+  readonly model: string
+  readonly models: ReadonlyArray<Model.Model>
+  readonly entry: Model.Model | undefined
+  readonly standard: Model.Model | undefined
+}
+
 /** What depends on the model's catalogue entry. */
 const resolveParameters = (
-  model: string,
+  { entry, model, models, standard }: Target,
   request: TurnRequest,
   defaults: Defaults,
   format: ResponsesRequest.TextFormat | undefined
 ) => {
-  const models = defaults.models ?? ModelCatalogue.bundled
-  const entry = ModelCatalogue.resolve(models, model)
   const repairs: Array<Repair> = []
   const requested = request.reasoning?.effort ?? defaults.reasoning?.effort
-  const effort = requested && Model.resolveEffort(ModelCatalogue.get(models, model) ?? model, requested)
+  const wanted = requested ?? standard?.default_reasoning_level ?? undefined
+  const effort = wanted && Model.resolveEffort(ModelCatalogue.get(models, model) ?? model, wanted)
   if (requested !== undefined && effort !== undefined && effort !== requested) {
     repairs.push({ _tag: "EffortChanged", model, requested, sent: effort })
   }
   const { summary, ...other } = { ...defaults.reasoning, ...request.reasoning }
-  // A summary by default is not worth failing a request that wants no reasoning.
-  const told = effort === "none" ? request.reasoning?.summary : summary
-  const reasoning = { ...other, ...(effort && { effort }), ...(told && { summary: told }) }
+  // a summary by default is not worth failing a request that wants no reasoning
+  const wantedSummary = effort === "none" ? request.reasoning?.summary : summary
+  const reasoning = { ...other, ...defined({ effort, summary: wantedSummary }) }
   let verbosity = request.verbosity ?? defaults.verbosity
   if (verbosity !== undefined && entry?.support_verbosity === false) {
     repairs.push({ _tag: "VerbosityDropped", model, requested: verbosity })
     verbosity = undefined
   }
+  if (standard?.support_verbosity === true) verbosity ??= standard.default_verbosity ?? undefined
   let tier = request.serviceTier ?? defaults.serviceTier
   if (tier === "priority" && entry?.service_tiers && !entry.service_tiers.some(({ id }) => id === tier)) {
     repairs.push({ _tag: "ServiceTierDropped", model, requested: tier })
     tier = undefined
   }
-  const text = { ...(verbosity && { verbosity }), ...(format && { format }) }
-  return {
-    repairs,
-    ...(Object.keys(reasoning).length > 0 && { reasoning }),
-    ...(tier !== undefined && { service_tier: tier }),
-    ...(Object.keys(text).length > 0 && { text })
+  const text = defined({ verbosity, format })
+  return { repairs, ...defined({ reasoning: nonEmpty(reasoning), service_tier: tier, text: nonEmpty(text) }) }
+}
+
+const nonEmpty = <A extends object>(value: A): A | undefined => (Object.keys(value).length > 0 ? value : undefined)
+
+type Parameters = Omit<ResponsesRequest.ResponsesRequest, "input">
+
+/** The parameters with well-formed texts, and those that hold what JSON cannot. */
+const soundParameters = (parameters: Parameters) => {
+  const problems: Array<string> = []
+  const repairs: Array<Repair> = []
+  const changed: Record<string, unknown> = {}
+  for (const [parameter, value] of Object.entries(parameters)) {
+    if (Json.isSound(value)) continue
+    const mended = Json.mend(value)
+    problems.push(
+      ...mended.removed.map(({ path, what }) => {
+        const at = path === "" ? parameter : `${parameter}.${path}`
+        return `The request cannot be written as JSON: ${at} is ${what}.`
+      })
+    )
+    if (mended.surrogates) repairs.push({ _tag: "ParameterMadeWellFormed", parameter })
+    changed[parameter] = mended.value
   }
+  return { problems, repairs, parameters: { ...parameters, ...changed } as Parameters }
 }
 
 const reasoningProblems = (reasoning: ResponsesRequest.Reasoning | undefined): ReadonlyArray<string> =>
@@ -260,60 +358,13 @@ const reasoningProblems = (reasoning: ResponsesRequest.Reasoning | undefined): R
     : []
 
 const inputProblems = (request: TurnRequest, items: ReadonlyArray<Item.Item>): ReadonlyArray<string> => {
-  if (request.prompt?.trim() === "") return ["The prompt is empty: say something in it, or leave it out."]
+  if (typeof request.prompt === "string" && request.prompt.trim() === "")
+    return ["The prompt is empty: write something, or leave it out."]
   if (items.length === 0) return ["There is no input: give a prompt, or messages and items."]
-  if (items.length > maxItems) {
-    return [`The input has ${items.length} items and may have ${maxItems}: shorten or compact the history.`]
-  }
-  return items.flatMap((item, index) => {
-    const unwritable = notJson(item)
-    if (unwritable !== undefined) {
-      return [`Input item ${index} cannot be written as JSON: ${unwritable.path} is ${unwritable.what}.`]
-    }
-    return contentOf(item).flatMap((part, place) => {
-      const problem = partProblem(part)
-      return problem === undefined ? [] : [`Part ${place} of input item ${index} ${problem}`]
-    })
-  })
+  return items.length > maxItems
+    ? [`The input has ${items.length} items and may have ${maxItems}: shorten or compact the history.`]
+    : []
 }
-
-const contentOf = (item: Item.Item): ReadonlyArray<Item.ContentPart> => {
-  switch (item.type) {
-    case "message":
-      return item.content
-    case "function_call_output":
-    case "custom_tool_call_output":
-      return typeof item.output === "string" ? [] : item.output
-    default:
-      return []
-  }
-}
-
-const partProblem = (part: Item.ContentPart): string | undefined => {
-  if (part.type === "input_image") return urlProblem(part.image_url, "image", "image/")
-  if (part.type !== "input_file") return undefined
-  if (part.file_data !== undefined) return urlProblem(part.file_data, "document", "")
-  return part.file_url === undefined ? undefined : urlProblem(part.file_url, "document", "")
-}
-
-/** What keeps a URL from being an image or document; its text may be private and large, and is not quoted. */
-const urlProblem = (url: string, noun: string, mediaType: string): string | undefined => {
-  if (/^https?:\/\/[^\s/]/i.test(url)) return undefined
-  if (!/^data:/i.test(url)) {
-    return `is no ${noun}: its URL is neither an https: nor a data: URL; give base64 as "data:${mediaType || "application/"}…;base64,…".`
-  }
-  const comma = url.indexOf(",")
-  const header = comma === -1 ? "" : url.slice("data:".length, comma).toLowerCase()
-  if (!header.startsWith(mediaType) || !/^[\w.+-]+\/[\w.+-]+(?:;[^;]*)*;base64$/.test(header)) {
-    return `is no ${noun}: its data: URL does not begin with "data:${mediaType || "application/"}…;base64,".`
-  }
-  if (comma === url.length - 1) return `is no ${noun}: its data: URL holds no data.`
-  return base64.test(url.slice(comma + 1)) ? undefined : `is no ${noun}: the data of its data: URL is not base64.`
-}
-
-const base64 = /^[A-Za-z0-9+/]+={0,2}$/
-
-const toolName = /^[a-zA-Z0-9_-]{1,64}$/
 
 const toolProblems = (
   tools: ReadonlyArray<ToolSpec.ToolSpec>,
@@ -321,18 +372,13 @@ const toolProblems = (
 ): ReadonlyArray<string> => {
   const names = tools.flatMap((tool) => ToolSpec.name(tool) ?? [])
   const inner = tools.flatMap((tool) => (tool.type === "namespace" ? tool.tools.map(({ name }) => name) : []))
-  const bad = [...names, ...inner].filter((name) => !toolName.test(name))
+  const bad = [...names, ...inner].filter((name) => !Names.isLegal(name))
   const twice = new Set(names.filter((name, index) => names.indexOf(name) !== index))
   return [
     ...bad.map(
       (name) => `The tool name "${name}" is not allowed: use 1 to 64 of the characters a-z, A-Z, 0-9, _ and -.`
     ),
     ...[...twice].map((name) => `Two tools are named "${name}": give each tool a name of its own.`),
-    ...tools.flatMap((tool, index) => {
-      const unwritable = notJson(tool)
-      const path = unwritable?.path
-      return unwritable === undefined ? [] : [`Tool ${index} cannot be written as JSON: ${path} is ${unwritable.what}.`]
-    }),
     ...choiceProblems(tools, new Set([...names, ...inner]), choice)
   ]
 }
@@ -359,20 +405,15 @@ const cacheKeyProblems = (key: string | undefined): ReadonlyArray<string> =>
     ? []
     : [`The cache key has ${key.length} characters and may have 1 to ${ResponsesRequest.maxCacheKeyLength}.`]
 
-/** For callers without types: asking for what cannot be had must not go unheard. */
+/** For callers without types: unsupported parameters are reported, not ignored. */
 const refusedProblems = (request: TurnRequest): ReadonlyArray<string> =>
   Object.keys(request).flatMap((key) => {
     const wireName = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
     const reason = ResponsesRequest.refusedParameters.get(wireName)
-    return reason === undefined ? [] : [`"${key}" cannot be asked for: ${reason}.`]
+    return reason === undefined ? [] : [`"${key}" is not supported: ${reason}.`]
   })
 
-const extraProblems = (extra: TurnRequest["extra"]): ReadonlyArray<string> => {
-  const unwritable = notJson(extra)
-  return [
-    ...Object.keys(extra ?? {})
-      .filter((key) => ResponsesRequest.ownKeys.has(key))
-      .map((key) => `"${key}" cannot be set by extra, since the request itself writes it: use the request's own key.`),
-    ...(unwritable === undefined ? [] : [`extra cannot be written as JSON: ${unwritable.path} is ${unwritable.what}.`])
-  ]
-}
+const extraProblems = (extra: TurnRequest["extra"]): ReadonlyArray<string> =>
+  Object.keys(extra ?? {})
+    .filter((key) => ResponsesRequest.ownKeys.has(key))
+    .map((key) => `"${key}" cannot be set by extra, since the request itself writes it: use the request's own key.`)

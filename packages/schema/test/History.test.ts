@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { History, Item, Message } from "@effect-codex/schema"
-import * as Arbitrary from "effect/Arbitrary"
-import * as FastCheck from "effect/FastCheck"
+import { History, Item, Message, Origin } from "@effect-codex/schema"
+import * as Schema from "effect/Schema"
 
 const user = (text: string): Item.Item => ({ type: "message", role: "user", content: [{ type: "input_text", text }] })
 
@@ -50,6 +49,9 @@ const roundTrip: ReadonlyArray<Item.Item> = [
   output("call_1"),
   { type: "custom_tool_call_output", call_id: "call_2", output: [{ type: "input_text", text: "noted" }] }
 ]
+
+/** The first bytes of a PNG. */
+const png = "iVBORw0KGgoAAAANSUhEUg=="
 
 const tags = (history: ReadonlyArray<History.Entry>) => History.compile(history).repairs.map((repair) => repair._tag)
 
@@ -117,10 +119,10 @@ describe("messages", () => {
     const { items } = History.compile([
       Message.user([
         Message.text("Look"),
-        Message.image("https://example.org/a.png", "low"),
-        Message.imageData(new Uint8Array([1, 2, 3]), "image/png"),
-        Message.document("https://example.org/a.pdf", "a.pdf"),
-        Message.documentData("AQID", "application/pdf")
+        { _tag: "Image", url: "https://example.org/a.png", detail: "low" },
+        { _tag: "Image", url: `data:image/png;base64,${png}` },
+        { _tag: "Document", url: "https://example.org/a.pdf", filename: "a.pdf" },
+        { _tag: "Document", url: "data:application/pdf;base64,AQID" }
       ])
     ])
     assert.deepStrictEqual(items, [
@@ -130,7 +132,7 @@ describe("messages", () => {
         content: [
           { type: "input_text", text: "Look" },
           { type: "input_image", image_url: "https://example.org/a.png", detail: "low" },
-          { type: "input_image", image_url: "data:image/png;base64,AQID" },
+          { type: "input_image", image_url: `data:image/png;base64,${png}` },
           { type: "input_file", file_url: "https://example.org/a.pdf", filename: "a.pdf" },
           { type: "input_file", file_data: "data:application/pdf;base64,AQID" }
         ]
@@ -173,7 +175,7 @@ describe("messages", () => {
   })
 
   it("with tool results can show images", () => {
-    const shown = Message.toolResult("c", [Message.text("chart"), Message.image("https://example.org/c.png")])
+    const shown = Message.toolResult("c", [Message.text("chart"), { _tag: "Image", url: "https://example.org/c.png" }])
     assert.deepStrictEqual(History.compile([call("c"), shown]).items[1], {
       type: "function_call_output",
       call_id: "c",
@@ -321,10 +323,522 @@ describe("repairs", () => {
     assert.deepStrictEqual(tags([trigger, user("hi")]), ["CompactionTriggerDropped"])
     assert.deepStrictEqual(tags([user("hi"), trigger]), [])
   })
+})
 
-  it("survive an item no JSON can hold", () => {
-    const odd = { ...roundTrip[2], count: 1n } as Item.Item
-    assert.deepStrictEqual(tags([odd, { ...odd }]), ["IdRemoved"])
+describe("names", () => {
+  const named = (name: string, more: object = {}): Item.Item =>
+    ({ type: "function_call", call_id: "c", name, arguments: "{}", ...more }) as Item.Item
+  const nameOf = (item: Item.Item | undefined) => (item as Item.FunctionCallItem | undefined)?.name
+
+  it.each([
+    ["functions.exec", /^functions_exec_/],
+    ["run shell cmd", /^run_shell_cmd_/],
+    ["", /^unnamed_/],
+    ["   ", /^unnamed_/],
+    ["nul\0name", /^nul_name_/],
+    ["café", /^cafe_/],
+    ["日本", /^__/],
+    ["x".repeat(67), /^x{50,}_/],
+    ["cut\ud83d", /^cut/]
+  ])("that the server refuses become legal ones like them: %j", (name, like) => {
+    const { items, repairs } = History.compile([named(name), output("c")])
+    const sent = nameOf(items[0]) ?? ""
+    assert.match(sent, like)
+    assert.match(sent, /^[a-zA-Z0-9_-]{1,64}$/)
+    assert.deepInclude(repairs, {
+      _tag: "NameRewritten",
+      index: 0,
+      from: name.replace("\ud83d", "\ufffd"),
+      to: sent
+    })
+    assert.isNotEmpty(History.validate([named(name), output("c")]))
+  })
+
+  it("stay apart from each other and from the name of a tool", () => {
+    const names = [
+      "a.b",
+      "a b",
+      "a/b",
+      "ａ.b",
+      "a_b",
+      "x".repeat(65),
+      "x".repeat(66),
+      "x".repeat(64),
+      "日",
+      "本",
+      "",
+      " "
+    ]
+    const sent = names.map((name) => nameOf(History.compile([named(name), output("c")]).items[0]))
+    assert.strictEqual(new Set(sent).size, names.length)
+    assert.strictEqual(sent[4], "a_b")
+  })
+
+  it("are the same in every request, whatever else is in the history", () => {
+    const alone = History.compile([named("a.b"), output("c")]).items
+    const among = History.compile([user("hi"), named("a_b", { call_id: "d" }), output("d"), named("a.b"), output("c")])
+    assert.deepStrictEqual(among.items.slice(3), alone)
+  })
+
+  it("are rewritten in free-form calls, namespaces and outputs as well", () => {
+    const { items } = History.compile([
+      named("f.g", { namespace: "mcp.other" }),
+      { ...output("c"), name: "f.g" } as Item.Item,
+      { type: "custom_tool_call", call_id: "d", name: "f.g", input: "x" },
+      { type: "custom_tool_call_output", call_id: "d", name: "f.g", output: "x" }
+    ])
+    const sent = new Set(items.map(nameOf))
+    assert.strictEqual(sent.size, 1)
+    assert.match([...sent][0] ?? "", /^f_g_/)
+    assert.match(String((items[0] as Item.FunctionCallItem).namespace), /^mcp_other_/)
+    const blank = History.compile([named("f", { namespace: " " }), output("c")])
+    assert.deepStrictEqual(blank.items[0], named("f"))
+    assert.deepStrictEqual(blank.repairs, [{ _tag: "NameRewritten", index: 0, from: " ", to: "" }])
+  })
+})
+
+describe("sizes", () => {
+  it("of arguments beyond the server's bound leave a sentence in their place", () => {
+    const long = { ...call("c"), arguments: "x".repeat(1_048_577) } as Item.Item
+    const custom: Item.Item = { type: "custom_tool_call", call_id: "d", name: "note", input: "x".repeat(1_048_577) }
+    const { items, repairs } = History.compile([long, output("c"), custom])
+    assert.match(JSON.parse((items[0] as Item.FunctionCallItem).arguments).left_out, /1048577 characters/)
+    assert.match((items[2] as Item.CustomToolCallItem).input, /1048577 characters/)
+    assert.deepInclude(repairs, { _tag: "ArgumentsReplaced", index: 0, callId: "c", length: 1_048_577 })
+    assert.match(History.validate([long, output("c")]).join(), /arguments of 1048577 characters/)
+    const just = { ...call("c"), arguments: "x".repeat(1_048_576) } as Item.Item
+    assert.strictEqual(History.compile([just, output("c")]).items[0], just)
+  })
+
+  it("of outputs and texts beyond the server's bound lose their middle", () => {
+    const text = `head${"x".repeat(10_485_760)}tail`
+    const { items, repairs } = History.compile([call("c"), output("c", text), user(text)])
+    const sent = (items[1] as Item.FunctionCallOutputItem).output as string
+    assert.isAtMost(sent.length, 10_485_760)
+    assert.match(sent, /^headx+\n\[\d+ characters are left out here\]\nx+tail$/)
+    assert.deepStrictEqual(
+      repairs.map((repair) => [repair._tag, repair.index]),
+      [
+        ["TextCut", 1],
+        ["TextCut", 2]
+      ]
+    )
+    const just = output("c", "x".repeat(10_485_760))
+    assert.strictEqual(History.compile([call("c"), just]).items[1], just)
+  })
+
+  it("of encrypted content beyond the server's bound cost the item", () => {
+    const long = reasoning("rs_1", "x".repeat(10_485_761))
+    assert.deepInclude(History.compile([long, assistant("msg_1", "a")]).repairs, {
+      _tag: "ReasoningDropped",
+      index: 0,
+      reason: "too_long"
+    })
+  })
+})
+
+describe("the output limit", () => {
+  const limited = (text: string, outputLimit: History.OutputLimit) =>
+    History.compile([call("c"), output("c", text)], { outputLimit })
+  const sent = (text: string, outputLimit: History.OutputLimit) =>
+    (limited(text, outputLimit).items[1] as Item.FunctionCallOutputItem).output as string
+
+  it("cuts the middle and says so", () => {
+    const text = `${"a".repeat(2000)}${"b".repeat(2000)}`
+    const cut = sent(text, { mode: "bytes", limit: 1000 })
+    assert.match(cut, /^a+\n\[(\d+) characters are left out here\]\nb+$/)
+    const kept = cut.replace(/[^ab]/g, "").length - "characters are left out here".replace(/[^ab]/g, "").length
+    assert.strictEqual(Number(/\d+/.exec(cut)?.[0]), text.length - kept)
+    assert.isAtMost(Buffer.byteLength(cut), 1000)
+    assert.isAtLeast(Buffer.byteLength(cut), 990)
+    assert.deepStrictEqual(limited(text, { mode: "bytes", limit: 1000 }).repairs, [
+      { _tag: "TextCut", index: 1, leftOut: text.length - kept, reason: "output_limit" }
+    ])
+  })
+
+  it("counts a token as four bytes of UTF-8, and never cuts a character in two", () => {
+    for (const text of ["é", "日", "😀", "a"].map((character) => character.repeat(3000))) {
+      const cut = sent(text, { mode: "tokens", limit: 200 })
+      assert.isAtMost(Buffer.byteLength(cut), 800)
+      assert.isAtLeast(Buffer.byteLength(cut), 780)
+      assert.strictEqual(Buffer.from(cut).toString(), cut)
+    }
+  })
+
+  it("leaves what fits, to the last byte", () => {
+    const text = "é".repeat(400)
+    assert.strictEqual(sent(text, { mode: "bytes", limit: 800 }), text)
+    assert.notStrictEqual(sent(text, { mode: "bytes", limit: 799 }), text)
+  })
+
+  it("does not cut again what it cut, however small it is", () => {
+    for (const limit of [-1, 0, 1, 100, 300, 5000]) {
+      const once = limited("x".repeat(10_000), { mode: "bytes", limit })
+      assert.deepStrictEqual(History.compile(once.items, { outputLimit: { mode: "bytes", limit } }).repairs, [])
+    }
+  })
+
+  it("takes the texts of an output as one, and leaves its images", () => {
+    const text = (text: string) => ({ type: "input_text" as const, text })
+    const image = { type: "input_image" as const, image_url: `data:image/png;base64,${png}` }
+    const shown: Item.Item = {
+      type: "function_call_output",
+      call_id: "c",
+      output: [text("a".repeat(300)), image, text("b".repeat(300)), text("c".repeat(300)), image, text("d".repeat(300))]
+    }
+    const { items } = History.compile([call("c"), shown], { outputLimit: { mode: "bytes", limit: 700 } })
+    const parts = (items[1] as Item.FunctionCallOutputItem).output as ReadonlyArray<Item.ContentPart>
+    assert.deepStrictEqual(
+      parts.map(({ type }) => type),
+      ["input_text", "input_image", "input_text", "input_text", "input_image", "input_text"]
+    )
+    const texts = parts.flatMap((part) => (part.type === "input_text" ? [part.text] : []))
+    assert.isAtMost(texts.join("").length, 700)
+    assert.match(texts.join(""), /^a{300}b*\n\[\d+ characters are left out here\]\nc*d{300}$/)
+  })
+})
+
+describe("texts", () => {
+  it("are made well-formed wherever they are, and only where they are not", () => {
+    const { instructions, items, repairs } = History.compile([
+      Message.system("one \ud800"),
+      Message.user("two \udc00"),
+      { ...call("c"), arguments: '{"a":"\ud800"}', note: { "key\ud800": ["\udfff"] } } as Item.Item,
+      output("c", "three \ud83d"),
+      user("😀 fine")
+    ])
+    assert.strictEqual(instructions, "one \ufffd")
+    assert.deepStrictEqual(items, [
+      user("two \ufffd"),
+      { ...call("c"), arguments: '{"a":"\ufffd"}', note: { "key\ufffd": ["\ufffd"] } } as Item.Item,
+      output("c", "three \ufffd"),
+      user("😀 fine")
+    ])
+    assert.deepStrictEqual(
+      repairs,
+      [0, 1, 2, 3].map((index) => ({ _tag: "TextMadeWellFormed" as const, index }))
+    )
+    assert.match(History.validate([output("c", "\ud83d")]).join(), /unpaired surrogates/)
+  })
+})
+
+describe("parts", () => {
+  const image = (image_url: string): Item.ContentPart => ({ type: "input_image", image_url })
+  const shown = (...content: ReadonlyArray<Item.ContentPart>): Item.Item => ({ type: "message", role: "user", content })
+
+  it("that the backend cannot read are told in words, in messages and outputs", () => {
+    const svg = image("data:image/svg+xml;base64,PHN2Zz4=")
+    const { items, repairs } = History.compile([
+      shown({ type: "input_text", text: "Look" }, svg),
+      call("c"),
+      { type: "function_call_output", call_id: "c", output: [image("file:///tmp/a.png")] }
+    ])
+    const problem =
+      "The image cannot be sent: its media type is image/svg+xml; the backend reads image/png, image/jpeg, image/gif, image/webp."
+    assert.deepStrictEqual(
+      items[0],
+      shown({ type: "input_text", text: "Look" }, { type: "input_text", text: `[${problem}]` })
+    )
+    assert.match(JSON.stringify(items[2]), /cannot read a file: URL; read the file and give its bytes/)
+    assert.deepStrictEqual(repairs[0], { _tag: "ContentReplaced", index: 0, part: 1, problem })
+    assert.match(
+      History.validate([shown(svg)]).join(),
+      /Item 0 \(message\) has a part 0 that cannot be sent\. The image/
+    )
+  })
+
+  it("are read as they were meant: base64 with line breaks, base64url, blanks around, other labels", () => {
+    const good = image(`data:image/png;base64,${png}`)
+    for (const url of [
+      `data:image/png;base64,${png.slice(0, 10)}\r\n ${png.slice(10)}`,
+      `  data:image/png;base64,${png}\n`,
+      `data:image/png;base64,${png.replaceAll("=", "")}`,
+      `DATA:Image/PNG;charset=utf-8;base64,${png}`,
+      `data:image/jpeg;base64,${png}`,
+      `data:image/png;base64,${png.replace(/=$/, "%3D").replace("==", "%3D%3D")}`
+    ]) {
+      const { items, repairs } = History.compile([shown(image(url))])
+      assert.deepStrictEqual(items, [shown(good)])
+      assert.deepStrictEqual(repairs, [{ _tag: "PartRewritten", index: 0, part: 0 }])
+    }
+    const jpeg = History.compile([shown(image("data:image/jpg;base64,_9j_4AAQ-A"))]).items
+    assert.deepStrictEqual(jpeg, [shown(image("data:image/jpeg;base64,/9j/4AAQ+A=="))])
+  })
+
+  it("have the types their role allows", () => {
+    const said = (role: "user" | "assistant", ...content: ReadonlyArray<Item.ContentPart>): Item.Item => ({
+      type: "message",
+      role,
+      content
+    })
+    const { items } = History.compile([
+      said("user", { type: "output_text", text: "a", annotations: [] }, { type: "refusal", refusal: "b" }),
+      said("assistant", { type: "input_text", text: "c" }, image("https://example.org/a.png")),
+      call("c"),
+      { type: "function_call_output", call_id: "c", output: [{ type: "output_text", text: "d", annotations: [] }] }
+    ])
+    assert.deepStrictEqual(items[0], said("user", { type: "input_text", text: "a" }, { type: "input_text", text: "b" }))
+    assert.deepStrictEqual(
+      items[1],
+      said(
+        "assistant",
+        { type: "output_text", text: "c" },
+        {
+          type: "output_text",
+          text: "[The image cannot be sent: a message of the assistant holds text only.]"
+        }
+      )
+    )
+    assert.deepStrictEqual((items[3] as Item.FunctionCallOutputItem).output, [{ type: "input_text", text: "d" }])
+  })
+})
+
+describe("calls of the local shell and of a search of tools", () => {
+  const shell = (call_id: string | null): Item.Item => ({
+    type: "local_shell_call",
+    id: "lsh_1",
+    call_id,
+    status: "completed",
+    action: { type: "exec", command: ["ls"] }
+  })
+  const search: Item.Item = {
+    type: "tool_search_call",
+    id: "tsc_1",
+    call_id: "call_s",
+    execution: "client",
+    arguments: { query: "x" }
+  }
+  const found: Item.Item = {
+    type: "tool_search_output",
+    call_id: "call_s",
+    execution: "client",
+    status: "completed",
+    tools: []
+  }
+
+  it("keep the outputs that answer them", () => {
+    const history = [user("go"), shell("call_l"), output("call_l"), search, output("call_s"), user("on")]
+    assert.deepStrictEqual(History.compile(history).items, history)
+    assert.deepStrictEqual(History.validate(history), [])
+    assert.deepStrictEqual(History.validate([search, found]), [])
+  })
+
+  it("get a neutral output when they have none", () => {
+    const { items, repairs } = History.compile([shell("call_l"), search, user("on")])
+    assert.deepStrictEqual(items, [shell("call_l"), output("call_l", History.missingOutput), search, found, user("on")])
+    assert.deepStrictEqual(repairs, [
+      { _tag: "OutputAdded", index: 0, callId: "call_l", name: "local_shell" },
+      { _tag: "OutputAdded", index: 1, callId: "call_s", name: "tool_search" }
+    ])
+    assert.match(History.validate([shell("call_l")]).join(), /\(local_shell_call\) has no output: add one for "call_l"/)
+    assert.match(History.validate([search]).join(), /\(tool_search_call\) has no output/)
+  })
+
+  it("without a call id are answered by the id of their item", () => {
+    const { items, repairs } = History.compile([shell(null), output("lsh_1")])
+    assert.deepStrictEqual(items, [shell("lsh_1"), output("lsh_1")])
+    assert.deepStrictEqual(repairs, [{ _tag: "CallIdRewritten", index: 0, from: "", to: "lsh_1" }])
+    const { id: _, ...bare } = shell(null) as Item.LocalShellCallItem
+    const callId = (History.compile([bare]).items[0] as Item.LocalShellCallItem).call_id ?? ""
+    assert.match(callId, /^call_/)
+  })
+
+  it("need no output when the server runs the search", () => {
+    const history: ReadonlyArray<Item.Item> = [
+      { type: "tool_search_call", id: "tsc_1", call_id: null, execution: "server", arguments: {} },
+      { type: "tool_search_output", id: "tso_1", call_id: null, execution: "server", tools: [] }
+    ]
+    assert.deepStrictEqual(History.compile(history).items, history)
+  })
+
+  it("and of types not known here keep the outputs that name their call id", () => {
+    const history = [{ type: "new_call", call_id: "call_n" } as unknown as Item.Item, output("call_n")]
+    assert.deepStrictEqual(History.compile(history).items, history)
+  })
+
+  it("drop the tools found for a search that is not there", () => {
+    assert.deepStrictEqual(tags([found]), ["OutputDropped"])
+  })
+})
+
+describe("odd fields", () => {
+  const odd = (item: object) => History.compile([item as Item.Item, assistant("msg_9", "after"), output("c")])
+
+  it.each<[string, object, object]>([
+    [
+      "reasoning without summary",
+      { type: "reasoning", id: "rs_1", encrypted_content: "gAAAA" },
+      { type: "reasoning", id: "rs_1", encrypted_content: "gAAAA", summary: [] }
+    ],
+    [
+      "a summary that is a text",
+      { type: "reasoning", summary: "Hm", encrypted_content: "gAAAA" },
+      { type: "reasoning", summary: [{ type: "summary_text", text: "Hm" }], encrypted_content: "gAAAA" }
+    ],
+    [
+      "a search without an action",
+      { type: "web_search_call", id: "ws_1", action: {} },
+      { type: "web_search_call", id: "ws_1" }
+    ],
+    [
+      "a search for a list",
+      { type: "web_search_call", id: "ws_1", action: { type: "search", query: ["a"], queries: ["a"] } },
+      { type: "web_search_call", id: "ws_1", action: { type: "search", queries: ["a"] } }
+    ],
+    [
+      "an image that is an object",
+      { type: "image_generation_call", id: "ig_1", result: { a: 1 } },
+      { type: "image_generation_call", id: "ig_1" }
+    ],
+    [
+      "a message that is a text",
+      { type: "message", role: "assistant", content: "plain" },
+      { type: "message", role: "assistant", content: [{ type: "output_text", text: "plain" }] }
+    ],
+    [
+      "a part without text",
+      { type: "message", role: "user", content: [{ type: "input_text" }, { type: "input_text", text: "a" }] },
+      { type: "message", role: "user", content: [{ type: "input_text", text: "a" }] }
+    ],
+    [
+      "arguments that are an object",
+      { type: "function_call", call_id: "c", name: "f", arguments: { path: "/a" } },
+      { type: "function_call", call_id: "c", name: "f", arguments: '{"path":"/a"}' }
+    ],
+    [
+      "an id and a status of other types",
+      { type: "function_call", id: 5, call_id: "c", name: "f", arguments: "{}", status: {} },
+      { type: "function_call", call_id: "c", name: "f", arguments: "{}" }
+    ],
+    [
+      "values JSON cannot hold",
+      { type: "new_thing", a: 1n, b: [Number.NaN, 1], c: { d: () => 1, e: "x" } },
+      { type: "new_thing", b: [null, 1], c: { e: "x" } }
+    ]
+  ])("do not cost the item: %s", (_, item, sent) => {
+    const { items, repairs } = odd(item)
+    assert.deepStrictEqual(items[0], sent as Item.Item)
+    assert.isTrue(repairs.some((repair) => repair._tag === "FieldRepaired" && repair.index === 0))
+    assert.match(History.validate([item as Item.Item]).join(), /has a field/)
+  })
+
+  it("of outputs become text", () => {
+    const sent = (value: unknown) => {
+      const { items } = History.compile([call("c"), { ...output("c"), output: value } as Item.Item])
+      return (items[1] as Item.FunctionCallOutputItem).output
+    }
+    assert.strictEqual(sent({ rain: true }), '{"rain":true}')
+    assert.strictEqual(sent([1, 2]), "[1,2]")
+    assert.strictEqual(sent(12), "12")
+    assert.strictEqual(sent(null), History.missingOutput)
+    assert.strictEqual(sent([]), "")
+    assert.deepStrictEqual(sent(["a"]), [{ type: "input_text", text: "a" }])
+  })
+
+  it("cost the item only where it cannot do without them", () => {
+    for (const item of [
+      { type: "local_shell_call", call_id: "c" },
+      { type: "compaction" },
+      { type: "message", content: [{ type: "input_text", text: "of whom?" }] },
+      { role: "user", content: "neither message nor item" },
+      { type: 5 },
+      null,
+      undefined,
+      "text",
+      [user("a")]
+    ]) {
+      const { items, repairs } = History.compile([item as never, user("on")])
+      assert.deepStrictEqual(items, [user("on")])
+      assert.strictEqual(repairs.at(-1)?._tag, "EntryDropped")
+      assert.isNotEmpty(History.validate([item as never]))
+    }
+  })
+
+  it("nested beyond any parser's depth are cut off there", () => {
+    let deep: unknown = "x"
+    for (let n = 0; n < 100_000; n++) deep = [deep]
+    const { items, repairs } = History.compile([{ type: "new_thing", id: "n", deep } as unknown as Item.Item])
+    assert.isBelow(JSON.stringify(items).length, 5000)
+    assert.strictEqual(repairs[0]?._tag, "FieldRepaired")
+  })
+})
+
+describe("encrypted content of another account", () => {
+  const here: Origin.Origin = { account: "acc-1", model: "gpt-5.5" }
+  const there: Origin.Origin = { account: "acc-2", model: "gpt-5.5" }
+  const compaction: Item.Item = { type: "compaction", id: "cmp_1", encrypted_content: "gAAAA" }
+  const turn = (n: number, from: Origin.Origin | undefined) => {
+    const items = [reasoning(`rs_${n}`), assistant(`msg_${n}`, "a")]
+    return from === undefined ? items : Origin.tag(items, from)
+  }
+
+  it("is left out before the server refuses it, with the ids that refer to it", () => {
+    const history = [...Origin.tag([compaction], there), ...turn(1, there), user("x"), ...turn(2, here), user("y")]
+    const { items, repairs } = History.compile(history, { account: here.account })
+    assert.deepStrictEqual(
+      items.map((item) => [item.type, Item.id(item)]),
+      [
+        ["message", undefined],
+        ["message", undefined],
+        ["reasoning", "rs_2"],
+        ["message", "msg_2"],
+        ["message", undefined]
+      ]
+    )
+    assert.deepStrictEqual(repairs, [
+      { _tag: "CompactionDropped", index: 0, reason: "other_account" },
+      { _tag: "ReasoningDropped", index: 1, reason: "other_account" },
+      { _tag: "IdRemoved", index: 2, id: "msg_1", reason: "reasoning_dropped" }
+    ])
+    assert.isNotEmpty(History.validate(history, { account: here.account }))
+    assert.deepStrictEqual(History.validate(history), [])
+  })
+
+  it("is known by a tag that survives JSON and does not hold the account id", () => {
+    const tagged = Origin.tag([compaction, ...turn(1, undefined)], there)
+    const json = JSON.stringify(tagged)
+    assert.notInclude(json, there.account)
+    const read = Schema.decodeUnknownSync(Schema.Array(Item.Item))(JSON.parse(json))
+    assert.deepStrictEqual(
+      read.map((item) => [Origin.isFrom(item, there), Origin.isFrom(item, here), Origin.isForeign(item, here.account)]),
+      [
+        [true, false, true],
+        [true, false, true],
+        [false, false, false]
+      ]
+    )
+    assert.deepStrictEqual(read.map(Origin.untag), [compaction, ...turn(1, undefined)])
+    assert.deepStrictEqual(Origin.tag(read, here), read)
+  })
+
+  it("does not make a second copy of an item out of the same one without a tag", () => {
+    const [thought, said] = turn(1, undefined)
+    const [tagged] = turn(1, here)
+    assert.deepStrictEqual(tags([thought, said, tagged, user("x")] as ReadonlyArray<Item.Item>), ["DuplicateDropped"])
+  })
+
+  it("stays when nobody says whose it is", () => {
+    const history = [...turn(1, undefined), ...turn(2, here)]
+    assert.deepStrictEqual(History.compile(history, { account: here.account }).items, history)
+    assert.deepStrictEqual(History.compile(turn(1, there)).items, turn(1, there))
+  })
+
+  it("once refused, goes; what came with this account and model stays", () => {
+    const history = [...turn(1, undefined), ...turn(2, here), ...turn(3, { ...here, model: "gpt-6-sol" })]
+    const { items, repairs } = History.withoutReasoning(history, here)
+    assert.deepStrictEqual(
+      items.map((item) => Item.id(item)),
+      [undefined, "rs_2", "msg_2", undefined]
+    )
+    assert.deepStrictEqual(
+      repairs.map(({ _tag, index }) => [_tag, index]),
+      [
+        ["ReasoningDropped", 0],
+        ["IdRemoved", 1],
+        ["ReasoningDropped", 4],
+        ["IdRemoved", 5]
+      ]
+    )
   })
 })
 
@@ -367,12 +881,12 @@ describe("validate", () => {
     [
       "an output of the other kind",
       [call("c"), { ...output("c"), type: "custom_tool_call_output" } as Item.Item],
-      /answers a function_call/
+      /answers a call of another type/
     ],
     ["a call id used twice", [call("c"), output("c"), call("c", "fc_2"), output("c")], /call id of an earlier call/],
     ["an empty call id", [call(""), output("")], /0 characters/],
     ["a long call id", [call("x".repeat(65)), output("x".repeat(65))], /65 characters/],
-    ["an id used twice", [assistant("msg_1", "a"), assistant("msg_1", "b")], /has the id of item 0/],
+    ["an id used twice", [assistant("msg_1", "a"), assistant("msg_1", "b")], /has the id of an earlier item/],
     ["a long id", [assistant("msg_".padEnd(65, "x"), "a")], /65 characters/],
     ["a foreign id", [assistant("chatcmpl_1", "a")], /begin with "msg_"/],
     ["reasoning in clear", [reasoning("rs_1", null), assistant("msg_1", "a")], /no encrypted content/],
@@ -380,7 +894,7 @@ describe("validate", () => {
     ["a system item", [{ ...user("hi"), role: "system" } as Item.Item], /"developer"/],
     ["an empty message", [user("")], /is empty/],
     ["a trigger in the middle", [{ type: "compaction_trigger" }, user("hi")], /not the last/],
-    ["a misfit", [{ type: "function_call", call_id: 1 } as unknown as Item.Item], /do not fit/]
+    ["a misfit", [{ type: "function_call", call_id: 1 } as unknown as Item.Item], /"call_id" that does not fit/]
   ])("finds %s", (_, items, problem) => {
     const problems = History.validate(items)
     assert.isTrue(
@@ -388,196 +902,4 @@ describe("validate", () => {
       problems.join("\n")
     )
   })
-})
-
-describe("laws", () => {
-  const ids = (prefix: string) =>
-    FastCheck.constantFrom(undefined, null, "", `${prefix}1`, `${prefix}2`, "gen_1", `${prefix}${"x".repeat(70)}`)
-  const callIds = FastCheck.constantFrom("", "call_1", "call_2", "toolu_3", "y".repeat(64), "z".repeat(65))
-  const texts = FastCheck.constantFrom("", "a", "b")
-
-  const withId = <A extends object>(prefix: string, rest: FastCheck.Arbitrary<A>) =>
-    FastCheck.tuple(ids(prefix), rest).map(
-      ([id, rest]) => (id === undefined ? rest : { id, ...rest }) as unknown as Item.Item
-    )
-
-  const items: FastCheck.Arbitrary<Item.Item> = FastCheck.oneof(
-    withId(
-      "msg_",
-      FastCheck.record({
-        type: FastCheck.constant("message"),
-        role: FastCheck.constantFrom("user", "assistant", "developer", "system"),
-        content: FastCheck.array(
-          texts.map((text) => ({ type: "output_text", text })),
-          { maxLength: 2 }
-        )
-      })
-    ),
-    withId(
-      "rs_",
-      FastCheck.record({
-        type: FastCheck.constant("reasoning"),
-        summary: FastCheck.constant([]),
-        encrypted_content: FastCheck.constantFrom(null, "", "gAAAA")
-      })
-    ),
-    withId(
-      "fc_",
-      FastCheck.record({
-        type: FastCheck.constant("function_call"),
-        call_id: callIds,
-        name: FastCheck.constant("f"),
-        arguments: texts
-      })
-    ),
-    withId(
-      "ctc_",
-      FastCheck.record({
-        type: FastCheck.constant("custom_tool_call"),
-        call_id: callIds,
-        name: FastCheck.constant("f"),
-        input: texts
-      })
-    ),
-    withId(
-      "fco_",
-      FastCheck.record({
-        type: FastCheck.constantFrom("function_call_output", "custom_tool_call_output"),
-        call_id: callIds,
-        output: texts
-      })
-    ),
-    FastCheck.constantFrom<Item.Item>(
-      { type: "compaction_trigger" },
-      { type: "compaction", encrypted_content: "gAAAA" },
-      { type: "new_thing", id: "x" } as unknown as Item.Item
-    ),
-    Arbitrary.make(Item.Item)
-  )
-
-  const messages: FastCheck.Arbitrary<Message.Message> = FastCheck.oneof(
-    texts.map(Message.system),
-    texts.map(Message.user),
-    callIds.map((callId) => Message.assistant([Message.text("a"), toolCall(callId)])),
-    FastCheck.tuple(callIds, texts).map(([callId, text]) => Message.toolResult(callId, text)),
-    Arbitrary.make(Message.Message)
-  )
-
-  const histories = FastCheck.array(FastCheck.oneof<FastCheck.Arbitrary<History.Entry>[]>(items, messages), {
-    maxLength: 14
-  })
-  const itemLists = FastCheck.array(items, { maxLength: 14 })
-  const runs = { numRuns: 1000 }
-
-  it.prop(
-    "total, and the result passes the validator",
-    [histories],
-    ([history]) => {
-      assert.deepStrictEqual(History.validate(History.compile(history).items), [])
-    },
-    { fastCheck: runs }
-  )
-
-  it.prop(
-    "idempotent",
-    [histories],
-    ([history]) => {
-      const once = History.compile(history)
-      assert.deepStrictEqual(History.compile(once.items), { instructions: "", items: once.items, repairs: [] })
-    },
-    { fastCheck: runs }
-  )
-
-  it.prop(
-    "deterministic, and the history given stays as it was",
-    [histories],
-    ([history]) => {
-      const before = structuredClone(history)
-      const first = History.compile(history)
-      assert.deepStrictEqual(first, History.compile(before))
-      assert.deepStrictEqual(history, before)
-    },
-    { fastCheck: runs }
-  )
-
-  it.prop(
-    "every repair reported: what is changed, dropped or added is named, and nothing else is",
-    [itemLists],
-    ([given]) => {
-      const { items, repairs } = History.compile(given)
-      const dropped = new Set([
-        "EmptyMessageDropped",
-        "DuplicateDropped",
-        "OutputDropped",
-        "ReasoningDropped",
-        "CompactionTriggerDropped"
-      ])
-      const at = (index: number) => repairs.filter((repair) => repair.index === index).map((repair) => repair._tag)
-      let place = 0
-      given.forEach((item, index) => {
-        const done = at(index)
-        if (done.some((tag) => dropped.has(tag))) return
-        const sent = items[place++]
-        if (done.length === 0 && sent !== item) {
-          // An output follows its call's new id; the repair stands with the call.
-          const { call_id: was, ...rest } = item as Item.FunctionCallOutputItem
-          const { call_id: is, ...same } = sent as Item.FunctionCallOutputItem
-          assert.deepStrictEqual(same, rest)
-          assert.isTrue(
-            repairs.some((repair) => repair._tag === "CallIdRewritten" && repair.from === was && repair.to === is)
-          )
-        }
-        if (done.includes("OutputAdded")) {
-          const added = items[place++]
-          assert.isTrue(added !== undefined && "output" in added && added.output === History.missingOutput)
-        } else {
-          if (done.length > 0) assert.notDeepEqual(sent, item)
-        }
-      })
-      assert.strictEqual(place, items.length)
-    },
-    { fastCheck: runs }
-  )
-
-  it.prop(
-    "order kept: what remains stands in the order it was given in",
-    [itemLists],
-    ([given]) => {
-      const marked = given.map((item, mark) => ({ ...item, mark }) as Item.Item)
-      const marks = History.compile(marked).items.flatMap((item) => ("mark" in item ? [Number(item["mark"])] : []))
-      assert.deepStrictEqual(
-        marks,
-        [...marks].sort((a, b) => a - b)
-      )
-    },
-    { fastCheck: runs }
-  )
-
-  it.prop(
-    "calls and outputs stay paired: each kept output still answers the call it answered",
-    [itemLists],
-    ([given]) => {
-      const { items } = History.compile(given)
-      const named = new Map(
-        items.flatMap((item) => (item.type.endsWith("_call") && "call_id" in item ? [[item.call_id, item]] : []))
-      )
-      for (const item of items) {
-        if (item.type === "function_call_output" || item.type === "custom_tool_call_output") {
-          assert.strictEqual(`${named.get(item.call_id)?.type}_output`, item.type)
-        }
-      }
-    },
-    { fastCheck: runs }
-  )
-
-  it.prop(
-    "withoutReasoning leaves a history that passes the validator",
-    [histories],
-    ([history]) => {
-      const { items } = History.withoutReasoning(History.compile(history).items)
-      assert.deepStrictEqual(History.validate(items), [])
-      assert.isFalse(items.some((item) => item.type === "reasoning"))
-    },
-    { fastCheck: runs }
-  )
 })

@@ -4,7 +4,9 @@ import {
   History,
   Message,
   ModelCatalogue,
+  Origin,
   OutputFormat,
+  PromptPrefix,
   ResponsesRequest,
   Tool,
   TurnRequest
@@ -42,7 +44,10 @@ describe("the body", () => {
         store: false,
         instructions: "",
         input: [user("Ping?")],
-        include: ["reasoning.encrypted_content"]
+        include: ["reasoning.encrypted_content"],
+        reasoning: { effort: "medium" },
+        text: { verbosity: "low" },
+        tool_choice: "auto"
       })
     })
   )
@@ -191,7 +196,7 @@ describe("the model's catalogue entry", () => {
       const models = [{ slug: "m", support_verbosity: false, service_tiers: [] }]
       const request = { prompt: "x", model: "m", verbosity: "low", serviceTier: "priority" } as const
       const { body: sent, repairs } = yield* compile(request, { models })
-      assert.isFalse("text" in sent || "service_tier" in sent)
+      assert.isFalse("text" in sent || "service_tier" in sent || "reasoning" in sent)
       assert.deepStrictEqual(repairs, [
         { _tag: "VerbosityDropped", model: "m", requested: "low" },
         { _tag: "ServiceTierDropped", model: "m", requested: "priority" }
@@ -207,6 +212,156 @@ describe("the model's catalogue entry", () => {
       assert.deepStrictEqual(sent.text, { verbosity: "high" })
       assert.strictEqual(sent.service_tier, "priority")
       assert.deepStrictEqual(repairs, [])
+    })
+  )
+})
+
+describe("the defaults of the catalogue", () => {
+  const models = [
+    {
+      slug: "m",
+      supported_reasoning_levels: [{ effort: "low" }, { effort: "high" }],
+      default_reasoning_level: "high",
+      support_verbosity: true,
+      default_verbosity: "medium",
+      supports_image_detail_original: true
+    },
+    {
+      slug: "n",
+      supported_reasoning_levels: [{ effort: "low" }],
+      default_reasoning_level: "ultra",
+      support_verbosity: false,
+      default_verbosity: "medium"
+    }
+  ]
+  const url = "https://example.org/a.png"
+  const call: Item.Item = { type: "function_call", call_id: "c", name: "f", arguments: "" }
+  const input = [
+    Message.user([{ _tag: "Image", url }]),
+    call,
+    Message.toolResult("c", [
+      { _tag: "Image", url },
+      { _tag: "Image", url, detail: "low" }
+    ])
+  ]
+  const details = (sent: ResponsesRequest.ResponsesRequest) => JSON.stringify(sent.input).match(/"detail":"\w+"/g) ?? []
+
+  it.effect("are sent where nothing else is asked for", () =>
+    Effect.gen(function* () {
+      const { body: sent, repairs } = yield* compile(
+        { input, model: "m-2026", reasoning: { summary: "auto" } },
+        { models }
+      )
+      assert.deepStrictEqual(sent.reasoning, { summary: "auto", effort: "high" })
+      assert.deepStrictEqual(sent.text, { verbosity: "medium" })
+      assert.strictEqual(sent.tool_choice, "auto")
+      assert.deepStrictEqual(details(sent), ['"detail":"original"', '"detail":"original"', '"detail":"low"'])
+      assert.deepStrictEqual(repairs, [])
+    })
+  )
+
+  it.effect("give way to the request and to the client's defaults", () =>
+    Effect.gen(function* () {
+      const sent = yield* body(
+        { input, model: "m", reasoning: { effort: "low" }, toolChoice: "none" },
+        { models, verbosity: "high" }
+      )
+      assert.deepStrictEqual(sent.reasoning, { effort: "low" })
+      assert.deepStrictEqual(sent.text, { verbosity: "high" })
+      assert.strictEqual(sent.tool_choice, "none")
+    })
+  )
+
+  it.effect("are only what the model has", () =>
+    Effect.gen(function* () {
+      const { body: sent, repairs } = yield* compile({ input, model: "n" }, { models })
+      assert.deepStrictEqual(sent.reasoning, { effort: "low" })
+      assert.isFalse("text" in sent)
+      assert.deepStrictEqual(details(sent), ['"detail":"low"'])
+      assert.deepStrictEqual(repairs, [])
+      const unknown = yield* body({ prompt: "x", model: "new-model" })
+      assert.isFalse("reasoning" in unknown || "text" in unknown)
+    })
+  )
+
+  it.effect("are left to the server on request", () =>
+    Effect.gen(function* () {
+      const sent = yield* body({ input, model: "m" }, { models, catalogueDefaults: false })
+      assert.isFalse("reasoning" in sent || "text" in sent || "tool_choice" in sent)
+      assert.deepStrictEqual(details(sent), ['"detail":"low"'])
+    })
+  )
+})
+
+describe("outputs of tools", () => {
+  const call: Item.Item = { type: "function_call", call_id: "c", name: "f", arguments: "" }
+  const long = "x".repeat(100_000)
+  const sent = (more: Partial<TurnRequest.Defaults>) =>
+    Effect.map(compile({ input: [call, Message.toolResult("c", long)] }, more), ({ body, repairs }) => ({
+      output: (body.input[1] as Item.FunctionCallOutputItem).output as string,
+      repairs
+    }))
+
+  it.effect("are cut by the model's catalogue entry", () =>
+    Effect.gen(function* () {
+      const { output, repairs } = yield* sent({})
+      assert.isAtMost(output.length, 40_000)
+      assert.isAtLeast(output.length, 39_900)
+      assert.match(output, /characters are left out here/)
+      assert.deepStrictEqual(
+        repairs.map((repair) => repair._tag),
+        ["TextCut"]
+      )
+      const models = [{ slug: "gpt-5.5", truncation_policy: { mode: "bytes", limit: 1000 } }]
+      assert.isAtMost((yield* sent({ models })).output.length, 1000)
+    })
+  )
+
+  it.effect("are cut by a limit of the client, or not at all", () =>
+    Effect.gen(function* () {
+      assert.isAtMost((yield* sent({ toolOutputLimit: { mode: "tokens", limit: 100 } })).output.length, 400)
+      assert.strictEqual((yield* sent({ toolOutputLimit: "none" })).output, long)
+      for (const policy of [null, { mode: "lines", limit: 5 }, { mode: "bytes", limit: 0 }]) {
+        const models = [{ slug: "gpt-5.5", truncation_policy: policy }]
+        assert.strictEqual((yield* sent({ models })).output, long)
+      }
+    })
+  )
+
+  it.effect("have the same bytes in every request of a conversation", () =>
+    Effect.gen(function* () {
+      const input = [call, Message.toolResult("c", long)]
+      const one = yield* body({ input })
+      const two = yield* body({ input: [...input, user("and now?")] })
+      assert.deepStrictEqual(two.input.slice(0, 2), one.input)
+    })
+  )
+})
+
+describe("encrypted reasoning", () => {
+  const reasoning: Item.Item = { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "gAAAA" }
+  const said: Item.Item = { type: "message", role: "assistant", content: [{ type: "output_text", text: "a" }] }
+  const input = Origin.tag([reasoning, said], { account: "acc-1", model: "gpt-5.5" })
+
+  it.effect("of another account is left out", () =>
+    Effect.gen(function* () {
+      const { body: sent, repairs } = yield* compile({ input, prompt: "on" }, { account: "acc-2" })
+      assert.deepStrictEqual(sent.input, [said, user("on")])
+      assert.deepStrictEqual(repairs, [{ _tag: "ReasoningDropped", index: 0, reason: "other_account" }])
+    })
+  )
+
+  it.effect("travels without the tag that says where it came from", () =>
+    Effect.gen(function* () {
+      const sent = yield* body({ input, prompt: "on" }, { account: "acc-1" })
+      assert.isTrue(Origin.isFrom(sent.input[0] as Item.Item, { account: "acc-1", model: "gpt-5.5" }))
+      const plain = yield* body({ input: [reasoning, said], prompt: "on" })
+      assert.strictEqual(ResponsesRequest.toJson(sent), ResponsesRequest.toJson(plain))
+      assert.strictEqual(
+        JSON.stringify(Schema.encodeSync(ResponsesRequest.ResponsesRequest)(sent)),
+        ResponsesRequest.toJson(plain)
+      )
+      assert.isUndefined(PromptPrefix.firstDifference(plain, sent))
     })
   )
 })
@@ -253,16 +408,25 @@ describe("what is wrong", () => {
     })
   )
 
-  const image = (url: string) => ({ input: [Message.user([Message.text("see"), Message.image(url)])] })
+  const image = (url: string): TurnRequest.TurnRequest => ({
+    input: [Message.user([Message.text("see"), { _tag: "Image", url }])]
+  })
 
   it.effect.each([
-    ["no URL", "iVBORw0KGgo", /Part 1 of input item 0 is no image: its URL is neither/],
+    [
+      "no URL",
+      "iVBORw0KGgo",
+      /Entry 0 of the input has a part 1 that cannot be sent\. The image .* its URL is neither/
+    ],
     ["a file path", "/tmp/a.png", /neither an https: nor a data: URL/],
-    ["not marked base64", "data:image/png,abc", /does not begin with "data:image\//],
-    ["no image type", "data:text/plain;base64,AQID", /does not begin with "data:image\//],
+    ["a file: URL", "file:///tmp/a.png", /cannot read a file: URL; read the file/],
+    ["not marked base64", "data:image/png,abc", /does not begin like "data:image\//],
+    ["no image type", "data:text/plain;base64,AQID", /media type is text\/plain; the backend reads image\/png/],
+    ["SVG", "data:image/svg+xml;base64,PHN2Zz4=", /media type is image\/svg\+xml/],
     ["no comma", "data:image/png;base64", /does not begin/],
     ["no data", "data:image/png;base64,", /holds no data/],
-    ["no base64", "data:image/png;base64,%%%", /is not base64/]
+    ["no base64", "data:image/png;base64,%%%", /is not base64/],
+    ["not what it says", "data:image/png;base64,AQID", /not an image of a known type/]
   ] as const)("includes an image that is %s", ([, url, pattern]) =>
     Effect.gen(function* () {
       const found = yield* problems(image(url))
@@ -274,24 +438,37 @@ describe("what is wrong", () => {
   it.effect("does not include good images, nor good documents", () =>
     Effect.gen(function* () {
       yield* compile(image("https://example.org/a.png"))
-      yield* compile(image("data:image/svg+xml;charset=utf-8;base64,AQID"))
-      yield* compile({ input: [Message.user([Message.documentData("AQID", "application/pdf")])] })
+      yield* compile(image("data:image/png;charset=utf-8;base64,iVBORw0KGgo="))
+      yield* compile({ input: [Message.user([yield* Message.documentData("AQID", "application/pdf")])] })
     })
   )
 
-  it.effect("includes a bad image in a tool's output and a bad document", () =>
+  it.effect("includes a bad document, but nothing nobody can change any more", () =>
     Effect.gen(function* () {
       const call: Item.Item = { type: "function_call", call_id: "c", name: "f", arguments: "" }
-      const found = yield* problems({
-        input: [
-          call,
-          Message.toolResult("c", [Message.image("nope")]),
-          Message.user([Message.document("ftp://example.org/a.pdf")])
-        ]
+      const bad = { _tag: "Image", url: "nope" } as const
+      const said: Item.Item = { type: "message", role: "assistant", content: [{ type: "output_text", text: "a" }] }
+      const odd = { type: "function_call", call_id: "c", name: "f" } as unknown as Item.Item
+      const { body: sent, repairs } = yield* compile({
+        input: [Message.user([bad]), said, call, Message.toolResult("c", [bad]), odd],
+        prompt: "go on"
       })
-      assert.strictEqual(found.length, 2)
-      assert.match(found[0] ?? "", /Part 0 of input item 1 is no image/)
-      assert.match(found[1] ?? "", /Part 0 of input item 2 is no document/)
+      assert.deepStrictEqual(
+        repairs.map((repair) => [repair._tag, "index" in repair ? repair.index : undefined]),
+        [
+          ["ContentReplaced", 0],
+          ["ContentReplaced", 3],
+          ["FieldRepaired", 4],
+          ["CallIdRewritten", 4],
+          ["OutputAdded", 4]
+        ]
+      )
+      assert.deepStrictEqual(History.validate(sent.input), [])
+      const found = yield* problems({
+        input: [said, Message.user([{ _tag: "Document", url: "ftp://example.org/a.pdf" }])]
+      })
+      assert.strictEqual(found.length, 1)
+      assert.match(found[0] ?? "", /Entry 1 of the input has a part 0 that cannot be sent\. The document/)
     })
   )
 
@@ -305,9 +482,33 @@ describe("what is wrong", () => {
         extra: { cyclic }
       })
       assert.deepStrictEqual(found, [
-        "Input item 0 cannot be written as JSON: note is a bigint.",
-        "Tool 0 cannot be written as JSON: parameters.default is NaN.",
-        "extra cannot be written as JSON: cyclic.self is a reference to itself."
+        'Entry 0 of the input has a field "note" that is a bigint, which JSON cannot hold.',
+        "The request cannot be written as JSON: tools.0.parameters.default is NaN.",
+        "The request cannot be written as JSON: extra.cyclic.self is a reference to itself."
+      ])
+      const format = { type: "json_schema", name: "a", schema: { default: 1n } } as const
+      assert.match(
+        (yield* problems({ prompt: "x", output: { format } }))[0] ?? "",
+        /text\.format\.schema\.default is a big/
+      )
+    })
+  )
+
+  it.effect("does not include unpaired surrogates, which are replaced wherever they are", () =>
+    Effect.gen(function* () {
+      const { body: sent, repairs } = yield* compile({
+        prompt: "a\ud800",
+        instructions: "b\udc00",
+        tools: [{ type: "function", name: "f", description: "c\ud83d" }],
+        extra: { note: ["d\ud800"] }
+      })
+      assert.notMatch(ResponsesRequest.toJson(sent), /\\ud[89a-f]/)
+      assert.strictEqual(sent.instructions, "b\ufffd")
+      assert.deepStrictEqual(repairs, [
+        { _tag: "TextMadeWellFormed", index: 0 },
+        { _tag: "ParameterMadeWellFormed", parameter: "instructions" },
+        { _tag: "ParameterMadeWellFormed", parameter: "tools" },
+        { _tag: "ParameterMadeWellFormed", parameter: "extra" }
       ])
     })
   )
@@ -326,8 +527,8 @@ describe("what is wrong", () => {
       const request = { prompt: "x", temperature: 0.5, maxOutputTokens: 100, top_p: 1 }
       const found = yield* problems(request)
       assert.strictEqual(found.length, 3)
-      assert.match(found[0] ?? "", /"temperature" cannot be asked for: the models sample by themselves; set/)
-      assert.match(found[1] ?? "", /"maxOutputTokens" cannot be asked for: the backend has no cap/)
+      assert.match(found[0] ?? "", /"temperature" is not supported: the models sample by themselves; set/)
+      assert.match(found[1] ?? "", /"maxOutputTokens" is not supported: the backend has no cap/)
     })
   )
 
@@ -417,7 +618,7 @@ it.prop(
               user(""),
               Message.system("s"),
               Message.toolResult("c", "x"),
-              Message.user([Message.image("u")])
+              Message.user([{ _tag: "Image", url: "u" }])
             ),
             FastCheck.anything({ withBigInt: true }) as FastCheck.Arbitrary<never>
           )

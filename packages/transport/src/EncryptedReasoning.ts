@@ -8,13 +8,26 @@ import * as History from "@effect-codex/schema/History"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 
 /**
- * Whether the server could not read the encrypted content it was sent.
+ * Whether the server could not read the encrypted content it was sent. It says so by the code
+ * `invalid_encrypted_content`, or only in words: that the encrypted content could not be verified or decrypted
+ * (protocol N.8).
  *
  * @since 0.1.0
  * @category guards
  */
-export const isRefused = (error: { readonly _tag: string; readonly code?: string | undefined }): boolean =>
-  error._tag === "InvalidRequest" && error.code === "invalid_encrypted_content"
+export const isRefused = (error: {
+  readonly _tag: string
+  readonly code?: string | undefined
+  readonly serverMessage?: string | undefined
+}): boolean => {
+  if (error._tag !== "InvalidRequest" && error._tag !== "ResponseFailed") return false
+  if (error.code === "invalid_encrypted_content") return true
+  const words = error.serverMessage ?? ""
+  return /encrypted|decrypt/i.test(words) && unread.test(words)
+}
+
+const unread =
+  /\b(?:could not|couldn't|cannot|can't|unable to|fail(?:ed|s)? to|did not|does not)\b (?:be )?(?:verif|decrypt|pars|read|validat|match)/i
 
 /**
  * The request without its reasoning items and what was left out with them, or `undefined` when it has none and so cannot

@@ -1,5 +1,5 @@
 /**
- * The few shapes every wire schema is built from.
+ * The few shapes every wire schema is built from. What Effect 4 spells differently is here, in one place.
  */
 import * as Schema from "effect/Schema"
 import type { Open } from "../Open.ts"
@@ -15,11 +15,35 @@ export const open = <const Known extends ReadonlyArray<string>>(
   ..._known: Known
 ): Schema.Schema<Open<Known[number]>, string> => Schema.String as Schema.Schema<Open<Known[number]>, string>
 
+/** A string that is not one of those given. */
+export const otherThan = (known: Iterable<string>, message: string) => {
+  const names = new Set(known)
+  return Schema.String.pipe(Schema.filter((text) => !names.has(text), { message: () => message }))
+}
+
+/** An object whose keys are data. */
+export const record = <A, I, R>(value: Schema.Schema<A, I, R>) => Schema.Record({ key: Schema.String, value })
+
+/** An object whose keys are data and pass a test. */
+export const recordOf = (isKey: (key: string) => boolean, message: string) =>
+  Schema.Record({ key: Schema.String.pipe(Schema.filter(isKey, { message: () => message })), value: Schema.Unknown })
+
 /** An object with typed keys that keeps every other key as it came, and all keys in their order: bytes are cached. */
 export const object = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
-  Schema.Struct(fields, Schema.Record({ key: Schema.String, value: Schema.Unknown })).annotations({
+  Schema.Struct(fields, Schema.Record({ key: otherKey(fields), value: Schema.Unknown })).annotations({
     parseOptions: { propertyOrder: "original" }
   })
+
+/** Any key. Those drawn at random are none of the typed ones, whose values would not fit. */
+const otherKey = (fields: Schema.Struct.Fields) =>
+  Schema.String.annotations({ arbitrary: () => (fc) => fc.string().filter((key) => !(key in fields)) })
+
+/** Two forms of one value and the total functions between them. */
+export const transformed = <A, I, B, J>(
+  from: Schema.Schema<A, I>,
+  to: Schema.Schema<B, J>,
+  between: { readonly decode: (a: A) => J; readonly encode: (j: J) => A }
+) => Schema.transform(from, to, { strict: true, ...between })
 
 /** Counts and indexes: whole, not negative, beyond 32 bits allowed. */
 export const count = Schema.Number.pipe(Schema.int(), Schema.nonNegative())

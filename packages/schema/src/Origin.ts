@@ -1,0 +1,90 @@
+/**
+ * Where encrypted content came from. The server reads encrypted reasoning and compactions only for the account they were
+ * made for; replayed under another login they make it refuse the request (protocol C.5).
+ *
+ * A conversation that outlives its login tags what it keeps:
+ *
+ * 1. After each turn, store `Origin.tag(turn.items, origin)`. The tag is one more key of the item, `"effect-codex"`; it
+ *    survives JSON and holds a fingerprint of the account, not its id.
+ * 2. Before each request, compile with the `account` of the login (`History.compile`, `TurnRequest.compile`): what came
+ *    from another account is left out and reported. Tags stay in the compiled items; `ResponsesRequest.toJson` leaves
+ *    them out, so that they never travel.
+ * 3. When the server refuses encrypted content all the same, `History.withoutReasoning(items, origin)` leaves out the
+ *    reasoning that is not known to come from this account and model, and `History.withoutReasoning(items)` all of it.
+ *
+ * @since 0.1.0
+ */
+import type * as Item from "./Item.ts"
+import { fingerprint } from "./internal/fingerprint.ts"
+
+/**
+ * The account id of a login and the model that was asked.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Origin {
+  readonly account: string
+  readonly model: string
+}
+
+const key = "effect-codex"
+
+const encryptedTypes: ReadonlySet<string> = new Set([
+  "reasoning",
+  "compaction",
+  "compaction_summary",
+  "context_compaction"
+])
+
+/**
+ * The items with a tag on each that has encrypted content. Tags that are there already stay.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const tag = (items: ReadonlyArray<Item.Item>, origin: Origin): ReadonlyArray<Item.Item> => {
+  const value = { account: fingerprint(origin.account), model: origin.model }
+  return items.map((item) =>
+    encryptedTypes.has(item.type) && !(key in item) ? ({ ...item, [key]: value } as Item.Item) : item
+  )
+}
+
+/**
+ * The item as it travels, without its tag.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const untag = (item: Item.Item): Item.Item => {
+  if (!(key in item)) return item
+  const { [key]: _, ...rest } = item
+  return rest as Item.Item
+}
+
+const read = (item: Item.Item): { readonly account?: unknown; readonly model?: unknown } => {
+  const value = (item as { readonly [key]?: unknown })[key]
+  return typeof value === "object" && value !== null ? value : {}
+}
+
+/**
+ * Whether the item is known to come from another account. An item without a tag is not.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isForeign = (item: Item.Item, account: string): boolean => {
+  const from = read(item).account
+  return typeof from === "string" && from !== fingerprint(account)
+}
+
+/**
+ * Whether the item is known to come from this account and model. An item without a tag is not.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isFrom = (item: Item.Item, origin: Origin): boolean => {
+  const { account, model } = read(item)
+  return account === fingerprint(origin.account) && model === origin.model
+}

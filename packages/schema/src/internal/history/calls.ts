@@ -1,0 +1,219 @@
+/**
+ * Calls and their outputs: every call the caller has to answer has exactly one output after it, every pair a call id of
+ * its own, and names, arguments and outputs are what the backend takes (protocol C.5, N.9).
+ */
+import type * as Item from "../../Item.ts"
+import { fingerprint } from "../fingerprint.ts"
+import { legalName } from "../names.ts"
+import * as Truncation from "../truncation.ts"
+import { maxTextLength } from "./content.ts"
+import { maxIdLength, withoutId } from "./ids.ts"
+import type { Placed, Report } from "./placed.ts"
+
+/** The longest arguments of a call. */
+const maxArgumentsLength = 1_048_576
+
+type Call = Item.FunctionCallItem | Item.CustomToolCallItem | Item.LocalShellCallItem | Item.ToolSearchCallItem
+
+type TextOutput = Item.FunctionCallOutputItem | Item.CustomToolCallOutputItem
+
+type Output = TextOutput | Item.ToolSearchOutputItem
+
+/** The calls that the caller answers. A search the server runs answers itself. */
+const isCall = (item: Item.Item): item is Call => {
+  switch (item.type) {
+    case "function_call":
+    case "custom_tool_call":
+    case "local_shell_call":
+      return true
+    case "tool_search_call":
+      return item.execution !== "server" && (item.execution === "client" || typeof item.call_id === "string")
+    default:
+      return false
+  }
+}
+
+const isOutput = (item: Item.Item): item is Output => {
+  switch (item.type) {
+    case "function_call_output":
+    case "custom_tool_call_output":
+      return true
+    case "tool_search_output":
+      return item.execution !== "server" && typeof item.call_id === "string"
+    default:
+      return false
+  }
+}
+
+const nameOf = (call: Call): string => ("name" in call ? (call.name as string) : call.type.replace(/_call$/, ""))
+
+/** How much of an output is sent, in bytes; `undefined` for all the backend takes. */
+type OutputBytes = number | undefined
+
+interface OpenCall extends Placed {
+  /** Of an item of an unknown type with a call id: it may have an output, but nothing says that it needs one. */
+  readonly optional: boolean
+  /** Set once an output has been found for it. */
+  answered: boolean
+}
+
+export const pairCalls = (
+  items: ReadonlyArray<Placed>,
+  missingOutput: string,
+  outputBytes: OutputBytes,
+  report: Report
+): ReadonlyArray<Placed> => {
+  const calls = new Map<string, Array<OpenCall>>()
+  const taken = new Set<string>()
+  const paired: Array<Placed | OpenCall> = []
+  const open = (callId: string, call: OpenCall) => {
+    const namesakes = calls.get(callId)
+    if (namesakes === undefined) calls.set(callId, [call])
+    else namesakes.push(call)
+    paired.push(call)
+  }
+  for (const placed of items) {
+    const { index, item } = placed
+    if (isCall(item)) {
+      const callId = item.call_id ?? ""
+      const to = freeCallId(callId, taken)
+      if (to !== callId) report.push({ _tag: "CallIdRewritten", index, from: callId, to })
+      taken.add(to)
+      const call = fitCall(to === callId ? item : { ...item, call_id: to }, index, report)
+      open(callId, { index, item: call, optional: false, answered: false })
+    } else if (isOutput(item)) {
+      const callId = item.call_id ?? ""
+      const candidates = calls.get(callId) ?? []
+      const unanswered = candidates.filter((call) => !call.answered)
+      const call =
+        unanswered.find((call) => !call.optional && isAnsweredBy(call.item, item)) ??
+        unanswered.find((call) => !call.optional) ??
+        unanswered[0]
+      if (call === undefined) {
+        const reason = candidates.length === 0 ? "no_call" : "answered_already"
+        report.push({ _tag: "OutputDropped", index, callId, reason })
+      } else {
+        call.answered = true
+        paired.push({ index, item: shorten(fitOutput(item, call.item, index, report), outputBytes, index, report) })
+      }
+    } else {
+      const callId = (item as { readonly call_id?: unknown }).call_id
+      if (typeof callId !== "string" || taken.has(callId) || item.type.endsWith("_output")) paired.push(placed)
+      else {
+        taken.add(callId)
+        open(callId, { index, item, optional: true, answered: false })
+      }
+    }
+  }
+  const complete: Array<Placed> = []
+  for (const placed of paired) {
+    complete.push(placed)
+    if (!("answered" in placed) || placed.answered || placed.optional) continue
+    const { index } = placed
+    const item = placed.item as Call
+    const callId = item.call_id ?? ""
+    report.push({ _tag: "OutputAdded", index, callId, name: nameOf(item) })
+    complete.push({ index, item: neutralOutput(item, callId, missingOutput) })
+  }
+  return complete
+}
+
+/** The call id itself if it is legal and free; otherwise one made from it alone, numbered until it is free. */
+const freeCallId = (callId: string, taken: ReadonlySet<string>): string => {
+  if (/^[!-~]+$/.test(callId) && callId.length <= maxIdLength && !taken.has(callId)) return callId
+  const base = `call_${fingerprint(callId)}`
+  let free = base
+  for (let n = 2; taken.has(free); n++) free = `${base}_${n}`
+  return free
+}
+
+const fitCall = (call: Call, index: number, report: Report): Call => {
+  if (call.type !== "function_call" && call.type !== "custom_tool_call") return call
+  const named = rename(call, index, report)
+  const length = named.type === "function_call" ? named.arguments.length : named.input.length
+  if (length <= maxArgumentsLength) return named
+  report.push({ _tag: "ArgumentsReplaced", index, callId: named.call_id, length })
+  const words = `The arguments are left out here, as they had ${length} characters.`
+  return named.type === "function_call"
+    ? { ...named, arguments: JSON.stringify({ left_out: words }) }
+    : { ...named, input: words }
+}
+
+/** `name` and `namespace` as the wire allows them, where the item has them. */
+const rename = <A extends Item.Item>(item: A, index: number, report: Report): A => {
+  let renamed = item
+  for (const key of ["name", "namespace"] as const) {
+    const from = (item as { readonly name?: unknown; readonly namespace?: unknown })[key]
+    if (typeof from !== "string") continue
+    const to = key === "namespace" && from.trim() === "" ? "" : legalName(from)
+    if (to === from && to !== "") continue
+    report.push({ _tag: "NameRewritten", index, from, to })
+    const { [key]: _, ...rest } = renamed as Item.FunctionCallItem
+    renamed = (to === "" ? rest : { ...renamed, [key]: to }) as A
+  }
+  return renamed
+}
+
+/** The type of a text output of a call. */
+const outputType = (call: Item.Item): TextOutput["type"] =>
+  call.type === "custom_tool_call" ? "custom_tool_call_output" : "function_call_output"
+
+/** A search is answered by the tools it found, or in words; an item of an unknown type by any output. */
+const isAnsweredBy = (call: Item.Item, output: Output): boolean =>
+  output.type === outputType(call) ||
+  (call.type === "tool_search_call" && output.type === "tool_search_output") ||
+  !(isCall(call) || output.type === "tool_search_output")
+
+const neutralOutput = (call: Call, callId: string, missingOutput: string): Item.Item =>
+  call.type === "tool_search_call"
+    ? { type: "tool_search_output", call_id: callId, execution: "client", status: "completed", tools: [] }
+    : { type: outputType(call), call_id: callId, output: missingOutput }
+
+const fitOutput = (output: Output, call: Item.Item, index: number, report: Report): Output => {
+  const callId = (call as { readonly call_id?: string }).call_id ?? ""
+  const renamed = rename(output.call_id === callId ? output : { ...output, call_id: callId }, index, report)
+  if (isAnsweredBy(call, output)) return renamed
+  report.push({ _tag: "OutputTypeChanged", index, callId })
+  const type = outputType(call)
+  return renamed.type === "tool_search_output"
+    ? { type, call_id: callId, output: JSON.stringify(renamed.tools) }
+    : (withoutId({ ...renamed, type }) as Output)
+}
+
+const shorten = (output: Output, outputBytes: OutputBytes, index: number, report: Report): Output => {
+  if (output.type === "tool_search_output") return output
+  const bounded =
+    typeof output.output === "string"
+      ? cutOutput(output, maxTextLength, Truncation.characters, "too_long", index, report)
+      : output
+  return outputBytes === undefined
+    ? bounded
+    : cutOutput(bounded, outputBytes, Truncation.bytes, "output_limit", index, report)
+}
+
+const cutOutput = (
+  item: TextOutput,
+  limit: number,
+  measure: Truncation.Measure,
+  reason: "too_long" | "output_limit",
+  index: number,
+  report: Report
+): TextOutput => {
+  const { output } = item
+  const texts = typeof output === "string" ? [output] : output.flatMap((part) => (isText(part) ? [part.text] : []))
+  const cut = Truncation.cutMiddle(texts, limit, measure)
+  if (cut === undefined) return item
+  report.push({ _tag: "TextCut", index, leftOut: cut.leftOut, reason })
+  if (typeof output === "string") return { ...item, output: cut.texts[0] ?? "" }
+  let next = 0
+  return {
+    ...item,
+    output: output.flatMap((part): ReadonlyArray<Item.ContentPart> => {
+      if (!isText(part)) return [part]
+      const text = cut.texts[next++]
+      return text === undefined ? [] : [text === part.text ? part : { ...part, text }]
+    })
+  }
+}
+
+const isText = (part: Item.ContentPart): part is Item.InputText => part.type === "input_text"

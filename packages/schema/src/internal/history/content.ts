@@ -1,0 +1,125 @@
+/**
+ * Content parts the backend takes: of the types its role allows, with images it can read and texts within its bounds.
+ */
+import type * as Item from "../../Item.ts"
+import * as Media from "../media.ts"
+import * as Truncation from "../truncation.ts"
+import type { Placed, Report } from "./placed.ts"
+
+/** The longest text of one part, and of an output (protocol N.9). */
+export const maxTextLength = 10_485_760
+
+export const readable = (items: ReadonlyArray<Placed>, report: Report): ReadonlyArray<Placed> =>
+  items.map((placed) => {
+    const { index, item } = placed
+    switch (item.type) {
+      case "message": {
+        const content = fitParts(item.content, item.role === "assistant", index, report)
+        return content === item.content ? placed : { index, item: { ...item, content } }
+      }
+      case "function_call_output":
+      case "custom_tool_call_output": {
+        if (typeof item.output === "string") return placed
+        if (item.output.length === 0) {
+          report.push({ _tag: "FieldRepaired", index, field: "output", problem: "is an empty list" })
+          return { index, item: { ...item, output: "" } }
+        }
+        const output = fitParts(item.output, false, index, report)
+        return output === item.output ? placed : { index, item: { ...item, output } }
+      }
+      default:
+        return placed
+    }
+  })
+
+const fitParts = (
+  parts: ReadonlyArray<Item.ContentPart>,
+  ofAssistant: boolean,
+  index: number,
+  report: Report
+): ReadonlyArray<Item.ContentPart> => {
+  let changed = false
+  const fitted = parts.map((part, place) => {
+    const fitted = fitPart(part, ofAssistant)
+    if (fitted.part === part) return part
+    changed = true
+    report.push(
+      "problem" in fitted
+        ? { _tag: "ContentReplaced", index, part: place, problem: fitted.problem }
+        : "leftOut" in fitted
+          ? { _tag: "TextCut", index, leftOut: fitted.leftOut, reason: "too_long" }
+          : { _tag: "PartRewritten", index, part: place }
+    )
+    return fitted.part
+  })
+  return changed ? fitted : parts
+}
+
+type Fitted =
+  | { readonly part: Item.ContentPart }
+  | { readonly part: Item.ContentPart; readonly problem: string }
+  | { readonly part: Item.ContentPart; readonly leftOut: number }
+
+const fitPart = (part: Item.ContentPart, ofAssistant: boolean): Fitted => {
+  switch (part.type) {
+    case "input_text":
+    case "output_text":
+      if (part.text.length > maxTextLength) {
+        const { leftOut, text } = cutText(part.text)
+        return { part: textPart(text, ofAssistant), leftOut }
+      }
+      return (part.type === "output_text") === ofAssistant ? { part } : { part: textPart(part.text, ofAssistant) }
+    case "refusal":
+      if (part.refusal.length > maxTextLength) {
+        const { leftOut, text } = cutText(part.refusal)
+        return { part: ofAssistant ? { ...part, refusal: text } : textPart(text, false), leftOut }
+      }
+      return ofAssistant ? { part } : { part: textPart(part.refusal, false) }
+    case "input_image":
+      return fitMedia(part, "image", part.image_url, ofAssistant, (image_url) => ({ ...part, image_url }))
+    case "input_audio":
+      return fitMedia(part, "sound", part.audio_url, ofAssistant, (audio_url) => ({ ...part, audio_url }))
+    case "input_file": {
+      if (part.file_data !== undefined) {
+        return fitMedia(part, "document", part.file_data, ofAssistant, (file_data) => ({ ...part, file_data }))
+      }
+      if (part.file_url !== undefined) {
+        return fitMedia(part, "document", part.file_url, ofAssistant, (file_url) => ({ ...part, file_url }))
+      }
+      return part.file_id !== undefined && !ofAssistant
+        ? { part }
+        : inWords("document", "it has neither data nor a URL", ofAssistant)
+    }
+    default:
+      return { part }
+  }
+}
+
+const fitMedia = (
+  part: Item.ContentPart,
+  kind: Media.Kind,
+  given: string,
+  ofAssistant: boolean,
+  withUrl: (url: string) => Item.ContentPart
+): Fitted => {
+  if (ofAssistant) return inWords(kind, "a message of the assistant holds text only", true)
+  const media = Media.read(kind, given)
+  if ("problem" in media) return inWords(kind, media.problem, false)
+  return { part: media.url === given ? part : withUrl(media.url) }
+}
+
+/** The model reads why there is nothing to see, and the conversation goes on. */
+const inWords = (kind: Media.Kind, reason: string, ofAssistant: boolean): Fitted => {
+  const problem = `The ${kind} cannot be sent: ${reason}.`
+  return { part: textPart(`[${problem}]`, ofAssistant), problem }
+}
+
+const textPart = (text: string, ofAssistant: boolean): Item.ContentPart => ({
+  type: ofAssistant ? "output_text" : "input_text",
+  text
+})
+
+const cutText = (text: string): { readonly text: string; readonly leftOut: number } => {
+  const cut = Truncation.cutMiddle([text], maxTextLength, Truncation.characters)
+  return { text: cut?.texts[0] ?? text, leftOut: cut?.leftOut ?? 0 }
+}

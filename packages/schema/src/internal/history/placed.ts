@@ -1,0 +1,14 @@
+/**
+ * What the steps of `History.compile` hand to each other.
+ */
+import type { Repair } from "../../History.ts"
+import type * as Item from "../../Item.ts"
+
+/** An item and the place it has in the history given. */
+export interface Placed {
+  readonly index: number
+  readonly item: Item.Item
+}
+
+/** Where each step reports what it changed. */
+export type Report = Array<Repair>

@@ -1,0 +1,162 @@
+/**
+ * From the entries of a history to items whose fields can be read and written: messages become items, odd fields are
+ * corrected or left out, and entries without a field they need are dropped.
+ */
+import type * as Schema from "effect/Schema"
+import * as Guard from "../../Guard.ts"
+import * as Item from "../../Item.ts"
+import * as Message from "../../Message.ts"
+import * as Json from "../json.ts"
+import { lower } from "./lower.ts"
+import type { Placed, Report } from "./placed.ts"
+
+type Raw = Readonly<Record<string, unknown>>
+
+const isRecord = (value: unknown): value is Raw => typeof value === "object" && value !== null && !Array.isArray(value)
+
+const messageMisfit = Guard.make(Message.Message)
+
+const itemMisfit = Guard.make(Item.Item)
+
+/** Items from the given place of the history on. */
+export const read = (
+  history: ReadonlyArray<unknown>,
+  from: number,
+  missingOutput: string,
+  report: Report
+): ReadonlyArray<Placed> => {
+  const placed: Array<Placed> = []
+  const custom = new Set<string>()
+  for (let index = from; index < history.length; index++) {
+    const entry = history[index]
+    const isItem = isRecord(entry) && typeof entry["type"] === "string"
+    if (!isItem && messageMisfit(entry) !== undefined) {
+      report.push({ _tag: "EntryDropped", index, problem: "has fields that fit neither a message nor an item" })
+      continue
+    }
+    for (const raw of isItem ? [entry] : lower(entry as Message.Message, custom)) {
+      const read = readItem(raw, index, missingOutput, report)
+      if (read === undefined) continue
+      const item = read.type === "local_shell_call" ? withCallId(read, index, report) : read
+      if (item.type === "custom_tool_call") custom.add(item.call_id)
+      if (item.type === "function_call") custom.delete(item.call_id)
+      placed.push({ index, item })
+    }
+  }
+  return placed
+}
+
+/** A shell call without a call id is answered by its item's id. */
+const withCallId = (item: Item.LocalShellCallItem, index: number, report: Report): Item.Item => {
+  if ((item.call_id ?? "").trim() !== "" || typeof item.id !== "string") return item
+  report.push({ _tag: "CallIdRewritten", index, from: item.call_id ?? "", to: item.id })
+  return { ...item, call_id: item.id }
+}
+
+const readItem = (raw: unknown, index: number, missingOutput: string, report: Report): Item.Item | undefined => {
+  const sound = Json.isSound(raw) ? raw : readJson(raw, index, report)
+  const misfit = itemMisfit(sound)
+  if (misfit === undefined) return sound as Item.Item
+  const item = sound as Raw
+  const type = String(item["type"])
+  const mended = mendFields(itemMisfit, item, { ...fixes(missingOutput)[type] }, (field) =>
+    report.push({ _tag: "FieldRepaired", index, field, problem: "does not fit the type of the item" })
+  )
+  if (mended !== undefined) return mended as unknown as Item.Item
+  report.push({ _tag: "EntryDropped", index, problem: `is a ${type} whose field "${misfit}" does not fit its type` })
+  return undefined
+}
+
+const readJson = (raw: unknown, index: number, report: Report): unknown => {
+  const { removed, surrogates, value } = Json.mend(raw)
+  if (surrogates) report.push({ _tag: "TextMadeWellFormed", index })
+  for (const { path, what } of removed) {
+    report.push({ _tag: "FieldRepaired", index, field: path, problem: `is ${what}, which JSON cannot hold` })
+  }
+  return value
+}
+
+/** The value to use for a field that does not fit; `undefined` leaves the field out. */
+type Fix = (value: unknown) => unknown
+
+const empty: Fix = () => ""
+
+/** The fields an item cannot do without; others are left out when they do not fit. */
+const fixes = (missingOutput: string): Readonly<Record<string, Readonly<Record<string, Fix>>>> => {
+  const output = { call_id: empty, output: (value: unknown) => outputOf(value, missingOutput) }
+  return {
+    message: { content: parts },
+    agent_message: { content: parts },
+    reasoning: { summary: summaries },
+    function_call: { call_id: empty, name: empty, arguments: (value) => jsonText(value) ?? "{}" },
+    function_call_output: output,
+    custom_tool_call: { call_id: empty, name: empty, input: (value) => jsonText(value) ?? "" },
+    custom_tool_call_output: output,
+    tool_search_call: { arguments: () => ({}) },
+    tool_search_output: { tools: () => [] },
+    web_search_call: { action: inner(Item.WebSearchCallItem.fields.action.from) },
+    local_shell_call: { action: inner(Item.LocalShellCallItem.fields.action) }
+  }
+}
+
+/** Corrects one field after the other until all fit; `undefined` if one cannot be corrected. */
+const mendFields = (
+  misfit: Guard.Guard,
+  item: Raw,
+  fixes: Readonly<Record<string, Fix>>,
+  onMended: (field: string) => void
+): Raw | undefined => {
+  const mended = new Set<string>()
+  let kept = item
+  for (let path = misfit(kept); path !== undefined; path = misfit(kept)) {
+    const field = path.split(".", 1)[0] ?? ""
+    if (field === "" || mended.has(field)) return undefined
+    mended.add(field)
+    const value = fixes[field]?.(kept[field])
+    const { [field]: _, ...rest } = kept
+    kept = value === undefined ? rest : { ...kept, [field]: value }
+  }
+  mended.forEach(onMended)
+  return kept
+}
+
+/** An object with only those fields that fit. */
+const inner = (schema: Schema.Schema.Any): Fix => {
+  const misfit = Guard.make(schema)
+  return (value) => (isRecord(value) ? mendFields(misfit, value, {}, () => {}) : undefined)
+}
+
+const asArray = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+
+/** The JSON text of an object or a list. */
+const jsonText = (value: unknown): string | undefined =>
+  typeof value === "object" && value !== null ? JSON.stringify(value) : undefined
+
+const textOf = (value: unknown): string | undefined => {
+  const text = isRecord(value) ? value["text"] : value
+  return typeof text === "string" ? text : undefined
+}
+
+const summaries: Fix = (value) =>
+  (Array.isArray(value) ? value : [value]).flatMap((part) => {
+    const text = textOf(part)
+    return text === undefined ? [] : [{ type: "summary_text", text }]
+  })
+
+const partMisfit = Guard.make(Item.ContentPart)
+
+const part = (value: unknown): unknown => {
+  if (isRecord(value) && typeof value["type"] === "string") return mendFields(partMisfit, value, {}, () => {})
+  const text = textOf(value)
+  return text === undefined ? undefined : { type: "input_text", text }
+}
+
+const parts: Fix = (value) => (typeof value === "string" ? [value] : asArray(value)).flatMap((one) => part(one) ?? [])
+
+/** A list of parts if all can be read; otherwise the JSON text of the value, so that nothing is lost. */
+const outputOf = (value: unknown, missingOutput: string): unknown => {
+  if (value === undefined || value === null) return missingOutput
+  if (!Array.isArray(value)) return jsonText(value) ?? String(value)
+  const mended = value.map(part)
+  return mended.includes(undefined) ? JSON.stringify(value) : mended
+}

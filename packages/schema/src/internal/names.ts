@@ -1,0 +1,23 @@
+/**
+ * The names a call or a tool may have on the wire (protocol C.6, N.9).
+ */
+import { fingerprint } from "./fingerprint.ts"
+
+const maxLength = 64
+
+export const isLegal = (name: string): boolean => /^[a-zA-Z0-9_-]{1,64}$/.test(name)
+
+/**
+ * The nearest legal name. It depends on the name alone, so that a replayed call has the same name in every request; and
+ * it ends in a fingerprint of the name, so that `a.b` and `a b` stay apart from each other and from a tool `a_b`.
+ */
+export const legalName = (name: string): string => {
+  if (isLegal(name)) return name
+  const suffix = `_${fingerprint(name)}`
+  const base = name
+    .normalize("NFKD")
+    .replace(/\p{M}+/gu, "")
+    .trim()
+    .replace(/[^a-zA-Z0-9_-]+/g, "_")
+  return `${(base === "" ? "unnamed" : base).slice(0, maxLength - suffix.length)}${suffix}`
+}
