@@ -226,7 +226,7 @@ describe("Conversation", () => {
         Effect.flip(
           Stream.runDrain(
             Stream.mapEffect(conversation.stream("one"), (event) =>
-              event._tag === "TextDelta" ? conversation.send("two") : Effect.void
+              event._tag === "TextDelta" ? Effect.asVoid(conversation.send("two")) : Effect.void
             )
           )
         )

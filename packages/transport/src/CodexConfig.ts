@@ -5,6 +5,7 @@
  */
 
 import { defined } from "@effect-codex/schema/Defined"
+import type * as History from "@effect-codex/schema/History"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
@@ -49,6 +50,13 @@ export interface Service {
   readonly verbosity?: ResponsesRequest.Verbosity
   readonly serviceTier?: ResponsesRequest.ServiceTier
   readonly parallelToolCalls: boolean
+  /**
+   * Send what the Codex CLI sends where a request says nothing: the model's default effort and verbosity, `tool_choice`,
+   * image detail (protocol N.5). With `false` the server decides.
+   */
+  readonly catalogueDefaults: boolean
+  /** How much of each tool output is sent: as much as the model's catalogue entry says, a limit of your own, or all. */
+  readonly toolOutputLimit: History.OutputLimit | "catalogue" | "none"
   readonly retry: RetryPolicy.RetryPolicy
   /** Replaces the schedule of `retry`; what is final is still not retried, and no retry comes sooner than told. */
   readonly retrySchedule?: RetryPolicy.RetrySchedule
@@ -134,6 +142,8 @@ export const defaults: Service = {
   clientVersion: "0.169.0",
   versionHeader: false,
   parallelToolCalls: true,
+  catalogueDefaults: true,
+  toolOutputLimit: "catalogue",
   retry: RetryPolicy.defaults,
   discardReasoning: true,
   timeouts: { headers: Duration.seconds(300), idle: Duration.seconds(300), progress: Duration.minutes(30) },
@@ -360,6 +370,7 @@ const group = <A extends object>(fields: A): A | undefined =>
  * | `OPENAI_CODEX_REASONING_SUMMARY` | `reasoning.summary` |
  * | `OPENAI_CODEX_VERBOSITY` | `verbosity` |
  * | `OPENAI_CODEX_SERVICE_TIER` | `serviceTier` |
+ * | `OPENAI_CODEX_CATALOGUE_DEFAULTS` | `catalogueDefaults`, `true` or `false` |
  * | `OPENAI_CODEX_PARALLEL_TOOL_CALLS` | `parallelToolCalls`, `true` or `false` |
  * | `OPENAI_CODEX_RETRIES` | `retry.retries` |
  * | `OPENAI_CODEX_OUTAGE_RETRIES` | `retry.outageRetries` |
@@ -401,6 +412,7 @@ export const config: Config.Config<Options> = (() => {
     summary: string("REASONING_SUMMARY"),
     verbosity: string("VERBOSITY"),
     serviceTier: literal("SERVICE_TIER", "default", "priority"),
+    catalogueDefaults: boolean("CATALOGUE_DEFAULTS"),
     parallelToolCalls: boolean("PARALLEL_TOOL_CALLS"),
     retries: optional(Config.integer("RETRIES")),
     outageRetries: optional(Config.integer("OUTAGE_RETRIES")),
