@@ -16,9 +16,8 @@
 import * as ResponseEvent from "@effect-codex/schema/ResponseEvent"
 import type * as Usage from "@effect-codex/schema/Usage"
 import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
-import * as Schema from "effect/Schema"
+import { asObject, asString, parseJson } from "./internal/json.ts"
 import * as TurnEvents from "./internal/turnEvents.ts"
 
 /**
@@ -60,8 +59,8 @@ export interface Step extends Pipeable {
   readonly status: number
   /** Lower-case names; `null` leaves a header out that would be sent otherwise. */
   readonly headers: Readonly<Record<string, string | null>>
-  /** The body for the request of this number; it may be lazy. */
-  readonly body: (number: number) => Iterable<BodyPart>
+  /** The body for this request; it may be lazy. */
+  readonly body: (request: Request) => Iterable<BodyPart>
   readonly keepAlive: KeepAlive | undefined
   /** Where the body ends early. Events are counted before compression, bytes after it. */
   readonly cut: { readonly after: number; readonly unit: "events" | "bytes" } | undefined
@@ -102,8 +101,12 @@ export interface Request {
   readonly path: string
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string>>
-  /** The decoded JSON; the text where it is no JSON; `undefined` where there is none. */
+  /** The decoded JSON; the text where it is not JSON; `undefined` where there is none. */
   readonly body: unknown
+  /** When it arrived, in milliseconds since 1970, by the backend's clock. */
+  readonly receivedAt: number
+  /** Goes into what the backend makes up, so that two backends do not make up the same encrypted content. */
+  readonly salt?: string
 }
 
 /**
@@ -196,13 +199,7 @@ const modify =
 
 const eventStream = { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" }
 
-const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
-
-const typeOf = (json: string): string | undefined => {
-  const value = Option.getOrUndefined(parseJson(json))
-  const type = (value as { readonly type?: unknown } | null | undefined)?.type
-  return typeof type === "string" ? type : undefined
-}
+const typeOf = (json: string): string | undefined => asString(asObject(parseJson(json))?.["type"])
 
 const frame = (event: Event | string): BodyPart => {
   const json = typeof event === "string" ? event : JSON.stringify(event)
@@ -219,7 +216,7 @@ const raw = (bytes: Uint8Array): BodyPart => ({ bytes, isEvent: false })
 
 /**
  * A whole turn: created, in progress, every item with its parts, deltas and done events, and the terminal event with
- * usage and an empty `output` (protocol D.3, D.4).
+ * usage and an empty `output` (protocol D.3, D.4). Events have the keys, and the order of keys, of the backend's own.
  *
  * @example
  * ```ts
@@ -235,16 +232,26 @@ const raw = (bytes: Uint8Array): BodyPart => ({ bytes, isEvent: false })
  * @category constructors
  */
 export const turn = (turn: Turn): Step =>
-  step({ headers: eventStream, body: (number) => TurnEvents.turnEvents(turn, number).map(frame) })
+  step({ headers: eventStream, body: (request) => TurnEvents.turnEvents(turn, request).map(frame) })
 
 /**
- * The events {@link turn} sends, for the request of this number.
+ * The events {@link turn} sends for a request; what is left out of the request is that of a first, empty one.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const turnEvents: (turn: Turn, number?: number) => ReadonlyArray<Event> = (turn, number = 1) =>
-  TurnEvents.turnEvents(turn, number)
+export const turnEvents = (turn: Turn, request: Partial<Request> = {}): ReadonlyArray<Event> =>
+  TurnEvents.turnEvents(turn, { ...firstRequest, ...request })
+
+const firstRequest: Request = {
+  number: 1,
+  method: "POST",
+  url: "https://chatgpt.com/backend-api/codex/responses",
+  path: "/backend-api/codex/responses",
+  headers: {},
+  body: undefined,
+  receivedAt: 0
+}
 
 /**
  * A turn that ends with `response.failed` (protocol D.7).

@@ -11,6 +11,7 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as UrlParams from "@effect/platform/UrlParams"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -184,7 +185,7 @@ const pause = (entry: Journal.Entry, duration: Duration.Duration): Effect.Effect
 const playBody = (step: Script.Step, entry: Journal.Entry): Stream.Stream<Uint8Array, ConnectionError> => {
   const reset = Effect.zipRight(Effect.sync(entry.finish), connectionReset)
   const ending = { close: Effect.void, reset, silence: whileWanted(entry, Effect.never) }[step.ending]
-  return Stream.fromIteratorSucceed(Play.pieces(step, entry.request.number), 1).pipe(
+  return Stream.fromIteratorSucceed(Play.pieces(step, entry.request), 1).pipe(
     Stream.mapEffect(({ bytes, wait }) => Effect.as(pause(entry, wait), bytes)),
     Stream.concat(Stream.execute(ending)),
     Stream.onEnd(Effect.sync(entry.finish)),
@@ -205,7 +206,7 @@ const playStep = Effect.fnUntraced(function* (
   if (step.kind === "reset") return yield* fail(connectionReset)
   if (step.kind === "silence") yield* whileWanted(entry, Effect.never)
 
-  const headers = Play.headers(step, entry.request.number)
+  const headers = Play.headers(step, entry.request)
   const size = Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
   if (size > maxHeaderBytes) {
     return yield* fail(
@@ -233,7 +234,8 @@ export const make = (
         url: url.toString(),
         path: url.pathname,
         headers: request.headers,
-        body
+        body,
+        receivedAt: yield* Clock.currentTimeMillis
       })
       yield* Effect.sync(() => {
         if (signal.aborted) entry.abort()

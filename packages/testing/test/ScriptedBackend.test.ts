@@ -90,7 +90,7 @@ describe("time and chunks", () => {
         Script.truncateAfterEvents(3),
         Script.delay("1 minute")
       ]
-      const turn = Script.turn({ text: "Hello" })
+      const turn = Script.events(Script.turnEvents({ text: "Hello" }))
       const one = yield* play(modifiers.reduce((step, modifier) => modifier(step), turn))
       const other = yield* play(modifiers.reduceRight((step, modifier) => modifier(step), turn))
       assert.deepStrictEqual(one, other)

@@ -4,9 +4,8 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import type * as Script from "../Script.ts"
+import { parseJson } from "./json.ts"
 
 /** One request under way. The first of `finish` and `abort` says how it ended. */
 export interface Entry {
@@ -63,11 +62,11 @@ export const make = (script: Script.Responder): Journal => {
 }
 
 const decoder = new TextDecoder()
-const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
 
 /** JSON where it is JSON, else the text; `undefined` where there is nothing. */
 export const readBody = (bytes: Uint8Array): unknown => {
   if (bytes.length === 0) return undefined
   const text = decoder.decode(bytes)
-  return Option.getOrElse(parseJson(text), () => text)
+  const json = parseJson(text)
+  return json === undefined ? text : json
 }

@@ -151,10 +151,10 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
           headers: Object.fromEntries(
             Object.entries(incoming.headers).map(([name, value]) => [name, [value ?? []].flat().join(", ")])
           ),
-          body
+          body,
+          receivedAt: yield* clock.currentTimeMillis
         })
-        const { number } = entry.request
-        const last = closePort(number)
+        const last = closePort(entry.request.number)
 
         return yield* Effect.gen(function* () {
           yield* wait(step.delay)
@@ -164,11 +164,11 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
             return yield* Effect.never
           }
           outgoing.writeHead(step.status, {
-            ...Play.headers(step, number),
+            ...Play.headers(step, entry.request),
             ...(last ? { connection: "close" } : {})
           })
           outgoing.flushHeaders()
-          for (const piece of Play.pieces(step, number)) {
+          for (const piece of Play.pieces(step, entry.request)) {
             yield* wait(piece.wait)
             yield* written((done) => outgoing.write(piece.bytes, done))
           }
