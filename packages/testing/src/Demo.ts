@@ -114,5 +114,5 @@ const respond = PromptCache.responder(answer)
  * @since 0.1.0
  * @category constructors
  */
-export const script: Script.Responder = (request, earlier) =>
+export const script = (request: Script.Request, earlier: ReadonlyArray<Script.Request>): Script.Step =>
   respond(request, earlier).pipe(Script.delay("200 millis"), Script.drip("15 millis"))

@@ -70,8 +70,8 @@ export const usage = (
  * @category constructors
  */
 export const responder =
-  (answer: (request: Script.Request) => Script.Turn): Script.Responder =>
-  (request, earlier) => {
+  (answer: (request: Script.Request) => Script.Turn) =>
+  (request: Script.Request, earlier: ReadonlyArray<Script.Request>): Script.Step => {
     const turn = answer(request)
     return Script.turn(turn.usage === null ? turn : { ...turn, usage: { ...usage(request, earlier), ...turn.usage } })
   }

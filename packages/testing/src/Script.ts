@@ -16,8 +16,10 @@
 import * as ResponseEvent from "@effect-codex/schema/ResponseEvent"
 import type * as Usage from "@effect-codex/schema/Usage"
 import * as Duration from "effect/Duration"
-import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import * as Effect from "effect/Effect"
+import type { Pipeable } from "effect/Pipeable"
 import { asObject, asString, parseJson } from "./internal/json.ts"
+import { modify, raw, make as step } from "./internal/step.ts"
 import * as TurnEvents from "./internal/turnEvents.ts"
 
 /**
@@ -111,12 +113,12 @@ export interface Request {
 
 /**
  * Decides on each request. `earlier` holds the requests before it, oldest first, so that a responder needs no state;
- * read it at once, since it grows.
+ * read it at once, since it grows. An effect can wait for the test before the backend does anything.
  *
  * @since 0.1.0
  * @category models
  */
-export type Responder = (request: Request, earlier: ReadonlyArray<Request>) => Step
+export type Responder = (request: Request, earlier: ReadonlyArray<Request>) => Step | Effect.Effect<Step>
 
 /**
  * One step per request in order of arrival, or a function that decides. A request beyond the last step is answered
@@ -157,6 +159,8 @@ export interface Turn {
   readonly usage?: Partial<Usage.Usage> | null
   readonly model?: string
   readonly endTurn?: boolean
+  /** Ends the output with a compaction, the answer to a `compaction_trigger` (protocol I.2). */
+  readonly compaction?: boolean
   /** Ends the turn with `response.failed` in the middle of its last item. */
   readonly failed?: { readonly code: string; readonly message: string }
   /** Ends the turn with `response.incomplete` for this reason in the middle of its last item. */
@@ -168,34 +172,6 @@ export interface Turn {
 }
 
 const encoder = new TextEncoder()
-
-const Proto = {
-  pipe() {
-    // biome-ignore lint/complexity/noArguments: the protocol of Pipeable
-    return pipeArguments(this, arguments)
-  }
-}
-
-const step = (fields: Partial<Omit<Step, "pipe">>): Step =>
-  Object.assign(Object.create(Proto), {
-    kind: "respond",
-    delay: Duration.zero,
-    status: 200,
-    headers: {},
-    body: () => [],
-    keepAlive: undefined,
-    cut: undefined,
-    ending: "close",
-    gzip: false,
-    chunkSize: undefined,
-    interval: Duration.zero,
-    ...fields
-  } satisfies Omit<Step, "pipe">)
-
-const modify =
-  (change: (self: Step) => Partial<Omit<Step, "pipe">>) =>
-  (self: Step): Step =>
-    step({ ...self, ...change(self) })
 
 const eventStream = { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" }
 
@@ -209,8 +185,6 @@ const frame = (event: Event | string): BodyPart => {
     isEvent: true
   }
 }
-
-const raw = (bytes: Uint8Array): BodyPart => ({ bytes, isEvent: false })
 
 // constructors -------------------------------------------------------------------------------------------------------
 
@@ -414,10 +388,15 @@ export const unscripted = (request: Request, steps: number): Step =>
  * @since 0.1.0
  * @category combinators
  */
-export const toResponder = (script: Script): Responder =>
+export const toResponder = (
+  script: Script
+): ((request: Request, earlier: ReadonlyArray<Request>) => Effect.Effect<Step>) =>
   typeof script === "function"
-    ? script
-    : (request, earlier) => script[earlier.length] ?? unscripted(request, script.length)
+    ? (request, earlier) => {
+        const step = script(request, earlier)
+        return Effect.isEffect(step) ? step : Effect.succeed(step)
+      }
+    : (request, earlier) => Effect.succeed(script[earlier.length] ?? unscripted(request, script.length))
 
 /**
  * The same step for every request.
@@ -426,7 +405,7 @@ export const toResponder = (script: Script): Responder =>
  * @category combinators
  */
 export const always =
-  (step: Step): Responder =>
+  (step: Step): (() => Step) =>
   () =>
     step
 

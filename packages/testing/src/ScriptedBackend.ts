@@ -194,11 +194,12 @@ const playBody = (step: Script.Step, entry: Journal.Entry): Stream.Stream<Uint8A
 }
 
 const playStep = Effect.fnUntraced(function* (
-  step: Script.Step,
+  decide: Effect.Effect<Script.Step>,
   entry: Journal.Entry,
   request: HttpClientRequest.HttpClientRequest
 ) {
   const fail = (error: ConnectionError) => Effect.zipRight(Effect.sync(entry.finish), error)
+  const step = yield* decide
   yield* pause(entry, step.delay)
   if (step.kind === "refuse") {
     return yield* fail(new ConnectionError({ code: "ECONNREFUSED", message: `connect ECONNREFUSED ${request.url}` }))

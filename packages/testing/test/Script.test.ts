@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as ResponseEvent from "@effect-codex/schema/ResponseEvent"
 import * as Script from "@effect-codex/testing/Script"
+import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import * as Support from "./support.ts"
@@ -123,16 +124,18 @@ describe("Script.routes", () => {
     "/codex/responses": [Script.status(201), Script.status(202)],
     "/codex/models": Script.always(Script.status(203))
   })
+  const stepFor = (to: Script.Request, earlier: ReadonlyArray<Script.Request>) =>
+    Effect.runSync(Script.toResponder(script)(to, earlier))
   const models = "/backend-api/codex/models"
 
   it("counts the steps of each path on its own", () => {
     const earlier = [request(1), request(2, models), request(3, models)]
-    assert.strictEqual(script(request(4), earlier).status, 202)
-    assert.strictEqual(script(request(4, models), earlier).status, 203)
+    assert.strictEqual(stepFor(request(4), earlier).status, 202)
+    assert.strictEqual(stepFor(request(4, models), earlier).status, 203)
   })
 
   it("says which paths there are", () => {
-    const step = script(request(1, "/other"), [])
+    const step = stepFor(request(1, "/other"), [])
     assert.strictEqual(step.status, 404)
     assert.include(Support.text(step), "No script for POST /other")
   })

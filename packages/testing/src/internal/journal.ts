@@ -18,13 +18,16 @@ export interface Entry {
 }
 
 export interface Journal {
-  /** The script's step for a new request, which is numbered here. */
-  readonly receive: (request: Omit<Script.Request, "number">) => { readonly entry: Entry; readonly step: Script.Step }
+  /** Takes a new request, which is numbered here, and asks the script for its step. */
+  readonly receive: (request: Omit<Script.Request, "number">) => {
+    readonly entry: Entry
+    readonly step: Effect.Effect<Script.Step>
+  }
   readonly requests: Effect.Effect<ReadonlyArray<Script.Request & { readonly aborted: boolean }>>
   readonly aborted: (number: number) => Effect.Effect<void>
 }
 
-export const make = (script: Script.Responder): Journal => {
+export const make = (script: ReturnType<typeof Script.toResponder>): Journal => {
   const requests: Array<Script.Request> = []
   const outcomes = new Map<number, "finished" | "aborted">()
   const aborts = new Map<number, Deferred.Deferred<void>>()

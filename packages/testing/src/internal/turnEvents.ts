@@ -5,6 +5,7 @@
 import type * as Usage from "@effect-codex/schema/Usage"
 import type { Event, Request, ToolCall, Turn } from "../Script.ts"
 import * as Invented from "./invented.ts"
+import { asArray, asObject } from "./json.ts"
 import { responseObject } from "./response.ts"
 
 /** Tokens are about four characters. */
@@ -76,14 +77,20 @@ const deltas = (type: string, { seed, size }: Place, at: Event, text: string, mo
     obfuscation: Invented.obfuscation(`${seed}/${type}/${n}`, delta)
   }))
 
-const reasoningOutput = (turn: Turn, place: Place): Output => {
+/** Whether the request asks for reasoning it can send back; one without a body is not asked. */
+const wantsEncrypted = (request: Request): boolean => {
+  const body = asObject(request.body)
+  return body === undefined || (asArray(body["include"]) ?? []).includes("reasoning.encrypted_content")
+}
+
+const reasoningOutput = (turn: Turn, request: Request, place: Place): Output => {
   const { at, id, seed } = place
   const summary = summaryOf(turn).map((text) => ({ type: "summary_text", text }))
   const item = (encrypted_content: string, summary: ReadonlyArray<Event>) => ({
     id,
     type: "reasoning",
     content: [],
-    encrypted_content,
+    ...(wantsEncrypted(request) ? { encrypted_content } : {}),
     summary
   })
   return {
@@ -154,6 +161,11 @@ const callOutput = (call: ToolCall, callId: string, place: Place): Output => {
   }
 }
 
+const compactionOutput = ({ id, seed }: Place): Output => {
+  const item = { id, type: "compaction", encrypted_content: Invented.encrypted(seed) }
+  return { added: item, content: [], closing: [], done: item }
+}
+
 /** The events of a turn in the order of protocol D.3; the number of the request makes the ids unique. */
 export const turnEvents = (turn: Turn, request: Request): ReadonlyArray<Event> => {
   const { number } = request
@@ -164,12 +176,13 @@ export const turnEvents = (turn: Turn, request: Request): ReadonlyArray<Event> =
     const at = { item_id: id, output_index: outputs.length }
     outputs.push(make({ id, seed: `${request.salt ?? ""}/${id}`, at, size }))
   }
-  if (turn.reasoning !== undefined) add("rs", (place) => reasoningOutput(turn, place))
+  if (turn.reasoning !== undefined) add("rs", (place) => reasoningOutput(turn, request, place))
   if (turn.text !== undefined || turn.refusal !== undefined) add("msg", (place) => messageOutput(turn, place))
   for (const call of turn.toolCalls ?? []) {
     const callId = call.callId ?? `call_${number}_${outputs.length}`
     add("input" in call ? "ctc" : "fc", (place) => callOutput(call, callId, place))
   }
+  if (turn.compaction === true) add("cmp", compactionOutput)
 
   const cutShort = turn.failed !== undefined || turn.incomplete !== undefined
   const items = outputs.flatMap((output, output_index) => [

@@ -24,6 +24,7 @@ import * as Journal from "../internal/journal.ts"
 import * as Play from "../internal/play.ts"
 import * as Script from "../Script.ts"
 import type * as ScriptedBackend from "../ScriptedBackend.ts"
+import * as StrictBackend from "../StrictBackend.ts"
 import type { TestCertificate } from "./TestCertificate.ts"
 
 /**
@@ -144,7 +145,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
       Effect.gen(function* () {
         const body = yield* readBody(incoming)
         const target = incoming.url ?? "/"
-        const { entry, step } = journal.receive({
+        const { entry, step: decide } = journal.receive({
           method: incoming.method ?? "GET",
           url: `${scheme}://${incoming.headers.host ?? host}${target}`,
           path: target.replace(/[?#].*/, ""),
@@ -157,6 +158,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
         const last = closePort(entry.request.number)
 
         return yield* Effect.gen(function* () {
+          const step = yield* decide
           yield* wait(step.delay)
           if (step.kind === "silence") return yield* Effect.never
           if (step.kind !== "respond") {
@@ -221,3 +223,19 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
  */
 export const layer = (options: Options): Layer.Layer<BackendServer, HttpServerError.ServeError> =>
   Layer.scoped(BackendServer, make(options))
+
+/**
+ * {@link BackendServer} that plays a strict backend, and what of it a test may want to happen. The login server is at
+ * the origin of the URL.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerStrict = (
+  options: Omit<Options, "script"> & StrictBackend.Options = {}
+): Layer.Layer<BackendServer | StrictBackend.StrictBackend, HttpServerError.ServeError> =>
+  Layer.unwrapEffect(
+    Effect.map(StrictBackend.make(options), (backend) =>
+      Layer.merge(layer({ ...options, script: backend.script }), Layer.succeed(StrictBackend.StrictBackend, backend))
+    )
+  )
