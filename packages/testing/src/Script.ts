@@ -15,12 +15,15 @@
  */
 import * as ResponseEvent from "@effect-codex/schema/ResponseEvent"
 import type * as Usage from "@effect-codex/schema/Usage"
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Pipeable } from "effect/Pipeable"
+import * as Expectation from "./Expectation.ts"
 import { asObject, asString, parseJson } from "./internal/json.ts"
 import { modify, raw, make as step } from "./internal/step.ts"
 import * as TurnEvents from "./internal/turnEvents.ts"
+import * as Request_ from "./Request.ts"
 
 /**
  * One event as it travels, an object with a `type`.
@@ -73,6 +76,10 @@ export interface Step extends Pipeable {
   readonly chunkSize: number | undefined
   /** The wait before each chunk. */
   readonly interval: Duration.Duration
+  /** What the request it answers has to be like. */
+  readonly expects: Expectation.Expectation | undefined
+  /** Set where the request is not one the test expected: why. The test fails with it. */
+  readonly problem: string | undefined
 }
 
 /**
@@ -90,26 +97,12 @@ export interface KeepAlive {
 }
 
 /**
- * A request as the backend received it. Nothing in it is redacted, so that tests can look at all of it.
+ * A request, as a script sees it.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Request {
-  /** 1 for the first request the backend received, 2 for the next, whatever their paths. */
-  readonly number: number
-  readonly method: string
-  readonly url: string
-  readonly path: string
-  /** By lower-case name. */
-  readonly headers: Readonly<Record<string, string>>
-  /** The decoded JSON; the text where it is not JSON; `undefined` where there is none. */
-  readonly body: unknown
-  /** When it arrived, in milliseconds since 1970, by the backend's clock. */
-  readonly receivedAt: number
-  /** Goes into what the backend makes up, so that two backends do not make up the same encrypted content. */
-  readonly salt?: string
-}
+export type Request = Request_.Request
 
 /**
  * Decides on each request. `earlier` holds the requests before it, oldest first, so that a responder needs no state;
@@ -122,7 +115,7 @@ export type Responder = (request: Request, earlier: ReadonlyArray<Request>) => S
 
 /**
  * One step per request in order of arrival, or a function that decides. A request beyond the last step is answered
- * with {@link unscripted}.
+ * with {@link unscripted}, and one that is not as its step {@link expecting expects} with {@link unexpected}.
  *
  * @since 0.1.0
  * @category models
@@ -191,6 +184,7 @@ const frame = (event: Event | string): BodyPart => {
 /**
  * A whole turn: created, in progress, every item with its parts, deltas and done events, and the terminal event with
  * usage and an empty `output` (protocol D.3, D.4). Events have the keys, and the order of keys, of the backend's own.
+ * A function makes the turn of the request it answers.
  *
  * @example
  * ```ts
@@ -198,15 +192,18 @@ const frame = (event: Event | string): BodyPart => {
  *
  * const script = [
  *   Script.turn({ reasoning: "Needs a look.", toolCalls: [{ name: "ls", arguments: { path: "." } }] }),
- *   Script.turn({ text: "There are two files." })
+ *   Script.turn(({ toolOutputs }) => ({ text: `There is ${toolOutputs[0]?.output}.` }))
  * ]
  * ```
  *
  * @since 0.1.0
  * @category constructors
  */
-export const turn = (turn: Turn): Step =>
-  step({ headers: eventStream, body: (request) => TurnEvents.turnEvents(turn, request).map(frame) })
+export const turn = (turn: Turn | ((request: Request) => Turn)): Step =>
+  step({
+    headers: eventStream,
+    body: (request) => TurnEvents.turnEvents(typeof turn === "function" ? turn(request) : turn, request).map(frame)
+  })
 
 /**
  * The events {@link turn} sends for a request; what is left out of the request is that of a first, empty one.
@@ -214,18 +211,8 @@ export const turn = (turn: Turn): Step =>
  * @since 0.1.0
  * @category constructors
  */
-export const turnEvents = (turn: Turn, request: Partial<Request> = {}): ReadonlyArray<Event> =>
-  TurnEvents.turnEvents(turn, { ...firstRequest, ...request })
-
-const firstRequest: Request = {
-  number: 1,
-  method: "POST",
-  url: "https://chatgpt.com/backend-api/codex/responses",
-  path: "/backend-api/codex/responses",
-  headers: {},
-  body: undefined,
-  receivedAt: 0
-}
+export const turnEvents = (turn: Turn, request: Partial<Request_.Received> = {}): ReadonlyArray<Event> =>
+  TurnEvents.turnEvents(turn, Request_.make(request))
 
 /**
  * A turn that ends with `response.failed` (protocol D.7).
@@ -364,26 +351,66 @@ export const recording = (text: string): ReadonlyArray<Step> => {
   return responses.filter((response) => response.length > 0).map(events)
 }
 
+/** Which request it is, in a few words. */
+const outline = (request: Request): string => {
+  const { input, method, model, number, path, prompt } = request
+  const asked = model === undefined ? "" : `, ${model}, ${input.length} items, ${JSON.stringify(prompt.slice(0, 80))}`
+  return `Request ${number} (${method} ${path}${asked})`
+}
+
+/** A status that no client retries. */
+const wrong = (code: string, problem: string): Step =>
+  step({ ...status(400, { body: { error: { code, message: problem } } }), problem })
+
 /**
- * The answer to a request beyond the script. It is a status no client retries, and its message names the request.
+ * The answer to a request beyond the script, which fails the test.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const unscripted = (request: Request, steps: number): Step =>
-  status(501, {
-    body: {
-      error: {
-        code: "unscripted_request",
-        message: `Request ${request.number} (${request.method} ${request.path}) has no step: the script has ${steps}.`
-      }
-    }
-  })
+  wrong("unscripted_request", `${outline(request)} has no step: the script has ${steps}.`)
+
+/**
+ * The answer to a request that is not as expected, which fails the test with the difference.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const unexpected = (request: Request, difference: string): Step =>
+  wrong("unexpected_request", `${outline(request)} is not as expected (- expected, + came):\n${difference}`)
+
+/**
+ * What was not as the script has it. A test fails with it when its backend ends.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ScriptMismatch extends Data.TaggedError("ScriptMismatch")<{
+  /** Requests that came and were not expected, each with what was expected. */
+  readonly problems: ReadonlyArray<string>
+  /** How many steps of the script nobody asked for. */
+  readonly unusedSteps: number
+}> {
+  override get message() {
+    const unused =
+      this.unusedSteps === 0 ? [] : [`The last ${this.unusedSteps} steps of the script were not asked for.`]
+    return [...this.problems, ...unused].join("\n")
+  }
+}
 
 // scripts ------------------------------------------------------------------------------------------------------------
 
+/** The step, unless the request is not as it expects. */
+const checked =
+  (request: Request) =>
+  (step: Step): Step => {
+    const difference = step.expects === undefined ? undefined : Expectation.mismatch(step.expects, request)
+    return difference === undefined ? step : unexpected(request, difference)
+  }
+
 /**
- * A script as a function.
+ * A script as a function. What a step expects has been looked at in its result.
  *
  * @since 0.1.0
  * @category combinators
@@ -394,9 +421,50 @@ export const toResponder = (
   typeof script === "function"
     ? (request, earlier) => {
         const step = script(request, earlier)
-        return Effect.isEffect(step) ? step : Effect.succeed(step)
+        return Effect.map(Effect.isEffect(step) ? step : Effect.succeed(step), checked(request))
       }
-    : (request, earlier) => Effect.succeed(script[earlier.length] ?? unscripted(request, script.length))
+    : (request, earlier) =>
+        Effect.succeed(checked(request)(script[earlier.length] ?? unscripted(request, script.length)))
+
+/** The index of the step each request takes; `-1` where no step is left for it. */
+const assign = (steps: ReadonlyArray<Step>, requests: ReadonlyArray<Request>): ReadonlyArray<number> => {
+  const taken = new Set<number>()
+  return requests.map((request) => {
+    const index = steps.findIndex(
+      ({ expects }, n) =>
+        !taken.has(n) && (expects === undefined || Expectation.mismatch(expects, request) === undefined)
+    )
+    if (index !== -1) taken.add(index)
+    return index
+  })
+}
+
+/**
+ * Each request takes the first step left whose expectation it meets, for requests that come in no certain order.
+ *
+ * @example
+ * ```ts
+ * import * as Script from "@effect-codex/testing/Script"
+ *
+ * const script = Script.inAnyOrder([
+ *   Script.turn({ text: "Paris" }).pipe(Script.expecting({ prompt: /France/ })),
+ *   Script.turn({ text: "Rome" }).pipe(Script.expecting({ prompt: /Italy/ }))
+ * ])
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const inAnyOrder =
+  (steps: ReadonlyArray<Step>) =>
+  (request: Request, earlier: ReadonlyArray<Request>): Step => {
+    const indexes = assign(steps, [...earlier, request])
+    const step = steps[indexes.at(-1) ?? -1]
+    if (step !== undefined) return step
+    const left = steps.filter((_, n) => !indexes.includes(n))
+    const differences = left.map(({ expects }) => Expectation.mismatch(expects ?? {}, request) ?? "")
+    return left.length === 0 ? unscripted(request, steps.length) : unexpected(request, differences.join("\n\n"))
+  }
 
 /**
  * The same step for every request.
@@ -409,8 +477,14 @@ export const always =
   () =>
     step
 
+const unrouted = (request: Request, keys: ReadonlyArray<string>): Step => {
+  const problem = `No script for ${request.method} ${request.path}; there is one for ${keys.join(", ")}.`
+  return step({ ...status(404, { body: { detail: problem } }), problem })
+}
+
 /**
- * A script of its own for each path. A key is the end of a path; a request that fits none is answered with 404.
+ * A script of its own for each path. A key is the end of a path; a request that fits none is answered with 404 and fails
+ * the test.
  *
  * @example
  * ```ts
@@ -432,9 +506,7 @@ export const routes = (scripts: Readonly<Record<string, Script>>): Responder => 
     const route = routeOf(request)
     const script = route === undefined ? undefined : scripts[route]
     return script === undefined
-      ? status(404, {
-          body: { detail: `No script for ${request.method} ${request.path}; there is one for ${keys.join(", ")}.` }
-        })
+      ? unrouted(request, keys)
       : toResponder(script)(
           request,
           earlier.filter((other) => routeOf(other) === route)
@@ -446,6 +518,24 @@ export const routes = (scripts: Readonly<Record<string, Script>>): Responder => 
 
 const lowerCase = <A>(headers: Readonly<Record<string, A>>): Record<string, A> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+
+/**
+ * Says what the request has to be like; another one fails the test with the difference.
+ *
+ * @example
+ * ```ts
+ * import * as Script from "@effect-codex/testing/Script"
+ *
+ * const step = Script.turn({ text: "Paris" }).pipe(
+ *   Script.expecting({ model: "gpt-5.5", prompt: /capital of France/i, headers: { "session-id": "c1" } })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const expecting = (expectation: Expectation.Expectation): ((self: Step) => Step) =>
+  modify(() => ({ expects: expectation }))
 
 /**
  * Waits before answering.

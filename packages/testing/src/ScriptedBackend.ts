@@ -23,7 +23,8 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Journal from "./internal/journal.ts"
 import * as Play from "./internal/play.ts"
-import * as Script from "./Script.ts"
+import type * as Request from "./Request.ts"
+import type * as Script from "./Script.ts"
 
 /**
  * A request as it was received, and whether the client gave up before the answer was all sent.
@@ -31,7 +32,7 @@ import * as Script from "./Script.ts"
  * @since 0.1.0
  * @category models
  */
-export interface RecordedRequest extends Script.Request {
+export interface RecordedRequest extends Request.Request {
   readonly aborted: boolean
 }
 
@@ -59,6 +60,8 @@ export declare namespace ScriptedBackend {
     readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
     /** Completes when the client gave up the request of this number (from 1), which may not have come yet. */
     readonly aborted: (number: number) => Effect.Effect<void>
+    /** Fails where a request came that was not expected, or a step of a list was not asked for. */
+    readonly verify: Effect.Effect<void, Script.ScriptMismatch>
   }
 }
 
@@ -217,16 +220,8 @@ const playStep = Effect.fnUntraced(function* (
   return new ScriptedResponse(request, step.status, Headers.fromInput(headers), playBody(step, entry))
 })
 
-/**
- * A client that plays the script, and what it recorded.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const make = (
-  script: Script.Script
-): { readonly client: HttpClient.HttpClient; readonly backend: ScriptedBackend.Service } => {
-  const journal = Journal.make(Script.toResponder(script))
+const play = (script: Script.Script) => {
+  const journal = Journal.make(script)
   const client = HttpClient.make(
     Effect.fnUntraced(function* (request, url, signal) {
       const body = Journal.readBody(yield* requestBytes(request))
@@ -248,11 +243,38 @@ export const make = (
       )
     })
   )
-  return { client, backend: { requests: journal.requests, aborted: journal.aborted } }
+  const { aborted, failUnexpected, requests, verify } = journal
+  return { client, backend: { requests, aborted, verify }, failUnexpected }
 }
 
 /**
- * `HttpClient` that plays the script, and the {@link ScriptedBackend} behind it.
+ * A client that plays the script, and what it recorded. Whether the requests were as expected is for `verify` to say.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  script: Script.Script
+): { readonly client: HttpClient.HttpClient; readonly backend: ScriptedBackend.Service } => {
+  const { backend, client } = play(script)
+  return { backend, client }
+}
+
+/**
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Options {
+  /**
+   * What becomes of a test in which a request came that the script has no step for, or that is not as a step expects:
+   * by default it fails when the Layer ends, even where the program went on. `answer` leaves it at the answer.
+   */
+  readonly onUnexpected?: "fail" | "answer"
+}
+
+/**
+ * `HttpClient` that plays the script, and the {@link ScriptedBackend} behind it. A request that was not expected fails
+ * the test.
  *
  * @example
  * ```ts
@@ -269,10 +291,11 @@ export const make = (
  * @since 0.1.0
  * @category layers
  */
-export const layer = (script: Script.Script): Layer.Layer<HttpClient.HttpClient | ScriptedBackend> =>
-  Layer.effectContext(
-    Effect.sync(() => {
-      const { backend, client } = make(script)
+export const layer = (script: Script.Script, options?: Options): Layer.Layer<HttpClient.HttpClient | ScriptedBackend> =>
+  Layer.scopedContext(
+    Effect.gen(function* () {
+      const { backend, client, failUnexpected } = play(script)
+      if (options?.onUnexpected !== "answer") yield* Effect.addFinalizer(() => failUnexpected)
       return Context.make(HttpClient.HttpClient, client).pipe(Context.add(ScriptedBackend, backend))
     })
   )

@@ -26,7 +26,7 @@ import * as MutableRef from "effect/MutableRef"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Invented from "./internal/invented.ts"
-import { asArray, asObject, asString, parseJson } from "./internal/json.ts"
+import { asObject, asString, parseJson } from "./internal/json.ts"
 import * as Step from "./internal/step.ts"
 import * as Accounts from "./internal/strict/accounts.ts"
 import * as Backend from "./internal/strict/backend.ts"
@@ -206,19 +206,8 @@ const defaultAccounts: ReadonlyArray<Account> = [{ id: "acc_test" }]
 
 const isRegisteredRedirect = (uri: string) => /^http:\/\/(?:localhost|127\.0\.0\.1):145[57]\/auth\/callback$/.test(uri)
 
-const promptOf = (request: Script.Request): string => {
-  const messages = (asArray(asObject(request.body)?.["input"]) ?? []).map((item) => asObject(item) ?? {})
-  const content = messages.filter((item) => item["role"] === "user").at(-1)?.["content"]
-  return typeof content === "string"
-    ? content
-    : (asArray(content) ?? []).map((part) => asString(asObject(part)?.["text"]) ?? "").join("")
-}
-
-const isCompaction = (request: Script.Request): boolean =>
-  asObject(asArray(asObject(request.body)?.["input"])?.at(-1))?.["type"] === "compaction_trigger"
-
-const parrot = PromptCache.responder((request) =>
-  isCompaction(request) ? { compaction: true } : { reasoning: [], text: `You said: ${promptOf(request)}` }
+const parrot = PromptCache.responder(({ input, prompt }) =>
+  input.at(-1)?.type === "compaction_trigger" ? { compaction: true } : { reasoning: [], text: `You said: ${prompt}` }
 )
 
 const sha256 = (text: string): Effect.Effect<string> =>
@@ -404,11 +393,11 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
  * @category layers
  */
 export const layer = (
-  options?: Options
+  options: Options & ScriptedBackend.Options = {}
 ): Layer.Layer<HttpClient.HttpClient | ScriptedBackend.ScriptedBackend | StrictBackend> =>
   Layer.unwrapEffect(
     Effect.map(make(options), (backend) =>
-      Layer.merge(ScriptedBackend.layer(backend.script), Layer.succeed(StrictBackend, backend))
+      Layer.merge(ScriptedBackend.layer(backend.script, options), Layer.succeed(StrictBackend, backend))
     )
   )
 

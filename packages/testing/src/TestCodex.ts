@@ -32,12 +32,13 @@ import * as TestAuth from "./TestAuth.ts"
  */
 export const layer = (
   script: Script.Script,
-  config?: CodexConfig.Options
+  config?: CodexConfig.Options,
+  options?: ScriptedBackend.Options
 ): Layer.Layer<Codex.Codex | ScriptedBackend.ScriptedBackend, TransportError.InvalidConfig> =>
   Codex.layer.pipe(
     Layer.provide(CodexConfig.layer(config)),
     Layer.provide(TestAuth.layer()),
-    Layer.provideMerge(ScriptedBackend.layer(script))
+    Layer.provideMerge(ScriptedBackend.layer(script, options))
   )
 
 /**
@@ -63,7 +64,7 @@ export const layer = (
  * @category layers
  */
 export const layerStrict = (
-  options?: StrictBackend.Options,
+  options?: StrictBackend.Options & ScriptedBackend.Options,
   config?: CodexConfig.Options
 ): Layer.Layer<
   Codex.Codex | ScriptedBackend.ScriptedBackend | StrictBackend.StrictBackend,

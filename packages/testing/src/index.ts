@@ -5,7 +5,9 @@
  * @since 0.1.0
  */
 export * as Demo from "./Demo.ts"
+export * as Expectation from "./Expectation.ts"
 export * as PromptCache from "./PromptCache.ts"
+export * as Request from "./Request.ts"
 export * as Script from "./Script.ts"
 export * as ScriptedBackend from "./ScriptedBackend.ts"
 export * as StrictBackend from "./StrictBackend.ts"

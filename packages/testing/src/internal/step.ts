@@ -29,6 +29,8 @@ export const make = (fields: Partial<Fields>): Step =>
     gzip: false,
     chunkSize: undefined,
     interval: Duration.zero,
+    expects: undefined,
+    problem: undefined,
     ...fields
   } satisfies Fields)
 

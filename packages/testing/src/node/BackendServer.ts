@@ -22,7 +22,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Journal from "../internal/journal.ts"
 import * as Play from "../internal/play.ts"
-import * as Script from "../Script.ts"
+import type * as Script from "../Script.ts"
 import type * as ScriptedBackend from "../ScriptedBackend.ts"
 import * as StrictBackend from "../StrictBackend.ts"
 import type { TestCertificate } from "./TestCertificate.ts"
@@ -60,7 +60,7 @@ export declare namespace BackendServer {
  * @since 0.1.0
  * @category configuration
  */
-export interface Options {
+export interface Options extends ScriptedBackend.Options {
   readonly script: Script.Script
   /** How long one second of the script lasts, in seconds: 1 by default. Time is real whatever clock a test uses. */
   readonly timeScale?: number
@@ -111,7 +111,8 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
     const { script, tls } = options
     const scheme = tls === undefined ? "http" : "https"
     const clock = Clock.make()
-    const journal = Journal.make(Script.toResponder(script))
+    const journal = Journal.make(script)
+    if (options.onUnexpected !== "answer") yield* Effect.addFinalizer(() => journal.failUnexpected)
     const server: Http.Server = tls === undefined ? Http.createServer() : Https.createServer(tls)
     server.keepAliveTimeout = 0
     let connections = 0
@@ -208,6 +209,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
       url: `${scheme}://${host}:${address._tag === "TcpAddress" ? address.port : 0}/backend-api`,
       requests: journal.requests,
       aborted: journal.aborted,
+      verify: journal.verify,
       connections: Effect.sync(() => connections),
       openConnections: Effect.async<number>((resume) => {
         server.getConnections((_, count) => resume(Effect.succeed(count)))

@@ -148,8 +148,8 @@ const codex = (settings: Settings, state: State, request: Script.Request, endpoi
     case "/wham/accounts/check":
       return answer(refuse(200, Accounts.check(settings.accounts, account)))
     case "/codex/models": {
-      const version = new URL(request.url).searchParams.get("client_version")
-      if (version === null) {
+      const version = request.query["client_version"]
+      if (version === undefined) {
         const problem = { type: "missing", loc: ["query", "client_version"], msg: "Field required", input: null }
         return refused(refuse(422, { detail: [problem] }))
       }
@@ -161,7 +161,6 @@ const codex = (settings: Settings, state: State, request: Script.Request, endpoi
     default: {
       const found = turn(settings, state, request, account, now)
       if (found !== undefined) return refused(found, limits)
-      const model = asString(asObject(request.body)?.["model"]) ?? ""
       const turnState = request.headers["x-codex-turn-state"]
       return {
         _tag: "Turn",
@@ -169,7 +168,7 @@ const codex = (settings: Settings, state: State, request: Script.Request, endpoi
         headers: {
           ...headers,
           ...limits,
-          "openai-model": model,
+          "openai-model": request.model ?? "",
           "x-models-etag": etagOf(state, account),
           "x-reasoning-included": "true",
           // given to the first request of a turn, which the others bring back (protocol B.5)
