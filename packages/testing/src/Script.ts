@@ -45,6 +45,8 @@ export interface Event {
 export interface BodyPart {
   readonly bytes: Uint8Array
   readonly isEvent: boolean
+  /** The wait before it. */
+  readonly wait?: Duration.Duration
 }
 
 /**
@@ -71,6 +73,8 @@ export interface Step extends Pipeable {
   readonly cut: { readonly after: number; readonly unit: "events" | "bytes" } | undefined
   /** What follows the last byte: a clean end, a connection reset, or nothing at all on an open connection. */
   readonly ending: "close" | "reset" | "silence"
+  /** The wait before that. */
+  readonly endDelay: Duration.Duration
   readonly gzip: boolean
   /** The size of every chunk but the last; `undefined` sends one chunk per event. */
   readonly chunkSize: number | undefined

@@ -3,24 +3,19 @@
  *
  * @since 0.1.0
  */
-import * as Cookies from "@effect/platform/Cookies"
 import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
-import * as UrlParams from "@effect/platform/UrlParams"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as Http from "./internal/http.ts"
 import * as Journal from "./internal/journal.ts"
 import * as Play from "./internal/play.ts"
 import type * as Request from "./Request.ts"
@@ -77,120 +72,32 @@ const clientGone = new ConnectionError({ code: "ABORT_ERR", message: "This opera
 /** Where the HTTP clients of Node stop to read headers. */
 const maxHeaderBytes = 16_384
 
-const collect = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Uint8Array<ArrayBuffer>, E> =>
-  Effect.suspend(() => {
-    const all: Array<Uint8Array> = []
-    return Effect.map(
-      Stream.runForEach(stream, (bytes) => Effect.sync(() => all.push(bytes))),
-      () => Play.concat(all)
-    )
-  })
-
-class ScriptedResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
-  readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
-  readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
-  readonly remoteAddress = Option.none<string>()
-  private consumed = false
-
-  constructor(
-    readonly request: HttpClientRequest.HttpClientRequest,
-    readonly status: number,
-    readonly headers: Headers.Headers,
-    private readonly body: Stream.Stream<Uint8Array, ConnectionError>
-  ) {
-    super()
-  }
-
-  get cookies(): Cookies.Cookies {
-    return Cookies.fromSetCookie(this.headers["set-cookie"] ?? [])
-  }
-
-  private readonly decodeError = (cause: unknown) =>
-    new HttpClientError.ResponseError({ request: this.request, response: this, reason: "Decode", cause })
-
-  /** As with a real connection, the bytes come once. */
-  get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
-    return Stream.suspend(() => {
-      if (this.consumed) return Stream.fail(this.decodeError(new TypeError("The body has already been read")))
-      this.consumed = true
-      return Stream.mapError(this.body, this.decodeError)
-    })
-  }
-
-  get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.ResponseError> {
-    return Effect.map(collect(this.stream), (bytes) => bytes.buffer)
-  }
-
-  get text(): Effect.Effect<string, HttpClientError.ResponseError> {
-    return Effect.map(collect(this.stream), (bytes) => new TextDecoder().decode(bytes))
-  }
-
-  get json(): Effect.Effect<unknown, HttpClientError.ResponseError> {
-    return Effect.flatMap(this.text, (text) =>
-      Effect.try({ try: () => (text === "" ? null : (JSON.parse(text) as unknown)), catch: this.decodeError })
-    )
-  }
-
-  get urlParamsBody(): Effect.Effect<UrlParams.UrlParams, HttpClientError.ResponseError> {
-    return Effect.map(this.text, (text) => UrlParams.fromInput(new URLSearchParams(text)))
-  }
-
-  get formData(): Effect.Effect<FormData, HttpClientError.ResponseError> {
-    return Effect.flatMap(this.arrayBuffer, (body) =>
-      Effect.tryPromise({
-        try: () => new Response(body, { headers: this.headers }).formData(),
-        catch: this.decodeError
-      })
-    )
-  }
-
-  toJSON(): unknown {
-    return HttpIncomingMessage.inspect(this, {
-      _id: "@effect-codex/testing/ScriptedResponse",
-      request: this.request.toJSON(),
-      status: this.status
-    })
-  }
-}
-
-const requestBytes = (
-  request: HttpClientRequest.HttpClientRequest
-): Effect.Effect<Uint8Array, HttpClientError.RequestError> => {
-  const { body } = request
-  switch (body._tag) {
-    case "Uint8Array":
-      return Effect.succeed(body.body)
-    case "Stream":
-      return Effect.mapError(
-        collect(Stream.mapError(body.stream, (cause) => ({ cause }))),
-        ({ cause }) => new HttpClientError.RequestError({ request, reason: "Encode", cause })
-      )
-    case "Raw":
-      return Effect.succeed(
-        body.body instanceof Uint8Array
-          ? body.body
-          : new TextEncoder().encode(typeof body.body === "string" ? body.body : "")
-      )
-    default:
-      return Effect.succeed(new Uint8Array(0))
-  }
-}
-
 /** Does `wait` unless the client gives up before. */
 const whileWanted = (entry: Journal.Entry, wait: Effect.Effect<void>): Effect.Effect<void, ConnectionError> =>
   Effect.raceFirst(wait, Effect.zipRight(Deferred.await(entry.aborted), clientGone))
 
-const pause = (entry: Journal.Entry, duration: Duration.Duration): Effect.Effect<void, ConnectionError> =>
+/** How time goes by. */
+type Sleep = (duration: Duration.Duration) => Effect.Effect<void>
+
+const pause = (
+  entry: Journal.Entry,
+  duration: Duration.Duration,
+  sleep: Sleep
+): Effect.Effect<void, ConnectionError> =>
   Duration.greaterThan(duration, Duration.zero)
-    ? whileWanted(entry, Effect.sleep(duration))
+    ? whileWanted(entry, sleep(duration))
     : Effect.flatMap(Deferred.isDone(entry.aborted), (gone) => (gone ? clientGone : Effect.void))
 
-const playBody = (step: Script.Step, entry: Journal.Entry): Stream.Stream<Uint8Array, ConnectionError> => {
+const playBody = (
+  step: Script.Step,
+  entry: Journal.Entry,
+  sleep: Sleep
+): Stream.Stream<Uint8Array, ConnectionError> => {
   const reset = Effect.zipRight(Effect.sync(entry.finish), connectionReset)
   const ending = { close: Effect.void, reset, silence: whileWanted(entry, Effect.never) }[step.ending]
   return Stream.fromIteratorSucceed(Play.pieces(step, entry.request), 1).pipe(
-    Stream.mapEffect(({ bytes, wait }) => Effect.as(pause(entry, wait), bytes)),
-    Stream.concat(Stream.execute(ending)),
+    Stream.mapEffect(({ bytes, wait }) => Effect.as(pause(entry, wait, sleep), bytes)),
+    Stream.concat(Stream.execute(Effect.zipRight(pause(entry, step.endDelay, sleep), ending))),
     Stream.onEnd(Effect.sync(entry.finish)),
     Stream.ensuring(Effect.sync(entry.abort))
   )
@@ -199,11 +106,12 @@ const playBody = (step: Script.Step, entry: Journal.Entry): Stream.Stream<Uint8A
 const playStep = Effect.fnUntraced(function* (
   decide: Effect.Effect<Script.Step>,
   entry: Journal.Entry,
-  request: HttpClientRequest.HttpClientRequest
+  request: HttpClientRequest.HttpClientRequest,
+  sleep: Sleep
 ) {
   const fail = (error: ConnectionError) => Effect.zipRight(Effect.sync(entry.finish), error)
   const step = yield* decide
-  yield* pause(entry, step.delay)
+  yield* pause(entry, step.delay, sleep)
   if (step.kind === "refuse") {
     return yield* fail(new ConnectionError({ code: "ECONNREFUSED", message: `connect ECONNREFUSED ${request.url}` }))
   }
@@ -217,14 +125,16 @@ const playStep = Effect.fnUntraced(function* (
       new ConnectionError({ code: "UND_ERR_HEADERS_OVERFLOW", message: `The headers have ${size} bytes` })
     )
   }
-  return new ScriptedResponse(request, step.status, Headers.fromInput(headers), playBody(step, entry))
+  return new Http.StreamResponse(request, step.status, Headers.fromInput(headers), playBody(step, entry, sleep))
 })
 
-const play = (script: Script.Script) => {
+const play = (script: Script.Script, options: Options = {}) => {
+  const sleep: Sleep =
+    options.time === "real" ? Clock.make().sleep : options.time === "fast" ? () => Effect.void : Effect.sleep
   const journal = Journal.make(script)
   const client = HttpClient.make(
     Effect.fnUntraced(function* (request, url, signal) {
-      const body = Journal.readBody(yield* requestBytes(request))
+      const body = Journal.readBody(yield* Http.requestBytes(request))
       const { entry, step } = journal.receive({
         method: request.method,
         url: url.toString(),
@@ -237,7 +147,7 @@ const play = (script: Script.Script) => {
         if (signal.aborted) entry.abort()
         signal.addEventListener("abort", entry.abort, { once: true })
       })
-      return yield* playStep(step, entry, request).pipe(
+      return yield* playStep(step, entry, request, sleep).pipe(
         Effect.mapError((cause) => new HttpClientError.RequestError({ request, reason: "Transport", cause })),
         Effect.onInterrupt(() => Effect.sync(entry.abort))
       )
@@ -254,9 +164,10 @@ const play = (script: Script.Script) => {
  * @category constructors
  */
 export const make = (
-  script: Script.Script
+  script: Script.Script,
+  options?: Pick<Options, "time">
 ): { readonly client: HttpClient.HttpClient; readonly backend: ScriptedBackend.Service } => {
-  const { backend, client } = play(script)
+  const { backend, client } = play(script, options)
   return { backend, client }
 }
 
@@ -270,6 +181,11 @@ export interface Options {
    * by default it fails when the Layer ends, even where the program went on. `answer` leaves it at the answer.
    */
   readonly onUnexpected?: "fail" | "answer"
+  /**
+   * Whose time the waits of a script take: `virtual` is that of the clock the program runs under, such as `TestClock`;
+   * `real` is that of this computer; `fast` waits for nothing. Default: `virtual`.
+   */
+  readonly time?: "virtual" | "real" | "fast"
 }
 
 /**
@@ -294,7 +210,7 @@ export interface Options {
 export const layer = (script: Script.Script, options?: Options): Layer.Layer<HttpClient.HttpClient | ScriptedBackend> =>
   Layer.scopedContext(
     Effect.gen(function* () {
-      const { backend, client, failUnexpected } = play(script)
+      const { backend, client, failUnexpected } = play(script, options)
       if (options?.onUnexpected !== "answer") yield* Effect.addFinalizer(() => failUnexpected)
       return Context.make(HttpClient.HttpClient, client).pipe(Context.add(ScriptedBackend, backend))
     })

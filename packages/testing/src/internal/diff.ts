@@ -1,7 +1,5 @@
 /**
  * What differs between two values, line by line.
- *
- * @internal
  */
 
 /** The same at the ends is left out but for so many lines. */

@@ -1,7 +1,5 @@
 /**
  * Text that looks random and is the same for the same seed.
- *
- * @internal
  */
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 

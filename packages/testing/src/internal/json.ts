@@ -1,11 +1,6 @@
 /**
  * JSON of unknown shape, looked at with care.
- *
- * @internal
  */
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
-
 export type Json = Readonly<Record<string, unknown>>
 
 export const asObject = (value: unknown): Json | undefined =>
@@ -16,7 +11,11 @@ export const asArray = (value: unknown): ReadonlyArray<unknown> | undefined =>
 
 export const asString = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
 
-const parse = Schema.decodeUnknownOption(Schema.parseJson())
-
 /** `undefined` for a text that is not JSON. */
-export const parseJson = (text: string): unknown => Option.getOrUndefined(parse(text))
+export const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,7 +1,5 @@
 /**
  * Tokens that say what those of the login server say (protocol F.2), with a signature nobody can check.
- *
- * @internal
  */
 import * as Encoding from "effect/Encoding"
 

@@ -30,7 +30,7 @@ function* parts(step: Script.Step, request: Script.Request): Generator<Piece> {
   yield* signsOfLife()
   if (limit === 0) return
   for (const part of step.body(request)) {
-    yield { wait: Duration.zero, bytes: part.bytes }
+    yield { wait: part.wait ?? Duration.zero, bytes: part.bytes }
     if (!part.isEvent) continue
     events++
     yield* signsOfLife()

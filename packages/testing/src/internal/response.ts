@@ -1,8 +1,6 @@
 /**
  * The `response` object in the first and the last events of a turn, with every key the backend sends and in its order.
  * What the request says is echoed.
- *
- * @internal
  */
 import type { Event, Request, Turn } from "../Script.ts"
 import { asArray, asObject, asString, type Json } from "./json.ts"

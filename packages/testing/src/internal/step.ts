@@ -1,7 +1,5 @@
 /**
  * How steps are made and changed.
- *
- * @internal
  */
 import * as Duration from "effect/Duration"
 import { pipeArguments } from "effect/Pipeable"
@@ -26,6 +24,7 @@ export const make = (fields: Partial<Fields>): Step =>
     keepAlive: undefined,
     cut: undefined,
     ending: "close",
+    endDelay: Duration.zero,
     gzip: false,
     chunkSize: undefined,
     interval: Duration.zero,

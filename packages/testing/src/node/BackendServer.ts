@@ -60,7 +60,7 @@ export declare namespace BackendServer {
  * @since 0.1.0
  * @category configuration
  */
-export interface Options extends ScriptedBackend.Options {
+export interface Options extends Pick<ScriptedBackend.Options, "onUnexpected"> {
   readonly script: Script.Script
   /** How long one second of the script lasts, in seconds: 1 by default. Time is real whatever clock a test uses. */
   readonly timeScale?: number
@@ -175,6 +175,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
             yield* wait(piece.wait)
             yield* written((done) => outgoing.write(piece.bytes, done))
           }
+          yield* wait(step.endDelay)
           if (step.ending === "silence") return yield* Effect.never
           if (step.ending === "reset") {
             yield* clock.sleep(beforeReset)

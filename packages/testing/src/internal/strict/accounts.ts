@@ -1,7 +1,5 @@
 /**
  * The accounts of the backend, as it tells of them (protocol A.4).
- *
- * @internal
  */
 import type { Account } from "../../StrictBackend.ts"
 import type { Subject } from "../jwt.ts"

@@ -1,8 +1,6 @@
 /**
  * The state of a strict backend, and what becomes of a request: an answer of the backend itself, or a turn that is to be
  * answered by the model.
- *
- * @internal
  */
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"

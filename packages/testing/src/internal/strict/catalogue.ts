@@ -1,7 +1,5 @@
 /**
  * The models of the backend (protocol A.3, G).
- *
- * @internal
  */
 import type { Account } from "../../StrictBackend.ts"
 import { asArray, type Json } from "../json.ts"

@@ -1,8 +1,6 @@
 /**
  * What the backend demands of the items of a request: their fields, the limits of these (protocol C.4, N.9), calls and
  * outputs in pairs, reasoning with what it led to, and encrypted content of the backend's own making (C.5).
- *
- * @internal
  */
 import { asArray, asObject, asString, type Json } from "../json.ts"
 import { type Found, firstIn, firstOf, invalid, missing, tooLong, wrongType, wrongValue } from "./refusal.ts"

@@ -1,8 +1,6 @@
 /**
  * Logins: codes, tokens, and what becomes of them. Every refresh token can be used once; one that is used again ends
  * the whole family it belongs to, which is every token that came of one login (protocol F).
- *
- * @internal
  */
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"

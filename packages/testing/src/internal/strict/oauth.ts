@@ -1,7 +1,5 @@
 /**
  * The endpoints of the login server (protocol A.6, F.3, F.5, F.8 … F.10) over {@link Logins}.
- *
- * @internal
  */
 import { asObject, asString, type Json } from "../json.ts"
 import type { Subject } from "../jwt.ts"

@@ -1,7 +1,5 @@
 /**
  * How the backend says no: statuses and bodies in its own words (protocol E.1, C.1, C.5, N.9).
- *
- * @internal
  */
 import * as Encoding from "effect/Encoding"
 

@@ -1,7 +1,5 @@
 /**
  * What the backend demands of the body of `POST /codex/responses` besides its items (protocol C.1, C.2, C.6 … C.11).
- *
- * @internal
  */
 import { asArray, asObject, asString, type Json } from "../json.ts"
 import * as ItemChecks from "./itemChecks.ts"

@@ -1,8 +1,6 @@
 /**
  * What the backend demands of JSON schemas, of tools and of structured output: a little of every schema, much of strict
  * ones (protocol C.6, N.9).
- *
- * @internal
  */
 import { asArray, asObject, asString, type Json } from "../json.ts"
 

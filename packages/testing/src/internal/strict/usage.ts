@@ -1,8 +1,6 @@
 /**
  * How much of an account's limits is used: windows that begin with their first use, fill with tokens, and start over
  * when they end (protocol A.5, B.6, E.4, N.4).
- *
- * @internal
  */
 import type { Account, Limit } from "../../StrictBackend.ts"
 import { type Refusal, refuse } from "./refusal.ts"
