@@ -7,6 +7,7 @@
 export * as Cassette from "./Cassette.ts"
 export * as Demo from "./Demo.ts"
 export * as Expectation from "./Expectation.ts"
+export * as Generators from "./Generators.ts"
 export * as PromptCache from "./PromptCache.ts"
 export * as Recorder from "./Recorder.ts"
 export * as Replay from "./Replay.ts"
