@@ -68,9 +68,38 @@ export interface Options extends Pick<ScriptedBackend.Options, "onUnexpected"> {
   readonly tls?: TestCertificate
   /** 0 by default: any free port. */
   readonly port?: number
+  /**
+   * Lets pages of any origin in: what a browser asks before a request is answered, takes no step of the script and is not
+   * among the requests. Default: `false`.
+   */
+  readonly cors?: boolean
 }
 
 const host = "127.0.0.1"
+
+/** What lets a page of this origin read an answer. */
+const corsHeaders = ({ headers: { origin } }: Http.IncomingMessage): Record<string, string> =>
+  origin === undefined
+    ? {}
+    : { "access-control-allow-origin": origin, "access-control-expose-headers": "*", vary: "origin" }
+
+/** What a browser asks before a request of a page. */
+const isPreflight = ({ headers, method }: Http.IncomingMessage): boolean =>
+  method === "OPTIONS" && headers.origin !== undefined && headers["access-control-request-method"] !== undefined
+
+const preflightHeaders = (incoming: Http.IncomingMessage): Record<string, string> => {
+  const { headers } = incoming
+  const asked = headers["access-control-request-headers"]
+  return {
+    ...corsHeaders(incoming),
+    "access-control-allow-methods": headers["access-control-request-method"] ?? "POST",
+    ...(asked === undefined ? {} : { "access-control-allow-headers": asked }),
+    ...(headers["access-control-request-private-network"] === undefined
+      ? {}
+      : { "access-control-allow-private-network": "true" }),
+    "access-control-max-age": "600"
+  }
+}
 
 /** So that a client reads what was sent before it learns of the reset. */
 const beforeReset = Duration.millis(20)
@@ -145,6 +174,10 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
     const answer = (incoming: Http.IncomingMessage, outgoing: Http.ServerResponse) =>
       Effect.gen(function* () {
         const body = yield* readBody(incoming)
+        if (options.cors === true && isPreflight(incoming)) {
+          outgoing.writeHead(204, preflightHeaders(incoming))
+          return yield* written((done) => outgoing.end(done))
+        }
         const target = incoming.url ?? "/"
         const { entry, step: decide } = journal.receive({
           method: incoming.method ?? "GET",
@@ -167,6 +200,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
             return yield* Effect.never
           }
           outgoing.writeHead(step.status, {
+            ...(options.cors === true ? corsHeaders(incoming) : {}),
             ...Play.headers(step, entry.request),
             ...(last ? { connection: "close" } : {})
           })
