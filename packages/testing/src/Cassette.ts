@@ -44,7 +44,7 @@ export class CassetteError extends Data.TaggedError("CassetteError")<{
   }
 }
 
-const seal = /^sha256 ([0-9a-f]{64})\n?$/
+const seal = /^sha256 ([0-9a-f]{64})$/
 
 const digest = (text: string): Effect.Effect<string> =>
   Effect.map(
@@ -74,7 +74,7 @@ const problem = (reason: CassetteError["reason"], detail: string) => new Cassett
  */
 export const decode = (text: string): Effect.Effect<Cassette, CassetteError> =>
   Effect.gen(function* () {
-    const lines = text.replaceAll("\r\n", "\n")
+    const lines = text.replaceAll("\r\n", "\n").trimEnd()
     const head = /^(\S+)(?: (\S+))?/.exec(lines)
     if (head?.[1] !== Format.name) {
       return yield* problem("malformed", `Its first line is not "${Format.name} ${Format.version}".`)
@@ -85,7 +85,7 @@ export const decode = (text: string): Effect.Effect<Cassette, CassetteError> =>
         `It is of version ${head[2] ?? "(none)"}, and only version ${Format.version} is known here. Record it again.`
       )
     }
-    const at = lines.trimEnd().lastIndexOf("\n") + 1
+    const at = lines.lastIndexOf("\n") + 1
     const sum = seal.exec(lines.slice(at))?.[1]
     if (sum === undefined) return yield* problem("edited", "Its end is missing. Record it again.")
     const body = lines.slice(0, at - 1)

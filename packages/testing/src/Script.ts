@@ -397,8 +397,10 @@ export class ScriptMismatch extends Data.TaggedError("ScriptMismatch")<{
   readonly unusedSteps: number
 }> {
   override get message() {
-    const unused =
-      this.unusedSteps === 0 ? [] : [`The last ${this.unusedSteps} steps of the script were not asked for.`]
+    const { unusedSteps } = this
+    const last =
+      unusedSteps === 1 ? "The last step of the script was" : `The last ${unusedSteps} steps of the script were`
+    const unused = unusedSteps === 0 ? [] : [`${last} not asked for.`]
     return [...this.problems, ...unused].join("\n")
   }
 }

@@ -221,7 +221,7 @@ const deltasOf = (body: string, type: string): string =>
 const secrets = { secrets: [Redacted.make(canaries.tool), Redacted.make(canaries.state)] }
 
 describe("planted secrets", () => {
-  for (const size of [1, 2, 5, 7, 16, 1000, 1_000_000]) {
+  for (const size of [1, 5, 16, 1_000_000]) {
     it.scoped(`are gone from a recording in chunks of ${size}`, () =>
       Effect.gen(function* () {
         const text = yield* recorded(script(size), program, secrets)

@@ -203,11 +203,14 @@ describe("a cassette that cannot be played", () => {
     })
   )
 
-  it.effect("is none of these for having the line ends of another system", () =>
+  it.effect("is none of these for what editors and checkouts do to the ends of lines", () =>
     Effect.gen(function* () {
       const whole = yield* text
-      const { exchanges } = yield* Cassette.decode(whole.replaceAll("\n", "\r\n"))
-      assert.deepStrictEqual(exchanges.map(bytes), [bytes(exchange([encoder.encode("data: 1\n\n")]))])
+      const stripped = whole.replaceAll(/[ \t]+$/gm, "")
+      for (const same of [whole.replaceAll("\n", "\r\n"), whole.trimEnd(), `${whole}\n\n`, stripped]) {
+        const { exchanges } = yield* Cassette.decode(same)
+        assert.deepStrictEqual(exchanges.map(bytes), [bytes(exchange([encoder.encode("data: 1\n\n")]))])
+      }
     })
   )
 })

@@ -354,6 +354,22 @@ describe("a file of events", () => {
 })
 
 describe("the recorder", () => {
+  it.scoped("lets a client that closes its scope abort the request", () =>
+    Effect.gen(function* () {
+      const file = yield* cassette
+      yield* Effect.gen(function* () {
+        const client = HttpClient.withScope(yield* HttpClient.HttpClient)
+        const backend = yield* ScriptedBackend.ScriptedBackend
+        yield* Effect.scoped(client.execute(ask("One")))
+        yield* backend.aborted(1)
+      }).pipe(
+        Effect.provide(
+          Recorder.layer(file).pipe(Layer.provideMerge(ScriptedBackend.layer([Script.turn({ text: "Hi" })])))
+        )
+      )
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
   it.scoped("replaces an earlier file, and leaves it alone where the new one is refused", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
