@@ -8,35 +8,6 @@ import * as Schema from "effect/Schema"
 import * as PromptCache from "./PromptCache.ts"
 import * as Script from "./Script.ts"
 
-const Parts = Schema.Array(Schema.Struct({ text: Schema.optionalWith(Schema.String, { exact: true }) }))
-
-/** What of a request matters here. */
-const Body = Schema.Struct({
-  input: Schema.Array(
-    Schema.Struct({
-      type: Schema.optionalWith(Schema.String, { default: () => "message" }),
-      role: Schema.optionalWith(Schema.String, { exact: true }),
-      content: Schema.optionalWith(Schema.NullOr(Schema.Union(Schema.String, Parts)), { exact: true }),
-      output: Schema.optionalWith(Schema.Union(Schema.String, Parts), { exact: true })
-    })
-  ),
-  tools: Schema.optionalWith(
-    Schema.Array(
-      Schema.Struct({
-        type: Schema.String,
-        name: Schema.optionalWith(Schema.String, { exact: true }),
-        parameters: Schema.optionalWith(Schema.Unknown, { exact: true })
-      })
-    ),
-    { default: () => [] }
-  )
-})
-
-const decodeBody = Schema.decodeUnknownOption(Body)
-
-const textOf = (content: string | typeof Parts.Type | null | undefined): string =>
-  typeof content === "string" ? content : (content ?? []).map((part) => part.text ?? "").join("")
-
 /** The last name in the prompt, such as a city, else all of it. */
 const subjectOf = (prompt: string): string => prompt.match(/(?<=\s)\p{Lu}[\p{L}\p{N}_-]*/gu)?.at(-1) ?? prompt
 
@@ -80,23 +51,21 @@ const sampleArguments = (schema: unknown, subject: string): Record<string, unkno
 }
 
 const answer = (request: Script.Request): Script.Turn => {
-  const body = Option.getOrElse(decodeBody(request.body), (): typeof Body.Type => ({ input: [], tools: [] }))
-  const asked = body.input.map((item) => item.type === "message" && item.role === "user").lastIndexOf(true)
-  const prompt = textOf(body.input[asked]?.content).trim()
-  const outputs = body.input.slice(asked + 1).filter((item) => item.type.endsWith("_call_output"))
-  const tool = body.tools.find((tool) => tool.type === "function" && tool.name !== undefined)
-
-  if (outputs.length > 0) {
+  const { toolOutputs, tools } = request
+  const prompt = request.prompt.trim()
+  const tool = tools.find((tool) => tool.type === "function")
+  if (toolOutputs.length > 0) {
     return {
       reasoning: "The result is here; it answers the question.",
-      text: `Here is what I found: ${outputs.map((item) => textOf(item.output)).join("; ")}`
+      text: `Here is what I found: ${toolOutputs.map(({ output }) => output).join("; ")}`
     }
   }
-  if (tool?.name !== undefined) {
+  if (tool?.type === "function") {
+    const { name, parameters } = tool
     return {
-      reasoning: `The question is “${prompt}”. The tool ${tool.name} can tell.`,
-      text: `Let me ask ${tool.name}.`,
-      toolCalls: [{ name: tool.name, arguments: sampleArguments(tool.parameters, subjectOf(prompt)) }]
+      reasoning: `The question is “${prompt}”. The tool ${name} can tell.`,
+      text: `Let me ask ${name}.`,
+      toolCalls: [{ name, arguments: sampleArguments(parameters, subjectOf(prompt)) }]
     }
   }
   return {
@@ -114,5 +83,5 @@ const respond = PromptCache.responder(answer)
  * @since 0.1.0
  * @category constructors
  */
-export const script: Script.Responder = (request, earlier) =>
+export const script = (request: Script.Request, earlier: ReadonlyArray<Script.Request>): Script.Step =>
   respond(request, earlier).pipe(Script.delay("200 millis"), Script.drip("15 millis"))

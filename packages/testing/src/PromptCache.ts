@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { asObject, asString } from "./internal/json.ts"
 import { tokens } from "./internal/turnEvents.ts"
 import * as Script from "./Script.ts"
 
@@ -13,16 +14,11 @@ interface Prompt {
 }
 
 const promptOf = (request: Script.Request): Prompt => {
-  const body = (typeof request.body === "object" && request.body !== null ? request.body : {}) as {
-    readonly [key: string]: unknown
-  }
-  const key = body["prompt_cache_key"]
-  const input = body["input"]
+  const { body, headers, input, instructions = "", model, tools } = request
+  const key = asString(asObject(body)?.["prompt_cache_key"])
   return {
-    session: typeof key === "string" ? key : request.headers["session-id"],
-    parts: [body["model"], body["tools"] ?? [], body["instructions"] ?? "", ...(Array.isArray(input) ? input : [])].map(
-      (part) => JSON.stringify(part) ?? ""
-    )
+    session: key ?? headers["session-id"],
+    parts: [model, tools, instructions, ...input].map((part) => JSON.stringify(part) ?? "")
   }
 }
 
@@ -70,8 +66,8 @@ export const usage = (
  * @category constructors
  */
 export const responder =
-  (answer: (request: Script.Request) => Script.Turn): Script.Responder =>
-  (request, earlier) => {
+  (answer: (request: Script.Request) => Script.Turn) =>
+  (request: Script.Request, earlier: ReadonlyArray<Script.Request>): Script.Step => {
     const turn = answer(request)
     return Script.turn(turn.usage === null ? turn : { ...turn, usage: { ...usage(request, earlier), ...turn.usage } })
   }

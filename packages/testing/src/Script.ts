@@ -15,11 +15,15 @@
  */
 import * as ResponseEvent from "@effect-codex/schema/ResponseEvent"
 import type * as Usage from "@effect-codex/schema/Usage"
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
-import { type Pipeable, pipeArguments } from "effect/Pipeable"
-import * as Schema from "effect/Schema"
+import * as Effect from "effect/Effect"
+import type { Pipeable } from "effect/Pipeable"
+import * as Expectation from "./Expectation.ts"
+import { asObject, asString, parseJson } from "./internal/json.ts"
+import { modify, raw, make as step } from "./internal/step.ts"
 import * as TurnEvents from "./internal/turnEvents.ts"
+import * as Request_ from "./Request.ts"
 
 /**
  * One event as it travels, an object with a `type`.
@@ -41,6 +45,8 @@ export interface Event {
 export interface BodyPart {
   readonly bytes: Uint8Array
   readonly isEvent: boolean
+  /** The wait before it. */
+  readonly wait?: Duration.Duration
 }
 
 /**
@@ -60,18 +66,24 @@ export interface Step extends Pipeable {
   readonly status: number
   /** Lower-case names; `null` leaves a header out that would be sent otherwise. */
   readonly headers: Readonly<Record<string, string | null>>
-  /** The body for the request of this number; it may be lazy. */
-  readonly body: (number: number) => Iterable<BodyPart>
+  /** The body for this request; it may be lazy. */
+  readonly body: (request: Request) => Iterable<BodyPart>
   readonly keepAlive: KeepAlive | undefined
   /** Where the body ends early. Events are counted before compression, bytes after it. */
   readonly cut: { readonly after: number; readonly unit: "events" | "bytes" } | undefined
   /** What follows the last byte: a clean end, a connection reset, or nothing at all on an open connection. */
   readonly ending: "close" | "reset" | "silence"
+  /** The wait before that. */
+  readonly endDelay: Duration.Duration
   readonly gzip: boolean
   /** The size of every chunk but the last; `undefined` sends one chunk per event. */
   readonly chunkSize: number | undefined
   /** The wait before each chunk. */
   readonly interval: Duration.Duration
+  /** What the request it answers has to be like. */
+  readonly expects: Expectation.Expectation | undefined
+  /** Set where the request is not one the test expected: why. The test fails with it. */
+  readonly problem: string | undefined
 }
 
 /**
@@ -89,35 +101,25 @@ export interface KeepAlive {
 }
 
 /**
- * A request as the backend received it. Nothing in it is redacted, so that tests can look at all of it.
+ * A request, as a script sees it.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Request {
-  /** 1 for the first request the backend received, 2 for the next, whatever their paths. */
-  readonly number: number
-  readonly method: string
-  readonly url: string
-  readonly path: string
-  /** By lower-case name. */
-  readonly headers: Readonly<Record<string, string>>
-  /** The decoded JSON; the text where it is no JSON; `undefined` where there is none. */
-  readonly body: unknown
-}
+export type Request = Request_.Request
 
 /**
  * Decides on each request. `earlier` holds the requests before it, oldest first, so that a responder needs no state;
- * read it at once, since it grows.
+ * read it at once, since it grows. An effect can wait for the test before the backend does anything.
  *
  * @since 0.1.0
  * @category models
  */
-export type Responder = (request: Request, earlier: ReadonlyArray<Request>) => Step
+export type Responder = (request: Request, earlier: ReadonlyArray<Request>) => Step | Effect.Effect<Step>
 
 /**
  * One step per request in order of arrival, or a function that decides. A request beyond the last step is answered
- * with {@link unscripted}.
+ * with {@link unscripted}, and one that is not as its step {@link expecting expects} with {@link unexpected}.
  *
  * @since 0.1.0
  * @category models
@@ -154,6 +156,8 @@ export interface Turn {
   readonly usage?: Partial<Usage.Usage> | null
   readonly model?: string
   readonly endTurn?: boolean
+  /** Ends the output with a compaction, the answer to a `compaction_trigger` (protocol I.2). */
+  readonly compaction?: boolean
   /** Ends the turn with `response.failed` in the middle of its last item. */
   readonly failed?: { readonly code: string; readonly message: string }
   /** Ends the turn with `response.incomplete` for this reason in the middle of its last item. */
@@ -166,43 +170,9 @@ export interface Turn {
 
 const encoder = new TextEncoder()
 
-const Proto = {
-  pipe() {
-    // biome-ignore lint/complexity/noArguments: the protocol of Pipeable
-    return pipeArguments(this, arguments)
-  }
-}
-
-const step = (fields: Partial<Omit<Step, "pipe">>): Step =>
-  Object.assign(Object.create(Proto), {
-    kind: "respond",
-    delay: Duration.zero,
-    status: 200,
-    headers: {},
-    body: () => [],
-    keepAlive: undefined,
-    cut: undefined,
-    ending: "close",
-    gzip: false,
-    chunkSize: undefined,
-    interval: Duration.zero,
-    ...fields
-  } satisfies Omit<Step, "pipe">)
-
-const modify =
-  (change: (self: Step) => Partial<Omit<Step, "pipe">>) =>
-  (self: Step): Step =>
-    step({ ...self, ...change(self) })
-
 const eventStream = { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" }
 
-const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
-
-const typeOf = (json: string): string | undefined => {
-  const value = Option.getOrUndefined(parseJson(json))
-  const type = (value as { readonly type?: unknown } | null | undefined)?.type
-  return typeof type === "string" ? type : undefined
-}
+const typeOf = (json: string): string | undefined => asString(asObject(parseJson(json))?.["type"])
 
 const frame = (event: Event | string): BodyPart => {
   const json = typeof event === "string" ? event : JSON.stringify(event)
@@ -213,13 +183,12 @@ const frame = (event: Event | string): BodyPart => {
   }
 }
 
-const raw = (bytes: Uint8Array): BodyPart => ({ bytes, isEvent: false })
-
 // constructors -------------------------------------------------------------------------------------------------------
 
 /**
  * A whole turn: created, in progress, every item with its parts, deltas and done events, and the terminal event with
- * usage and an empty `output` (protocol D.3, D.4).
+ * usage and an empty `output` (protocol D.3, D.4). Events have the keys, and the order of keys, of the backend's own.
+ * A function makes the turn of the request it answers.
  *
  * @example
  * ```ts
@@ -227,24 +196,27 @@ const raw = (bytes: Uint8Array): BodyPart => ({ bytes, isEvent: false })
  *
  * const script = [
  *   Script.turn({ reasoning: "Needs a look.", toolCalls: [{ name: "ls", arguments: { path: "." } }] }),
- *   Script.turn({ text: "There are two files." })
+ *   Script.turn(({ toolOutputs }) => ({ text: `There is ${toolOutputs[0]?.output}.` }))
  * ]
  * ```
  *
  * @since 0.1.0
  * @category constructors
  */
-export const turn = (turn: Turn): Step =>
-  step({ headers: eventStream, body: (number) => TurnEvents.turnEvents(turn, number).map(frame) })
+export const turn = (turn: Turn | ((request: Request) => Turn)): Step =>
+  step({
+    headers: eventStream,
+    body: (request) => TurnEvents.turnEvents(typeof turn === "function" ? turn(request) : turn, request).map(frame)
+  })
 
 /**
- * The events {@link turn} sends, for the request of this number.
+ * The events {@link turn} sends for a request; what is left out of the request is that of a first, empty one.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const turnEvents: (turn: Turn, number?: number) => ReadonlyArray<Event> = (turn, number = 1) =>
-  TurnEvents.turnEvents(turn, number)
+export const turnEvents = (turn: Turn, request: Partial<Request_.Received> = {}): ReadonlyArray<Event> =>
+  TurnEvents.turnEvents(turn, Request_.make(request))
 
 /**
  * A turn that ends with `response.failed` (protocol D.7).
@@ -383,34 +355,122 @@ export const recording = (text: string): ReadonlyArray<Step> => {
   return responses.filter((response) => response.length > 0).map(events)
 }
 
+/** Which request it is, in a few words. */
+const outline = (request: Request): string => {
+  const { input, method, model, number, path, prompt } = request
+  const asked = model === undefined ? "" : `, ${model}, ${input.length} items, ${JSON.stringify(prompt.slice(0, 80))}`
+  return `Request ${number} (${method} ${path}${asked})`
+}
+
+/** A status that no client retries. */
+const wrong = (code: string, problem: string): Step =>
+  step({ ...status(400, { body: { error: { code, message: problem } } }), problem })
+
 /**
- * The answer to a request beyond the script. It is a status no client retries, and its message names the request.
+ * The answer to a request beyond the script, which fails the test.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const unscripted = (request: Request, steps: number): Step =>
-  status(501, {
-    body: {
-      error: {
-        code: "unscripted_request",
-        message: `Request ${request.number} (${request.method} ${request.path}) has no step: the script has ${steps}.`
-      }
-    }
-  })
+  wrong("unscripted_request", `${outline(request)} has no step: the script has ${steps}.`)
+
+/**
+ * The answer to a request that is not as expected, which fails the test with the difference.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const unexpected = (request: Request, difference: string): Step =>
+  wrong("unexpected_request", `${outline(request)} is not as expected (- expected, + came):\n${difference}`)
+
+/**
+ * What was not as the script has it. A test fails with it when its backend ends.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ScriptMismatch extends Data.TaggedError("ScriptMismatch")<{
+  /** Requests that came and were not expected, each with what was expected. */
+  readonly problems: ReadonlyArray<string>
+  /** How many steps of the script nobody asked for. */
+  readonly unusedSteps: number
+}> {
+  override get message() {
+    const { unusedSteps } = this
+    const last =
+      unusedSteps === 1 ? "The last step of the script was" : `The last ${unusedSteps} steps of the script were`
+    const unused = unusedSteps === 0 ? [] : [`${last} not asked for.`]
+    return [...this.problems, ...unused].join("\n")
+  }
+}
 
 // scripts ------------------------------------------------------------------------------------------------------------
 
+/** The step, unless the request is not as it expects. */
+const checked =
+  (request: Request) =>
+  (step: Step): Step => {
+    const difference = step.expects === undefined ? undefined : Expectation.mismatch(step.expects, request)
+    return difference === undefined ? step : unexpected(request, difference)
+  }
+
 /**
- * A script as a function.
+ * A script as a function. What a step expects has been looked at in its result.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const toResponder = (script: Script): Responder =>
+export const toResponder = (
+  script: Script
+): ((request: Request, earlier: ReadonlyArray<Request>) => Effect.Effect<Step>) =>
   typeof script === "function"
-    ? script
-    : (request, earlier) => script[earlier.length] ?? unscripted(request, script.length)
+    ? (request, earlier) => {
+        const step = script(request, earlier)
+        return Effect.map(Effect.isEffect(step) ? step : Effect.succeed(step), checked(request))
+      }
+    : (request, earlier) =>
+        Effect.succeed(checked(request)(script[earlier.length] ?? unscripted(request, script.length)))
+
+/** The index of the step each request takes; `-1` where no step is left for it. */
+const assign = (steps: ReadonlyArray<Step>, requests: ReadonlyArray<Request>): ReadonlyArray<number> => {
+  const taken = new Set<number>()
+  return requests.map((request) => {
+    const index = steps.findIndex(
+      ({ expects }, n) =>
+        !taken.has(n) && (expects === undefined || Expectation.mismatch(expects, request) === undefined)
+    )
+    if (index !== -1) taken.add(index)
+    return index
+  })
+}
+
+/**
+ * Each request takes the first step left whose expectation it meets, for requests that come in no certain order.
+ *
+ * @example
+ * ```ts
+ * import * as Script from "@effect-codex/testing/Script"
+ *
+ * const script = Script.inAnyOrder([
+ *   Script.turn({ text: "Paris" }).pipe(Script.expecting({ prompt: /France/ })),
+ *   Script.turn({ text: "Rome" }).pipe(Script.expecting({ prompt: /Italy/ }))
+ * ])
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const inAnyOrder =
+  (steps: ReadonlyArray<Step>) =>
+  (request: Request, earlier: ReadonlyArray<Request>): Step => {
+    const indexes = assign(steps, [...earlier, request])
+    const step = steps[indexes.at(-1) ?? -1]
+    if (step !== undefined) return step
+    const left = steps.filter((_, n) => !indexes.includes(n))
+    const differences = left.map(({ expects }) => Expectation.mismatch(expects ?? {}, request) ?? "")
+    return left.length === 0 ? unscripted(request, steps.length) : unexpected(request, differences.join("\n\n"))
+  }
 
 /**
  * The same step for every request.
@@ -419,12 +479,18 @@ export const toResponder = (script: Script): Responder =>
  * @category combinators
  */
 export const always =
-  (step: Step): Responder =>
+  (step: Step): (() => Step) =>
   () =>
     step
 
+const unrouted = (request: Request, keys: ReadonlyArray<string>): Step => {
+  const problem = `No script for ${request.method} ${request.path}; there is one for ${keys.join(", ")}.`
+  return step({ ...status(404, { body: { detail: problem } }), problem })
+}
+
 /**
- * A script of its own for each path. A key is the end of a path; a request that fits none is answered with 404.
+ * A script of its own for each path. A key is the end of a path; a request that fits none is answered with 404 and fails
+ * the test.
  *
  * @example
  * ```ts
@@ -446,9 +512,7 @@ export const routes = (scripts: Readonly<Record<string, Script>>): Responder => 
     const route = routeOf(request)
     const script = route === undefined ? undefined : scripts[route]
     return script === undefined
-      ? status(404, {
-          body: { detail: `No script for ${request.method} ${request.path}; there is one for ${keys.join(", ")}.` }
-        })
+      ? unrouted(request, keys)
       : toResponder(script)(
           request,
           earlier.filter((other) => routeOf(other) === route)
@@ -460,6 +524,24 @@ export const routes = (scripts: Readonly<Record<string, Script>>): Responder => 
 
 const lowerCase = <A>(headers: Readonly<Record<string, A>>): Record<string, A> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+
+/**
+ * Says what the request has to be like; another one fails the test with the difference.
+ *
+ * @example
+ * ```ts
+ * import * as Script from "@effect-codex/testing/Script"
+ *
+ * const step = Script.turn({ text: "Paris" }).pipe(
+ *   Script.expecting({ model: "gpt-5.5", prompt: /capital of France/i, headers: { "session-id": "c1" } })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const expecting = (expectation: Expectation.Expectation): ((self: Step) => Step) =>
+  modify(() => ({ expects: expectation }))
 
 /**
  * Waits before answering.

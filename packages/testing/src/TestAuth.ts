@@ -7,10 +7,10 @@ import { LoginExpired } from "@effect-codex/auth/AuthError"
 import * as CodexAuth from "@effect-codex/auth/CodexAuth"
 import * as Credentials from "@effect-codex/auth/Credentials"
 import * as Effect from "effect/Effect"
-import * as Encoding from "effect/Encoding"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
+import * as Jwt from "./internal/jwt.ts"
 
 /**
  * What the token says about its owner (protocol F.2).
@@ -42,26 +42,20 @@ const year2100 = 4_102_444_800_000
  * @since 0.1.0
  * @category constructors
  */
-export const jwt = (claims: Claims = {}): string => {
-  const accountId = claims.accountId === undefined ? "acc_test" : claims.accountId
-  const userId = claims.userId ?? "user_test"
-  const email = claims.email ?? "test@example.org"
-  const encode = (value: unknown) => Encoding.encodeBase64Url(JSON.stringify(value))
-  const payload = {
-    exp: Math.floor((claims.expiresAt ?? year2100) / 1000),
-    ...(claims.id === undefined ? {} : { jti: claims.id }),
-    email,
-    "https://api.openai.com/profile": { email },
-    "https://api.openai.com/auth": {
-      ...(accountId === null ? {} : { chatgpt_account_id: accountId }),
-      chatgpt_plan_type: claims.planType ?? "plus",
-      chatgpt_user_id: userId,
-      user_id: userId,
-      chatgpt_account_is_fedramp: claims.isFedramp ?? false
+export const jwt = (claims: Claims = {}): string =>
+  Jwt.jwt(
+    {
+      accountId: claims.accountId === null ? undefined : (claims.accountId ?? "acc_test"),
+      userId: claims.userId ?? "user_test",
+      email: claims.email ?? "test@example.org",
+      planType: claims.planType ?? "plus",
+      isFedramp: claims.isFedramp ?? false
+    },
+    {
+      exp: Math.floor((claims.expiresAt ?? year2100) / 1000),
+      ...(claims.id === undefined ? {} : { jti: claims.id })
     }
-  }
-  return `${encode({ alg: "none", typ: "JWT" })}.${encode(payload)}.unsigned`
-}
+  )
 
 /**
  * `CodexAuth` with a test token. After a 401 it has a fresh token `refreshes` times, none by default; then the login

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import { Codex } from "effect-codex"
 import type * as Script from "./Script.ts"
 import * as ScriptedBackend from "./ScriptedBackend.ts"
+import * as StrictBackend from "./StrictBackend.ts"
 import * as TestAuth from "./TestAuth.ts"
 
 /**
@@ -31,10 +32,46 @@ import * as TestAuth from "./TestAuth.ts"
  */
 export const layer = (
   script: Script.Script,
-  config?: CodexConfig.Options
+  config?: CodexConfig.Options,
+  options?: ScriptedBackend.Options
 ): Layer.Layer<Codex.Codex | ScriptedBackend.ScriptedBackend, TransportError.InvalidConfig> =>
   Codex.layer.pipe(
     Layer.provide(CodexConfig.layer(config)),
     Layer.provide(TestAuth.layer()),
-    Layer.provideMerge(ScriptedBackend.layer(script))
+    Layer.provideMerge(ScriptedBackend.layer(script, options))
+  )
+
+/**
+ * `Codex` with a strict backend, and a login that it knows and refreshes. What is not as the real backend wants it fails
+ * here, too.
+ *
+ * @example
+ * ```ts
+ * import * as StrictBackend from "@effect-codex/testing/StrictBackend"
+ * import * as TestCodex from "@effect-codex/testing/TestCodex"
+ * import * as Effect from "effect/Effect"
+ * import { Codex } from "effect-codex"
+ *
+ * // fails with UsageLimit
+ * const turn = Effect.gen(function* () {
+ *   const backend = yield* StrictBackend.StrictBackend
+ *   yield* backend.fillWindow("primary", 100)
+ *   return yield* (yield* Codex.Codex).turn({ prompt: "Hi" })
+ * }).pipe(Effect.provide(TestCodex.layerStrict()))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerStrict = (
+  options?: StrictBackend.Options & ScriptedBackend.Options,
+  config?: CodexConfig.Options
+): Layer.Layer<
+  Codex.Codex | ScriptedBackend.ScriptedBackend | StrictBackend.StrictBackend,
+  TransportError.InvalidConfig | StrictBackend.UnknownAccount
+> =>
+  Codex.layer.pipe(
+    Layer.provide(CodexConfig.layer(config)),
+    Layer.provide(StrictBackend.layerAuth()),
+    Layer.provideMerge(StrictBackend.layer(options))
   )

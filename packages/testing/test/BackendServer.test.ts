@@ -136,6 +136,77 @@ describe("BackendServer", () => {
     }).pipe(client)
   )
 
+  describe("cors", () => {
+    const origin = "https://app.example.org"
+    const preflight = (url: string, headers: Record<string, string>) =>
+      HttpClientRequest.make("OPTIONS")(`${url}/codex/responses`).pipe(
+        HttpClientRequest.setHeaders({ origin, ...headers }),
+        HttpClient.execute
+      )
+
+    it.scopedLive("answers what a browser asks first, without a step of the script", () =>
+      Effect.gen(function* () {
+        const backend = yield* BackendServer.make({
+          script: [Script.status(200, { body: "x" }), Script.status(429, { body: { detail: "Slow down" } })],
+          cors: true
+        })
+        const asked = yield* preflight(backend.url, {
+          "access-control-request-method": "POST",
+          "access-control-request-headers": "authorization,chatgpt-account-id,content-type",
+          "access-control-request-private-network": "true"
+        })
+        assert.strictEqual(asked.status, 204)
+        assert.deepInclude(asked.headers, {
+          "access-control-allow-origin": origin,
+          "access-control-allow-methods": "POST",
+          "access-control-allow-headers": "authorization,chatgpt-account-id,content-type",
+          "access-control-allow-private-network": "true"
+        })
+        assert.deepStrictEqual(yield* backend.requests, [])
+        for (const status of [200, 429]) {
+          const answer = yield* HttpClientRequest.post(backend.url).pipe(
+            HttpClientRequest.setHeaders({ origin }),
+            HttpClient.execute
+          )
+          assert.strictEqual(answer.status, status)
+          assert.deepInclude(answer.headers, {
+            "access-control-allow-origin": origin,
+            "access-control-expose-headers": "*"
+          })
+          yield* answer.text
+        }
+        assert.lengthOf(yield* backend.requests, 2)
+        yield* backend.verify
+      }).pipe(client)
+    )
+
+    it.scopedLive("is off by default, and takes no request for a preflight that is none", () =>
+      Effect.gen(function* () {
+        const closed = yield* BackendServer.make({ script: [Script.status(405)] })
+        const refused = yield* preflight(closed.url, { "access-control-request-method": "POST" })
+        assert.strictEqual(refused.status, 405)
+        assert.isUndefined(refused.headers["access-control-allow-origin"])
+        const open = yield* BackendServer.make({ script: [Script.status(200, { body: "options" })], cors: true })
+        assert.strictEqual(yield* Effect.flatMap(preflight(open.url, {}), ({ text }) => text), "options")
+        assert.strictEqual((yield* open.requests)[0]?.method, "OPTIONS")
+      }).pipe(client)
+    )
+
+    it.scopedLive("works for the strict backend, too", () =>
+      Effect.gen(function* () {
+        const { url } = yield* BackendServer.BackendServer
+        const asked = yield* preflight(url, { "access-control-request-method": "POST" })
+        assert.strictEqual(asked.status, 204)
+        const answer = yield* HttpClientRequest.post(`${url}/codex/responses`).pipe(
+          HttpClientRequest.setHeaders({ origin, "user-agent": "page" }),
+          HttpClient.execute
+        )
+        assert.strictEqual(answer.status, 401)
+        assert.strictEqual(answer.headers["access-control-allow-origin"], origin)
+      }).pipe(Effect.provide(BackendServer.layerStrict({ cors: true })), client)
+    )
+  })
+
   it.scopedLive("serves a port that is taken with a typed error", () =>
     Effect.gen(function* () {
       const { url } = yield* BackendServer.make({ script: [] })

@@ -1,18 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Demo from "@effect-codex/testing/Demo"
 import type * as Script from "@effect-codex/testing/Script"
+import * as Support from "./support.ts"
 
-const request = (number: number, body: unknown): Script.Request => ({
-  number,
-  method: "POST",
-  url: "http://127.0.0.1/backend-api/codex/responses",
-  path: "/backend-api/codex/responses",
-  headers: {},
-  body
-})
+const request = (number: number, body: unknown) => Support.request({ number, body })
 
 const doneItems = (step: Script.Step, number: number) =>
-  Array.from(step.body(number), (part) => new TextDecoder().decode(part.bytes)).flatMap((frame) => {
+  Array.from(step.body(request(number, undefined)), (part) => new TextDecoder().decode(part.bytes)).flatMap((frame) => {
     const event = JSON.parse(frame.slice(frame.indexOf("data: ") + 6)) as {
       readonly type: string
       readonly item?: unknown

@@ -1,17 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as PromptCache from "@effect-codex/testing/PromptCache"
-import type * as Script from "@effect-codex/testing/Script"
+import * as Support from "./support.ts"
 
 const item = (text: string) => ({ type: "message", role: "user", content: [{ type: "input_text", text }] })
 
-const request = (body: unknown, headers: Record<string, string> = {}): Script.Request => ({
-  number: 1,
-  method: "POST",
-  url: "https://chatgpt.com/backend-api/codex/responses",
-  path: "/backend-api/codex/responses",
-  headers,
-  body
-})
+const request = (body: unknown, headers: Record<string, string> = {}) => Support.request({ body, headers })
 
 const prompt = (texts: ReadonlyArray<string>, more: Record<string, unknown> = {}) =>
   request({ model: "m", instructions: "Be brief.", input: texts.map(item), prompt_cache_key: "s1", ...more })

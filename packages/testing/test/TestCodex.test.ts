@@ -72,8 +72,10 @@ describe("TestCodex", () => {
       const codex = yield* Codex.Codex
       yield* codex.turn({ prompt: "One" })
       const error = yield* Effect.flip(codex.turn({ prompt: "Two" }))
-      assert.include(error.message, "Request 2 (POST /backend-api/codex/responses)")
-    }).pipe(Effect.provide(TestCodex.layer([Script.turn({ text: "One" })])))
+      assert.strictEqual(error._tag, "InvalidRequest")
+      const { verify } = yield* ScriptedBackend.ScriptedBackend
+      assert.include((yield* Effect.flip(verify)).message, '1 items, "Two") has no step: the script has 1.')
+    }).pipe(Effect.provide(TestCodex.layer([Script.turn({ text: "One" })], {}, { onUnexpected: "answer" })))
   )
 
   it.scopedLive("the demo, streamed over a real socket", () =>

@@ -18,7 +18,8 @@ import * as TestClock from "effect/TestClock"
 interface Seen {
   readonly status?: number
   readonly headers?: Record<string, string | undefined>
-  readonly body?: string | Uint8Array
+  /** The bytes, as text, or as a function of the request they answer. */
+  readonly body?: string | Uint8Array | ((request: Script.Request) => string)
   readonly end: "closed" | "failed" | "open"
   /** The codes a failure may have: what the scripted client says, and what the client over sockets says. */
   readonly codes?: ReadonlyArray<string>
@@ -26,9 +27,13 @@ interface Seen {
 
 const encoder = new TextEncoder()
 const turn = { reasoning: "Hm.", text: "Grüße, 🌍!", toolCalls: [{ name: "ls", arguments: { path: "." } }] }
-const frames = Script.turnEvents(turn).map((event) => `event: ${event["type"]}\ndata: ${JSON.stringify(event)}\n\n`)
+const framesOf = (turn: Script.Turn, request?: Script.Request) =>
+  Script.turnEvents(turn, request).map((event) => `event: ${event["type"]}\ndata: ${JSON.stringify(event)}\n\n`)
+const frames = framesOf(turn)
 const whole = frames.join("")
 const wholeBytes = encoder.encode(whole)
+/** The same bytes whatever the request is. */
+const played = Script.events(Script.turnEvents(turn))
 const reset = { end: "failed", codes: ["ECONNRESET"] } as const
 
 const table: ReadonlyArray<readonly [name: string, step: Script.Step, seen: Seen]> = [
@@ -38,7 +43,7 @@ const table: ReadonlyArray<readonly [name: string, step: Script.Step, seen: Seen
     {
       status: 200,
       headers: { "content-type": "text/event-stream; charset=utf-8", "x-request-id": "req_1" },
-      body: whole,
+      body: (request) => framesOf(turn, request).join(""),
       end: "closed"
     }
   ],
@@ -82,10 +87,10 @@ const table: ReadonlyArray<readonly [name: string, step: Script.Step, seen: Seen
   ["refuse", Script.refuse, { end: "failed", codes: ["ECONNREFUSED"] }],
   ["resetBeforeHeaders", Script.resetBeforeHeaders, reset],
   ["silence", Script.silence, { end: "open" }],
-  ["delay", Script.turn(turn).pipe(Script.delay("3 seconds")), { status: 200, body: whole, end: "closed" }],
+  ["delay", played.pipe(Script.delay("3 seconds")), { status: 200, body: whole, end: "closed" }],
   [
     "headers",
-    Script.turn(turn).pipe(Script.headers({ "X-Codex-Turn-State": "ts-1", "content-type": null })),
+    played.pipe(Script.headers({ "X-Codex-Turn-State": "ts-1", "content-type": null })),
     { headers: { "x-codex-turn-state": "ts-1", "content-type": undefined }, body: whole, end: "closed" }
   ],
   [
@@ -103,66 +108,48 @@ const table: ReadonlyArray<readonly [name: string, step: Script.Step, seen: Seen
     Script.status(500).pipe(Script.largeBody(1_000_001)),
     { status: 500, body: "x".repeat(1_000_001), end: "closed" }
   ],
-  ["chunked", Script.turn(turn).pipe(Script.chunked(3)), { body: whole, end: "closed" }],
-  ["drip", Script.turn(turn).pipe(Script.drip("1 second")), { body: whole, end: "closed" }],
+  ["chunked", played.pipe(Script.chunked(3)), { body: whole, end: "closed" }],
+  ["drip", played.pipe(Script.drip("1 second")), { body: whole, end: "closed" }],
   [
     "keepAlive",
-    Script.turn(turn).pipe(Script.keepAlive("10 seconds", 2, { after: 1 })),
+    played.pipe(Script.keepAlive("10 seconds", 2, { after: 1 })),
     { body: [frames[0], ": keepalive\n\n", ": keepalive\n\n", ...frames.slice(1)].join(""), end: "closed" }
   ],
   [
     "keepAlive as events",
-    Script.turn(turn).pipe(Script.keepAlive("10 seconds", 1, { form: "event" })),
+    played.pipe(Script.keepAlive("10 seconds", 1, { form: "event" })),
     { body: `data: {"type":"keepalive","sequence_number":0}\n\n${whole}`, end: "closed" }
   ],
   [
     "truncateAfterEvents",
-    Script.turn(turn).pipe(Script.truncateAfterEvents(4)),
+    played.pipe(Script.truncateAfterEvents(4)),
     { status: 200, body: frames.slice(0, 4).join(""), end: "closed" }
   ],
-  [
-    "truncateAfterEvents(0)",
-    Script.turn(turn).pipe(Script.truncateAfterEvents(0)),
-    { status: 200, body: "", end: "closed" }
-  ],
+  ["truncateAfterEvents(0)", played.pipe(Script.truncateAfterEvents(0)), { status: 200, body: "", end: "closed" }],
   [
     "truncateAfterBytes",
-    Script.turn(turn).pipe(Script.truncateAfterBytes(333)),
+    played.pipe(Script.truncateAfterBytes(333)),
     { body: wholeBytes.slice(0, 333), end: "closed" }
   ],
   [
     "resetAfterEvents",
-    Script.turn(turn).pipe(Script.resetAfterEvents(4)),
+    played.pipe(Script.resetAfterEvents(4)),
     { status: 200, body: frames.slice(0, 4).join(""), ...reset }
   ],
-  [
-    "resetAfterBytes",
-    Script.turn(turn).pipe(Script.resetAfterBytes(333)),
-    { body: wholeBytes.slice(0, 333), ...reset }
-  ],
+  ["resetAfterBytes", played.pipe(Script.resetAfterBytes(333)), { body: wholeBytes.slice(0, 333), ...reset }],
   [
     "silenceAfterEvents",
-    Script.turn(turn).pipe(Script.silenceAfterEvents(4)),
+    played.pipe(Script.silenceAfterEvents(4)),
     { status: 200, body: frames.slice(0, 4).join(""), end: "open" }
   ],
-  [
-    "silenceAfterBytes",
-    Script.turn(turn).pipe(Script.silenceAfterBytes(333)),
-    { body: wholeBytes.slice(0, 333), end: "open" }
-  ],
-  [
-    "silence after the headers",
-    Script.turn(turn).pipe(Script.silenceAfterEvents(0)),
-    { status: 200, body: "", end: "open" }
-  ],
-  ["holdOpen", Script.turn(turn).pipe(Script.holdOpen), { body: whole, end: "open" }],
+  ["silenceAfterBytes", played.pipe(Script.silenceAfterBytes(333)), { body: wholeBytes.slice(0, 333), end: "open" }],
+  ["silence after the headers", played.pipe(Script.silenceAfterEvents(0)), { status: 200, body: "", end: "open" }],
+  ["holdOpen", played.pipe(Script.holdOpen), { body: whole, end: "open" }],
   [
     "failed",
     Script.failed({ code: "server_error", message: "Oh." }),
     {
-      body: Script.turnEvents({ failed: { code: "server_error", message: "Oh." } })
-        .map((event) => `event: ${event["type"]}\ndata: ${JSON.stringify(event)}\n\n`)
-        .join(""),
+      body: (request) => framesOf({ failed: { code: "server_error", message: "Oh." } }, request).join(""),
       end: "closed"
     }
   ]
@@ -186,8 +173,12 @@ const check = (
 ) =>
   Effect.gen(function* () {
     const client = yield* HttpClient.HttpClient
-    const expectedBody =
-      typeof expected.body === "string" ? encoder.encode(expected.body) : (expected.body ?? new Uint8Array(0))
+    let expectedBody: Uint8Array =
+      typeof expected.body === "string"
+        ? encoder.encode(expected.body)
+        : expected.body instanceof Uint8Array
+          ? expected.body
+          : new Uint8Array(0)
     const arrived = yield* Deferred.make<void>()
     const got: Array<Uint8Array> = []
     let response: { readonly status: number; readonly headers: Record<string, string | undefined> } | undefined
@@ -228,6 +219,9 @@ const check = (
       }
     }
 
+    const [received] = yield* backend.requests
+    if (typeof expected.body === "function" && received !== undefined)
+      expectedBody = encoder.encode(expected.body(received))
     if (expected.status !== undefined) assert.strictEqual(response?.status, expected.status)
     for (const [name, value] of Object.entries(expected.headers ?? {})) {
       assert.strictEqual(response?.headers[name], value)
@@ -270,7 +264,7 @@ describe("every step, over a real socket", () => {
 })
 
 describe("gzip", () => {
-  const step = Script.turn(turn).pipe(Script.gzip)
+  const step = played.pipe(Script.gzip)
   const request = Effect.fnUntraced(function* (url: string) {
     const response = yield* HttpClient.post(`${url}/codex/responses`)
     assert.strictEqual(response.headers["content-encoding"], "gzip")

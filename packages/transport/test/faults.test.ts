@@ -16,10 +16,9 @@ import * as Stream from "effect/Stream"
 import * as Certificates from "./certificates.ts"
 import { assertFields, attempt, carriers, read, request, scripted } from "./fixture.ts"
 
-const turn = Script.turn({ reasoning: "Hm.", text: "Grüße, 🌍!" })
-const expected = Script.turnEvents({ reasoning: "Hm.", text: "Grüße, 🌍!" })
-  .map((event) => `event: ${event["type"]}\ndata: ${JSON.stringify(event)}\n\n`)
-  .join("")
+const events = Script.turnEvents({ reasoning: "Hm.", text: "Grüße, 🌍!" })
+const turn = Script.events(events)
+const expected = events.map((event) => `event: ${event["type"]}\ndata: ${JSON.stringify(event)}\n\n`).join("")
 
 const transport = (baseUrl: string, client: Layer.Layer<Carrier.Carrier, unknown>, options: CodexConfig.Options = {}) =>
   CodexTransport.layer.pipe(

@@ -27,11 +27,12 @@ import * as Stream from "effect/Stream"
 export const scripted = (
   script: Script.Script,
   options: CodexConfig.Options = {},
-  auth: Layer.Layer<CodexAuth> = TestAuth.layer()
+  auth: Layer.Layer<CodexAuth> = TestAuth.layer(),
+  backend?: ScriptedBackend.Options
 ) =>
   CodexTransport.layer.pipe(
     Layer.provide(Carrier.layerHttpClient),
-    Layer.provideMerge(ScriptedBackend.layer(script)),
+    Layer.provideMerge(ScriptedBackend.layer(script, backend)),
     Layer.provide([CodexConfig.layer(options), auth])
   )
 

@@ -4,13 +4,13 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
-import type * as Script from "../Script.ts"
+import * as Request from "../Request.ts"
+import * as Script from "../Script.ts"
+import { parseJson } from "./json.ts"
 
 /** One request under way. The first of `finish` and `abort` says how it ended. */
 export interface Entry {
-  readonly request: Script.Request
+  readonly request: Request.Request
   readonly aborted: Deferred.Deferred<void>
   /** The backend has done what the step says. */
   readonly finish: () => void
@@ -19,14 +19,23 @@ export interface Entry {
 }
 
 export interface Journal {
-  /** The script's step for a new request, which is numbered here. */
-  readonly receive: (request: Omit<Script.Request, "number">) => { readonly entry: Entry; readonly step: Script.Step }
-  readonly requests: Effect.Effect<ReadonlyArray<Script.Request & { readonly aborted: boolean }>>
+  /** Takes a new request, which is numbered here, and asks the script for its step. */
+  readonly receive: (request: Omit<Request.Received, "number">) => {
+    readonly entry: Entry
+    readonly step: Effect.Effect<Script.Step>
+  }
+  readonly requests: Effect.Effect<ReadonlyArray<Request.Request & { readonly aborted: boolean }>>
   readonly aborted: (number: number) => Effect.Effect<void>
+  /** Fails where a request came that was not expected, or a step of a list was not asked for. */
+  readonly verify: Effect.Effect<void, Script.ScriptMismatch>
+  /** Ends the test with the requests that were not expected. */
+  readonly failUnexpected: Effect.Effect<void>
 }
 
-export const make = (script: Script.Responder): Journal => {
-  const requests: Array<Script.Request> = []
+export const make = (script: Script.Script): Journal => {
+  const respond = Script.toResponder(script)
+  const requests: Array<Request.Request> = []
+  const problems: Array<string> = []
   const outcomes = new Map<number, "finished" | "aborted">()
   const aborts = new Map<number, Deferred.Deferred<void>>()
   const abortOf = (number: number) => {
@@ -36,9 +45,13 @@ export const make = (script: Script.Responder): Journal => {
   }
   return {
     receive: (received) => {
-      const request = { ...received, number: requests.length + 1 }
+      const request = Request.make({ ...received, number: requests.length + 1 })
       // before this request joins them, `requests` are the earlier ones
-      const step = script(request, requests)
+      const step = Effect.tap(respond(request, requests), ({ problem }) =>
+        Effect.sync(() => {
+          if (problem !== undefined) problems.push(problem)
+        })
+      )
       requests.push(request)
       const { number } = request
       const entry: Entry = {
@@ -58,16 +71,28 @@ export const make = (script: Script.Responder): Journal => {
     requests: Effect.sync(() =>
       requests.map((request) => ({ ...request, aborted: outcomes.get(request.number) === "aborted" }))
     ),
-    aborted: (number) => Effect.suspend(() => Deferred.await(abortOf(number)))
+    aborted: (number) => Effect.suspend(() => Deferred.await(abortOf(number))),
+    verify: Effect.suspend(() => {
+      const unusedSteps = typeof script === "function" ? 0 : Math.max(0, script.length - requests.length)
+      return problems.length === 0 && unusedSteps === 0
+        ? Effect.void
+        : new Script.ScriptMismatch({ problems: problems.slice(), unusedSteps })
+    }),
+    // a scope has no error channel, and a test that goes on with the wrong requests must not pass
+    failUnexpected: Effect.suspend(() =>
+      problems.length === 0
+        ? Effect.void
+        : Effect.die(new Script.ScriptMismatch({ problems: problems.slice(), unusedSteps: 0 }))
+    )
   }
 }
 
 const decoder = new TextDecoder()
-const parseJson = Schema.decodeUnknownOption(Schema.parseJson())
 
 /** JSON where it is JSON, else the text; `undefined` where there is nothing. */
 export const readBody = (bytes: Uint8Array): unknown => {
   if (bytes.length === 0) return undefined
   const text = decoder.decode(bytes)
-  return Option.getOrElse(parseJson(text), () => text)
+  const json = parseJson(text)
+  return json === undefined ? text : json
 }

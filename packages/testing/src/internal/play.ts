@@ -21,7 +21,7 @@ function* keepAlives(keepAlive: Script.KeepAlive): Generator<Piece> {
   }
 }
 
-function* parts(step: Script.Step, number: number): Generator<Piece> {
+function* parts(step: Script.Step, request: Script.Request): Generator<Piece> {
   const limit = step.cut?.unit === "events" ? step.cut.after : Number.POSITIVE_INFINITY
   let events = 0
   function* signsOfLife() {
@@ -29,8 +29,8 @@ function* parts(step: Script.Step, number: number): Generator<Piece> {
   }
   yield* signsOfLife()
   if (limit === 0) return
-  for (const part of step.body(number)) {
-    yield { wait: Duration.zero, bytes: part.bytes }
+  for (const part of step.body(request)) {
+    yield { wait: part.wait ?? Duration.zero, bytes: part.bytes }
     if (!part.isEvent) continue
     events++
     yield* signsOfLife()
@@ -92,8 +92,8 @@ function* rechunk(pieces: Iterable<Piece>, size: number): Generator<Piece> {
 }
 
 /** The body of a step, lazily. */
-export function* pieces(step: Script.Step, number: number): Generator<Piece> {
-  let body: Iterable<Piece> = parts(step, number)
+export function* pieces(step: Script.Step, request: Script.Request): Generator<Piece> {
+  let body: Iterable<Piece> = parts(step, request)
   if (step.gzip) body = gzip(body, step.ending === "close")
   if (step.cut?.unit === "bytes") body = cutBytes(body, step.cut.after)
   if (step.chunkSize !== undefined) body = rechunk(body, step.chunkSize)
@@ -101,7 +101,7 @@ export function* pieces(step: Script.Step, number: number): Generator<Piece> {
 }
 
 /** The response headers, with a request id of the backend's own. */
-export const headers = (step: Script.Step, number: number): Record<string, string> =>
+export const headers = (step: Script.Step, { number }: Script.Request): Record<string, string> =>
   Object.fromEntries(
     Object.entries({ "x-request-id": `req_${number}`, ...step.headers }).filter(
       (entry): entry is [string, string] => entry[1] !== null

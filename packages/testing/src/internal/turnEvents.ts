@@ -1,8 +1,12 @@
 /**
- * A turn, spelled out as the events the backend sends for it.
+ * A turn, spelled out as the events the backend sends for it: the same keys in the same order, so that a decoder tuned
+ * for the backend's events meets them here.
  */
 import type * as Usage from "@effect-codex/schema/Usage"
-import type { Event, ToolCall, Turn } from "../Script.ts"
+import type { Event, Request, ToolCall, Turn } from "../Script.ts"
+import * as Invented from "./invented.ts"
+import { asArray, asObject } from "./json.ts"
+import { responseObject } from "./response.ts"
 
 /** Tokens are about four characters. */
 export const tokens = (text: string): number => Math.ceil(text.length / 4)
@@ -56,101 +60,130 @@ interface Output {
   readonly done: Event
 }
 
-const reasoningOutput = (turn: Turn, id: string, place: Event, size: number): Output => {
-  const added = { type: "reasoning", id, summary: [], content: null, encrypted_content: `gAAAA-partial-${id}` }
+/** Where an item's events belong, and how its text is cut. */
+interface Place {
+  readonly id: string
+  readonly seed: string
+  readonly at: { readonly item_id: string; readonly output_index: number }
+  readonly size: number
+}
+
+const deltas = (type: string, { seed, size }: Place, at: Event, text: string, more: Event = {}): ReadonlyArray<Event> =>
+  pieces(text, size).map((delta, n) => ({
+    type,
+    ...at,
+    delta,
+    ...more,
+    obfuscation: Invented.obfuscation(`${seed}/${type}/${n}`, delta)
+  }))
+
+/** Whether the request asks for reasoning it can send back; one without a body is not asked. */
+const wantsEncrypted = (request: Request): boolean => {
+  const body = asObject(request.body)
+  return body === undefined || (asArray(body["include"]) ?? []).includes("reasoning.encrypted_content")
+}
+
+const reasoningOutput = (turn: Turn, request: Request, place: Place): Output => {
+  const { at, id, seed } = place
   const summary = summaryOf(turn).map((text) => ({ type: "summary_text", text }))
+  const item = (encrypted_content: string, summary: ReadonlyArray<Event>) => ({
+    id,
+    type: "reasoning",
+    content: [],
+    ...(wantsEncrypted(request) ? { encrypted_content } : {}),
+    summary
+  })
   return {
-    added,
-    content: summary.flatMap((part, summary_index) => [
-      {
-        type: "response.reasoning_summary_part.added",
-        ...place,
-        summary_index,
-        part: { type: "summary_text", text: "" }
-      },
-      ...pieces(part.text, size).map((delta) => ({
-        type: "response.reasoning_summary_text.delta",
-        ...place,
-        summary_index,
-        delta
-      })),
-      { type: "response.reasoning_summary_text.done", ...place, summary_index, text: part.text },
-      { type: "response.reasoning_summary_part.done", ...place, summary_index, part }
-    ]),
+    added: item(Invented.encrypted(`${seed}/partial`), []),
+    content: summary.flatMap((part, summary_index) => {
+      const here = { ...at, summary_index }
+      return [
+        { type: "response.reasoning_summary_part.added", ...here, part: { type: "summary_text", text: "" } },
+        ...deltas(
+          "response.reasoning_summary_text.delta",
+          { ...place, seed: `${seed}/${summary_index}` },
+          here,
+          part.text
+        ),
+        { type: "response.reasoning_summary_text.done", ...here, text: part.text },
+        { type: "response.reasoning_summary_part.done", ...here, part }
+      ]
+    }),
     closing: [],
-    done: { ...added, summary, encrypted_content: `gAAAA-${id}` }
+    done: item(Invented.encrypted(seed), summary)
   }
 }
 
-const messageOutput = (turn: Turn, id: string, place: Event, size: number): Output => {
+const messageOutput = (turn: Turn, place: Place): Output => {
   const refused = turn.refusal !== undefined
   const text = turn.refusal ?? turn.text ?? ""
   const part = (value: string): Event =>
-    refused ? { type: "refusal", refusal: value } : { type: "output_text", text: value, annotations: [], logprobs: [] }
+    refused ? { type: "refusal", refusal: value } : { type: "output_text", annotations: [], logprobs: [], text: value }
   const kind = refused ? "refusal" : "output_text"
-  const at = { ...place, content_index: 0 }
-  const added = {
+  const at = { ...place.at, content_index: 0 }
+  const logprobs = refused ? {} : { logprobs: [] }
+  const item = (status: string, content: ReadonlyArray<Event>) => ({
+    id: place.id,
     type: "message",
-    id,
-    role: "assistant",
-    status: "in_progress",
+    status,
+    content,
     phase: (turn.toolCalls ?? []).length > 0 ? "commentary" : "final_answer",
-    content: []
-  }
+    role: "assistant"
+  })
   return {
-    added,
+    added: item("in_progress", []),
     content: [
       { type: "response.content_part.added", ...at, part: part("") },
-      ...pieces(text, size).map((delta) => ({ type: `response.${kind}.delta`, ...at, delta }))
+      ...deltas(`response.${kind}.delta`, place, at, text, logprobs)
     ],
     closing: [
-      { type: `response.${kind}.done`, ...at, [refused ? "refusal" : "text"]: text },
+      { type: `response.${kind}.done`, ...at, [refused ? "refusal" : "text"]: text, ...logprobs },
       { type: "response.content_part.done", ...at, part: part(text) }
     ],
-    done: { ...added, status: "completed", content: [part(text)] }
+    done: item("completed", [part(text)])
   }
 }
 
-const callOutput = (call: ToolCall, id: string, callId: string, place: Event, size: number): Output => {
+const callOutput = (call: ToolCall, callId: string, place: Place): Output => {
   const custom = "input" in call
   const text = argumentsOf(call)
   const kind = custom ? "custom_tool_call_input" : "function_call_arguments"
-  const key = custom ? "input" : "arguments"
-  const added = {
-    type: custom ? "custom_tool_call" : "function_call",
-    id,
-    call_id: callId,
-    name: call.name,
-    ...(call.namespace === undefined ? {} : { namespace: call.namespace }),
-    [key]: "",
-    status: "in_progress"
-  }
+  const namespace = call.namespace === undefined ? {} : { namespace: call.namespace }
+  const item = (status: string, text: string): Event =>
+    custom
+      ? { id: place.id, type: "custom_tool_call", status, call_id: callId, input: text, name: call.name, ...namespace }
+      : { id: place.id, type: "function_call", status, arguments: text, call_id: callId, name: call.name, ...namespace }
   return {
-    added,
-    content: pieces(text, size).map((delta) => ({ type: `response.${kind}.delta`, ...place, delta })),
-    closing: [{ type: `response.${kind}.done`, ...place, [key]: text }],
-    done: { ...added, [key]: text, status: "completed" }
+    added: item("in_progress", ""),
+    content: deltas(`response.${kind}.delta`, place, place.at, text),
+    closing: [{ type: `response.${kind}.done`, ...place.at, [custom ? "input" : "arguments"]: text }],
+    done: item("completed", text)
   }
 }
 
-/** The events of a turn in the order of protocol D.3; `number` makes the ids unique. */
-export const turnEvents = (turn: Turn, number: number): ReadonlyArray<Event> => {
+const compactionOutput = ({ id, seed }: Place): Output => {
+  const item = { id, type: "compaction", encrypted_content: Invented.encrypted(seed) }
+  return { added: item, content: [], closing: [], done: item }
+}
+
+/** The events of a turn in the order of protocol D.3; the number of the request makes the ids unique. */
+export const turnEvents = (turn: Turn, request: Request): ReadonlyArray<Event> => {
+  const { number } = request
   const size = Math.max(1, turn.deltaSize ?? 6)
   const outputs: Array<Output> = []
-  const add = (prefix: string, make: (id: string, place: Event) => Output) => {
+  const add = (prefix: string, make: (place: Place) => Output) => {
     const id = `${prefix}_${number}_${outputs.length}`
-    outputs.push(make(id, { item_id: id, output_index: outputs.length }))
+    const at = { item_id: id, output_index: outputs.length }
+    outputs.push(make({ id, seed: `${request.salt ?? ""}/${id}`, at, size }))
   }
-  if (turn.reasoning !== undefined) add("rs", (id, place) => reasoningOutput(turn, id, place, size))
-  if (turn.text !== undefined || turn.refusal !== undefined) {
-    add("msg", (id, place) => messageOutput(turn, id, place, size))
-  }
+  if (turn.reasoning !== undefined) add("rs", (place) => reasoningOutput(turn, request, place))
+  if (turn.text !== undefined || turn.refusal !== undefined) add("msg", (place) => messageOutput(turn, place))
   for (const call of turn.toolCalls ?? []) {
     const callId = call.callId ?? `call_${number}_${outputs.length}`
-    add("input" in call ? "ctc" : "fc", (id, place) => callOutput(call, id, callId, place, size))
+    add("input" in call ? "ctc" : "fc", (place) => callOutput(call, callId, place))
   }
+  if (turn.compaction === true) add("cmp", compactionOutput)
 
-  const response = { id: turn.id ?? `resp_${number}`, object: "response", model: turn.model ?? "gpt-5.5", output: [] }
   const cutShort = turn.failed !== undefined || turn.incomplete !== undefined
   const items = outputs.flatMap((output, output_index) => [
     { type: "response.output_item.added", output_index, item: output.added },
@@ -159,32 +192,22 @@ export const turnEvents = (turn: Turn, number: number): ReadonlyArray<Event> => 
       ? []
       : [...output.closing, { type: "response.output_item.done", output_index, item: output.done }])
   ])
-  const terminal: Event =
+  const started = responseObject(turn, request, { status: "in_progress" })
+  const usage = wireUsage(turn)
+  const terminal =
     turn.failed !== undefined
-      ? { type: "response.failed", response: { ...response, status: "failed", error: turn.failed, usage: null } }
+      ? { type: "response.failed", response: responseObject(turn, request, { status: "failed", error: turn.failed }) }
       : turn.incomplete !== undefined
         ? {
             type: "response.incomplete",
-            response: {
-              ...response,
-              status: "incomplete",
-              incomplete_details: { reason: turn.incomplete },
-              usage: wireUsage(turn)
-            }
+            response: responseObject(turn, request, { status: "incomplete", incomplete: turn.incomplete, usage })
           }
-        : {
-            type: "response.completed",
-            response: {
-              ...response,
-              status: "completed",
-              usage: wireUsage(turn),
-              ...(turn.endTurn === undefined ? {} : { end_turn: turn.endTurn })
-            }
-          }
-  return [
-    { type: "response.created", response: { ...response, status: "in_progress" } },
-    { type: "response.in_progress", response: { ...response, status: "in_progress" } },
+        : { type: "response.completed", response: responseObject(turn, request, { status: "completed", usage }) }
+  const events: ReadonlyArray<Event> = [
+    { type: "response.created", response: started },
+    { type: "response.in_progress", response: started },
     ...items,
     terminal
-  ].map((event, sequence_number) => ({ ...event, sequence_number }))
+  ]
+  return events.map(({ type, ...fields }, sequence_number) => ({ type, sequence_number, ...fields }))
 }

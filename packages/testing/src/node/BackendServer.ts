@@ -22,8 +22,9 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Journal from "../internal/journal.ts"
 import * as Play from "../internal/play.ts"
-import * as Script from "../Script.ts"
+import type * as Script from "../Script.ts"
 import type * as ScriptedBackend from "../ScriptedBackend.ts"
+import * as StrictBackend from "../StrictBackend.ts"
 import type { TestCertificate } from "./TestCertificate.ts"
 
 /**
@@ -59,7 +60,7 @@ export declare namespace BackendServer {
  * @since 0.1.0
  * @category configuration
  */
-export interface Options {
+export interface Options extends Pick<ScriptedBackend.Options, "onUnexpected"> {
   readonly script: Script.Script
   /** How long one second of the script lasts, in seconds: 1 by default. Time is real whatever clock a test uses. */
   readonly timeScale?: number
@@ -67,9 +68,38 @@ export interface Options {
   readonly tls?: TestCertificate
   /** 0 by default: any free port. */
   readonly port?: number
+  /**
+   * Lets pages of any origin in: what a browser asks before a request is answered, takes no step of the script and is not
+   * among the requests. Default: `false`.
+   */
+  readonly cors?: boolean
 }
 
 const host = "127.0.0.1"
+
+/** What lets a page of this origin read an answer. */
+const corsHeaders = ({ headers: { origin } }: Http.IncomingMessage): Record<string, string> =>
+  origin === undefined
+    ? {}
+    : { "access-control-allow-origin": origin, "access-control-expose-headers": "*", vary: "origin" }
+
+/** What a browser asks before a request of a page. */
+const isPreflight = ({ headers, method }: Http.IncomingMessage): boolean =>
+  method === "OPTIONS" && headers.origin !== undefined && headers["access-control-request-method"] !== undefined
+
+const preflightHeaders = (incoming: Http.IncomingMessage): Record<string, string> => {
+  const { headers } = incoming
+  const asked = headers["access-control-request-headers"]
+  return {
+    ...corsHeaders(incoming),
+    "access-control-allow-methods": headers["access-control-request-method"] ?? "POST",
+    ...(asked === undefined ? {} : { "access-control-allow-headers": asked }),
+    ...(headers["access-control-request-private-network"] === undefined
+      ? {}
+      : { "access-control-allow-private-network": "true" }),
+    "access-control-max-age": "600"
+  }
+}
 
 /** So that a client reads what was sent before it learns of the reset. */
 const beforeReset = Duration.millis(20)
@@ -110,7 +140,8 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
     const { script, tls } = options
     const scheme = tls === undefined ? "http" : "https"
     const clock = Clock.make()
-    const journal = Journal.make(Script.toResponder(script))
+    const journal = Journal.make(script)
+    if (options.onUnexpected !== "answer") yield* Effect.addFinalizer(() => journal.failUnexpected)
     const server: Http.Server = tls === undefined ? Http.createServer() : Https.createServer(tls)
     server.keepAliveTimeout = 0
     let connections = 0
@@ -143,20 +174,25 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
     const answer = (incoming: Http.IncomingMessage, outgoing: Http.ServerResponse) =>
       Effect.gen(function* () {
         const body = yield* readBody(incoming)
+        if (options.cors === true && isPreflight(incoming)) {
+          outgoing.writeHead(204, preflightHeaders(incoming))
+          return yield* written((done) => outgoing.end(done))
+        }
         const target = incoming.url ?? "/"
-        const { entry, step } = journal.receive({
+        const { entry, step: decide } = journal.receive({
           method: incoming.method ?? "GET",
           url: `${scheme}://${incoming.headers.host ?? host}${target}`,
           path: target.replace(/[?#].*/, ""),
           headers: Object.fromEntries(
             Object.entries(incoming.headers).map(([name, value]) => [name, [value ?? []].flat().join(", ")])
           ),
-          body
+          body,
+          receivedAt: yield* clock.currentTimeMillis
         })
-        const { number } = entry.request
-        const last = closePort(number)
+        const last = closePort(entry.request.number)
 
         return yield* Effect.gen(function* () {
+          const step = yield* decide
           yield* wait(step.delay)
           if (step.kind === "silence") return yield* Effect.never
           if (step.kind !== "respond") {
@@ -164,14 +200,16 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
             return yield* Effect.never
           }
           outgoing.writeHead(step.status, {
-            ...Play.headers(step, number),
+            ...(options.cors === true ? corsHeaders(incoming) : {}),
+            ...Play.headers(step, entry.request),
             ...(last ? { connection: "close" } : {})
           })
           outgoing.flushHeaders()
-          for (const piece of Play.pieces(step, number)) {
+          for (const piece of Play.pieces(step, entry.request)) {
             yield* wait(piece.wait)
             yield* written((done) => outgoing.write(piece.bytes, done))
           }
+          yield* wait(step.endDelay)
           if (step.ending === "silence") return yield* Effect.never
           if (step.ending === "reset") {
             yield* clock.sleep(beforeReset)
@@ -206,6 +244,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
       url: `${scheme}://${host}:${address._tag === "TcpAddress" ? address.port : 0}/backend-api`,
       requests: journal.requests,
       aborted: journal.aborted,
+      verify: journal.verify,
       connections: Effect.sync(() => connections),
       openConnections: Effect.async<number>((resume) => {
         server.getConnections((_, count) => resume(Effect.succeed(count)))
@@ -221,3 +260,19 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
  */
 export const layer = (options: Options): Layer.Layer<BackendServer, HttpServerError.ServeError> =>
   Layer.scoped(BackendServer, make(options))
+
+/**
+ * {@link BackendServer} that plays a strict backend, and what of it a test may want to happen. The login server is at
+ * the origin of the URL.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerStrict = (
+  options: Omit<Options, "script"> & StrictBackend.Options = {}
+): Layer.Layer<BackendServer | StrictBackend.StrictBackend, HttpServerError.ServeError> =>
+  Layer.unwrapEffect(
+    Effect.map(StrictBackend.make(options), (backend) =>
+      Layer.merge(layer({ ...options, script: backend.script }), Layer.succeed(StrictBackend.StrictBackend, backend))
+    )
+  )

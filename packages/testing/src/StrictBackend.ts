@@ -1,0 +1,424 @@
+/**
+ * A backend that minds: it has accounts, logins, limits and a catalogue, checks each request as the real one does, and
+ * refuses in the real one's words. What the model says is a script's, as with `ScriptedBackend`.
+ *
+ * It plays `/codex/responses`, `/codex/models`, `/wham/usage`, `/wham/accounts/check`, and the authorize, token, revoke
+ * and device endpoints of the login server. Like a script it is played without sockets by {@link layer} and over real
+ * ones by `BackendServer.layerStrict` of `@effect-codex/testing/node`.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as AuthStore from "@effect-codex/auth/AuthStore"
+import * as CodexAuth from "@effect-codex/auth/CodexAuth"
+import type { Login } from "@effect-codex/auth/Login"
+import * as OAuth from "@effect-codex/auth/OAuth"
+import * as ModelCatalogue from "@effect-codex/schema/ModelCatalogue"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Encoding from "effect/Encoding"
+import * as HashMap from "effect/HashMap"
+import * as Layer from "effect/Layer"
+import * as MutableRef from "effect/MutableRef"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import * as Invented from "./internal/invented.ts"
+import { asObject, asString, parseJson } from "./internal/json.ts"
+import * as Step from "./internal/step.ts"
+import * as Accounts from "./internal/strict/accounts.ts"
+import * as Backend from "./internal/strict/backend.ts"
+import * as Logins from "./internal/strict/logins.ts"
+import { fieldsOf } from "./internal/strict/oauth.ts"
+import type { Refusal as Answer } from "./internal/strict/refusal.ts"
+import * as Usage from "./internal/strict/usage.ts"
+import * as PromptCache from "./PromptCache.ts"
+import * as Script from "./Script.ts"
+import * as ScriptedBackend from "./ScriptedBackend.ts"
+
+/**
+ * The allowance of a window: so many tokens, input and output together, from its first use until it ends.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Limit {
+  readonly minutes: number
+  readonly tokens: number
+}
+
+/**
+ * An account of the backend. Only `id` is needed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Account {
+  readonly id: string
+  /** Accounts of one user are the user's workspaces. Default: `user_test`. */
+  readonly userId?: string
+  /** Default: `test@example.org`. */
+  readonly email?: string
+  /** Default: `plus`. */
+  readonly planType?: string
+  readonly isFedramp?: boolean
+  readonly name?: string
+  /** Members of a workspace are told that a limit is the workspace's. Default: `personal`. */
+  readonly structure?: "personal" | "workspace"
+  /** Every request is answered with 402. */
+  readonly isDeactivated?: boolean
+  /** `false`: the plan has no Codex, and turns are answered with 429 `usage_not_included`. */
+  readonly hasCodex?: boolean
+  /** The slugs of the models the account may use. Default: those of its plan. */
+  readonly models?: ReadonlyArray<string>
+  /** Default: ten million tokens in five hours, a hundred million in a week. `null`: there is no such window. */
+  readonly limits?: { readonly primary?: Limit | null; readonly secondary?: Limit | null }
+  /** Where the workspace is served from (protocol A.4). Default: anywhere. */
+  readonly backendOrigin?: string
+  readonly routingOverride?: string
+}
+
+/**
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Options {
+  /** Default: one account, `acc_test`. The first one is meant where none is named. */
+  readonly accounts?: ReadonlyArray<Account>
+  /** The catalogue, each entry with at least a `slug`. Default: the one this library brings along. */
+  readonly models?: ReadonlyArray<{ readonly slug: string; readonly [key: string]: unknown }>
+  /**
+   * What the model says to the requests that pass the checks, and how it is sent. Default: it repeats the prompt, and
+   * reports the usage of a prompt cache.
+   */
+  readonly script?: Script.Script
+  /** Whether a request without `instructions` is refused (protocol C.2). Default: `true`. */
+  readonly instructionsRequired?: boolean
+  /** How long an access token is good. Default: 10 days. */
+  readonly accessTokenLifetime?: Duration.DurationInput
+  /** How long a refresh token is good. Default: a year. */
+  readonly refreshTokenLifetime?: Duration.DurationInput
+  /** Whether there is a login by device code. Default: `true`. */
+  readonly deviceLogin?: boolean
+  /** Where a browser login may end. Default: `/auth/callback` on the loopback ports 1455 and 1457 (protocol F.8). */
+  readonly isRedirectUri?: (uri: string) => boolean
+}
+
+/**
+ * A request that was refused, and how.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Refusal {
+  readonly request: Script.Request
+  readonly status: number
+  /** The body: JSON, or the text of a page. */
+  readonly body: unknown
+}
+
+/**
+ * No account of the backend has this id.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class UnknownAccount extends Data.TaggedError("UnknownAccount")<{
+  readonly accountId: string
+  readonly known: ReadonlyArray<string>
+}> {
+  override get message() {
+    return `The backend has no account ${this.accountId}; it has ${this.known.join(", ")}.`
+  }
+}
+
+/**
+ * No device login waits for this code.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class UnknownDeviceCode extends Data.TaggedError("UnknownDeviceCode")<{ readonly userCode: string }> {
+  override get message() {
+    return `No device login waits for the code ${this.userCode}: it was never given out, or has expired or been used.`
+  }
+}
+
+/**
+ * The strict backend.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class StrictBackend extends Context.Tag("@effect-codex/testing/StrictBackend")<
+  StrictBackend,
+  StrictBackend.Service
+>() {}
+
+/**
+ * @since 0.1.0
+ */
+export declare namespace StrictBackend {
+  /**
+   * Where an account id is optional, the first account is meant.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  interface Service {
+    /** The whole backend as a script, for `ScriptedBackend` or `BackendServer` to play. */
+    readonly script: Script.Responder
+    /** The requests that were refused, oldest first. A refused login is not among them. */
+    readonly refusals: Effect.Effect<ReadonlyArray<Refusal>>
+    /** Tokens as after a login. */
+    readonly login: (accountId?: string) => Effect.Effect<Login, UnknownAccount>
+    /** Ends every login of an account: its tokens are revoked. */
+    readonly endLogins: (accountId?: string) => Effect.Effect<void, UnknownAccount>
+    /** Lets the access tokens of an account expire; they can be refreshed. */
+    readonly expireTokens: (accountId?: string) => Effect.Effect<void, UnknownAccount>
+    /** What the person at the browser does next: logs in with this account, whatever is asked for, or says no. */
+    readonly nextLogin: (
+      decision: { readonly accountId: string } | { readonly denied: string }
+    ) => Effect.Effect<void, UnknownAccount>
+    /** The person enters the code of a device login. */
+    readonly approveDevice: (
+      userCode: string,
+      accountId?: string
+    ) => Effect.Effect<void, UnknownAccount | UnknownDeviceCode>
+    /** The person turns a device login down. */
+    readonly denyDevice: (userCode: string) => Effect.Effect<void, UnknownDeviceCode>
+    /** Fills a window to so many percent; at 100 turns are refused until it ends. */
+    readonly fillWindow: (
+      window: "primary" | "secondary",
+      percent: number,
+      accountId?: string
+    ) => Effect.Effect<void, UnknownAccount>
+    /** Replaces the catalogue, and with it its ETag. */
+    readonly publish: (models: NonNullable<Options["models"]>) => Effect.Effect<void>
+    /** Puts the backend's clock forward, so that windows and tokens end without waiting for them. */
+    readonly elapse: (duration: Duration.DurationInput) => Effect.Effect<void>
+  }
+}
+
+const defaultAccounts: ReadonlyArray<Account> = [{ id: "acc_test" }]
+
+const isRegisteredRedirect = (uri: string) => /^http:\/\/(?:localhost|127\.0\.0\.1):145[57]\/auth\/callback$/.test(uri)
+
+const parrot = PromptCache.responder(({ input, prompt }) =>
+  input.at(-1)?.type === "compaction_trigger" ? { compaction: true } : { reasoning: [], text: `You said: ${prompt}` }
+)
+
+const sha256 = (text: string): Effect.Effect<string> =>
+  Effect.map(
+    Effect.promise(() => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))),
+    (bytes) => Encoding.encodeBase64Url(new Uint8Array(bytes))
+  )
+
+const toStep = (answer: Answer, headers: Readonly<Record<string, string>>): Script.Step =>
+  Script.status(answer.status, { body: answer.body, headers: { ...headers, ...answer.headers } })
+
+/** The event in a piece of a body. */
+const eventOf = (part: Script.BodyPart) => {
+  const text = part.isEvent ? new TextDecoder().decode(part.bytes) : ""
+  if (!text.includes('"encrypted_content"') && !text.includes('"usage"')) return undefined
+  const data = /^data: ?(.*)$/m.exec(text)?.[1]
+  return data === undefined ? undefined : asObject(parseJson(data))
+}
+
+/**
+ * A strict backend.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service> =>
+  Effect.gen(function* () {
+    const accounts = options.accounts ?? defaultAccounts
+    const settings: Backend.Settings = {
+      accounts,
+      instructionsRequired: options.instructionsRequired ?? true,
+      deviceLogin: options.deviceLogin ?? true,
+      isRedirectUri: options.isRedirectUri ?? isRegisteredRedirect,
+      lifetimes: {
+        access: Duration.toMillis(options.accessTokenLifetime ?? "10 days"),
+        refresh: Duration.toMillis(options.refreshTokenLifetime ?? "365 days")
+      }
+    }
+    const salt = (yield* Random.nextIntBetween(0, 2 ** 31 - 1)).toString(36)
+    const state = MutableRef.make<Backend.State>({
+      logins: Logins.empty(salt),
+      used: HashMap.empty(),
+      issued: HashMap.empty(),
+      models: options.models ?? ModelCatalogue.bundled,
+      ahead: 0,
+      nextLogin: undefined
+    })
+    const refusals: Array<Refusal> = []
+    const served: Array<Script.Request> = []
+    const script = Script.toResponder(options.script ?? parrot)
+
+    const modify = <A>(change: (state: Backend.State) => readonly [A, Backend.State]): Effect.Effect<A> =>
+      Effect.sync(() => {
+        const [result, next] = change(MutableRef.get(state))
+        MutableRef.set(state, next)
+        return result
+      })
+    const update = (change: (state: Backend.State) => Backend.State): Effect.Effect<void> =>
+      modify((state) => [undefined, change(state)])
+    const now = Effect.map(Clock.currentTimeMillis, (now) => now + MutableRef.get(state).ahead)
+
+    const account = (accountId = accounts[0]?.id ?? ""): Effect.Effect<Account, UnknownAccount> => {
+      const found = accounts.find(({ id }) => id === accountId)
+      return found === undefined
+        ? Effect.fail(new UnknownAccount({ accountId, known: accounts.map(({ id }) => id) }))
+        : Effect.succeed(found)
+    }
+
+    /** Takes note of what is sent, as it is sent. */
+    const watched = (step: Script.Step, owner: Account): Script.Step =>
+      Step.make({
+        ...step,
+        body: function* (request) {
+          for (const part of step.body({ ...request, salt })) {
+            const event = eventOf(part)
+            if (event !== undefined) {
+              MutableRef.update(state, (state) => Backend.sent(state, owner, event, request.receivedAt))
+            }
+            yield part
+          }
+        }
+      })
+
+    const respond = Effect.fnUntraced(function* (request: Script.Request) {
+      const offered = asString(fieldsOf(request.body)["code_verifier"])
+      const verifier = offered ?? Invented.letters(`${salt}/verifier/${request.number}`, 64)
+      const needsPkce = request.method === "POST" && !request.path.endsWith("/codex/responses")
+      const challenge = needsPkce ? yield* sha256(verifier) : ""
+      const outcome = yield* modify((state) => Backend.handle(settings, state, request, { verifier, challenge }))
+      if (outcome._tag !== "Turn") {
+        const { body, status } = outcome.answer
+        if (outcome._tag === "Refused") refusals.push({ request, status, body })
+        return toStep(outcome.answer, outcome.headers)
+      }
+      const decide = script(request, served)
+      served.push(request)
+      const step = yield* decide
+      // what the script says of its own headers holds
+      return watched(Step.make({ ...step, headers: { ...outcome.headers, ...step.headers } }), outcome.account)
+    })
+
+    const decideDevice = (userCode: string, decision: { readonly accountId: string } | "denied") =>
+      Effect.gen(function* () {
+        const at = yield* now
+        const found = yield* modify((state) => {
+          const [found, logins] = Logins.decideDevice(state.logins, userCode, decision, at)
+          return [found, { ...state, logins }]
+        })
+        if (!found) return yield* new UnknownDeviceCode({ userCode })
+      })
+
+    return {
+      script: respond,
+      refusals: Effect.sync(() => refusals.slice()),
+      login: Effect.fnUntraced(function* (accountId) {
+        const owner = yield* account(accountId)
+        const at = yield* now
+        const tokens = yield* modify((state) => {
+          const subject = { ...Accounts.subjectOf(owner), accountId: owner.id }
+          const [tokens, logins] = Logins.login(state.logins, subject, at, settings.lifetimes)
+          return [tokens, { ...state, logins }]
+        })
+        return {
+          accessToken: Redacted.make(tokens.accessToken),
+          refreshToken: Redacted.make(tokens.refreshToken),
+          idToken: Redacted.make(tokens.idToken),
+          accountId: Redacted.make(owner.id),
+          lastRefresh: at
+        }
+      }),
+      endLogins: Effect.fnUntraced(function* (accountId) {
+        const { id } = yield* account(accountId)
+        yield* update((state) => ({ ...state, logins: Logins.endAll(state.logins, id) }))
+      }),
+      expireTokens: Effect.fnUntraced(function* (accountId) {
+        const { id } = yield* account(accountId)
+        const at = yield* now
+        yield* update((state) => ({ ...state, logins: Logins.expireAll(state.logins, id, at) }))
+      }),
+      nextLogin: Effect.fnUntraced(function* (decision) {
+        if ("accountId" in decision) yield* account(decision.accountId)
+        yield* update((state) => ({ ...state, nextLogin: decision }))
+      }),
+      approveDevice: Effect.fnUntraced(function* (userCode, accountId) {
+        const { id } = yield* account(accountId)
+        yield* decideDevice(userCode, { accountId: id })
+      }),
+      denyDevice: (userCode) => decideDevice(userCode, "denied"),
+      fillWindow: Effect.fnUntraced(function* (window, percent, accountId) {
+        const owner = yield* account(accountId)
+        const at = yield* now
+        yield* update((state) => {
+          const used = Usage.fill(owner, Backend.usedOf(state, owner), window, percent, at)
+          return { ...state, used: HashMap.set(state.used, owner.id, used) }
+        })
+      }),
+      publish: (models) => update((state) => ({ ...state, models })),
+      elapse: (duration) => update((state) => ({ ...state, ahead: state.ahead + Duration.toMillis(duration) }))
+    }
+  })
+
+/**
+ * An `HttpClient` that talks to a strict backend, in the time of the clock it runs under. `ScriptedBackend` has the
+ * requests, `StrictBackend` what a test may want to happen.
+ *
+ * @example
+ * ```ts
+ * import * as HttpClient from "@effect/platform/HttpClient"
+ * import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+ * import * as StrictBackend from "@effect-codex/testing/StrictBackend"
+ * import * as Effect from "effect/Effect"
+ *
+ * // 401 {"detail":"Unauthorized"}
+ * const program = HttpClientRequest.get("https://chatgpt.com/backend-api/wham/usage").pipe(
+ *   HttpClientRequest.setHeader("user-agent", "my-program"),
+ *   HttpClient.execute,
+ *   Effect.flatMap((response) => response.json),
+ *   Effect.provide(StrictBackend.layer())
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Options & ScriptedBackend.Options = {}
+): Layer.Layer<HttpClient.HttpClient | ScriptedBackend.ScriptedBackend | StrictBackend> =>
+  Layer.unwrapEffect(
+    Effect.map(make(options), (backend) =>
+      Layer.merge(ScriptedBackend.layer(backend.script, options), Layer.succeed(StrictBackend, backend))
+    )
+  )
+
+/**
+ * `CodexAuth` with a fresh login of an account, which is refreshed at the backend when it has to be. `issuer` is where
+ * the login server is, for a backend over sockets the origin of its URL.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerAuth = (
+  options: { readonly accountId?: string; readonly issuer?: string } = {}
+): Layer.Layer<CodexAuth.CodexAuth, UnknownAccount, StrictBackend | HttpClient.HttpClient> =>
+  CodexAuth.layerStore.pipe(
+    Layer.provide(OAuth.layer(options.issuer === undefined ? {} : { issuer: options.issuer })),
+    Layer.provide(
+      Layer.unwrapEffect(
+        Effect.map(
+          Effect.flatMap(StrictBackend, (backend) => backend.login(options.accountId)),
+          AuthStore.layerMemory
+        )
+      )
+    )
+  )
