@@ -307,19 +307,4 @@ describe("TurnDecoder", () => {
     assert.isTrue(turn?.diagnostics.unterminatedFinalEvent)
     assert.strictEqual(turn?.text, expected.turn?.text)
   })
-
-  it("as an async iterable: ends with the turn, tells the body to stop, and the decoder knows how it ended", async () => {
-    const { body, log, push } = makeBody()
-    push(whole)
-    const decoder = new TurnDecoder.TurnDecoder()
-    const events: Array<TurnEvent.TurnEvent> = []
-    for await (const event of TurnDecoder.decodeAsyncIterable(body, decoder)) events.push(event)
-    assert.deepStrictEqual(events, expected.events as never)
-    assert.deepStrictEqual(decoder.turn, expected.turn)
-    assert.deepStrictEqual(log, ["return"])
-    const cut = new TurnDecoder.TurnDecoder()
-    for await (const _ of TurnDecoder.decodeAsyncIterable(each([created]), cut)) assert.isUndefined(cut.turn)
-    assert.isUndefined(cut.turn)
-    assert.strictEqual(cut.failure?._tag, "StreamTruncated")
-  })
 })
