@@ -1,7 +1,7 @@
 /** The decoder behind a `Stream` and behind an async iterable. */
 import { assert, describe, it } from "@effect/vitest"
 import type { TurnEvent } from "@effect-codex/schema"
-import { TurnDecoder, TurnStream } from "@effect-codex/stream"
+import { TurnStream } from "@effect-codex/stream"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

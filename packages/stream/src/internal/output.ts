@@ -96,6 +96,7 @@ export class Output {
     // an object does not have the words of its deltas
     const text = isObject ? (slot.arguments.length > 0 ? undefined : jsonOf(full)) : asText(full)
     if (text === undefined) return
+    if (!isBlank(text)) slot.argumentsStated = true
     const delta = slot.arguments.settle(text)
     if (delta === undefined) this.#note(differs)
     else if (delta !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
@@ -115,7 +116,7 @@ export class Output {
     if (item === undefined || asWords(item["type"]) === undefined || this.#isDeep(item)) return
     const slot = this.#places.ofBegun(event, item, kindOf(item["type"]))
     if (slot === undefined) return
-    slot.begun = item as unknown as Item.Item
+    slot.begun = withNames(slot, item) as unknown as Item.Item
     if (slot.kind !== "call") return
     slot.callType = item["type"] === "custom_tool_call" ? "custom" : "function"
     this.#name(slot, item)
@@ -180,7 +181,7 @@ export class Output {
     for (const slot of this.#places.inOrder()) {
       if (slot.item !== undefined) continue
       if (slot.kind === "call") {
-        if (!completed || !slot.argumentsDone || slot.name === undefined) continue
+        if (!completed || !slot.argumentsDone || slot.isHalf || slot.name === undefined) continue
         const type = slot.callType === "function" ? "function_call" : "custom_tool_call"
         const text = slot.arguments.value
         this.#finish(
@@ -302,6 +303,7 @@ export class Output {
     const earlier = isEmpty || typeof value !== "string" ? earlierArguments(slot, value) : undefined
     const { unreadable: _, ...readable } = read
     const call: Turn.ToolCall = earlier === undefined ? read : { ...readable, arguments: earlier }
+    if (!isEmpty) slot.argumentsStated = true
     if (call.unreadable === undefined) {
       const delta = slot.arguments.settle(call.arguments)
       if (delta === undefined) this.#note(differs)
@@ -320,15 +322,18 @@ export class Output {
     const status = (item as Raw)["status"]
     const call = read !== undefined && (slot.kind === "call" || !isBlank(read.callId)) ? read : undefined
     if (call !== undefined) {
-      // without an id no answer could be sent, and half a call must not be
+      // without an id no answer could be sent, and half a call is not to be answered
       if (isBlank(call.callId) || status === "incomplete") {
         slot.begun = item
+        slot.call = call
+        slot.isHalf = true
         return
       }
       // an item that was put together has the status it began with
       const isDone = isCompleted(status) || (isRebuilt && status === "in_progress")
       const earlier = this.#calls.get(call.callId)
       slot.call = call
+      if (slot.kind === "item") slot.argumentsStated = call.unreadable === undefined
       if (earlier?.executable === true || (earlier !== undefined && !isDone)) {
         slot.item = item
         return this.#repeats(slot, call, out)
@@ -345,6 +350,23 @@ export class Output {
     slot.kept = true
     slot.begun = undefined
     out.push({ _tag: "ItemCompleted", outputIndex: slot.index, item })
+  }
+
+  /** Arguments that no event gave as a whole give way to those of the terminal list. */
+  #fillCall(
+    slot: Slot,
+    { unreadable: _, ...call }: Turn.ToolCall,
+    { arguments: text }: Turn.ToolCall,
+    item: Raw,
+    out: Out
+  ): void {
+    slot.call = { ...call, arguments: text }
+    const key = call.type === "custom" ? "input" : call.type === "local_shell" ? "action" : "arguments"
+    const done = slot.item as unknown as Raw
+    slot.item = { ...done, [key]: slot.kind === "call" ? text : item[key] } as unknown as Item.Item
+    const delta = slot.arguments.settle(text)
+    if (delta === undefined) this.#note(differs)
+    else if (delta !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
   }
 
   #repeats(slot: Slot, call: Turn.ToolCall, out: Out): void {
@@ -365,7 +387,9 @@ export class Output {
     if (isWithin(done, item)) return
     if (slot.call !== undefined) {
       const call = Turn.callOf(item as unknown as Item.Item)
-      if (call !== undefined && !isSameCall(done, slot.call, item, call)) this.#repeats(slot, call, out)
+      if (call === undefined) return
+      if (!slot.argumentsStated && hasArgumentsOf(call, slot.call)) this.#fillCall(slot, slot.call, call, item, out)
+      else if (!isSameCall(done, slot.call, item, call)) this.#repeats(slot, call, out)
       return
     }
     if (slot.kind !== "message" && slot.kind !== "reasoning") return
@@ -486,6 +510,13 @@ const earlierArguments = (slot: Slot, value: unknown): string | undefined => {
   const begun = slot.begun === undefined ? undefined : Turn.callOf(slot.begun)
   return begun === undefined || begun.unreadable !== undefined || isBlank(begun.arguments) ? undefined : begun.arguments
 }
+
+/** Whether a later form of a call is the same but for its arguments, and has some. */
+const hasArgumentsOf = (later: Turn.ToolCall, earlier: Turn.ToolCall): boolean =>
+  later.unreadable === undefined &&
+  !isBlank(later.arguments) &&
+  later.type === earlier.type &&
+  later.callId === earlier.callId
 
 const isSameCall = (done: Raw, call: Turn.ToolCall, item: Raw, again: Turn.ToolCall): boolean => {
   const differs = (a: string | undefined, b: string | undefined) => a !== undefined && b !== undefined && a !== b

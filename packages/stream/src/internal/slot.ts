@@ -28,12 +28,17 @@ export class Slot {
   kept = false
   readonly parts: Parts
   readonly arguments = new Text()
+  /** Whether an event said that the arguments are complete. */
   argumentsDone = false
+  /** Whether an event gave the arguments as a whole. */
+  argumentsStated = false
   callType: "function" | "custom" = "function"
   callId: string | undefined
   name: string | undefined
   started = false
-  /** The call of the finished item. */
+  /** Whether its item was done but is half a call by its own status. */
+  isHalf = false
+  /** The call of the finished item, or of half a one. */
   call: Turn.ToolCall | undefined
   /** Whether the call may be carried out if the turn ends well. */
   executable = false
