@@ -234,14 +234,15 @@ export interface UnknownEvent {
  */
 export type ResponseEvent = KnownEvent | UnknownEvent
 
+const knownTypes: ReadonlySet<string> = new Set([...Object.keys(byType), ...hosted.keys(), "response.error"])
+
 /**
  * Whether events of this type are read.
  *
  * @since 0.1.0
  * @category guards
  */
-export const isKnownType = (type: string): boolean =>
-  Object.hasOwn(byType, type) || hosted.has(type) || type === "response.error"
+export const isKnownType = (type: string): boolean => knownTypes.has(type)
 
 /**
  * The events that end a stream. `response.done` is an old name of `response.completed`, `response.error` of `error`

@@ -224,8 +224,9 @@ export class TurnDecoder {
 
 /** The type of an event: its own, if events of it are read, else that of its frame. An error can have a code as type. */
 const typeOf = (event: Raw, name: string): string | undefined => {
-  const own = asWords(event["type"])
-  if (own !== undefined && Events.isKnownType(own)) return own
+  const type = event["type"]
+  if (typeof type === "string" && Events.isKnownType(type)) return type
+  const own = asWords(type)
   if (name !== "" && Events.isKnownType(name)) return name
   return Statement.isError(event, own) ? "error" : own
 }

@@ -85,7 +85,9 @@ const notExtra: ReadonlySet<string> = new Set([
   "service_tier",
   "headers",
   "instructions",
-  "tools"
+  "tools",
+  // to assign it would change the prototype
+  "__proto__"
 ])
 
 /**
@@ -455,13 +457,14 @@ export class TurnState {
 
 /** What else a response object holds. */
 const extraOf = (response: Raw | undefined): Raw | undefined => {
-  if (response === undefined) return undefined
-  const extra: Array<[string, unknown]> = []
+  let extra: Record<string, unknown> | undefined
   for (const key in response) {
     const value = response[key]
-    if (value !== null && !notExtra.has(key)) extra.push([key, value])
+    if (value === null || notExtra.has(key)) continue
+    extra ??= {}
+    extra[key] = value
   }
-  return extra.length === 0 ? undefined : Object.fromEntries(extra)
+  return extra
 }
 
 /**

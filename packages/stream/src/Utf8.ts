@@ -39,6 +39,20 @@ const sequenceLength = (bytes: Uint8Array, at: number): number => {
   return size
 }
 
+/** Below this size the call itself costs most. */
+const smallPiece = 512
+
+/** Of so many bytes one is looked at. */
+const sampleDistance = 64
+
+/** Guesses whether a chunk begins with enough ASCII for the decoder that is fast up to the first other character. */
+const beginsInAscii = (bytes: Uint8Array): boolean => {
+  if (bytes.length < smallPiece) return true
+  const half = bytes.length >> 1
+  for (let at = 0; at < half; at += sampleDistance) if ((bytes[at] as number) >= 0x80) return false
+  return true
+}
+
 const firstInvalid = (bytes: Uint8Array): number => {
   let at = 0
   while (at < bytes.length) {
@@ -59,10 +73,10 @@ const firstInvalid = (bytes: Uint8Array): number => {
  */
 export class Decoder {
   invalidAt: number | undefined
-  // Node has two decoders: one is faster for ASCII and small pieces, the other (`#decodeWide`) for the rest
+  // Node has two decoders: one is faster for small pieces and up to the first other character than ASCII, the other
+  // (`#decodeWide`) from there on
   readonly #ascii = new TextDecoder("utf-8", options)
   #wide: TextDecoder | undefined
-  #isAscii = true
   #held: Uint8Array = empty
   #offset = 0
   #started = false
@@ -90,9 +104,7 @@ export class Decoder {
 
   #strict(bytes: Uint8Array): string {
     try {
-      const text = this.#isAscii ? this.#ascii.decode(bytes) : this.#decodeWide(bytes)
-      this.#isAscii = text.length === bytes.length || bytes.length < 4096
-      return text
+      return beginsInAscii(bytes) ? this.#ascii.decode(bytes) : this.#decodeWide(bytes)
     } catch {
       const at = firstInvalid(bytes)
       this.invalidAt = this.#offset + at

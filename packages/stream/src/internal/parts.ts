@@ -66,19 +66,27 @@ export class Parts {
     }
   }
 
+  /** The parts that the item leaves out. */
+  #without(shown: ReadonlyArray<unknown>): Set<Part> {
+    if (this.#parts === undefined) return none
+    let found = 0
+    for (const part of shown) if (part !== undefined) found++
+    if (found === this.#parts.size) return none
+    const open = new Set(this.#parts.values())
+    for (const part of shown) open.delete(part as Part)
+    return open
+  }
+
   /**
    * Compares with a later item: passes to `added` what it says beyond the deltas, and gives the item with what was shown
    * and it leaves out.
    */
   settle(item: Item.Item, added: Added): Settled {
     const finals = Turn.textsOf(item)
-    const open = new Set(this.#parts?.values())
-    const shown: Array<Part | "elsewhere" | undefined> = []
-    for (const { index, kind } of finals) {
-      const part = this.#parts?.get(keyOf(kind, index))
-      if (part !== undefined) open.delete(part)
-      shown.push(part)
-    }
+    const shown: Array<Part | "elsewhere" | undefined> = finals.map(({ index, kind }) =>
+      this.#parts?.get(keyOf(kind, index))
+    )
+    const open = this.#without(shown)
     if (open.size > 0) findElsewhere(finals, shown, open)
     const fills: Array<Fill> = []
     let agrees = true
@@ -104,6 +112,8 @@ export class Parts {
     return { item: fills.length === 0 ? item : fill(item, fills), agrees }
   }
 }
+
+const none: Set<Part> = new Set()
 
 /** The kinds among which words are compared: raw reasoning of one server is the summary of another. */
 const groupOf = (kind: Kind): string => (kind === "content" ? "summary" : kind)

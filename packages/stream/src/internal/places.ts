@@ -173,10 +173,9 @@ export class Places {
       slot = undefined
     }
     slot ??= this.open(kind, index)
-    const copy = typeof place.item_id === "string" ? own(place.item_id) : place.item_id
     // of a server that gives one item a new id in every event, only the first one is remembered
-    if (id !== undefined && slot.itemId === undefined) this.#identified(slot, copy as string)
-    return this.#goOn(slot, place.output_index, copy)
+    if (id !== undefined && slot.itemId === undefined) this.#identified(slot, own(id))
+    return this.#goOn(slot, place.output_index, id === undefined ? place.item_id : slot.itemId)
   }
 
   /** The slot with this id, unless a finished one is meant by another index. */

@@ -43,7 +43,7 @@ export class Text {
     const current = full.length < length ? undefined : this.value
     this.#whole = full
     this.#tail = ""
-    if (current === undefined || !full.startsWith(current)) return undefined
-    return full.length === length ? "" : full.slice(length)
+    if (full.length === length) return full === current ? "" : undefined
+    return current === undefined || !full.startsWith(current) ? undefined : full.slice(length)
   }
 }
