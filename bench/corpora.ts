@@ -55,18 +55,79 @@ const usage = {
 const messageId = "msg_0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718"
 const callId = (n: number) => `fc_0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f6071${n}`
 
+const toolOf = (name: string) => ({
+  type: "function",
+  name,
+  description: `Use ${name} when the task needs it; prefer one call with several paths over several calls.`,
+  strict: true,
+  parameters: {
+    type: "object",
+    properties: {
+      path: { type: "string", description: "A path, absolute or relative to the working directory." },
+      lines: { type: ["integer", "null"], description: "At most so many lines." },
+      options: { type: "array", items: { type: "string", enum: ["all", "hidden", "long"] } }
+    },
+    required: ["path", "lines", "options"],
+    additionalProperties: false
+  }
+})
+
+/** The response object as the backend repeats it in its life-cycle events: the whole request comes back. */
+const response = {
+  id: "resp_0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718",
+  object: "response",
+  created_at: 1_795_400_000,
+  status: "in_progress",
+  background: false,
+  completed_at: null,
+  error: null,
+  frequency_penalty: 0,
+  incomplete_details: null,
+  instructions: "You are a careful assistant.\nRead before you write, and say what you did. ".repeat(40),
+  max_output_tokens: null,
+  max_tool_calls: null,
+  model: "gpt-5.5",
+  output: [] as ReadonlyArray<unknown>,
+  parallel_tool_calls: true,
+  presence_penalty: 0,
+  previous_response_id: null,
+  prompt_cache_key: "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9",
+  prompt_cache_retention: null,
+  reasoning: { effort: "medium", summary: "detailed" },
+  safety_identifier: "user-0a1b2c3d4e5f6071",
+  service_tier: "auto",
+  store: false,
+  temperature: 1,
+  text: { format: { type: "text" }, verbosity: "medium" },
+  tool_choice: "auto",
+  tools: ["read_file", "write_file", "list_files", "search", "run_tests", "apply_patch"].map(toolOf),
+  top_logprobs: 0,
+  top_p: 0.98,
+  truncation: "disabled",
+  usage: null as typeof usage | null,
+  user: null,
+  metadata: {}
+}
+
 function* turn(output: Iterable<Event>): Generator<Event> {
-  const response = { id: "resp_0a1b2c3d4e5f6071", object: "response", model: "gpt-5.5" }
-  yield { type: "response.created", sequence_number: 0, response: { ...response, status: "in_progress", output: [] } }
-  yield { type: "response.in_progress", sequence_number: 1, response: { ...response, status: "in_progress" } }
+  yield { type: "response.created", sequence_number: 0, response }
+  yield { type: "response.in_progress", sequence_number: 1, response }
   yield* output
   yield {
     type: "response.completed",
-    response: { ...response, status: "completed", output: [], usage, end_turn: true, service_tier: "default" }
+    sequence_number: 2,
+    response: {
+      ...response,
+      status: "completed",
+      completed_at: 1_795_400_010,
+      usage,
+      end_turn: true,
+      service_tier: "default"
+    }
   }
 }
 
-const words = ["The", " quick", " brown", " fox", " jumps", " over", " 12", " lazy", " dogs", ",", " naïvely", " and"]
+const words = ["Das", " 素早い", " 茶色の", " 狐", " 🦊", " über", " 12", " 懒狗", " 🐕‍🦺", "、", " naïvely", "そして"]
 
 function* message(index: number, deltas: number, delta: (n: number) => string): Generator<Event> {
   const place = { item_id: messageId, output_index: index, content_index: 0 }
@@ -128,8 +189,8 @@ function* call(index: number, size: number): Generator<Event> {
   }
 }
 
-function* reasoning(items: number, size: number): Generator<Event> {
-  const blob = "gAAAAABo0Zk2mQ0pT1xWvU9sR7dE5cB3aY6hJ8kL".repeat(Math.ceil(size / 40)).slice(0, size)
+function* encryptedItems(items: number, size: number): Generator<Event> {
+  const blob = blobOf(size)
   for (let index = 0; index < items; index++) {
     const item = { id: `rs_${index}`, type: "reasoning", summary: [] }
     yield {
@@ -138,6 +199,45 @@ function* reasoning(items: number, size: number): Generator<Event> {
       item: { ...item, encrypted_content: blob.slice(0, 200) }
     }
     yield { type: "response.output_item.done", output_index: index, item: { ...item, encrypted_content: blob } }
+  }
+}
+
+const blobOf = (size: number): string =>
+  "gAAAAABo0Zk2mQ0pT1xWvU9sR7dE5cB3aY6hJ8kL".repeat(Math.ceil(size / 40)).slice(0, size)
+
+/** Items that think aloud in several summary parts of short deltas, each with its encrypted content. */
+function* reasoning(items: number, parts: number, deltas: number, size: number): Generator<Event> {
+  const blob = blobOf(size)
+  for (let index = 0; index < items; index++) {
+    const id = `rs_0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f6071${index}`
+    const item = { id, type: "reasoning", encrypted_content: blob.slice(0, 200), summary: [] }
+    yield { type: "response.output_item.added", output_index: index, item }
+    const summary: Array<{ readonly type: string; readonly text: string }> = []
+    for (let part = 0; part < parts; part++) {
+      const place = { item_id: id, output_index: index, summary_index: part }
+      yield { type: "response.reasoning_summary_part.added", ...place, part: { type: "summary_text", text: "" } }
+      let text = ""
+      for (let n = 0; n < deltas; n++) {
+        const delta = word(n)
+        text += delta
+        yield {
+          type: "response.reasoning_summary_text.delta",
+          sequence_number: n,
+          ...place,
+          delta,
+          obfuscation: "a8Zk2mQ0pT".slice(n % 8)
+        }
+      }
+      yield { type: "response.reasoning_summary_text.done", ...place, text }
+      const whole = { type: "summary_text", text }
+      summary.push(whole)
+      yield { type: "response.reasoning_summary_part.done", ...place, part: whole }
+    }
+    yield {
+      type: "response.output_item.done",
+      output_index: index,
+      item: { ...item, encrypted_content: blob, summary }
+    }
   }
 }
 
@@ -179,10 +279,15 @@ export const big = (megabytes: number): Corpus => {
 
 export const encryptedOf = (items: number, size: number): Corpus =>
   corpus("encrypted", `${items} reasoning items with ${size / 1000} KB of encrypted content each`, [
-    body(turn(reasoning(items, size)))
+    body(turn(encryptedItems(items, size)))
   ])
 
 export const encrypted = (items: number): Corpus => encryptedOf(items, 200_000)
+
+export const thinking = (items: number): Corpus =>
+  corpus("thinking", `${items} reasoning items of 4 summary parts and 60 KB of encrypted content each`, [
+    body(turn(reasoning(items, 4, 8, 60_000)))
+  ])
 
 export type Chunking = "one event" | "64 KB" | "16 bytes"
 

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what decoding costs, against the bare limit. Prints the tables of `bench/README.md`.
  *
- * `--quick` takes small corpora and few rounds; `--corpus NAME` (text, tool, small, big, encrypted) takes one.
+ * `--quick` takes small corpora and few rounds; `--corpus NAME` (text, tool, small, big, encrypted, thinking) takes one.
  */
 
 import * as Os from "node:os"
@@ -21,7 +21,8 @@ const corpora: ReadonlyArray<() => Corpora.Corpus> = [
   () => (quick ? Corpora.tool(40_000, 10_000) : Corpora.tool(200_000, 50_000)),
   () => Corpora.small(quick ? 300 : 2_000),
   () => Corpora.big(quick ? 8 : 64),
-  () => Corpora.encrypted(quick ? 10 : 40)
+  () => Corpora.encrypted(quick ? 10 : 40),
+  () => Corpora.thinking(quick ? 10 : 40)
 ]
 
 const chunkings: ReadonlyArray<Corpora.Chunking> = ["one event", "64 KB", "16 bytes"]

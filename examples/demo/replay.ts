@@ -54,7 +54,12 @@ const recorded = ({ response }: Ending): Comparable => {
 
 const folded = (turn: Turn.Turn): Comparable => ({
   text: turn.text,
-  calls: turn.toolCalls.map(({ arguments: args, callId, name }) => ({ callId, name, arguments: args }))
+  // what was decoded, whether or not it may be carried out
+  calls: turn.blocks.flatMap((block) =>
+    block._tag === "ToolCall" && block.finished
+      ? [{ callId: block.call.callId, name: block.call.name, arguments: block.call.arguments }]
+      : []
+  )
 })
 
 const differences = (expected: Comparable, actual: Comparable): ReadonlyArray<string> => {

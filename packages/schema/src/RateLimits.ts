@@ -1,17 +1,19 @@
 /**
- * How much of the plan's limits is used, from response headers (protocol B.6) and from `codex.rate_limits` events
- * (D.6).
+ * How much of the plan's limits is used, from response headers (protocol B.6), `codex.rate_limits` events (D.6) and
+ * `GET /wham/usage` (A.5, N.4).
  *
- * A window is told by its length, never by the slot it came in: on some plans the weekly window is the `primary` one.
+ * A window is identified by its length, never by the slot it came in: on some plans the weekly window is the `primary`
+ * one.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { defined } from "./Defined.ts"
 import * as Wire from "./internal/wire.ts"
 
 /**
  * One window of a limit. `usedPercent` is 0 … 100 (and may exceed it), `windowMinutes` its length (300 is five hours,
- * 10080 a week), `resetsAt` when it starts anew, in milliseconds since 1970.
+ * 10080 a week), `resetsAt` when it starts again, in milliseconds since 1970.
  *
  * @since 0.1.0
  * @category schemas
@@ -31,13 +33,21 @@ export type RateLimitWindow = typeof RateLimitWindow.Type
 /**
  * One limit, for instance `codex` (all models) or `codex_bengalfox` (one model).
  *
+ * - `allowed`, `limitReached`: the server's own verdict, where it gives one.
+ * - `normalModelSlug`: the model that the limit of a single model falls back to.
+ * - `receivedAt`: set only where the limit is older than the snapshot it stands in ({@link merge}).
+ *
  * @since 0.1.0
  * @category schemas
  */
 export const RateLimit = Schema.Struct({
   limitId: Schema.String,
   limitName: Wire.optional(Schema.String),
-  windows: Schema.Array(RateLimitWindow)
+  windows: Schema.Array(RateLimitWindow),
+  allowed: Wire.optional(Schema.Boolean),
+  limitReached: Wire.optional(Schema.Boolean),
+  normalModelSlug: Wire.optional(Schema.String),
+  receivedAt: Wire.optional(Schema.Number)
 })
 
 /**
@@ -47,7 +57,8 @@ export const RateLimit = Schema.Struct({
 export type RateLimit = typeof RateLimit.Type
 
 /**
- * Credits that can be spent beyond the plan. `balance` is the server's own text.
+ * Credits that can be spent beyond the plan. `balance` is the server's own text; `overageLimitReached` says that the
+ * limit on such spending is reached.
  *
  * @since 0.1.0
  * @category schemas
@@ -55,7 +66,8 @@ export type RateLimit = typeof RateLimit.Type
 export const Credits = Schema.Struct({
   hasCredits: Schema.Boolean,
   unlimited: Schema.Boolean,
-  balance: Wire.optional(Schema.String)
+  balance: Wire.optional(Schema.String),
+  overageLimitReached: Wire.optional(Schema.Boolean)
 })
 
 /**
@@ -65,7 +77,52 @@ export const Credits = Schema.Struct({
 export type Credits = typeof Credits.Type
 
 /**
- * Everything the server said about limits at one time.
+ * What a workspace lets this member spend. Amounts are the server's own texts, `resetsAt` is in milliseconds since 1970.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SpendControl = Schema.Struct({
+  reached: Wire.optional(Schema.Boolean),
+  individualLimit: Wire.optional(
+    Schema.Struct({
+      limit: Wire.optional(Schema.String),
+      used: Wire.optional(Schema.String),
+      remaining: Wire.optional(Schema.String),
+      usedPercent: Wire.optional(Schema.Number),
+      resetsAt: Wire.optional(Schema.Number)
+    })
+  )
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SpendControl = typeof SpendControl.Type
+
+/**
+ * Whether one model can be used now; `availableAt` is when it can be again, in milliseconds since 1970.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ModelUsage = Schema.Struct({
+  model: Schema.String,
+  available: Wire.optional(Schema.Boolean),
+  availableAt: Wire.optional(Schema.Number)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ModelUsage = typeof ModelUsage.Type
+
+/**
+ * Everything the server stated about limits at one time. `receivedAt` is that time, in milliseconds since 1970.
+ * `reachedType` names the limit that is reached (`workspace_member_credits_depleted`, …), `reachedDetails` what the
+ * server adds to it.
  *
  * @since 0.1.0
  * @category schemas
@@ -75,9 +132,13 @@ export const RateLimits = Schema.Struct({
   activeLimit: Wire.optional(Schema.String),
   limits: Schema.Array(RateLimit),
   credits: Wire.optional(Credits),
+  spendControl: Wire.optional(SpendControl),
+  modelUsage: Wire.optional(Schema.Array(ModelUsage)),
   reachedType: Wire.optional(Schema.String),
+  reachedDetails: Wire.optional(Schema.String),
   promoMessage: Wire.optional(Schema.String),
-  resetCreditsAvailable: Wire.optional(Schema.Number)
+  resetCreditsAvailable: Wire.optional(Schema.Number),
+  receivedAt: Wire.optional(Schema.Number)
 })
 
 /**
@@ -85,6 +146,15 @@ export const RateLimits = Schema.Struct({
  * @category models
  */
 export type RateLimits = typeof RateLimits.Type
+
+/**
+ * The most limits and models one snapshot holds; the server names a handful. Those beyond it are ignored, so that a
+ * stream of ever new names cannot cost more than its bytes.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const maxLimits = 64
 
 /**
  * The window of about this many minutes in the given limit (default `codex`), if the server named one.
@@ -115,82 +185,160 @@ const asNumber = (value: unknown): number | undefined => {
 }
 
 const asBoolean = (value: unknown): boolean | undefined =>
-  value === true || value === "true" || value === "1"
+  value === true || value === "true" || value === "1" || value === 1
     ? true
-    : value === false || value === "false" || value === "0"
+    : value === false || value === "false" || value === "0" || value === 0
       ? false
       : undefined
 
 const asText = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined)
 
-const defined = <A extends object>(fields: { readonly [K in keyof A]: A[K] | undefined }): A =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as A
+/** Amounts come as texts and as numbers. */
+const asAmount = (value: unknown): string | undefined => (typeof value === "number" ? String(value) : asText(value))
 
 /** The last time a `Date` can hold. */
 const lastDate = 8.64e15
 
-/** A window, unless it says nothing: 0 % used and neither a length nor a reset (B.6). */
-const makeWindow = (fields: {
-  readonly usedPercent: number | undefined
-  readonly windowMinutes: number | undefined
-  readonly resetsAt: number | undefined
-}): ReadonlyArray<RateLimitWindow> => {
-  const { usedPercent, windowMinutes } = fields
-  const resetsAt = fields.resetsAt !== undefined && Math.abs(fields.resetsAt) <= lastDate ? fields.resetsAt : undefined
-  if (usedPercent === undefined) return []
-  if (usedPercent === 0 && (windowMinutes ?? 0) === 0 && resetsAt === undefined) return []
-  return [
-    defined<RateLimitWindow>({ usedPercent, windowMinutes: windowMinutes === 0 ? undefined : windowMinutes, resetsAt })
-  ]
+/** A time in seconds since 1970, else a delay in seconds from `now`, as milliseconds since 1970. */
+const resetTime = (at: unknown, after: unknown, now: number | undefined): number | undefined => {
+  const seconds = asNumber(at)
+  const delay = asNumber(after)
+  const millis =
+    seconds !== undefined ? seconds * 1000 : delay !== undefined && now !== undefined ? now + delay * 1000 : undefined
+  return millis !== undefined && Math.abs(millis) <= lastDate ? millis : undefined
 }
 
-const makeCredits = (has: unknown, unlimited: unknown, balance: unknown): Credits | undefined => {
+/** A window, unless it says nothing: 0 % used and neither a length nor a reset (B.6). */
+const makeWindow = (
+  usedPercent: number | undefined,
+  minutes: number | undefined,
+  resetsAt: number | undefined
+): ReadonlyArray<RateLimitWindow> => {
+  if (usedPercent === undefined) return []
+  if (usedPercent === 0 && (minutes ?? 0) === 0 && resetsAt === undefined) return []
+  return [defined({ usedPercent, windowMinutes: minutes === 0 ? undefined : minutes, resetsAt })]
+}
+
+type Optional<A> = { readonly [K in keyof A]?: A[K] | undefined }
+
+/** A limit, unless it says nothing. */
+const makeLimit = (
+  limitId: string,
+  windows: ReadonlyArray<RateLimitWindow>,
+  more: Optional<Omit<RateLimit, "limitId" | "windows">>
+): ReadonlyArray<RateLimit> => {
+  const rest = defined(more)
+  return windows.length === 0 && Object.keys(rest).length === 0 ? [] : [{ limitId, windows, ...rest }]
+}
+
+const makeCredits = (has: unknown, unlimited: unknown, balance: unknown, overage?: unknown): Credits | undefined => {
   const hasCredits = asBoolean(has)
   const isUnlimited = asBoolean(unlimited)
-  if (hasCredits === undefined && isUnlimited === undefined) return undefined
-  return defined<Credits>({
+  const overageLimitReached = asBoolean(overage)
+  if (hasCredits === undefined && isUnlimited === undefined && overageLimitReached === undefined) return undefined
+  return defined({
     hasCredits: hasCredits ?? false,
     unlimited: isUnlimited ?? false,
-    balance: asText(balance)
+    balance: asAmount(balance),
+    overageLimitReached
   })
+}
+
+const creditsOf = (value: unknown): Credits | undefined => {
+  const credits = asObject(value)
+  return (
+    credits &&
+    makeCredits(credits["has_credits"], credits["unlimited"], credits["balance"], credits["overage_limit_reached"])
+  )
+}
+
+const spendControlOf = (value: unknown, now: number | undefined): SpendControl | undefined => {
+  const control = asObject(value)
+  if (control === undefined) return undefined
+  const limit = asObject(control["individual_limit"])
+  const individualLimit =
+    limit &&
+    defined({
+      limit: asAmount(limit["limit"]),
+      used: asAmount(limit["used"]),
+      remaining: asAmount(limit["remaining"]),
+      usedPercent: asNumber(limit["used_percent"]),
+      resetsAt: resetTime(limit["reset_at"], limit["reset_after_seconds"], now)
+    })
+  const made = defined({ reached: asBoolean(control["reached"]), individualLimit })
+  return Object.keys(made).length === 0 ? undefined : made
+}
+
+const modelUsageOf = (value: unknown, now: number | undefined): ReadonlyArray<ModelUsage> | undefined => {
+  const models = asObject(value)
+  return (
+    models &&
+    Object.entries(models)
+      .slice(0, maxLimits)
+      .flatMap(([model, entry]) => {
+        const usage = asObject(entry)
+        if (usage === undefined) return []
+        const at = usage["available_at"]
+        const date = typeof at === "string" && asNumber(at) === undefined ? Date.parse(at) : Number.NaN
+        return [
+          defined({
+            model,
+            available: asBoolean(usage["available"]),
+            availableAt: Number.isNaN(date) ? resetTime(at, undefined, now) : date
+          })
+        ]
+      })
+  )
+}
+
+/** A text, or an object whose `type` is the text once a limit is reached (N.4). */
+const reachedOf = (value: unknown): { readonly type: string | undefined; readonly details: string | undefined } => {
+  const reached = asObject(value)
+  return { type: asText(reached === undefined ? value : reached["type"]), details: asText(reached?.["details"]) }
+}
+
+/** The snapshot, or `undefined` when it says nothing but the time. */
+const snapshot = (
+  limits: ReadonlyArray<RateLimit>,
+  receivedAt: number | undefined,
+  more: Optional<Omit<RateLimits, "limits" | "receivedAt">>
+): RateLimits | undefined => {
+  const rest = defined(more)
+  if (limits.length === 0 && Object.keys(rest).length === 0) return undefined
+  return { ...rest, limits: limits.slice(0, maxLimits), ...(receivedAt !== undefined && { receivedAt }) }
 }
 
 const familySuffix = "-primary-used-percent"
 
 /**
  * The snapshot in a response's headers (names in lower case), or `undefined` when they carry none. `now` (milliseconds
- * since 1970) turns "resets after n seconds" into a time. Values that are no numbers count as absent.
+ * since 1970) is when they came; it turns "resets after n seconds" into a time, which stays unknown without it. Values
+ * that are not numbers count as absent.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const fromHeaders = (
   headers: Readonly<Record<string, string | undefined>>,
-  now: number
+  now?: number
 ): RateLimits | undefined => {
-  const seconds = (value: number | undefined) => (value === undefined ? undefined : value * 1000)
-  const windowOf = (prefix: string) => {
-    const after = asNumber(headers[`${prefix}-reset-after-seconds`])
-    return makeWindow({
-      usedPercent: asNumber(headers[`${prefix}-used-percent`]),
-      windowMinutes: asNumber(headers[`${prefix}-window-minutes`]),
-      resetsAt:
-        seconds(asNumber(headers[`${prefix}-reset-at`])) ?? (after === undefined ? undefined : now + after * 1000)
-    })
-  }
-  const families = Object.keys(headers).flatMap((name) =>
-    name.startsWith("x-") && name.endsWith(familySuffix) ? [name.slice(2, -familySuffix.length)] : []
-  )
-  const limits = families.flatMap((family): ReadonlyArray<RateLimit> => {
+  const windowOf = (prefix: string) =>
+    makeWindow(
+      asNumber(headers[`${prefix}-used-percent`]),
+      asNumber(headers[`${prefix}-window-minutes`]),
+      resetTime(headers[`${prefix}-reset-at`], headers[`${prefix}-reset-after-seconds`], now)
+    )
+  const limits: Array<RateLimit> = []
+  for (const name in headers) {
+    if (!name.startsWith("x-") || !name.endsWith(familySuffix) || limits.length === maxLimits) continue
+    const family = name.slice(2, -familySuffix.length)
     const windows = [...windowOf(`x-${family}-primary`), ...windowOf(`x-${family}-secondary`)]
     const limitName = asText(headers[`x-${family}-limit-name`])
-    if (windows.length === 0 && limitName === undefined) return []
-    return [defined<RateLimit>({ limitId: family.replaceAll("-", "_"), limitName, windows })]
-  })
-  const snapshot = defined<RateLimits>({
+    limits.push(...makeLimit(family.replaceAll("-", "_"), windows, { limitName }))
+  }
+  return snapshot(limits, now, {
     planType: asText(headers["x-codex-plan-type"]),
     activeLimit: asText(headers["x-codex-active-limit"]),
-    limits,
     credits: makeCredits(
       headers["x-codex-credits-has-credits"],
       headers["x-codex-credits-unlimited"],
@@ -200,102 +348,195 @@ export const fromHeaders = (
     promoMessage: asText(headers["x-codex-promo-message"]),
     resetCreditsAvailable: asNumber(headers["x-codex-rate-limit-reset-credits-available"])
   })
-  return limits.length === 0 && Object.keys(snapshot).length === 1 ? undefined : snapshot
 }
 
 /**
  * The snapshot in a `codex.rate_limits` event, or `undefined` when it holds none. Any part of the event may be `null`.
+ * `now` as in {@link fromHeaders}.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromEvent = (event: unknown): RateLimits | undefined => {
+export const fromEvent = (event: unknown, now?: number): RateLimits | undefined => {
   const raw = asObject(event)
   if (raw === undefined) return undefined
   const windowOf = (value: unknown): ReadonlyArray<RateLimitWindow> => {
     const window = asObject(value)
     if (window === undefined) return []
-    const resetsAt = asNumber(window["reset_at"])
-    return makeWindow({
-      usedPercent: asNumber(window["used_percent"]),
-      windowMinutes: asNumber(window["window_minutes"]),
-      resetsAt: resetsAt === undefined ? undefined : resetsAt * 1000
-    })
+    return makeWindow(
+      asNumber(window["used_percent"]),
+      asNumber(window["window_minutes"]),
+      resetTime(window["reset_at"], window["reset_after_seconds"], now)
+    )
   }
   const limits = asObject(raw["rate_limits"])
-  const windows = [...windowOf(limits?.["primary"]), ...windowOf(limits?.["secondary"])]
-  const credits = asObject(raw["credits"])
-  const planType = asText(raw["plan_type"])
-  if (windows.length === 0 && credits === undefined && planType === undefined) return undefined
   const limitId = asText(raw["limit_name"]) ?? asText(raw["metered_limit_name"]) ?? "codex"
-  return defined<RateLimits>({
-    planType,
-    activeLimit: undefined,
-    limits: windows.length === 0 ? [] : [{ limitId, windows }],
-    credits: credits && makeCredits(credits["has_credits"], credits["unlimited"], credits["balance"]),
-    reachedType: undefined,
-    promoMessage: undefined,
-    resetCreditsAvailable: undefined
+  const windows = [...windowOf(limits?.["primary"]), ...windowOf(limits?.["secondary"])]
+  const limit = makeLimit(limitId, windows, {
+    allowed: asBoolean(limits?.["allowed"]),
+    limitReached: asBoolean(limits?.["limit_reached"]),
+    normalModelSlug: asText(raw["normal_model_slug"])
   })
+  return snapshot(limit, now, { planType: asText(raw["plan_type"]), ...commonOf(raw, now) })
+}
+
+/** What events and `/wham/usage` have in common. */
+const commonOf = (raw: Raw, now: number | undefined) => {
+  const reached = reachedOf(raw["rate_limit_reached_type"])
+  return {
+    credits: creditsOf(raw["credits"]),
+    spendControl: spendControlOf(raw["spend_control"], now),
+    modelUsage: modelUsageOf(raw["model_usage"], now),
+    reachedType: reached.type,
+    reachedDetails: reached.details
+  }
 }
 
 /**
- * The snapshot in the answer of `GET /wham/usage` (protocol A.5). Any key of it may be absent or `null`. `now` as in
- * {@link fromHeaders}.
+ * The snapshot in the answer of `GET /wham/usage` (protocol A.5, N.4). Any key of it may be absent or `null`. `now` as
+ * in {@link fromHeaders}.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromUsage = (json: unknown, now: number): RateLimits => {
+export const fromUsage = (json: unknown, now?: number): RateLimits => {
   const raw = asObject(json) ?? {}
   const windowOf = (value: unknown): ReadonlyArray<RateLimitWindow> => {
     const window = asObject(value)
     if (window === undefined) return []
     const seconds = asNumber(window["limit_window_seconds"])
-    const at = asNumber(window["reset_at"])
-    const after = asNumber(window["reset_after_seconds"])
-    return makeWindow({
-      usedPercent: asNumber(window["used_percent"]),
-      windowMinutes: seconds === undefined ? undefined : seconds / 60,
-      resetsAt: at !== undefined ? at * 1000 : after !== undefined ? now + after * 1000 : undefined
+    return makeWindow(
+      asNumber(window["used_percent"]),
+      seconds === undefined ? undefined : seconds / 60,
+      resetTime(window["reset_at"], window["reset_after_seconds"], now)
+    )
+  }
+  const limitOf = (
+    limitId: string,
+    value: unknown,
+    names: Optional<Pick<RateLimit, "limitName" | "normalModelSlug">>
+  ): ReadonlyArray<RateLimit> => {
+    const limit = asObject(value)
+    return makeLimit(limitId, [...windowOf(limit?.["primary_window"]), ...windowOf(limit?.["secondary_window"])], {
+      ...names,
+      allowed: asBoolean(limit?.["allowed"]),
+      limitReached: asBoolean(limit?.["limit_reached"])
     })
   }
-  const limitOf = (limitId: string, limitName: string | undefined, value: unknown): ReadonlyArray<RateLimit> => {
-    const limit = asObject(value)
-    const windows = [...windowOf(limit?.["primary_window"]), ...windowOf(limit?.["secondary_window"])]
-    return windows.length === 0 ? [] : [defined<RateLimit>({ limitId, limitName, windows })]
-  }
   const additional = Array.isArray(raw["additional_rate_limits"]) ? raw["additional_rate_limits"] : []
-  const credits = asObject(raw["credits"])
-  return defined<RateLimits>({
-    planType: asText(raw["plan_type"]),
-    activeLimit: undefined,
-    limits: [
-      ...limitOf("codex", undefined, raw["rate_limit"]),
-      ...additional.flatMap((value: unknown) => {
-        const entry = asObject(value)
-        const limitId = asText(entry?.["metered_feature"])
-        return limitId === undefined ? [] : limitOf(limitId, asText(entry?.["limit_name"]), entry?.["rate_limit"])
-      })
-    ],
-    credits: credits && makeCredits(credits["has_credits"], credits["unlimited"], credits["balance"]),
-    reachedType: asText(raw["rate_limit_reached_type"]),
-    promoMessage: undefined,
-    resetCreditsAvailable: asNumber(asObject(raw["rate_limit_reset_credits"])?.["available_count"])
-  })
+  const limits = [
+    ...limitOf("codex", raw["rate_limit"], {}),
+    ...additional.slice(0, maxLimits).flatMap((value: unknown) => {
+      const entry = asObject(value)
+      const limitName = asText(entry?.["limit_name"])
+      const limitId = asText(entry?.["metered_feature"]) ?? limitName
+      const normalModelSlug = asText(entry?.["normal_model_slug"])
+      return limitId === undefined ? [] : limitOf(limitId, entry?.["rate_limit"], { limitName, normalModelSlug })
+    })
+  ]
+  return (
+    snapshot(limits, now, {
+      planType: asText(raw["plan_type"]),
+      ...commonOf(raw, now),
+      resetCreditsAvailable: asNumber(asObject(raw["rate_limit_reset_credits"])?.["available_count"])
+    }) ?? { limits: [], ...(now !== undefined && { receivedAt: now }) }
+  )
+}
+
+const hasReset = (window: RateLimitWindow, now: number): boolean =>
+  window.resetsAt !== undefined && window.resetsAt <= now
+
+/**
+ * The limits as they stand at `now` (milliseconds since 1970): a window whose reset is past is not used any more, and
+ * the limit that it had filled is not reached any more.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import { RateLimits } from "@effect-codex/schema"
+ *
+ * const limits: RateLimits.RateLimits = {
+ *   limits: [{ limitId: "codex", windows: [{ usedPercent: 100, windowMinutes: 300, resetsAt: 1_000 }] }]
+ * }
+ * RateLimits.window(RateLimits.current(limits, 2_000), 300)?.usedPercent // 0
+ * ```
+ */
+export const current = (limits: RateLimits, now: number): RateLimits =>
+  limits.limits.some((limit) => limit.windows.some((window) => hasReset(window, now)))
+    ? { ...limits, limits: limits.limits.map((limit) => currentLimit(limit, now)) }
+    : limits
+
+const currentLimit = (limit: RateLimit, now: number): RateLimit => {
+  if (!limit.windows.some((window) => hasReset(window, now))) return limit
+  const { allowed, limitReached, ...rest } = limit
+  const stillFull = limit.windows.some((window) => window.usedPercent >= 100 && !hasReset(window, now))
+  return {
+    ...rest,
+    windows: limit.windows.map((window) =>
+      hasReset(window, now) ? defined({ usedPercent: 0, windowMinutes: window.windowMinutes }) : window
+    ),
+    ...(stillFull && defined({ allowed, limitReached }))
+  }
 }
 
 /**
- * What is known after hearing `next`: limits and fields it names replace the earlier ones, the others stay.
+ * What is known after `next`: limits, windows and fields it names replace the earlier ones, the others stay; a
+ * `reachedType` goes when `next` names a limit that is not reached. A limit that stays keeps its time in its own `receivedAt`; of its windows, those whose reset has passed by `next` are not used
+ * any more. A snapshot holds at most {@link maxLimits} limits: new names beyond that are ignored.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const merge = (earlier: RateLimits, next: RateLimits): RateLimits => {
-  const named = new Set(next.limits.map((limit) => limit.limitId))
-  return {
-    ...earlier,
-    ...next,
-    limits: [...earlier.limits.filter((limit) => !named.has(limit.limitId)), ...next.limits]
+  const now = next.receivedAt
+  const news = new Map(next.limits.map((limit) => [limit.limitId, limit]))
+  const limits = earlier.limits.map((limit) => {
+    const update = news.get(limit.limitId)
+    news.delete(limit.limitId)
+    const known = now === undefined ? limit : currentLimit(limit, now)
+    if (update !== undefined) return mergeLimit(known, update)
+    const receivedAt = known.receivedAt ?? earlier.receivedAt
+    return receivedAt === undefined || receivedAt === now ? known : { ...known, receivedAt }
+  })
+  for (const limit of news.values()) {
+    if (limits.length >= maxLimits) break
+    limits.push(limit)
   }
+  const { reachedDetails, reachedType, ...rest } = earlier
+  const isOver = next.limits.some((limit) => limit.limitReached === false)
+  return {
+    ...rest,
+    ...(!isOver && next.reachedType === undefined && defined({ reachedType, reachedDetails })),
+    ...next,
+    limits,
+    ...(next.credits !== undefined && { credits: { ...earlier.credits, ...next.credits } }),
+    ...(next.spendControl !== undefined && { spendControl: { ...earlier.spendControl, ...next.spendControl } }),
+    ...(next.modelUsage !== undefined && { modelUsage: mergeModels(earlier.modelUsage ?? [], next.modelUsage) })
+  }
+}
+
+const mergeLimit = ({ receivedAt: _, ...earlier }: RateLimit, next: RateLimit): RateLimit => {
+  const sole = next.windows.length === 1 && earlier.windows.length === 1
+  // the length of a sole window that comes without one is the length of the window that it follows
+  const windows = next.windows.map((window) => {
+    const windowMinutes = window.windowMinutes ?? (sole ? earlier.windows[0]?.windowMinutes : undefined)
+    return windowMinutes === undefined ? window : { ...window, windowMinutes }
+  })
+  const named = new Set(windows.map((window) => window.windowMinutes))
+  const kept = earlier.windows.filter((window) => !named.has(window.windowMinutes))
+  const all = kept.length === 0 ? windows : [...kept, ...windows].sort(byLength)
+  return { ...earlier, ...next, windows: all }
+}
+
+const byLength = (a: RateLimitWindow, b: RateLimitWindow): number =>
+  (a.windowMinutes ?? Number.POSITIVE_INFINITY) - (b.windowMinutes ?? Number.POSITIVE_INFINITY)
+
+const mergeModels = (
+  earlier: ReadonlyArray<ModelUsage>,
+  next: ReadonlyArray<ModelUsage>
+): ReadonlyArray<ModelUsage> => {
+  const news = new Map(next.map((usage) => [usage.model, usage]))
+  const kept = earlier.filter(({ model }) => !news.has(model))
+  return [...next, ...kept].slice(0, maxLimits)
 }

@@ -66,6 +66,17 @@ const life = { response: Wire.nullish(WireResponse) }
 const part = { ...place, content_index: Wire.nullish(Wire.count) }
 const summaryPart = { ...place, summary_index: Wire.nullish(Wire.count) }
 
+/** The part itself, in the events that open and close it. */
+const wholePart = {
+  part: Wire.nullish(
+    Wire.object({
+      type: Wire.nullish(Schema.String),
+      text: Wire.nullish(Schema.String),
+      refusal: Wire.nullish(Schema.String)
+    })
+  )
+}
+
 /**
  * Every event type read here, by its `type`.
  *
@@ -78,8 +89,8 @@ export const byType = {
   "response.queued": event("response.queued", life),
   "response.output_item.added": event("response.output_item.added", { ...place, item: Item.Item }),
   "response.output_item.done": event("response.output_item.done", { ...place, item: Item.Item }),
-  "response.content_part.added": event("response.content_part.added", part),
-  "response.content_part.done": event("response.content_part.done", part),
+  "response.content_part.added": event("response.content_part.added", { ...part, ...wholePart }),
+  "response.content_part.done": event("response.content_part.done", { ...part, ...wholePart }),
   "response.output_text.delta": event("response.output_text.delta", { ...part, delta: Schema.NullOr(Schema.String) }),
   "response.output_text.done": event("response.output_text.done", { ...part, text: Schema.String }),
   "response.output_text.annotation.added": event("response.output_text.annotation.added", {
@@ -88,8 +99,14 @@ export const byType = {
   }),
   "response.refusal.delta": event("response.refusal.delta", { ...part, delta: Schema.NullOr(Schema.String) }),
   "response.refusal.done": event("response.refusal.done", { ...part, refusal: Schema.String }),
-  "response.reasoning_summary_part.added": event("response.reasoning_summary_part.added", summaryPart),
-  "response.reasoning_summary_part.done": event("response.reasoning_summary_part.done", summaryPart),
+  "response.reasoning_summary_part.added": event("response.reasoning_summary_part.added", {
+    ...summaryPart,
+    ...wholePart
+  }),
+  "response.reasoning_summary_part.done": event("response.reasoning_summary_part.done", {
+    ...summaryPart,
+    ...wholePart
+  }),
   "response.reasoning_summary_text.delta": event("response.reasoning_summary_text.delta", {
     ...summaryPart,
     delta: Schema.NullOr(Schema.String)
@@ -135,7 +152,8 @@ export const byType = {
     code: Wire.nullish(Schema.String),
     message: Wire.nullish(Schema.String),
     detail: Wire.nullish(Schema.Unknown),
-    status: Wire.nullish(Schema.Number)
+    status: Wire.nullish(Schema.Number),
+    status_code: Wire.nullish(Schema.Number)
   })
 } as const
 
@@ -158,8 +176,8 @@ const hostedStages = {
 } as const
 
 /**
- * The events that tell how far a tool has come which the server runs itself, and the like of the public Responses API:
- * by their `type`, the tool's name and the stage.
+ * Progress events of tools that the server runs, and the like of the public Responses API: by their `type`, the tool's
+ * name and the stage.
  *
  * @since 0.1.0
  * @category models
@@ -171,7 +189,8 @@ export const hosted: ReadonlyMap<string, { readonly tool: string; readonly stage
 )
 
 /**
- * An event of {@link hosted}: its place, and the piece of code, arguments, diff or image it brings.
+ * An event of {@link hosted}: its place, and the piece of code, arguments, diff or image it brings. The output of a shell
+ * comes as an object.
  *
  * @since 0.1.0
  * @category schemas
@@ -179,7 +198,12 @@ export const hosted: ReadonlyMap<string, { readonly tool: string; readonly stage
 export const HostedEvent = Wire.object({
   type: Schema.String,
   ...place,
-  delta: Wire.nullish(Schema.String),
+  delta: Wire.nullish(
+    Schema.Union(
+      Schema.String,
+      Wire.object({ stdout: Wire.nullish(Schema.String), stderr: Wire.nullish(Schema.String) })
+    )
+  ),
   partial_image_b64: Wire.nullish(Schema.String)
 })
 
@@ -209,6 +233,16 @@ export interface UnknownEvent {
  * @category models
  */
 export type ResponseEvent = KnownEvent | UnknownEvent
+
+const knownTypes: ReadonlySet<string> = new Set([...Object.keys(byType), ...hosted.keys(), "response.error"])
+
+/**
+ * Whether events of this type are read.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isKnownType = (type: string): boolean => knownTypes.has(type)
 
 /**
  * The events that end a stream. `response.done` is an old name of `response.completed`, `response.error` of `error`

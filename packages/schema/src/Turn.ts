@@ -1,5 +1,5 @@
 /**
- * What one turn of the model came to, and what there was of a turn that broke.
+ * The result of one turn, and what there was of a turn that broke.
  *
  * @since 0.1.0
  */
@@ -7,21 +7,44 @@ import * as Schema from "effect/Schema"
 import * as Item from "./Item.ts"
 import * as Wire from "./internal/wire.ts"
 import * as RateLimits from "./RateLimits.ts"
+import * as RoutingToken from "./RoutingToken.ts"
 import * as Usage from "./Usage.ts"
 
 /**
- * A call the model wants the caller to make. `arguments` is the model's own text: JSON for a `function` (possibly empty
- * or broken), anything for a `custom` tool. It is never repaired and never replaced.
+ * An output item as the server sent it. One of a known type with a field that does not fit is kept as well, so that
+ * nothing is lost; its type then promises more than it holds, and `diagnostics.drift` names the field.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const OutputItem: Schema.Schema<Item.Item> = Schema.Union(
+  Item.Item,
+  Wire.object({ type: Schema.String })
+) as Schema.Schema.Any as Schema.Schema<Item.Item>
+
+/**
+ * A call the model wants the caller to make. `callId` names it in the answer.
+ *
+ * - `function`: `arguments` is the model's own JSON text, possibly empty or broken. Arguments that came as an object are
+ *   that object's JSON text.
+ * - `custom`: `arguments` is any text.
+ * - `local_shell` and `tool_search`: calls of the server's own kinds, to be carried out by the client; `name` is the same
+ *   as `type`, and `arguments` is the JSON text of the shell's `action` or of the search's `arguments`.
+ *
+ * `unreadable` marks a call whose arguments did not arrive (`absent`), are not of the kind they must be (`wrong_type`) or
+ * are nested beyond what can be written (`too_deep`). It must not be carried out; answer it in words. Its `arguments` are
+ * the JSON text of what came, `null` if nothing did: never blank, which would mean "no arguments".
  *
  * @since 0.1.0
  * @category schemas
  */
 export const ToolCall = Schema.Struct({
-  type: Schema.Literal("function", "custom"),
+  type: Schema.Literal("function", "custom", "local_shell", "tool_search"),
   callId: Schema.String,
   name: Schema.String,
   namespace: Wire.optional(Schema.String),
-  arguments: Schema.String
+  arguments: Schema.String,
+  unreadable: Wire.optional(Schema.Literal("absent", "wrong_type", "too_deep"))
 })
 
 /**
@@ -65,8 +88,8 @@ export const ReasoningBlock = Schema.TaggedStruct("Reasoning", {
 })
 
 /**
- * A tool call. `finished` is true once the server has sent the whole item; whether it may be carried out is a matter
- * of the whole turn: see {@link Turn}.
+ * A tool call of the kinds `function` and `custom`. `finished` is true once the server has sent the whole item; whether it
+ * may be carried out is a matter of the whole turn: see {@link Turn}.
  *
  * @since 0.1.0
  * @category schemas
@@ -78,7 +101,8 @@ export const ToolCallBlock = Schema.TaggedStruct("ToolCall", {
 })
 
 /**
- * An item of another kind: a tool the server ran itself, a compaction, an item type this library does not know.
+ * An item of another kind: a tool that the server ran, a `local_shell_call` or `tool_search_call`, a compaction, an item
+ * type this library does not know.
  *
  * @since 0.1.0
  * @category schemas
@@ -104,8 +128,9 @@ export const Block = Schema.Union(TextBlock, RefusalBlock, ReasoningBlock, ToolC
 export type Block = typeof Block.Type
 
 /**
- * Where the server's stream differed from the protocol, without harm: an event of a known type whose field had another
- * type. Kept so that a change of the server is noticed before it hurts.
+ * Where the server's stream differed from the protocol, without harm. `type` is the event's type; `field` is the path of
+ * a field of another type, or says what differs from what came before (`"differs from its deltas"`, `"repeats the call
+ * call_1"`, …). Kept so that a change of the server is noticed before it hurts.
  *
  * @since 0.1.0
  * @category schemas
@@ -119,9 +144,9 @@ export const Drift = Schema.Struct({ type: Schema.String, field: Schema.String }
 export type Drift = typeof Drift.Type
 
 /**
- * What the decoder saw and passed over: `events` is the number of events read, `unknown` those of a type not known
- * here, `malformed` the payloads that were no JSON object, `drift` the first few differences of known events and
- * `driftCount` all of them. `unterminatedFinalEvent` is set when the terminal event came whole but without its closing
+ * What the decoder read and what it skipped: `events` is the number of events read, `unknown` those of a type not known
+ * here, `malformed` the payloads that are not JSON objects, `drift` the first few differences of known events and
+ * `driftCount` all of them. `unterminatedFinalEvent` is set when the terminal event was complete except for its closing
  * blank line.
  *
  * @since 0.1.0
@@ -157,13 +182,17 @@ const content = {
 /**
  * A finished turn.
  *
- * - `status` is `completed`, or `incomplete` with the server's `incompleteReason` (`max_output_tokens`,
- *   `content_filter`, …).
- * - `items` are the finished output items in output order, verbatim: put them into the next request to go on (C.5).
- * - `toolCalls` may be carried out: their items are finished and the turn completed. Calls of a turn that did not
- *   complete are `abandonedToolCalls` and must not be.
- * - `text` is all text blocks joined; `refusal` what the model said in declining.
+ * - `status` is `completed` when the response says so in every way: by its event, by its status (`completed` or absent),
+ *   and by having neither an error nor incomplete details. Otherwise it is `incomplete`, with the server's
+ *   `incompleteReason` (`max_output_tokens`, `content_filter`, …) or, without one, the response's own status.
+ * - `items` are the finished output items in output order: put them into the next request to go on (C.5). They are as
+ *   they came; text that was shown and that its item leaves out is put into it.
+ * - `toolCalls` may be carried out: their items are complete, no two have the same `callId`, and the turn completed. All
+ *   other calls are `abandonedToolCalls` and must not be.
+ * - `text` is all text blocks joined; `refusal` all refusals.
  * - `endTurn: false` without a tool call asks for another request with the history so far (D.4).
+ * - `extra` is what else the terminal response had (`usage_metadata`, `reasoning`, `metadata`, …), as it came, without
+ *   the request's own `instructions` and `tools`.
  *
  * @since 0.1.0
  * @category schemas
@@ -172,12 +201,13 @@ export const Turn = Schema.Struct({
   ...content,
   status: Schema.Literal("completed", "incomplete"),
   incompleteReason: Wire.optional(Schema.String),
-  items: Schema.Array(Item.Item),
+  items: Schema.Array(OutputItem),
   toolCalls: Schema.Array(ToolCall),
   abandonedToolCalls: Schema.Array(ToolCall),
   refusal: Wire.optional(Schema.String),
   endTurn: Wire.optional(Schema.Boolean),
   serviceTier: Wire.optional(Schema.String),
+  extra: Wire.optional(Wire.object({})),
   /** How many requests it took; set by the client, which sends them. */
   attempts: Wire.optional(Wire.count),
   /** The server's id of the request that succeeded; set by the client. */
@@ -201,7 +231,7 @@ export type Turn = typeof Turn.Type
  */
 export const PartialTurn = Schema.Struct({
   ...content,
-  items: Schema.Redacted(Schema.Array(Item.Item)),
+  items: Schema.Redacted(Schema.Array(OutputItem)),
   abandonedToolCalls: Schema.Array(ToolCall)
 })
 
@@ -211,77 +241,280 @@ export const PartialTurn = Schema.Struct({
  */
 export type PartialTurn = typeof PartialTurn.Type
 
-const blocksOf = (item: Item.Item, outputIndex: number): ReadonlyArray<Block> => {
+type Raw = Readonly<Record<string, unknown>>
+
+const asObject = (value: unknown): Raw | undefined =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : undefined
+
+const asText = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
+
+const notBlank = (value: unknown): string | undefined =>
+  typeof value === "string" && value.trim() !== "" ? value : undefined
+
+/**
+ * One text of a finished item: its kind, and the index of its content part or summary part.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ItemText {
+  readonly kind: "text" | "refusal" | "summary" | "content"
+  readonly index: number
+  readonly text: string
+  readonly annotations: ReadonlyArray<unknown>
+}
+
+const none: ReadonlyArray<unknown> = []
+
+const parts = (value: unknown): ReadonlyArray<unknown> =>
+  Array.isArray(value) ? value : typeof value === "string" && value !== "" ? [value] : none
+
+const messageText = (value: unknown, index: number): ItemText | undefined => {
+  if (typeof value === "string") return { kind: "text", index, text: value, annotations: none }
+  const part = asObject(value)
+  switch (part?.["type"]) {
+    case "refusal":
+      return { kind: "refusal", index, text: asText(part["refusal"]) ?? "", annotations: none }
+    case "output_text":
+    case "input_text":
+    case "text": {
+      const annotations = part["annotations"]
+      return {
+        kind: "text",
+        index,
+        text: asText(part["text"]) ?? "",
+        annotations: Array.isArray(annotations) ? annotations : none
+      }
+    }
+    default:
+      return undefined
+  }
+}
+
+const reasoningText = (kind: "summary" | "content", value: unknown, index: number): ItemText => ({
+  kind,
+  index,
+  text: asText(value) ?? asText(asObject(value)?.["text"]) ?? "",
+  annotations: none
+})
+
+/**
+ * The texts of a finished message or reasoning item, in order. An item that does not fit its type is read as far as it
+ * goes.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const textsOf = (item: Item.Item): ReadonlyArray<ItemText> => {
+  const raw: Raw = item
   switch (item.type) {
     case "message":
-      return item.content.flatMap((part): ReadonlyArray<Block> => {
-        if (part.type === "refusal") return [{ _tag: "Refusal", outputIndex, text: part.refusal }]
-        if (part.type !== "output_text") return []
-        const phase = item.phase ?? undefined
-        const annotations = part.annotations ?? []
-        return [{ _tag: "Text", outputIndex, text: part.text, annotations, ...(phase !== undefined && { phase }) }]
-      })
+      return parts(raw["content"]).flatMap((part, index) => messageText(part, index) ?? [])
     case "reasoning":
       return [
-        {
-          _tag: "Reasoning",
-          outputIndex,
-          summary: item.summary.map(({ text }) => text),
-          content: (item.content ?? []).map(({ text }) => text)
-        }
+        ...parts(raw["summary"]).map((part, index) => reasoningText("summary", part, index)),
+        ...parts(raw["content"]).map((part, index) => reasoningText("content", part, index))
       ]
     default:
-      return [{ _tag: "Item", outputIndex, type: item.type }]
+      return []
+  }
+}
+
+const jsonOf = (value: unknown): string | undefined => {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
+type Arguments = Pick<ToolCall, "arguments" | "unreadable">
+
+const unreadable = (value: unknown): Arguments =>
+  value === undefined || value === null
+    ? { arguments: "null", unreadable: "absent" }
+    : { arguments: jsonOf(value) ?? "null", unreadable: "wrong_type" }
+
+const jsonArguments = (value: unknown): Arguments => {
+  if (typeof value === "string") return { arguments: value }
+  if (asObject(value) === undefined) return unreadable(value)
+  const json = jsonOf(value)
+  return json === undefined ? { arguments: "null", unreadable: "too_deep" } : { arguments: json }
+}
+
+/**
+ * The call in an item that asks the client to do something, or `undefined`: a `function_call`, a `custom_tool_call`, a
+ * `local_shell_call`, or a `tool_search_call` whose `execution` is `client`. A `local_shell_call` without a `call_id` is
+ * answered by its item's id. What the item does not say is `""`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const callOf = (item: Item.Item): ToolCall | undefined => {
+  const raw: Raw = item
+  const callId = asText(raw["call_id"]) ?? ""
+  const namespace = notBlank(raw["namespace"])
+  const named = { callId, name: asText(raw["name"]) ?? "", ...(namespace !== undefined && { namespace }) }
+  switch (item.type) {
+    case "function_call":
+      return { type: "function", ...named, ...jsonArguments(raw["arguments"]) }
+    case "custom_tool_call": {
+      const input = raw["input"]
+      return { type: "custom", ...named, ...(typeof input === "string" ? { arguments: input } : unreadable(input)) }
+    }
+    case "local_shell_call": {
+      const action = raw["action"]
+      return {
+        type: "local_shell",
+        callId: notBlank(callId) ?? asText(raw["id"]) ?? "",
+        name: "local_shell",
+        ...(typeof action === "string" ? unreadable(action) : jsonArguments(action))
+      }
+    }
+    case "tool_search_call":
+      return raw["execution"] === "client"
+        ? { type: "tool_search", callId, name: "tool_search", ...jsonArguments(raw["arguments"]) }
+        : undefined
+    default:
+      return undefined
   }
 }
 
 /**
- * The turn that finished items alone make: messages, reasoning and hosted tools. Calls are shown, and are nothing to
- * carry out.
+ * The blocks of a finished item.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const blocksOf = (item: Item.Item, outputIndex: number): ReadonlyArray<Block> => {
+  const raw: Raw = item
+  switch (item.type) {
+    case "message": {
+      const phase = asText(raw["phase"])
+      return textsOf(item).map(
+        ({ annotations, kind, text }): Block =>
+          kind === "refusal"
+            ? { _tag: "Refusal", outputIndex, text }
+            : { _tag: "Text", outputIndex, text, ...(phase !== undefined && { phase }), annotations }
+      )
+    }
+    case "reasoning": {
+      const texts = textsOf(item)
+      const of = (kind: ItemText["kind"]) => texts.flatMap((text) => (text.kind === kind ? [text.text] : []))
+      return [{ _tag: "Reasoning", outputIndex, summary: of("summary"), content: of("content") }]
+    }
+    case "function_call":
+    case "custom_tool_call": {
+      const call = callOf(item)
+      return call === undefined ? [] : [{ _tag: "ToolCall", outputIndex, call, finished: true }]
+    }
+    default: {
+      const status = asText(raw["status"])
+      return [{ _tag: "Item", outputIndex, type: item.type, ...(status !== undefined && { status }) }]
+    }
+  }
+}
+
+/** The longest text an engine can hold; V8's is the shortest. */
+const maxLength = 0x1fffffe8
+
+const concat = (first: string, second: string): string =>
+  first.length + second.length > maxLength ? first : first + second
+
+/**
+ * All text of some blocks joined, and all refusals, which are absent where there is none.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const wordsOf = (blocks: ReadonlyArray<Block>): Pick<Turn, "text" | "refusal"> => {
+  let text = ""
+  let refusal: string | undefined
+  for (const block of blocks) {
+    if (block._tag === "Text") text = concat(text, block.text)
+    else if (block._tag === "Refusal") refusal = concat(refusal ?? "", block.text)
+  }
+  return { text, ...(refusal !== undefined && { refusal }) }
+}
+
+/**
+ * A turn from finished items alone, for items that were kept of a broken attempt: `Turn.join(Turn.fromItems(kept), turn)`
+ * is the whole turn. It hands out no calls, because items do not tell whether their turn ended well.
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Turn } from "@effect-codex/schema"
+ *
+ * const turn = Turn.fromItems([
+ *   { type: "message", role: "assistant", content: [{ type: "output_text", text: "Hello" }] }
+ * ])
+ * turn.text // "Hello"
+ * turn.blocks.length // 1
+ * ```
  */
 export const fromItems = (items: ReadonlyArray<Item.Item>): Turn => {
   const blocks = items.flatMap(blocksOf)
-  const text = blocks.map((block) => (block._tag === "Text" ? block.text : "")).join("")
-  const refusals = blocks.flatMap((block) => (block._tag === "Refusal" ? [block.text] : []))
   return {
     status: "completed",
     blocks,
-    text,
+    ...wordsOf(blocks),
     items,
     toolCalls: [],
-    abandonedToolCalls: [],
-    diagnostics: { events: 0, unknown: 0, malformed: 0, driftCount: 0, drift: [] },
-    ...(refusals.length > 0 && { refusal: refusals.join("") })
+    abandonedToolCalls: items.flatMap((item) => callOf(item) ?? []),
+    diagnostics: { events: 0, unknown: 0, malformed: 0, driftCount: 0, drift: [] }
   }
 }
 
+/** The most differences that are listed one by one. */
+const maxDrift = 20
+
+const joinDiagnostics = (first: Diagnostics, second: Diagnostics): Diagnostics => ({
+  ...first,
+  ...second,
+  events: first.events + second.events,
+  unknown: first.unknown + second.unknown,
+  malformed: first.malformed + second.malformed,
+  driftCount: first.driftCount + second.driftCount,
+  drift: [...first.drift, ...second.drift].slice(0, maxDrift)
+})
+
 /**
- * Two parts of one turn as one: what the second asks for, says and costs comes after the first. Used where the server
- * had a turn finished in a further request (`endTurn: false`), or where an attempt went on from items of a broken one.
+ * Two parts of one turn as one: the output and the cost of the second are added to those of the first, everything else
+ * is the second's where it has it. Used where the server had a turn finished in a further request (`endTurn: false`), or
+ * where an attempt went on from items of a broken one. The first routing token stays. A `callId` stays unique among the calls that may be carried out.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const join = (first: Turn, second: Turn): Turn => {
   const offset = first.blocks.reduce((next, block) => Math.max(next, block.outputIndex + 1), 0)
-  const usage =
-    first.usage !== undefined && second.usage !== undefined
-      ? Usage.add(first.usage, second.usage)
-      : (second.usage ?? first.usage)
-  const refusal =
-    first.refusal === undefined && second.refusal === undefined
-      ? undefined
-      : `${first.refusal ?? ""}${second.refusal ?? ""}`
+  const completed = second.status === "completed"
+  const known = new Set(first.toolCalls.map((call) => call.callId))
+  const news = second.toolCalls.filter((call) => !known.has(call.callId))
+  const repeated = second.toolCalls.filter((call) => known.has(call.callId))
+  const { incompleteReason: _, endTurn: __, ...earlier } = first
+  const routingToken = RoutingToken.first(first.routingToken, second.routingToken)
   return {
+    ...earlier,
     ...second,
-    text: first.text + second.text,
+    text: concat(first.text, second.text),
     blocks: [...first.blocks, ...second.blocks.map((block) => ({ ...block, outputIndex: block.outputIndex + offset }))],
     items: [...first.items, ...second.items],
-    ...(usage !== undefined && { usage }),
-    ...(refusal !== undefined && { refusal }),
+    toolCalls: completed ? [...first.toolCalls, ...news] : [],
+    abandonedToolCalls: [
+      ...first.abandonedToolCalls,
+      ...(completed ? repeated : [...first.toolCalls, ...second.toolCalls]),
+      ...second.abandonedToolCalls
+    ],
+    diagnostics: joinDiagnostics(first.diagnostics, second.diagnostics),
+    ...(first.usage !== undefined && second.usage !== undefined && { usage: Usage.add(first.usage, second.usage) }),
+    ...(first.refusal !== undefined &&
+      second.refusal !== undefined && { refusal: concat(first.refusal, second.refusal) }),
+    ...(first.rateLimits !== undefined &&
+      second.rateLimits !== undefined && { rateLimits: RateLimits.merge(first.rateLimits, second.rateLimits) }),
+    ...(routingToken !== undefined && { routingToken }),
     ...(second.attempts !== undefined && { attempts: (first.attempts ?? 0) + second.attempts })
   }
 }

@@ -1,10 +1,9 @@
 /**
- * The events of a turn, as a person wants them: what the wire says in many ways is said here once.
+ * The events of a turn: what the wire states several times (delta, done, item, terminal output) comes here once.
  *
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import * as Item from "./Item.ts"
 import * as Wire from "./internal/wire.ts"
 import * as RateLimits from "./RateLimits.ts"
 import * as Turn from "./Turn.ts"
@@ -21,7 +20,7 @@ import * as Usage from "./Usage.ts"
 export const RequestRepaired = Schema.TaggedStruct("RequestRepaired", { repairs: Schema.Array(TurnRequest.Repair) })
 
 /**
- * The server took the request up. Comes once, before the output; a server that announces nothing leaves it out.
+ * The server has started the response. Comes at most once, before the output; some servers leave it out.
  *
  * @since 0.1.0
  * @category schemas
@@ -93,7 +92,7 @@ export const ToolCallDelta = Schema.TaggedStruct("ToolCallDelta", {
 })
 
 /**
- * A tool call stands whole. It may be carried out only once {@link TurnCompleted} lists it among `turn.toolCalls`: a
+ * A tool call is complete. It may be carried out only once {@link TurnCompleted} lists it among `turn.toolCalls`: a
  * turn that breaks later takes its calls with it.
  *
  * @since 0.1.0
@@ -105,9 +104,22 @@ export const ToolCallCompleted = Schema.TaggedStruct("ToolCallCompleted", {
 })
 
 /**
- * News of a tool the server runs itself: `tool` is the item type (`web_search_call`, …), `stage` the last word of the
- * event (`in_progress`, `searching`, `completed`, `delta`, …), `delta` the piece it brings: code, arguments, a diff, or
- * a preview of an image in base64.
+ * A tool call came a second time: under another item id, at another place or with other arguments, but with the
+ * `call_id` of a call that is complete already. A call is carried out at most once, so this one is never among
+ * `turn.toolCalls` nor among `turn.items`.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolCallRepeated = Schema.TaggedStruct("ToolCallRepeated", {
+  outputIndex: Wire.count,
+  call: Turn.ToolCall
+})
+
+/**
+ * Progress of a tool that the server runs: `tool` is the item type (`web_search_call`, …), `stage` the last word of the
+ * event (`in_progress`, `searching`, `completed`, `delta`, …), `delta` the piece it brings: code, arguments, a diff, the
+ * output of a shell (`channel` tells which), or a preview of an image in base64.
  *
  * @since 0.1.0
  * @category schemas
@@ -116,18 +128,19 @@ export const HostedToolProgress = Schema.TaggedStruct("HostedToolProgress", {
   outputIndex: Wire.count,
   tool: Schema.String,
   stage: Schema.String,
-  delta: Wire.optional(Schema.String)
+  delta: Wire.optional(Schema.String),
+  channel: Wire.optional(Schema.Literal("stdout", "stderr"))
 })
 
 /**
- * An output item is finished, verbatim.
+ * An output item is finished: as the server sent it, with what its deltas had shown and it leaves out.
  *
  * @since 0.1.0
  * @category schemas
  */
 export const ItemCompleted = Schema.TaggedStruct("ItemCompleted", {
   outputIndex: Wire.count,
-  item: Item.Item
+  item: Turn.OutputItem
 })
 
 /**
@@ -139,7 +152,7 @@ export const ItemCompleted = Schema.TaggedStruct("ItemCompleted", {
 export const UsageReported = Schema.TaggedStruct("UsageReported", { usage: Usage.Usage })
 
 /**
- * The server told how much of the plan's limits is used.
+ * How much of the plan's limits is used: everything known of it after the event.
  *
  * @since 0.1.0
  * @category schemas
@@ -156,8 +169,8 @@ export const UnknownEvent = Schema.TaggedStruct("UnknownEvent", { type: Schema.S
 
 /**
  * The attempt before broke and is superseded: drop everything shown since the turn began. `attempt` is the number of
- * the one that starts now (the first is 1), `reason` the tag of the error, `delayMillis` how long was waited. `kept`
- * are the finished items the new attempt goes on from, if that was asked for; they are part of the turn.
+ * the one that starts now (the first is 1), `reason` the tag of the error, `delayMillis` how long the client waited.
+ * `kept` are the finished items the new attempt continues from, if that was asked for; they are part of the turn.
  *
  * @since 0.1.0
  * @category schemas
@@ -167,7 +180,7 @@ export const TurnRestarted = Schema.TaggedStruct("TurnRestarted", {
   reason: Schema.String,
   message: Schema.String,
   delayMillis: Schema.Number,
-  kept: Schema.Array(Item.Item)
+  kept: Schema.Array(Turn.OutputItem)
 })
 
 /**
@@ -179,7 +192,7 @@ export const TurnRestarted = Schema.TaggedStruct("TurnRestarted", {
 export const TurnCompleted = Schema.TaggedStruct("TurnCompleted", { turn: Turn.Turn })
 
 /**
- * Everything the decoder can say about one attempt of a turn.
+ * Every event of one attempt of a turn.
  *
  * @since 0.1.0
  * @category schemas
@@ -193,6 +206,7 @@ export const TurnEvent = Schema.Union(
   ToolCallStarted,
   ToolCallDelta,
   ToolCallCompleted,
+  ToolCallRepeated,
   HostedToolProgress,
   ItemCompleted,
   UsageReported,

@@ -30,7 +30,8 @@ export type WireUsage = typeof WireUsage.Type
 
 /**
  * Tokens of one turn. `inputTokens` includes the cached and the cache-write ones; `outputTokens` includes the
- * reasoning ones.
+ * reasoning ones. `extra` holds what else the server's `usage` had (`attribution`, `codex_rollout_budget_units`, …), as
+ * it came; it is absent when there was nothing else.
  *
  * @since 0.1.0
  * @category schemas
@@ -41,7 +42,8 @@ export const Usage = Schema.Struct({
   cacheWriteTokens: Wire.count,
   outputTokens: Wire.count,
   reasoningTokens: Wire.count,
-  totalTokens: Wire.count
+  totalTokens: Wire.count,
+  extra: Wire.optional(Wire.object({}))
 })
 
 /**
@@ -50,23 +52,69 @@ export const Usage = Schema.Struct({
  */
 export type Usage = typeof Usage.Type
 
+type Raw = Readonly<Record<string, unknown>>
+
+const asObject = (value: unknown): Raw =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : {}
+
+const asCount = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isInteger(value) && value >= 0 ? value : undefined
+
+/** What is read of the wire's usage: the keys, and the keys of the details. */
+const known: ReadonlyMap<string, ReadonlyMap<string, undefined> | undefined> = new Map([
+  ["input_tokens", undefined],
+  ["output_tokens", undefined],
+  ["total_tokens", undefined],
+  [
+    "input_tokens_details",
+    new Map([
+      ["cached_tokens", undefined],
+      ["cache_write_tokens", undefined]
+    ])
+  ],
+  ["output_tokens_details", new Map([["reasoning_tokens", undefined]])]
+])
+
+/** The keys that are not read, as they came. */
+const extraOf = (raw: Raw, read: typeof known): Raw | undefined => {
+  let extra: Array<[string, unknown]> | undefined
+  for (const key in raw) {
+    const details = read.get(key)
+    const value = details !== undefined ? extraOf(asObject(raw[key]), details) : read.has(key) ? undefined : raw[key]
+    if (value === undefined || value === null) continue
+    extra ??= []
+    extra.push([key, value])
+  }
+  return extra && Object.fromEntries(extra)
+}
+
 /**
- * The usage in plain names; what is absent counts as 0, and a missing total is the sum.
+ * The wire's usage in plain names, or `undefined` when it does not say how many tokens went in and out. What else is
+ * absent or odd counts as 0, and a missing total is the sum.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromWire = (wire: WireUsage): Usage => ({
-  inputTokens: wire.input_tokens,
-  cachedTokens: wire.input_tokens_details?.cached_tokens ?? 0,
-  cacheWriteTokens: wire.input_tokens_details?.cache_write_tokens ?? 0,
-  outputTokens: wire.output_tokens,
-  reasoningTokens: wire.output_tokens_details?.reasoning_tokens ?? 0,
-  totalTokens: wire.total_tokens ?? wire.input_tokens + wire.output_tokens
-})
+export const fromWire = (wire: unknown): Usage | undefined => {
+  const raw = asObject(wire)
+  const inputTokens = asCount(raw["input_tokens"])
+  const outputTokens = asCount(raw["output_tokens"])
+  if (inputTokens === undefined || outputTokens === undefined) return undefined
+  const input = asObject(raw["input_tokens_details"])
+  const extra = extraOf(raw, known)
+  return {
+    inputTokens,
+    cachedTokens: asCount(input["cached_tokens"]) ?? 0,
+    cacheWriteTokens: asCount(input["cache_write_tokens"]) ?? 0,
+    outputTokens,
+    reasoningTokens: asCount(asObject(raw["output_tokens_details"])["reasoning_tokens"]) ?? 0,
+    totalTokens: asCount(raw["total_tokens"]) ?? inputTokens + outputTokens,
+    ...(extra !== undefined && { extra })
+  }
+}
 
 /**
- * Two usages added up, for a run of several requests.
+ * Two usages added up, for a run of several requests. Of what this library does not read, the later value counts.
  *
  * @since 0.1.0
  * @category combinators
@@ -77,7 +125,8 @@ export const add = (a: Usage, b: Usage): Usage => ({
   cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
   outputTokens: a.outputTokens + b.outputTokens,
   reasoningTokens: a.reasoningTokens + b.reasoningTokens,
-  totalTokens: a.totalTokens + b.totalTokens
+  totalTokens: a.totalTokens + b.totalTokens,
+  ...((a.extra !== undefined || b.extra !== undefined) && { extra: { ...a.extra, ...b.extra } })
 })
 
 /**

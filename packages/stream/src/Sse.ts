@@ -1,12 +1,12 @@
 /**
  * Server-sent events, as the WHATWG standard reads them (HTML, section 9.2.6): lines end in LF, CR or CRLF, split
- * anywhere; comments, unknown fields and blocks without data are passed over; `data` lines are joined with LF.
+ * anywhere; comments, unknown fields and blocks without data are skipped; `data` lines are joined with LF.
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
-import { decodeWith } from "./internal/decodeWith.ts"
+import { decodeWith } from "./internal/channel.ts"
 import { Text } from "./internal/text.ts"
 import { InvalidEvent, InvalidUtf8 } from "./StreamError.ts"
 import * as Utf8 from "./Utf8.ts"
@@ -20,7 +20,17 @@ import * as Utf8 from "./Utf8.ts"
 export const defaultMaxEventSize = 32 * 1024 * 1024
 
 /**
- * What a {@link Parser} tells. `event` gets the data, the event's name (`""` when it has none) and the last event id.
+ * The largest bound that can be set, on an event or a turn: every text within it can be held by every engine (V8's
+ * strings are the shortest).
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const largestSize = 0x1fffffe8
+
+/**
+ * Receives what a {@link Parser} reads. `event` gets the data, the event's name (`""` when it has none) and the last
+ * event id; `stray` gets each line that is neither a field of an event nor a comment, which the standard skips.
  *
  * @since 0.1.0
  * @category models
@@ -28,6 +38,7 @@ export const defaultMaxEventSize = 32 * 1024 * 1024
 export interface Handler {
   readonly event: (data: string, name: string, id: string) => void
   readonly retry?: (millis: number) => void
+  readonly stray?: (line: string) => void
 }
 
 const LF = 10
@@ -35,8 +46,8 @@ const SPACE = 32
 const COLON = 58
 
 /**
- * Cuts text into events, synchronously: every event that is complete after a piece has been handed out when `feed`
- * returns. Time and memory are linear in the input, however it is cut: an unfinished line is kept as it is and
+ * Cuts text into events, synchronously: every event that is complete after a piece has been passed on when `feed`
+ * returns. Time and memory are linear in the input, however it is cut: an unfinished line is kept as it came and
  * searched only in its new part.
  *
  * @since 0.1.0
@@ -49,6 +60,8 @@ export class Parser {
   readonly #line = new Text()
   #skipLineFeed = false
   #data: string | undefined
+  /** All data of an event that has several lines of it. */
+  readonly #lines = new Text()
   #name = ""
   #id = ""
   #nextId = ""
@@ -57,7 +70,7 @@ export class Parser {
 
   constructor(handler: Handler, maxEventSize: number = defaultMaxEventSize) {
     this.#handler = handler
-    this.#maxEventSize = maxEventSize
+    this.#maxEventSize = Math.min(maxEventSize, largestSize)
   }
 
   feed(text: string): void {
@@ -93,29 +106,30 @@ export class Parser {
     }
     if (at < length) {
       this.#line.append(at === 0 ? text : text.slice(at))
-      this.#bound(this.#line.length + (this.#data?.length ?? 0))
+      this.#bound(this.#line.length + this.#size)
     }
   }
 
-  /** Parses nothing from now on; what is left of the current piece is passed over. */
+  /** Parses nothing from now on; what is left of the current piece is skipped. */
   stop(): void {
     this.#stopped = true
   }
 
-  /** Whether something of an event is there that no blank line has ended. */
+  /** Whether part of an event is there that no blank line has ended. */
   get unfinished(): boolean {
     return this.#line.length > 0 || this.#data !== undefined || this.#name !== ""
   }
 
-  /**
-   * Hands out an event that lacks only its blank line. The standard says to drop it; whoever knows what the data must
-   * look like can know better.
-   */
+  /** Passes on an event that lacks only its blank line. The standard drops it; the caller may know the data better. */
   flush(): void {
     if (this.#stopped || !this.unfinished) return
     const line = this.#line.take()
     this.#read(line, 0, line.length)
     this.#dispatch()
+  }
+
+  get #size(): number {
+    return this.#lines.length > 0 ? this.#lines.length : (this.#data?.length ?? 0)
   }
 
   #bound(size: number): void {
@@ -127,33 +141,48 @@ export class Parser {
   #read(text: string, start: number, end: number): void {
     if (start === end) return this.#dispatch()
     switch (text.charCodeAt(start)) {
+      case COLON:
+        return
       case 100: {
         const value = fieldValue(text, start, end, "data")
-        if (value === undefined) return
-        this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
-        return this.#bound(this.#data.length)
+        if (value === undefined) break
+        return this.#append(value)
       }
       case 101: {
         const value = fieldValue(text, start, end, "event")
-        if (value !== undefined) this.#name = value
+        if (value === undefined) break
+        this.#name = value
         return
       }
       case 105: {
         const value = fieldValue(text, start, end, "id")
-        if (value !== undefined && !value.includes("\0")) this.#nextId = value
+        if (value === undefined) break
+        if (!value.includes("\0")) this.#nextId = value
         return
       }
       case 114: {
         const value = fieldValue(text, start, end, "retry")
-        if (value !== undefined && /^[0-9]+$/.test(value)) this.#handler.retry?.(Number(value))
+        if (value === undefined) break
+        if (/^[0-9]+$/.test(value)) this.#handler.retry?.(Number(value))
         return
       }
     }
+    this.#handler.stray?.(text.slice(start, end))
+  }
+
+  #append(value: string): void {
+    if (this.#data === undefined) {
+      this.#data = value
+      return this.#bound(value.length)
+    }
+    if (this.#lines.length === 0) this.#lines.append(this.#data)
+    this.#lines.append(`\n${value}`)
+    this.#bound(this.#lines.length)
   }
 
   #dispatch(): void {
     this.#id = this.#nextId
-    const data = this.#data
+    const data = this.#lines.length > 0 ? this.#lines.take() : this.#data
     const name = this.#name
     this.#data = undefined
     this.#name = ""
@@ -188,13 +217,13 @@ export interface SseEvent {
  * @category models
  */
 export interface Options {
-  /** Bound on one event in characters; default {@link defaultMaxEventSize}. */
+  /** Bound on one event in characters; default {@link defaultMaxEventSize}, at most {@link largestSize}. */
   readonly maxEventSize?: number
 }
 
 /**
- * Bytes to events, synchronously. `push` returns the events a chunk completes; `failure` is set when the bytes are no
- * UTF-8 or an event outgrows the bound, and then nothing follows; `unfinished` tells whether the bytes stopped in the
+ * Bytes to events, synchronously. `push` returns the events a chunk completes; `failure` is set when the bytes are not
+ * UTF-8 or an event outgrows the bound, and then nothing follows; `unfinished` is true while the bytes stop in the
  * middle of an event, which the standard drops.
  *
  * @since 0.1.0

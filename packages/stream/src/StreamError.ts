@@ -1,5 +1,5 @@
 /**
- * What can be wrong with a stream that began well.
+ * The errors of a stream that began well.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 
 /**
  * The stream ended before its terminal event (protocol D.5): the connection was closed, or the body was no event
- * stream at all. `bytes` and `events` tell how far it came; `partial` holds what had arrived.
+ * stream at all. `bytes` and `events` count what had arrived; `partial` holds it.
  *
  * @since 0.1.0
  * @category errors
@@ -37,7 +37,7 @@ export class StreamTruncated extends Failure.Class<StreamTruncated>("@effect-cod
 
 /**
  * The stream has invalid UTF-8; `offset` is where, in bytes from its start. Something between the server and this
- * program damages the data.
+ * program damaged the data.
  *
  * @since 0.1.0
  * @category errors
@@ -57,15 +57,21 @@ export class InvalidUtf8 extends Failure.Class<InvalidUtf8>("@effect-codex/strea
 }
 
 /**
- * An event cannot be read: it is larger than the bound (`tooLarge`, final: raise `maxEventSize` if the event is wanted),
- * or it claims to end the turn and is not JSON of the expected shape (`malformed`), so that nobody can tell how the turn
- * ended. `limit` is the bound in characters, `type` the event's type.
+ * An event cannot be read.
+ *
+ * - `tooLarge`: one event is larger than `limit` characters (`maxEventSize`).
+ * - `turnTooLarge`: the whole turn is larger than `limit` bytes (`maxTurnSize`), or has more items and parts than `limit`.
+ * - `tooDeep`: an item is nested more than `limit` deep.
+ * - `malformed`: the event of this `type` ends the turn but is not JSON of the expected shape, so that nobody can tell how
+ *   the turn ended.
+ *
+ * Only `malformed` is retried.
  *
  * @since 0.1.0
  * @category errors
  */
 export class InvalidEvent extends Failure.Class<InvalidEvent>("@effect-codex/stream/InvalidEvent")("InvalidEvent", {
-  reason: Schema.Literal("tooLarge", "malformed"),
+  reason: Schema.Literal("tooLarge", "turnTooLarge", "tooDeep", "malformed"),
   limit: Schema.optionalWith(Schema.Number, { exact: true }),
   type: Schema.optionalWith(Schema.String, { exact: true })
 }) {
@@ -73,12 +79,19 @@ export class InvalidEvent extends Failure.Class<InvalidEvent>("@effect-codex/str
     return this.reason === "malformed"
   }
   override get message(): string {
-    return Failure.describe(
-      this.reason === "tooLarge"
-        ? `One event is larger than ${this.limit} characters; raise maxEventSize to accept it.`
-        : `The event ${this.type} that ends the turn cannot be read; try again.`,
-      this
-    )
+    return Failure.describe(this.#sentence(), this)
+  }
+  #sentence(): string {
+    switch (this.reason) {
+      case "tooLarge":
+        return `One event is larger than ${this.limit} characters; raise maxEventSize to accept it.`
+      case "turnTooLarge":
+        return `The turn is larger than the bound of ${this.limit}; raise maxTurnSize if it counts bytes, or ask for less at once.`
+      case "tooDeep":
+        return `An output item is nested more than ${this.limit} deep; it cannot be used.`
+      case "malformed":
+        return `The event ${this.type} that ends the turn cannot be read; try again.`
+    }
   }
 }
 

@@ -1,29 +1,50 @@
 /**
  * The whole way of a turn's bytes, synchronously: UTF-8, server-sent events, JSON, wire events, turn events.
  *
- * This is the core under {@link TurnStream}; use it directly where there is no Effect stream.
+ * This is what a client drives, where the bytes arrive: {@link TurnDecoder.push} takes chunks of a body, and
+ * {@link TurnDecoder.pushMessage} takes single events, as a WebSocket brings them.
  *
  * @since 0.1.0
  */
-import type { ResponseEvent, Turn, TurnEvent } from "@effect-codex/schema"
-import { ResponseEvent as Events, Failure } from "@effect-codex/schema"
+import { ResponseEvent as Events, Failure, type ResponseEvent, type Turn, type TurnEvent } from "@effect-codex/schema"
 import * as Delta from "./internal/delta.ts"
+import * as Statement from "./internal/statement.ts"
+import { asWords, type Raw } from "./internal/values.ts"
 import * as Sse from "./Sse.ts"
 import { InvalidEvent, InvalidUtf8, type StreamError, StreamTruncated } from "./StreamError.ts"
 import * as TurnState from "./TurnState.ts"
 import * as Utf8 from "./Utf8.ts"
 
 /**
+ * The default bound on a whole turn, in bytes. No honest turn comes near it.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const defaultMaxTurnSize = 256 * 1024 * 1024
+
+/**
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Sse.Options, TurnState.Options {}
+export interface Options extends Sse.Options, TurnState.Options {
+  /** Bound on the whole turn in bytes; default {@link defaultMaxTurnSize}, at most `Sse.largestSize`. */
+  readonly maxTurnSize?: number
+  /**
+   * Called with every event as it came, before it is read: for what the turn's events leave out (`logprobs`,
+   * `sequence_number`, keys from the future). With it every event is parsed in full, which costs time.
+   */
+  readonly onWireEvent?: (event: ResponseEvent.ResponseEvent) => void
+}
 
 const none: ReadonlyArray<TurnEvent.TurnEvent> = []
 
+/** How much is kept of the text outside of events, in characters. */
+const maxStray = 65_536
+
 /**
- * Decodes one turn. `push` takes a chunk of the body and returns the events it completes; `end` is told that no more
- * comes. `done` is set with the terminal event, after which nothing is read any more, or with the `failure`, which
+ * Decodes one turn. `push` takes a chunk of the body and returns the events it completes; `end` says that the body is
+ * over. `done` is set with the terminal event, after which nothing is read any more, or with the `failure`, which
  * carries what had arrived. Make one for each attempt.
  *
  * @since 0.1.0
@@ -41,21 +62,32 @@ const none: ReadonlyArray<TurnEvent.TurnEvent> = []
  */
 export class TurnDecoder {
   failure: StreamError | undefined
-  /** Bytes taken in. */
+  /** Bytes taken in; of messages, their characters. */
   bytes = 0
-  /** Grows whenever something that belongs to the turn arrived; keep-alives and news of rate limits do not. */
-  progress = 0
   readonly state: TurnState.TurnState
   readonly #utf8 = new Utf8.Decoder()
   readonly #parser: Sse.Parser
   readonly #maxEventSize: number
+  readonly #maxTurnSize: number
+  readonly #onWireEvent: Options["onWireEvent"]
   #out: Array<TurnEvent.TurnEvent> = []
   #closing = false
+  #stray = ""
 
   constructor(options: Options = {}) {
-    this.#maxEventSize = options.maxEventSize ?? Sse.defaultMaxEventSize
+    this.#maxEventSize = Math.min(options.maxEventSize ?? Sse.defaultMaxEventSize, Sse.largestSize)
+    this.#maxTurnSize = Math.min(options.maxTurnSize ?? defaultMaxTurnSize, Sse.largestSize)
+    this.#onWireEvent = options.onWireEvent
     this.state = new TurnState.TurnState(options)
-    this.#parser = new Sse.Parser({ event: (data, name) => this.#event(data, name) }, this.#maxEventSize)
+    this.#parser = new Sse.Parser(
+      {
+        event: (data, name) => this.#event(data, name),
+        stray: (line) => {
+          if (this.#stray.length < maxStray) this.#stray += `${line}\n`
+        }
+      },
+      this.#maxEventSize
+    )
   }
 
   get done(): boolean {
@@ -67,38 +99,52 @@ export class TurnDecoder {
     return this.state.outcome?._tag === "Finished" ? this.state.outcome.turn : undefined
   }
 
-  push(chunk: Uint8Array): ReadonlyArray<TurnEvent.TurnEvent> {
-    if (this.done) return none
-    this.bytes += chunk.length
-    this.#parser.feed(this.#utf8.decode(chunk))
-    return this.#pushed()
+  /**
+   * Grows with every event that brings the turn forward, and only then: comments, keep-alives, rate limits, metadata and
+   * events that say nothing new do not count. A watchdog compares it with its earlier value.
+   */
+  get progress(): number {
+    return this.state.progress
   }
 
-  /** The same for a text message that is one event, as a WebSocket carries them (protocol H.4). */
+  /**
+   * Lines of the body that belong to no event, up to 64 Ki characters: the text of a body that is not an event stream, or
+   * what a proxy wrote between the events.
+   */
+  get strayText(): string {
+    return this.#stray
+  }
+
+  push(chunk: Uint8Array): ReadonlyArray<TurnEvent.TurnEvent> {
+    if (this.done) return none
+    const room = this.#maxTurnSize - this.bytes
+    this.bytes += chunk.length
+    this.#parser.feed(this.#utf8.decode(chunk.length > room ? chunk.subarray(0, room) : chunk))
+    if (!this.#takeOutcome()) {
+      if (this.#parser.tooLarge) this.#fail("tooLarge", this.#maxEventSize)
+      else if (this.#utf8.invalidAt !== undefined) {
+        this.failure = new InvalidUtf8({ offset: this.#utf8.invalidAt, partial: this.state.partial() }, Failure.trusted)
+      } else if (chunk.length > room) this.#fail("turnTooLarge", this.#maxTurnSize)
+    }
+    return this.#take()
+  }
+
+  /** Takes one event that comes by itself, as the text message of a WebSocket (protocol H.4). */
   pushMessage(text: string): ReadonlyArray<TurnEvent.TurnEvent> {
     if (this.done) return none
     this.bytes += text.length
-    this.#event(text, "")
-    return this.#pushed()
-  }
-
-  #pushed(): ReadonlyArray<TurnEvent.TurnEvent> {
-    if (this.state.outcome !== undefined) {
-      if (this.state.outcome._tag === "Failed") this.failure = this.state.outcome.error
-    } else if (this.#parser.tooLarge) {
-      this.failure = new InvalidEvent(
-        { reason: "tooLarge", limit: this.#maxEventSize, partial: this.state.partial() },
-        Failure.trusted
-      )
-    } else if (this.#utf8.invalidAt !== undefined) {
-      this.failure = new InvalidUtf8({ offset: this.#utf8.invalidAt, partial: this.state.partial() }, Failure.trusted)
+    if (text.length > this.#maxEventSize) this.#fail("tooLarge", this.#maxEventSize)
+    else if (this.bytes > this.#maxTurnSize) this.#fail("turnTooLarge", this.#maxTurnSize)
+    else {
+      this.#event(text, "")
+      this.#takeOutcome()
     }
     return this.#take()
   }
 
   /**
-   * The body is over. A terminal event that came whole but without its closing blank line still counts; anything else
-   * that is unfinished does not, and the turn is truncated.
+   * The body is over. A terminal event that is complete except for its closing blank line still counts, and so does an
+   * error that stands in the body as plain JSON; anything else that is unfinished does not, and the turn is truncated.
    */
   end(): ReadonlyArray<TurnEvent.TurnEvent> {
     if (this.done) return none
@@ -106,9 +152,11 @@ export class TurnDecoder {
       this.#closing = true
       this.#parser.flush()
     }
-    const outcome = this.state.outcome
-    if (outcome === undefined) this.failure = this.truncated()
-    else if (outcome._tag === "Failed") this.failure = outcome.error
+    if (this.state.outcome === undefined && this.#stray !== "") {
+      const error = Statement.inText(this.#stray)
+      if (error !== undefined) this.state.stepAs("error", error, this.#out)
+    }
+    if (!this.#takeOutcome() && this.state.outcome === undefined) this.failure = this.truncated()
     return this.#take()
   }
 
@@ -131,67 +179,54 @@ export class TurnDecoder {
     if (this.#out.length === 0) return none
     const out = this.#out
     this.#out = []
-    if (out.some((event) => event._tag !== "RateLimitsUpdated")) this.progress++
     return out
   }
 
+  /** Whether the turn is over by an event. */
+  #takeOutcome(): boolean {
+    const outcome = this.state.outcome
+    if (outcome?._tag === "Failed") this.failure = outcome.error
+    return outcome !== undefined
+  }
+
+  #fail(reason: InvalidEvent["reason"], limit: number): void {
+    this.failure = new InvalidEvent({ reason, limit, partial: this.state.partial() }, Failure.trusted)
+  }
+
   #event(data: string, name: string): void {
-    const delta = this.#closing ? undefined : Delta.read(data)
-    if (delta !== undefined) return this.state.stepDelta(delta, this.#out)
-    const event = parse(data)
-    const type = event?.type
-    if (this.#closing) {
-      if (event === undefined || !Events.isTerminalType(typeof type === "string" ? type : name)) return
-      this.state.unterminatedFinalEvent = true
+    if (!this.#closing && this.#onWireEvent === undefined) {
+      const delta = Delta.read(data)
+      if (delta !== undefined) {
+        this.state.stepDelta(delta, this.#out)
+        if (this.state.outcome !== undefined) this.#parser.stop()
+        return
+      }
     }
-    if (typeof type === "string") this.state.step(event as ResponseEvent.ResponseEvent, this.#out)
-    else if (event !== undefined && name !== "") this.state.stepNamed(name, event, this.#out)
-    // the sentinel of other servers; never needed, never wrong
-    else if (data !== "[DONE]") this.state.stepMalformed(data, name)
+    const event = Statement.objectIn(data)
+    const type = event === undefined ? undefined : typeOf(event, name)
+    if (event === undefined || type === undefined) this.#malformed(data, name)
+    else if (!this.#closing || Events.isTerminalType(type)) {
+      if (this.#closing) this.state.unterminatedFinalEvent = true
+      this.#onWireEvent?.(event as unknown as ResponseEvent.ResponseEvent)
+      if (event["type"] === type) this.state.step(event as unknown as ResponseEvent.ResponseEvent, this.#out)
+      else this.state.stepAs(type, event, this.#out)
+    }
     if (this.state.outcome !== undefined) this.#parser.stop()
   }
-}
 
-/** The object in a payload. */
-const parse = (data: string): { readonly type?: unknown } | undefined => {
-  try {
-    const value: unknown = JSON.parse(data)
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined
-  } catch {
-    return undefined
+  #malformed(data: string, name: string): void {
+    const error = Statement.behindHalfAnEvent(data)
+    if (error !== undefined) this.state.stepAs("error", error, this.#out)
+    // the sentinel of other servers; never needed, never wrong
+    else if (!this.#closing && data !== "[DONE]") this.state.stepMalformed(data, name)
   }
 }
 
-/**
- * The events of a body that is an async iterable, for callers without Effect streams. It ends with the turn, without
- * waiting for the rest of the body, and tells the body to stop.
- *
- * How the turn ended is asked of the `decoder`, which the caller makes for it: `decoder.turn` is the finished turn;
- * when it is `undefined`, `decoder.failure` says why. A body that rejects makes the iteration reject with the same
- * value; what had arrived is then in `decoder.state.partial()`.
- *
- * @since 0.1.0
- * @category combinators
- * @example
- * ```ts
- * import { TurnDecoder } from "@effect-codex/stream"
- *
- * export const answer = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
- *   const decoder = new TurnDecoder.TurnDecoder()
- *   for await (const event of TurnDecoder.decodeAsyncIterable(body, decoder)) {
- *     if (event._tag === "TextDelta") process.stdout.write(event.delta)
- *   }
- *   return decoder.turn === undefined ? String(decoder.failure) : decoder.turn.text
- * }
- * ```
- */
-export async function* decodeAsyncIterable(
-  body: AsyncIterable<Uint8Array>,
-  decoder: TurnDecoder
-): AsyncGenerator<TurnEvent.TurnEvent, void, void> {
-  for await (const chunk of body) {
-    yield* decoder.push(chunk)
-    if (decoder.done) return
-  }
-  yield* decoder.end()
+/** The type of an event: its own, if events of it are read, else that of its frame. An error can have a code as type. */
+const typeOf = (event: Raw, name: string): string | undefined => {
+  const type = event["type"]
+  if (typeof type === "string" && Events.isKnownType(type)) return type
+  const own = asWords(type)
+  if (name !== "" && Events.isKnownType(name)) return name
+  return Statement.isError(event, own) ? "error" : own
 }

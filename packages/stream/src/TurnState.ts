@@ -1,9 +1,9 @@
 /**
- * The fold: wire events in, the state of one turn and the events a person wants out.
+ * The fold: takes wire events, keeps the state of one turn, and gives the turn's events.
  *
  * `step` is synchronous and depends on nothing but the state and the event. The state is changed in place, because a
- * turn has tens of thousands of events and one owner; what leaves it ({@link TurnState.turn}, {@link TurnState.partial},
- * the events) is never changed afterwards.
+ * turn has tens of thousands of events and one owner; what leaves it ({@link TurnState.partial}, the turn, the events) is
+ * never changed afterwards.
  *
  * @since 0.1.0
  */
@@ -15,12 +15,14 @@ import {
   RateLimits,
   RoutingToken,
   ServiceError,
-  type Turn,
+  Turn,
   Usage
 } from "@effect-codex/schema"
 import * as Redacted from "effect/Redacted"
 import type { Delta } from "./internal/delta.ts"
 import * as Output from "./internal/output.ts"
+import * as Statement from "./internal/statement.ts"
+import { asObject, asWords, isDeep, maxDepth, type Raw } from "./internal/values.ts"
 import { InvalidEvent } from "./StreamError.ts"
 
 /**
@@ -44,19 +46,10 @@ export interface Options {
 
 const maxDrift = 20
 
-type Raw = Readonly<Record<string, unknown>>
-
 const guards = new Map<string, Guard.Guard>(
   Object.entries(Events.byType).map(([type, schema]) => [type, Guard.make(schema)])
 )
 const hostedGuard = Guard.make(Events.HostedEvent)
-const usageGuard = Guard.make(Usage.WireUsage)
-
-const asObject = (value: unknown): Raw | undefined =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : undefined
-const asText = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
-const asNumber = (value: unknown): number | undefined =>
-  typeof value === "number" && Number.isFinite(value) ? value : undefined
 
 /** Header names in lower case, values as text: events carry them in any case and sometimes as numbers. */
 const asHeaders = (value: unknown): Readonly<Record<string, string>> | undefined => {
@@ -71,6 +64,32 @@ const asHeaders = (value: unknown): Readonly<Record<string, string>> | undefined
   )
 }
 
+/** The delay that an error's own headers ask for, in milliseconds. */
+const retryAfter = (headers: Readonly<Record<string, string>> | undefined): number | undefined => {
+  const millis = Number(headers?.["retry-after-ms"] ?? Number.NaN)
+  const seconds = Number(headers?.["retry-after"] ?? Number.NaN)
+  return millis >= 0 ? millis : seconds >= 0 ? seconds * 1000 : undefined
+}
+
+/** What of a response object is read, and what only repeats the request. */
+const notExtra: ReadonlySet<string> = new Set([
+  "id",
+  "object",
+  "status",
+  "model",
+  "output",
+  "usage",
+  "error",
+  "incomplete_details",
+  "end_turn",
+  "service_tier",
+  "headers",
+  "instructions",
+  "tools",
+  // to assign it would change the prototype
+  "__proto__"
+])
+
 /**
  * The state of one turn. Make one for each attempt.
  *
@@ -79,24 +98,28 @@ const asHeaders = (value: unknown): Readonly<Record<string, string>> | undefined
  */
 export class TurnState {
   responseId: string | undefined
-  /** The model that serves, as far as the server has said. */
+  /** The model that serves the turn, once the server has named it. */
   model: string | undefined
   /** The first routing token that an event brought. */
   routingToken: RoutingToken.RoutingToken | undefined
   rateLimits: RateLimits.RateLimits | undefined
   usage: Usage.Usage | undefined
   outcome: Outcome | undefined
-  /** Events that were no JSON object, or had no type. */
+  /** Payloads that are not JSON objects, or have no type. */
   malformed = 0
   events = 0
   unknown = 0
+  /** How many events brought the turn forward; see `TurnDecoder.progress`. */
+  progress = 0
   driftCount = 0
   lastEventType: string | undefined
   unterminatedFinalEvent = false
   readonly drift: Array<Turn.Drift> = []
   readonly #now: (() => number) | undefined
-  readonly #output = new Output.Output()
+  readonly #output = new Output.Output((difference) => this.#noteDrift(this.lastEventType ?? "", difference))
   #started = false
+  /** The events of the current step that are not about the turn itself. */
+  #asides = 0
 
   constructor(options: Options = {}) {
     this.#now = options.now
@@ -111,6 +134,19 @@ export class TurnState {
     const hosted = Events.hosted.get(type)
     const drift = (hosted === undefined ? guards.get(type) : hostedGuard)?.(event)
     if (drift !== undefined) this.#noteDrift(type, drift)
+    const before = out.length
+    const size = this.#output.size
+    this.#asides = 0
+    this.#read(event, hosted, out)
+    if (out.length - before > this.#asides || this.#output.size > size) this.progress++
+    if (this.#output.problem !== undefined && this.outcome === undefined) this.#break(this.#output.problem)
+  }
+
+  #read(
+    event: ResponseEvent.ResponseEvent,
+    hosted: { readonly tool: string; readonly stage: string } | undefined,
+    out: Array<TurnEvent.TurnEvent>
+  ): void {
     switch (event.type) {
       case "response.output_text.delta":
       case "response.function_call_arguments.delta":
@@ -124,27 +160,29 @@ export class TurnState {
     this.#headers((event as Raw)["headers"], out)
     switch (event.type) {
       case "response.output_text.done":
-        return this.#settle(type, this.#output.textDone(event, event.text, out))
+        return this.#output.partDone(event, "text", event.content_index, event.text, out)
       case "response.refusal.done":
-        return this.#settle(type, this.#output.refusalDone(event, event.refusal, out))
+        return this.#output.partDone(event, "refusal", event.content_index, event.refusal, out)
       case "response.reasoning_summary_text.done":
-        return this.#settle(type, this.#output.reasoningDone(event, "summary", event.summary_index, event.text, out))
+        return this.#output.partDone(event, "summary", event.summary_index, event.text, out)
       case "response.reasoning_text.done":
-        return this.#settle(type, this.#output.reasoningDone(event, "content", event.content_index, event.text, out))
+        return this.#output.partDone(event, "content", event.content_index, event.text, out)
+      case "response.content_part.done":
+        return this.#partDone(event, out)
+      case "response.reasoning_summary_part.done":
+        return this.#output.partDone(event, "summary", event.summary_index, asObject(event.part)?.["text"], out)
       case "response.function_call_arguments.done":
-        return this.#settle(type, this.#output.callDone(event, "function", event.arguments, out))
+        return this.#output.callDone(event, "function", event.arguments, out)
       case "response.custom_tool_call_input.done":
-        return this.#settle(type, this.#output.callDone(event, "custom", event.input, out))
+        return this.#output.callDone(event, "custom", event.input, out)
       case "response.output_text.annotation.added":
         return this.#output.annotation(event, event.annotation)
       case "response.output_item.added":
         return this.#output.itemAdded(event, out)
       case "response.output_item.done":
-        return this.#settle(type, this.#output.itemDone(event, event.item, out))
+        return this.#output.itemDone(event, event.item, out)
       case "response.content_part.added":
-      case "response.content_part.done":
       case "response.reasoning_summary_part.added":
-      case "response.reasoning_summary_part.done":
       case "keepalive":
       case "response.metadata":
       case "codex.response.metadata":
@@ -155,22 +193,20 @@ export class TurnState {
       case "response.queued":
         return this.#begin(event.response, out)
       case "codex.rate_limits":
-        return this.#limits(RateLimits.fromEvent(event), out)
+        return this.#limits(RateLimits.fromEvent(event, this.#now?.()), out)
       case "response.completed":
       case "response.done":
       case "response.incomplete":
         return this.#finish(event, out)
       case "response.failed":
-        this.#response(event.response, out)
-        return this.#fail(this.#facts(asObject(event.response)?.["error"]))
+        return this.#failed(event as Raw, out)
       case "error":
-        return this.#error(event)
+        return this.#error(event as Raw)
       default:
         // an old name of `error`
-        if (type === "response.error") return this.#error(event as Raw)
+        if (event.type === ("response.error" as never)) return this.#error(event as Raw)
         if (hosted !== undefined) return this.#output.hosted(event as Raw, hosted, out)
-        this.unknown++
-        out.push({ _tag: "UnknownEvent", type, raw: event })
+        return this.#unknownEvent(event, out)
     }
   }
 
@@ -183,13 +219,16 @@ export class TurnState {
     if (this.outcome !== undefined) return
     this.events++
     this.lastEventType = event.type
+    const before = out.length
     this.#delta(event, out)
+    if (out.length > before) this.progress++
+    if (this.#output.problem !== undefined) this.#break(this.#output.problem)
   }
 
   #delta(event: Delta, out: Array<TurnEvent.TurnEvent>): void {
     switch (event.type) {
       case "response.output_text.delta":
-        return this.#output.text(event, event.delta, out)
+        return this.#output.text(event, "text", event.delta, out)
       case "response.function_call_arguments.delta":
         return this.#output.callDelta(event, "function", event.delta, out)
       case "response.reasoning_summary_text.delta":
@@ -199,18 +238,24 @@ export class TurnState {
       case "response.custom_tool_call_input.delta":
         return this.#output.callDelta(event, "custom", event.delta, out)
       case "response.refusal.delta":
-        return this.#output.refusal(event, event.delta, out)
+        return this.#output.text(event, "refusal", event.delta, out)
     }
   }
 
-  /** An event whose type stands only in the name of its frame: taken in by that name. */
-  stepNamed(name: string, raw: Raw, out: Array<TurnEvent.TurnEvent>): void {
+  /** Takes in an event whose own type is missing or not known: by the type of its frame, or as an error. */
+  stepAs(type: string, raw: Raw, out: Array<TurnEvent.TurnEvent>): void {
     if (this.outcome !== undefined) return
-    if (guards.has(name) || Events.hosted.has(name)) this.#noteDrift(name, "type")
-    this.step({ ...raw, type: name } as ResponseEvent.ResponseEvent, out)
+    this.#noteDrift(type, "type")
+    if (type !== "error" && type !== "response.error") {
+      return this.step({ ...raw, type } as unknown as ResponseEvent.ResponseEvent, out)
+    }
+    this.events++
+    this.lastEventType = type
+    this.#headers(raw["headers"], out)
+    this.#error(raw)
   }
 
-  /** Counts a payload that is no event. One named as terminal ends the turn as a failure: nobody can tell how it ended. */
+  /** Counts a payload that is not an event. One named as terminal ends the turn as a failure: how it ended is unknown. */
   stepMalformed(data: string, name: string): void {
     if (this.outcome !== undefined) return
     this.malformed++
@@ -218,23 +263,23 @@ export class TurnState {
     this.events++
     this.lastEventType = name
     if (name === "error" || name === "response.error") return this.#fail({ message: data })
-    this.outcome = { _tag: "Failed", error: malformedEvent(name, this) }
+    this.outcome = { _tag: "Failed", error: this.#invalidEvent({ reason: "malformed", type: name }) }
   }
 
   /** What there is of the turn so far. */
   partial(): Turn.PartialTurn {
-    const { blocks, calls, items, text } = this.#output.read()
-    return { ...this.#content(blocks, text), items: Redacted.make(items), abandonedToolCalls: calls }
+    const { blocks, calls, items } = this.#output.read(false)
+    const { text } = Turn.wordsOf(blocks)
+    return { ...this.#content(blocks), text, items: Redacted.make(items), abandonedToolCalls: calls }
   }
 
-  #content(blocks: ReadonlyArray<Turn.Block>, text: string) {
+  #content(blocks: ReadonlyArray<Turn.Block>) {
     return {
       ...this.#ids(),
       ...(this.model !== undefined && { model: this.model }),
       ...(this.usage !== undefined && { usage: this.usage }),
       ...(this.rateLimits !== undefined && { rateLimits: this.rateLimits }),
       blocks,
-      text,
       diagnostics: this.diagnostics()
     }
   }
@@ -260,16 +305,31 @@ export class TurnState {
     if (this.drift.length < maxDrift) this.drift.push({ type, field })
   }
 
-  /** A text that contradicts the deltas before it is worth noting; the later one counts. */
-  #settle(type: string, agrees: boolean): void {
-    if (!agrees) this.#noteDrift(type, "differs from its deltas")
+  #break(reason: Output.Problem): void {
+    const limit = reason === "tooDeep" ? maxDepth : Output.maxSize
+    this.outcome = { _tag: "Failed", error: this.#invalidEvent({ reason, limit }) }
+  }
+
+  #invalidEvent(facts: Pick<InvalidEvent, "reason" | "type" | "limit">): InvalidEvent {
+    return new InvalidEvent({ ...this.#ids(), ...facts, partial: this.partial() }, Failure.trusted)
+  }
+
+  #unknownEvent(event: ResponseEvent.UnknownEvent, out: Array<TurnEvent.TurnEvent>): void {
+    if (isDeep(event)) {
+      this.malformed++
+      return
+    }
+    const type: string = event.type
+    this.unknown++
+    if (!type.startsWith("response.")) this.#asides++
+    out.push({ _tag: "UnknownEvent", type, raw: event })
   }
 
   /** What every response object tells, at the start and at the end. */
   #response(value: unknown, out: Array<TurnEvent.TurnEvent>): Raw | undefined {
     const response = asObject(value)
-    this.responseId = asText(response?.["id"]) ?? this.responseId
-    this.model = asText(response?.["model"]) ?? this.model
+    this.responseId = asWords(response?.["id"]) ?? this.responseId
+    this.model = asWords(response?.["model"]) ?? this.model
     this.#headers(response?.["headers"], out)
     return response
   }
@@ -285,101 +345,107 @@ export class TurnState {
     })
   }
 
+  #partDone(event: Raw, out: Array<TurnEvent.TurnEvent>): void {
+    const part = asObject(event["part"])
+    const index = event["content_index"]
+    switch (part?.["type"]) {
+      case "refusal":
+        return this.#output.partDone(event, "refusal", index, part["refusal"], out)
+      case "output_text":
+        return this.#output.partDone(event, "text", index, part["text"], out)
+      case "reasoning_text":
+        return this.#output.partDone(event, "content", index, part["text"], out)
+    }
+  }
+
   #headers(value: unknown, out: Array<TurnEvent.TurnEvent>): void {
     const headers = asHeaders(value)
     if (headers === undefined) return
-    this.model = headers["openai-model"] ?? this.model
+    this.model = asWords(headers["openai-model"]) ?? this.model
     this.routingToken = RoutingToken.first(this.routingToken, RoutingToken.fromHeaders(headers))
-    this.#limits(RateLimits.fromHeaders(headers, this.#now?.() ?? 0), out)
+    this.#limits(RateLimits.fromHeaders(headers, this.#now?.()), out)
   }
 
   #limits(limits: RateLimits.RateLimits | undefined, out: Array<TurnEvent.TurnEvent>): void {
     if (limits === undefined) return
     this.rateLimits = this.rateLimits === undefined ? limits : RateLimits.merge(this.rateLimits, limits)
+    this.#asides++
     out.push({ _tag: "RateLimitsUpdated", rateLimits: this.rateLimits })
+  }
+
+  #usage(response: Raw | undefined, out: Array<TurnEvent.TurnEvent>): void {
+    const wire = response?.["usage"]
+    const usage = isDeep(wire) ? undefined : Usage.fromWire(wire)
+    if (usage === undefined) return
+    this.usage = usage
+    out.push({ _tag: "UsageReported", usage })
   }
 
   #finish(event: { readonly type: string; readonly response?: unknown }, out: Array<TurnEvent.TurnEvent>): void {
     const response = this.#response(event.response, out)
     if (response === undefined && event.response !== undefined && event.response !== null) {
-      this.outcome = { _tag: "Failed", error: malformedEvent(event.type, this) }
+      this.outcome = { _tag: "Failed", error: this.#invalidEvent({ reason: "malformed", type: event.type }) }
       return
     }
     const status = response?.["status"]
     // whatever the event is called: a response that says it failed has failed
-    if (status === "failed") return this.#fail(this.#facts(response?.["error"]))
-    const wireUsage = response?.["usage"]
-    if (wireUsage !== undefined && wireUsage !== null && usageGuard(wireUsage) === undefined) {
-      this.usage = Usage.fromWire(wireUsage as Usage.WireUsage)
-      out.push({ _tag: "UsageReported", usage: this.usage })
-    }
+    if (status === "failed" || Statement.isPresent(response?.["error"])) return this.#failed(event as Raw, out)
+    this.#usage(response, out)
+    const details = response?.["incomplete_details"]
+    const completed =
+      event.type !== "response.incomplete" &&
+      (status === "completed" || !Statement.isPresent(status)) &&
+      !Statement.isPresent(details)
     const output = response?.["output"]
-    if (Array.isArray(output))
-      this.#output.backfill(
-        output.filter((item) => asObject(item) !== undefined),
-        out
-      )
-    const completed = event.type !== "response.incomplete" && status !== "incomplete" && status !== "cancelled"
+    if (Array.isArray(output)) this.#output.backfill(output, completed, out)
     this.#output.close(completed, out)
-    const { blocks, calls, finishedCalls, items, refusal, text, unfinishedCalls } = this.#output.read()
+    const extra = extraOf(response)
+    if (this.#output.problem !== undefined || isDeep(extra)) return this.#break(this.#output.problem ?? "tooDeep")
+    const { blocks, calls, executable, items, others } = this.#output.read(completed)
+    const stated = asWords(status)
     const reason =
-      asText(asObject(response?.["incomplete_details"])?.["reason"]) ??
-      (status === "cancelled" ? "cancelled" : undefined)
+      asWords(asObject(details)?.["reason"]) ??
+      asWords(details) ??
+      (stated === "incomplete" || stated === "completed" ? undefined : stated)
     const endTurn = response?.["end_turn"]
-    const serviceTier = asText(response?.["service_tier"])
+    const serviceTier = asWords(response?.["service_tier"])
     const turn: Turn.Turn = {
-      ...this.#content(blocks, text),
+      ...this.#content(blocks),
+      ...Turn.wordsOf(blocks),
       status: completed ? "completed" : "incomplete",
       ...(!completed && reason !== undefined && { incompleteReason: reason }),
       items,
-      toolCalls: completed ? finishedCalls : [],
-      abandonedToolCalls: completed ? unfinishedCalls : calls,
-      ...(refusal !== undefined && { refusal }),
+      toolCalls: completed ? executable : [],
+      abandonedToolCalls: completed ? others : calls,
       ...(typeof endTurn === "boolean" && { endTurn }),
       ...(serviceTier !== undefined && { serviceTier }),
+      ...(extra !== undefined && { extra }),
       ...(this.routingToken !== undefined && { routingToken: this.routingToken })
     }
     this.outcome = { _tag: "Finished", turn }
     out.push({ _tag: "TurnCompleted", turn })
   }
 
-  /** An `error` event: flat, nested, with a `detail`, with a status and headers of its own (protocol D.5, H.4). */
-  #error(event: Raw): void {
-    const nested = event["error"] ?? event["detail"]
-    this.#fail({
-      ...this.#facts(event),
-      ...(typeof nested === "string" ? { message: nested } : this.#facts(nested)),
-      status: asNumber(event["status"]) ?? asNumber(event["status_code"])
-    })
+  /** A response that failed: its error stands in the response, in its details, or in the event itself. */
+  #failed(event: Raw, out: Array<TurnEvent.TurnEvent>): void {
+    const response = this.#response(event["response"], out)
+    this.#usage(response, out)
+    const stated = [response?.["error"], asObject(response?.["status_details"])?.["error"], event["error"], event]
+    this.#fail(Statement.factsOf(stated.find(Statement.isPresent), this.#now))
   }
 
-  #facts(value: unknown): ServiceError.Facts {
-    const error = asObject(value)
-    if (error === undefined) return {}
-    const resetsAt = asNumber(error["resets_at"])
-    const resetsIn = asNumber(error["resets_in_seconds"])
-    const now = this.#now?.()
-    return {
-      code: asText(error["code"]),
-      // the event's own type says only that it is an error
-      type: error["type"] === "error" || error["type"] === "response.error" ? undefined : asText(error["type"]),
-      message: asText(error["message"]),
-      param: asText(error["param"]),
-      planType: asText(error["plan_type"]),
-      resetsAt:
-        resetsAt !== undefined
-          ? resetsAt * 1000
-          : resetsIn !== undefined && now !== undefined
-            ? now + resetsIn * 1000
-            : undefined
-    }
+  /** An `error` event: flat, nested, with a `detail`, with a status and headers of its own (protocol D.5, H.4). */
+  #error(event: Raw): void {
+    this.#fail({ ...Statement.factsOf(event, this.#now), retryAfterMillis: retryAfter(asHeaders(event["headers"])) })
   }
 
   #fail(stated: ServiceError.Facts): void {
+    const isThrottled = stated.code === "rate_limit_exceeded" || stated.type === "rate_limit_exceeded"
     const facts: ServiceError.Facts = {
       ...stated,
-      ...(stated.code === "rate_limit_exceeded" &&
-        stated.message !== undefined && { retryAfterMillis: ServiceError.delayInText(stated.message) }),
+      retryAfterMillis:
+        stated.retryAfterMillis ??
+        (isThrottled && stated.message !== undefined ? ServiceError.delayInText(stated.message) : undefined),
       model: this.model,
       rateLimits: this.rateLimits,
       responseId: this.responseId,
@@ -389,16 +455,17 @@ export class TurnState {
   }
 }
 
-const malformedEvent = (type: string, state: TurnState): InvalidEvent =>
-  new InvalidEvent(
-    {
-      ...(state.responseId !== undefined && { responseId: state.responseId }),
-      reason: "malformed",
-      type,
-      partial: state.partial()
-    },
-    Failure.trusted
-  )
+/** What else a response object holds. */
+const extraOf = (response: Raw | undefined): Raw | undefined => {
+  let extra: Record<string, unknown> | undefined
+  for (const key in response) {
+    const value = response[key]
+    if (value === null || notExtra.has(key)) continue
+    extra ??= {}
+    extra[key] = value
+  }
+  return extra
+}
 
 /**
  * The whole fold over events already at hand: a pure function.

@@ -1,5 +1,8 @@
 /**
- * A turn's bytes as an Effect `Stream` of its events, and the small operators over such a stream.
+ * A turn's bytes as an Effect `Stream` of its events, and small operators over such a stream.
+ *
+ * This is a stand-alone entry, for bytes that come from somewhere else than the client of this project. `effect-codex`
+ * drives {@link TurnDecoder} directly, where the bytes arrive.
  *
  * Each chunk of bytes is decoded in one synchronous pass and goes on as one chunk of events. The stream is over at the
  * terminal event; it does not wait for the body to end.
@@ -7,11 +10,10 @@
  * @since 0.1.0
  */
 import { Failure, type Turn, type TurnEvent } from "@effect-codex/schema"
-import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { decodeWith, type Emitting, emit } from "./internal/decodeWith.ts"
+import { decodeWith, fromPull } from "./internal/channel.ts"
 import { drain } from "./internal/drain.ts"
 import type { StreamError } from "./StreamError.ts"
 import { StreamTruncated } from "./StreamError.ts"
@@ -21,10 +23,7 @@ import * as TurnDecoder from "./TurnDecoder.ts"
  * @since 0.1.0
  * @category models
  */
-export interface Options {
-  /** Bound on one event in characters; default 32 Mi. */
-  readonly maxEventSize?: number
-}
+export interface Options extends Pick<TurnDecoder.Options, "maxEventSize" | "maxTurnSize"> {}
 
 const makeDecoder = (options: Options | undefined): Effect.Effect<TurnDecoder.TurnDecoder> =>
   Effect.map(
@@ -33,8 +32,8 @@ const makeDecoder = (options: Options | undefined): Effect.Effect<TurnDecoder.Tu
   )
 
 /**
- * Bytes to turn events. Fails with what the bytes are wrong in, or with what the backend states; the failure comes
- * after the events before it and carries what had arrived.
+ * Bytes to turn events. Fails with a damaged or unfinished stream, or with the error the backend states; the failure
+ * comes after the events before it and carries what had arrived.
  *
  * @since 0.1.0
  * @category combinators
@@ -56,7 +55,7 @@ export const decode =
 /**
  * The same for a body that is an async iterable (a Node readable, a web `ReadableStream`, a generator). Chunks that are
  * already waiting are taken together, up to a bound, so that a stream of tiny chunks costs little more than one of
- * large ones; a chunk that comes alone goes on at once. `onError` says what the iterable's own failure means.
+ * large ones; a chunk that comes alone goes on at once. `onError` maps the iterable's own failure.
  *
  * @since 0.1.0
  * @category constructors
@@ -66,19 +65,7 @@ export const fromAsyncIterable = <E>(
   onError: (cause: unknown) => E,
   options?: Options
 ): Stream.Stream<TurnEvent.TurnEvent, E | StreamError> =>
-  Stream.fromChannel(
-    // one channel and few steps: a turn of a few events costs little more than starting a stream
-    Channel.unwrap(
-      Effect.map(makeDecoder(options), (decoder) => {
-        const { pull, stop } = drain(body, decoder, onError)
-        const emitting: Emitting<TurnEvent.TurnEvent, E | StreamError> = Channel.flatMap(
-          Channel.fromEffect(pull),
-          (events) => emit(events, decoder, emitting)
-        )
-        return Channel.ensuring(emitting, stop)
-      })
-    )
-  )
+  fromPull(Effect.map(makeDecoder(options), (decoder) => ({ decoder, ...drain(body, decoder, onError) })))
 
 /**
  * Only the finished turn of a body that is an async iterable: the shortest way there, without a stream.

@@ -1,5 +1,5 @@
 /**
- * Strict UTF-8, chunk by chunk: text as it becomes complete, and the exact place of the first byte that is none.
+ * Strict UTF-8, chunk by chunk: text as it becomes complete, and the exact place of the first invalid byte.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@
 const empty = new Uint8Array(0)
 const options = { fatal: true, ignoreBOM: true } as const
 
-/** How long a sequence is by its lead byte; 0 for a byte that leads none (Unicode, table 3-7). */
+/** The length of a sequence by its lead byte; 0 for a byte that cannot lead (Unicode, table 3-7). */
 const sizeOf = (lead: number): number =>
   lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0
 
@@ -16,7 +16,7 @@ const isSecond = (lead: number, byte: number): boolean =>
   byte >= (lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80) &&
   byte <= (lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf)
 
-/** Where the last sequence begins if it can still become well-formed; otherwise `bytes.length`. */
+/** The offset of an unfinished last sequence that can still become well-formed; otherwise `bytes.length`. */
 const completeEnd = (bytes: Uint8Array): number => {
   const length = bytes.length
   for (let back = 1; back <= 3 && back <= length; back++) {
@@ -29,7 +29,7 @@ const completeEnd = (bytes: Uint8Array): number => {
   return length
 }
 
-/** How long the well-formed sequence at `at` is; 0 when there is none. */
+/** The length of the well-formed sequence at `at`; 0 when there is none. */
 const sequenceLength = (bytes: Uint8Array, at: number): number => {
   const lead = bytes[at] as number
   const size = sizeOf(lead)
@@ -37,6 +37,20 @@ const sequenceLength = (bytes: Uint8Array, at: number): number => {
   if (at + size > bytes.length || !isSecond(lead, bytes[at + 1] as number)) return 0
   for (let i = 2; i < size; i++) if (((bytes[at + i] as number) & 0xc0) !== 0x80) return 0
   return size
+}
+
+/** Below this size the call itself costs most. */
+const smallPiece = 512
+
+/** Of so many bytes one is looked at. */
+const sampleDistance = 64
+
+/** Guesses whether a chunk begins with enough ASCII for the decoder that is fast up to the first other character. */
+const beginsInAscii = (bytes: Uint8Array): boolean => {
+  if (bytes.length < smallPiece) return true
+  const half = bytes.length >> 1
+  for (let at = 0; at < half; at += sampleDistance) if ((bytes[at] as number) >= 0x80) return false
+  return true
 }
 
 const firstInvalid = (bytes: Uint8Array): number => {
@@ -51,18 +65,18 @@ const firstInvalid = (bytes: Uint8Array): number => {
 
 /**
  * Decodes one byte stream. A character split over chunks appears with its last byte; a leading byte order mark is
- * dropped. Once `invalidAt` is set (the offset, in bytes from the start of the stream, of the sequence that is no
- * UTF-8) the text before it has been returned and the decoder must not be used further.
+ * dropped. Once `invalidAt` is set (the offset, in bytes from the start of the stream, of the first invalid sequence) the
+ * text before it has been returned and the decoder must not be used further.
  *
  * @since 0.1.0
  * @category models
  */
 export class Decoder {
   invalidAt: number | undefined
-  // Node has two ways: one that is best for ASCII and for small pieces, and one for the rest, see `#decodeWide`
+  // Node has two decoders: one is faster for small pieces and up to the first other character than ASCII, the other
+  // (`#decodeWide`) from there on
   readonly #ascii = new TextDecoder("utf-8", options)
   #wide: TextDecoder | undefined
-  #isAscii = true
   #held: Uint8Array = empty
   #offset = 0
   #started = false
@@ -90,9 +104,7 @@ export class Decoder {
 
   #strict(bytes: Uint8Array): string {
     try {
-      const text = this.#isAscii ? this.#ascii.decode(bytes) : this.#decodeWide(bytes)
-      this.#isAscii = text.length === bytes.length || bytes.length < 4096
-      return text
+      return beginsInAscii(bytes) ? this.#ascii.decode(bytes) : this.#decodeWide(bytes)
     } catch {
       const at = firstInvalid(bytes)
       this.invalidAt = this.#offset + at
@@ -103,7 +115,7 @@ export class Decoder {
   #decodeWide(bytes: Uint8Array): string {
     if (this.#wide === undefined) {
       this.#wide = new TextDecoder("utf-8", options)
-      // a decoder that has once been asked to stream goes the other way from then on
+      // after one streaming call an instance stays with the other decoder
       this.#wide.decode(empty, { stream: true })
     }
     return this.#wide.decode(bytes)

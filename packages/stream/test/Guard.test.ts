@@ -1,12 +1,11 @@
 /** What is fast in the hot path agrees with what it stands for: the guards with the schemas, the matcher with the parser. */
 import { assert, describe, it } from "@effect/vitest"
 import { Guard, ResponseEvent, Usage } from "@effect-codex/schema"
-import * as Arbitrary from "effect/Arbitrary"
-import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import * as Delta from "../src/internal/delta.ts"
 
 import { mutants } from "./mutate.ts"
+import { draw, drawFrom, forAll } from "./property.ts"
 
 const schemas: Readonly<Record<string, Schema.Schema.AnyNoContext>> = {
   ...ResponseEvent.byType,
@@ -21,8 +20,9 @@ describe("Guard", () => {
       const is = Schema.is(schema)
       const check = (value: unknown, name?: string) =>
         assert.strictEqual(guard(value) === undefined, is(value), name ?? JSON.stringify(value))
-      FastCheck.assert(
-        FastCheck.property(Arbitrary.make(schema), FastCheck.nat(), (value, pick) => {
+      forAll(
+        [drawFrom(schema), draw.nat()],
+        (value, pick) => {
           assert.isUndefined(guard(value))
           check(value)
           const all = mutants(value as Record<string, unknown>)
@@ -31,12 +31,10 @@ describe("Guard", () => {
             const mutant = all[(pick + n * 7) % all.length]
             if (mutant !== undefined) check(mutant.event, mutant.name)
           }
-        }),
-        { numRuns: 25 }
+        },
+        25
       )
-      FastCheck.assert(
-        FastCheck.property(FastCheck.anything(), (value) => check({ ...Object(value), type }, "anything"))
-      )
+      forAll([draw.anything()], (value) => check({ ...Object(value), type }, "anything"))
       for (const value of [undefined, null, 1, "x", [], {}]) check(value)
     })
   }
@@ -52,22 +50,20 @@ describe("Delta", () => {
   const types = Object.keys(ResponseEvent.byType).filter((type) => type.endsWith(".delta"))
 
   /** A payload as servers write it, with what may be missing missing and what may be odd odd. */
-  const payload = FastCheck.record({
-    type: FastCheck.constantFrom(...types, "response.other.delta"),
-    sequence: FastCheck.option(
-      FastCheck.constantFrom("0", "7", "123456", "01", "-1", "1.5", "9007199254740993", '"1"')
-    ),
-    id: FastCheck.constantFrom('"msg_1"', '"ä"', '"a\\u0062"', "null", '"x\ty"', '"\u007f"'),
-    index: FastCheck.constantFrom("0", "12", "-1", "1e3", "null", "00", "123456789012345", "1234567890123456"),
-    part: FastCheck.option(
-      FastCheck.tuple(
-        FastCheck.constantFrom("content_index", "summary_index", "other_index"),
-        FastCheck.constantFrom("0", "3", "null")
+  const payload = draw.record({
+    type: draw.constantFrom(...types, "response.other.delta"),
+    sequence: draw.option(draw.constantFrom("0", "7", "123456", "01", "-1", "1.5", "9007199254740993", '"1"')),
+    id: draw.constantFrom('"msg_1"', '"ä"', '"a\\u0062"', "null", '"x\ty"', '"\u007f"'),
+    index: draw.constantFrom("0", "12", "-1", "1e3", "null", "00", "123456789012345", "1234567890123456"),
+    part: draw.option(
+      draw.tuple(
+        draw.constantFrom("content_index", "summary_index", "other_index"),
+        draw.constantFrom("0", "3", "null")
       )
     ),
-    delta: FastCheck.oneof(
-      FastCheck.fullUnicodeString().map((text) => JSON.stringify(text)),
-      FastCheck.constantFrom(
+    delta: draw.oneof(
+      draw.fullUnicodeString().map((text) => JSON.stringify(text)),
+      draw.constantFrom(
         '""',
         '"\\n"',
         '"\\u00e4"',
@@ -82,7 +78,7 @@ describe("Delta", () => {
         '"\\\\"'
       )
     ),
-    rest: FastCheck.constantFrom(
+    rest: draw.constantFrom(
       "",
       ',"logprobs":[]',
       ',"logprobs":[1]',
@@ -97,8 +93,9 @@ describe("Delta", () => {
 
   it("matches only what parses to the same and fits its schema", () => {
     let matched = 0
-    FastCheck.assert(
-      FastCheck.property(payload, ({ delta, id, index, part, rest, sequence, type }) => {
+    forAll(
+      [payload],
+      ({ delta, id, index, part, rest, sequence, type }) => {
         const text = `{"type":"${type}"${sequence === null ? "" : `,"sequence_number":${sequence}`},"item_id":${id},"output_index":${index}${
           part === null ? "" : `,"${part[0]}":${part[1]}`
         },"delta":${delta}${rest}}`
@@ -110,8 +107,8 @@ describe("Delta", () => {
         for (const key of ["type", "item_id", "output_index", "content_index", "summary_index", "delta"] as const) {
           assert.strictEqual(read[key], parsed[key], text)
         }
-      }),
-      { numRuns: 5000 }
+      },
+      5000
     )
     assert.isAbove(matched, 20)
   })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { PartialJson } from "@effect-codex/stream"
-import * as FastCheck from "effect/FastCheck"
+import { draw, forAll } from "./property.ts"
 
 /** Whether `part` is what a beginning of the text of `whole` can have told. */
 const isBeginning = (part: unknown, whole: unknown): boolean => {
@@ -21,54 +21,35 @@ const isBeginning = (part: unknown, whole: unknown): boolean => {
 
 describe("PartialJson", () => {
   it("reads whole JSON as JSON.parse does", () => {
-    FastCheck.assert(
-      FastCheck.property(FastCheck.json(), FastCheck.nat(4), (text, indent) => {
+    forAll(
+      [draw.json(), draw.nat(4)],
+      (text, indent) => {
         const value: unknown = JSON.parse(text)
         assert.deepStrictEqual(PartialJson.parse(text), value)
         assert.deepStrictEqual(PartialJson.parse(`\t\r\n ${JSON.stringify(value, null, indent)} `), value)
-      }),
-      { numRuns: 500 }
+      },
+      500
     )
   })
 
   it("reads every beginning of a text as a beginning of its value", () => {
-    FastCheck.assert(
-      FastCheck.property(FastCheck.json({ stringUnit: "binary" }), (text) => {
-        const value: unknown = JSON.parse(text)
-        for (let end = 0; end <= text.length; end++) {
-          const part = PartialJson.parse(text.slice(0, end))
-          assert.isTrue(part === undefined || isBeginning(part, value), text.slice(0, end))
-        }
-      })
-    )
+    forAll([draw.json({ stringUnit: "binary" })], (text) => {
+      const value: unknown = JSON.parse(text)
+      for (let end = 0; end <= text.length; end++) {
+        const part = PartialJson.parse(text.slice(0, end))
+        assert.isTrue(part === undefined || isBeginning(part, value), text.slice(0, end))
+      }
+    })
   })
 
   it("takes any text at all", () => {
-    const token = FastCheck.constantFrom(
-      "{",
-      "}",
-      "[",
-      "]",
-      ",",
-      ":",
-      '"',
-      "\\",
-      "\\u00",
-      "1",
-      "-",
-      "e",
-      "true",
-      "nul",
-      " "
-    )
-    FastCheck.assert(
-      FastCheck.property(
-        FastCheck.array(FastCheck.oneof(token, FastCheck.fullUnicodeString({ maxLength: 3 }))),
-        (tokens) => {
-          PartialJson.parse(tokens.join(""))
-        }
-      ),
-      { numRuns: 2000 }
+    const token = draw.constantFrom("{", "}", "[", "]", ",", ":", '"', "\\", "\\u00", "1", "-", "e", "true", "nul", " ")
+    forAll(
+      [draw.array(draw.oneof(token, draw.fullUnicodeString({ maxLength: 3 })))],
+      (tokens) => {
+        PartialJson.parse(tokens.join(""))
+      },
+      2000
     )
   })
 

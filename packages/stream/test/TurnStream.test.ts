@@ -1,7 +1,7 @@
 /** The decoder behind a `Stream` and behind an async iterable. */
 import { assert, describe, it } from "@effect/vitest"
 import type { TurnEvent } from "@effect-codex/schema"
-import { TurnDecoder, TurnStream } from "@effect-codex/stream"
+import { TurnStream } from "@effect-codex/stream"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -306,20 +306,5 @@ describe("TurnDecoder", () => {
     const { turn } = decode([whole.subarray(0, whole.length - 2)])
     assert.isTrue(turn?.diagnostics.unterminatedFinalEvent)
     assert.strictEqual(turn?.text, expected.turn?.text)
-  })
-
-  it("as an async iterable: ends with the turn, tells the body to stop, and the decoder knows how it ended", async () => {
-    const { body, log, push } = makeBody()
-    push(whole)
-    const decoder = new TurnDecoder.TurnDecoder()
-    const events: Array<TurnEvent.TurnEvent> = []
-    for await (const event of TurnDecoder.decodeAsyncIterable(body, decoder)) events.push(event)
-    assert.deepStrictEqual(events, expected.events as never)
-    assert.deepStrictEqual(decoder.turn, expected.turn)
-    assert.deepStrictEqual(log, ["return"])
-    const cut = new TurnDecoder.TurnDecoder()
-    for await (const _ of TurnDecoder.decodeAsyncIterable(each([created]), cut)) assert.isUndefined(cut.turn)
-    assert.isUndefined(cut.turn)
-    assert.strictEqual(cut.failure?._tag, "StreamTruncated")
   })
 })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Utf8 } from "@effect-codex/stream"
-import * as FastCheck from "effect/FastCheck"
+import { draw, forAll } from "./property.ts"
 import { byteByByte, concat, encode } from "./support.ts"
 
 /** Text up to the first mistake, and where that is. */
@@ -46,53 +46,37 @@ const cutAt = (bytes: Uint8Array, places: ReadonlyArray<number>): ReadonlyArray<
   return ends.map((end, n) => bytes.subarray(n === 0 ? 0 : ends[n - 1], end))
 }
 
-const cuts = FastCheck.array(FastCheck.nat(200), { maxLength: 6 })
+const cuts = draw.array(draw.nat(200), { maxLength: 6 })
 
 describe("Utf8", () => {
   it("gives the text of valid bytes, however they are cut", () => {
-    FastCheck.assert(
-      FastCheck.property(FastCheck.fullUnicodeString(), cuts, (text, places) => {
-        const bytes = encode(text)
-        const expected = text.startsWith("\ufeff") ? text.slice(1) : text
-        for (const chunks of [[bytes], byteByByte(bytes), cutAt(bytes, places)]) {
-          assert.deepStrictEqual(read(chunks), { text: expected, invalidAt: undefined, unfinished: false })
-        }
-      })
-    )
+    forAll([draw.fullUnicodeString(), cuts], (text, places) => {
+      const bytes = encode(text)
+      const expected = text.startsWith("\ufeff") ? text.slice(1) : text
+      for (const chunks of [[bytes], byteByByte(bytes), cutAt(bytes, places)]) {
+        assert.deepStrictEqual(read(chunks), { text: expected, invalidAt: undefined, unfinished: false })
+      }
+    })
   })
 
   it("finds the byte where the first ill-formed sequence begins, however the bytes are cut", () => {
     // bytes from the corners of the encoding, mixed with good text
-    const odd = FastCheck.constantFrom(
-      0x41,
-      0x80,
-      0xbf,
-      0xc0,
-      0xc2,
-      0xe0,
-      0xed,
-      0xef,
-      0xf0,
-      0xf4,
-      0xf5,
-      0xa0,
-      0x9f,
-      0x90
+    const odd = draw.constantFrom(0x41, 0x80, 0xbf, 0xc0, 0xc2, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5, 0xa0, 0x9f, 0x90)
+    const piece = draw.oneof(
+      draw.fullUnicodeString({ maxLength: 4 }).map(encode),
+      draw.array(odd, { maxLength: 4 }).map((bytes) => Uint8Array.from(bytes))
     )
-    const piece = FastCheck.oneof(
-      FastCheck.fullUnicodeString({ maxLength: 4 }).map(encode),
-      FastCheck.array(odd, { maxLength: 4 }).map((bytes) => Uint8Array.from(bytes))
-    )
-    FastCheck.assert(
-      FastCheck.property(FastCheck.array(piece, { maxLength: 8 }).map(concat), cuts, (bytes, places) => {
+    forAll(
+      [draw.array(piece, { maxLength: 8 }).map(concat), cuts],
+      (bytes, places) => {
         const expected = reference(bytes)
         for (const chunks of [[bytes], byteByByte(bytes), cutAt(bytes, places)]) {
           const { invalidAt, text } = read(chunks)
           assert.strictEqual(invalidAt, expected)
           if (expected !== undefined) assert.strictEqual(text, new TextDecoder().decode(bytes.subarray(0, expected)))
         }
-      }),
-      { numRuns: 500 }
+      },
+      500
     )
   })
 

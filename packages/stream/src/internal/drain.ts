@@ -1,12 +1,12 @@
 import * as Effect from "effect/Effect"
-import type { SyncDecoder } from "./decodeWith.ts"
+import type { SyncDecoder } from "./channel.ts"
 
-/** How much is taken at once at the most, so that a fast producer cannot fill the memory. */
+/** The most bytes taken at once, so that a fast producer cannot fill the memory. */
 const maxBytes = 256 * 1024
 
 /**
  * How many turns of the microtask queue a chunk that is "already waiting" may take to appear. Iterables answer within a
- * few; what takes longer waits for the outside world, and then what is there goes on at once.
+ * few; a longer wait is one for the outside world, and then what is there goes on at once.
  */
 const maxTicks = 16
 
@@ -19,13 +19,13 @@ export interface Drain<A, E> {
    * again before it has ended, nor after the decoder is done.
    */
   readonly pull: Effect.Effect<ReadonlyArray<A>, E>
-  /** Tells the body to stop. Not waited for: a generator that is itself waiting answers only after that. */
+  /** Asks the body to stop, without waiting: a generator that is itself waiting answers only after that. */
   readonly stop: Effect.Effect<void>
 }
 
 /**
- * Reads a body that is an async iterable into a decoder. `onError` says what the body's own failure means. With
- * `patient`, a pull waits until the decoder is done or the bound is reached: for whoever looks at no single event.
+ * Reads a body that is an async iterable into a decoder. `onError` maps the body's own failure. With `patient`, a pull
+ * waits until the decoder is done or the bound is reached: for callers that only need the result.
  */
 export const drain = <A, E>(
   body: AsyncIterable<Uint8Array>,

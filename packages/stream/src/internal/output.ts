@@ -1,492 +1,607 @@
-/** The output of one turn while it grows: one slot for each output item, found by its index. */
-import { Guard, Item, type Turn, type TurnEvent } from "@effect-codex/schema"
-import { Text } from "./text.ts"
+/** The output of one turn while it grows. */
+import { type Item, Turn, type TurnEvent } from "@effect-codex/schema"
+import { type Added, type Kind as PartKind, Parts } from "./parts.ts"
+import { type Place, Places } from "./places.ts"
+import { kindOf, type Slot } from "./slot.ts"
+import { asIndex, asObject, asText, asWords, isBlank, isDeep, isWithin, type Raw } from "./values.ts"
 
 type Out = Array<TurnEvent.TurnEvent>
-type Raw = Readonly<Record<string, unknown>>
 
-/** Where an event says it belongs; each key may be missing, `null` or nonsense. */
-interface Place {
-  readonly output_index?: unknown
-  readonly item_id?: unknown
-  readonly content_index?: unknown
-}
+/** More items, parts and annotations than any request may hold (protocol N.9). */
+export const maxSize = 131_072
 
-type Kind = "message" | "reasoning" | "call" | "item"
+/** Why the output cannot be read further: it holds more than any honest server sends, or is nested deeper. */
+export type Problem = "turnTooLarge" | "tooDeep"
 
-interface TextPart {
-  readonly kind: "text" | "refusal"
-  readonly text: Text
-  annotations: Array<unknown>
-}
-
-interface Slot {
-  readonly index: number
-  kind: Kind
-  /** The finished item as the server sent it. */
-  item: Item.Item | undefined
-  itemId: string | undefined
-  readonly parts: Array<TextPart>
-  readonly summary: Array<Text>
-  readonly content: Array<Text>
-  phase: string | undefined
-  callType: "function" | "custom"
-  callId: string | undefined
-  name: string | undefined
-  namespace: string | undefined
-  readonly arguments: Text
-  argumentsDone: boolean
-  started: boolean
-  call: Turn.ToolCall | undefined
-  type: string
-  status: string | undefined
-}
-
-const itemGuard = Guard.make(Item.Item)
-
-/** An index beyond any sense counts as missing: it would leave holes as large as itself. */
-const maxIndex = 10_000
-const asIndex = (value: unknown): number | undefined =>
-  typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= maxIndex ? value : undefined
 const partIndex = (value: unknown): number => asIndex(value) ?? 0
-const asText = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
-const asArray = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
-const asObject = (value: unknown): Raw =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : {}
-
-const kindOf = (type: unknown): Kind =>
-  type === "message"
-    ? "message"
-    : type === "reasoning"
-      ? "reasoning"
-      : type === "function_call" || type === "custom_tool_call"
-        ? "call"
-        : "item"
 
 export class Output {
-  readonly #slots: Array<Slot> = []
-  /** The slot that the wire's index means now. */
-  readonly #byIndex = new Map<number, Slot>()
-  readonly #byId = new Map<string, Slot>()
-  #last: Slot | undefined
-  #lastIndex: number | undefined
-  #next = 0
+  problem: Problem | undefined
+  #size = 0
+  readonly #places: Places
+  readonly #note: (difference: string) => void
+  /** The finished calls by their call id. */
+  readonly #calls = new Map<string, Slot>()
 
-  text(place: Place, delta: unknown, out: Out): void {
-    this.#write(place, "text", delta, out)
+  /** `note` is told of each difference between what came before and what came later. */
+  constructor(note: (difference: string) => void) {
+    this.#note = note
+    this.#places = new Places(() => this.#grow())
   }
 
-  refusal(place: Place, delta: unknown, out: Out): void {
-    this.#write(place, "refusal", delta, out)
+  /** How many items and parts there are. */
+  get size(): number {
+    return this.#size
   }
 
-  textDone(place: Place, text: unknown, out: Out): boolean {
-    return this.#writeAll(this.#slot(place, "message"), partIndex(place.content_index), "text", text, out)
-  }
-
-  refusalDone(place: Place, text: unknown, out: Out): boolean {
-    return this.#writeAll(this.#slot(place, "message"), partIndex(place.content_index), "refusal", text, out)
-  }
-
-  annotation(place: Place, annotation: unknown): void {
-    this.#part(this.#slot(place, "message"), partIndex(place.content_index), "text").annotations.push(annotation)
-  }
-
-  reasoning(place: Place, kind: "summary" | "content", part: unknown, delta: unknown, out: Out): void {
+  text(place: Place, kind: "text" | "refusal", delta: unknown, out: Out): void {
     if (typeof delta !== "string" || delta === "") return
-    const slot = this.#slot(place, "reasoning")
-    const index = partIndex(part)
-    reasoningPart(slot, kind, index).append(delta)
-    out.push({ _tag: "ReasoningDelta", outputIndex: slot.index, kind, part: index, delta })
+    const slot = this.#places.ofDelta(place, "message")
+    if (slot === undefined) return this.#late()
+    const index = partIndex(place.content_index)
+    slot.parts.part(kind, index).text.append(delta)
+    out.push(textDelta(slot, kind, index, delta))
   }
 
-  reasoningDone(place: Place, kind: "summary" | "content", part: unknown, text: unknown, out: Out): boolean {
-    return this.#reasonAll(this.#slot(place, "reasoning"), kind, partIndex(part), text, out)
-  }
-
-  callDelta(place: Place, type: "function" | "custom", delta: unknown, out: Out): void {
+  reasoning(place: Place, kind: "summary" | "content", index: unknown, delta: unknown, out: Out): void {
     if (typeof delta !== "string" || delta === "") return
-    const slot = this.#slot(place, "call")
-    slot.callType = type
+    const slot = this.#places.ofDelta(place, "reasoning")
+    if (slot === undefined) return this.#late()
+    const part = partIndex(index)
+    slot.parts.part(kind, part).text.append(delta)
+    out.push(textDelta(slot, kind, part, delta))
+  }
+
+  callDelta(
+    place: Place & { readonly call_id?: unknown },
+    type: "function" | "custom",
+    delta: unknown,
+    out: Out
+  ): void {
+    if (typeof delta !== "string" || delta === "") return
+    const slot = this.#places.ofDelta(place, "call")
+    if (slot === undefined) return this.#late()
+    if (slot.begun === undefined) {
+      slot.callType = type
+      this.#name(slot, place)
+    }
     slot.arguments.append(delta)
     out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
   }
 
+  /** The full text of one part. */
+  partDone(place: Place, kind: PartKind, index: unknown, text: unknown, out: Out): void {
+    if (typeof text !== "string") return
+    const slot = this.#places.ofClosing(place, kind === "text" || kind === "refusal" ? "message" : "reasoning")
+    if (slot === undefined) return
+    const part = partIndex(index)
+    const delta = slot.parts.part(kind, part).text.settle(text)
+    if (delta === undefined) this.#note(differs)
+    else if (delta !== "") out.push(textDelta(slot, kind, part, delta))
+  }
+
+  /** The full arguments of a call. */
   callDone(
     place: Place & { readonly call_id?: unknown; readonly name?: unknown },
     type: "function" | "custom",
-    text: unknown,
+    full: unknown,
     out: Out
-  ): boolean {
-    const slot = this.#slot(place, "call")
-    slot.callType = type
-    slot.callId ??= asText(place.call_id)
-    slot.name ??= asText(place.name)
+  ): void {
+    const slot = this.#places.ofClosing(place, "call")
+    if (slot === undefined) return
+    if (slot.begun === undefined) slot.callType = type
+    this.#name(slot, place)
     slot.argumentsDone = true
-    return this.#argumentsAll(slot, text, out)
+    const isObject = type === "function" && asObject(full) !== undefined
+    // an object does not have the words of its deltas
+    const text = isObject ? (slot.arguments.length > 0 ? undefined : jsonOf(full)) : asText(full)
+    if (text === undefined) return
+    if (!isBlank(text)) slot.argumentsStated = true
+    const delta = slot.arguments.settle(text)
+    if (delta === undefined) this.#note(differs)
+    else if (delta !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
+  }
+
+  annotation(place: Place, annotation: unknown): void {
+    if (this.#isDeep(annotation)) return
+    const part = this.#places.ofClosing(place, "message")?.parts.part("text", partIndex(place.content_index))
+    if (part === undefined) return
+    part.annotations ??= []
+    part.annotations.push(annotation)
+    this.#grow()
   }
 
   itemAdded(event: Place & { readonly item?: unknown }, out: Out): void {
     const item = asObject(event.item)
-    this.#describe(this.#slotOfItem(event, item, false), item, out)
+    if (item === undefined || asWords(item["type"]) === undefined || this.#isDeep(item)) return
+    const slot = this.#places.ofBegun(event, item, kindOf(item["type"]))
+    if (slot === undefined) return
+    slot.begun = withNames(slot, item) as unknown as Item.Item
+    if (slot.kind !== "call") return
+    slot.callType = item["type"] === "custom_tool_call" ? "custom" : "function"
+    this.#name(slot, item)
+    start(slot, out)
   }
 
-  itemDone(event: Place, item: unknown, out: Out): boolean {
-    const raw = asObject(item)
-    return this.#finish(this.#slotOfItem(event, raw, true), raw, out)
+  itemDone(event: Place, value: unknown, out: Out): void {
+    const item = asObject(value)
+    if (item === undefined || this.#isDeep(item)) return
+    const type = asWords(item["type"]) ?? this.#places.known(event.output_index, item["id"])?.begun?.type
+    if (type === undefined) return
+    const typed: Raw = item["type"] === type ? item : { ...item, type }
+    const slot = this.#places.ofDone(event, typed, kindOf(type))
+    if (slot.item !== undefined) this.#again(slot, typed, out)
+    else this.#finish(slot, typed, out)
   }
 
   hosted(event: Raw, { stage, tool }: { readonly tool: string; readonly stage: string }, out: Out): void {
-    const slot = this.#slot(event, "item")
-    if (slot.kind === "item" && slot.type === "") slot.type = tool
+    const slot = this.#places.ofHosted(event)
+    if (slot !== undefined) slot.tool ??= tool
+    const progress = { _tag: "HostedToolProgress", outputIndex: slot?.index ?? 0, tool, stage } as const
     const delta = asText(event["delta"]) ?? asText(event["partial_image_b64"])
-    out.push({
-      _tag: "HostedToolProgress",
-      outputIndex: slot.index,
-      tool,
-      stage,
-      ...(delta !== undefined && { delta })
+    const shell = asObject(event["delta"])
+    const channels = (["stdout", "stderr"] as const).flatMap((channel) => {
+      const text = asText(shell?.[channel])
+      return text === undefined || text === "" ? [] : [{ ...progress, delta: text, channel }]
     })
+    if (channels.length > 0) out.push(...channels)
+    else out.push(delta === undefined ? progress : { ...progress, delta })
   }
 
   /**
-   * The terminal event's own list of items: used for what no `output_item.done` brought, and for encrypted reasoning
-   * that only it has (protocol 0.3, D.3).
+   * The terminal event's own list of items: used for what no `output_item.done` brought, for what one left out, and for
+   * encrypted reasoning that only the list has (protocol 0.3, D.3). An item that has no place yet stands behind the one
+   * before it in the list. Of a turn that did not complete, a call must say that it is complete itself.
    */
-  backfill(items: ReadonlyArray<Raw>, out: Out): void {
+  backfill(list: ReadonlyArray<unknown>, completed: boolean, out: Out): void {
+    const items = list.flatMap((value) => {
+      const item = asObject(value)
+      return item === undefined || asWords(item["type"]) === undefined || this.#isDeep(item) ? [] : [item]
+    })
+    const slots = this.#match(items)
+    let before: Slot | undefined
     items.forEach((item, index) => {
-      const id = asText(item["id"])
-      const slot = (id === undefined ? undefined : this.#byId.get(id)) ?? this.#byIndex.get(index)
-      if (slot?.item === undefined) {
-        this.#finish(slot ?? this.#open(index, kindOf(item["type"])), item, out)
-        return
-      }
-      const done: Raw = slot.item
-      if (
-        item["type"] === "reasoning" &&
-        done["type"] === "reasoning" &&
-        asText(done["encrypted_content"]) === undefined
-      ) {
-        const encrypted = asText(item["encrypted_content"])
-        if (encrypted !== undefined) slot.item = { ...done, encrypted_content: encrypted } as Item.Item
+      const kind = kindOf(item["type"])
+      const slot = slots[index] ?? this.#places.open(kind, index, before?.order ?? -1)
+      before = slot
+      if (slot.item !== undefined) this.#compare(slot, item, out)
+      else if (completed || kind !== "call" || item["status"] === "completed") this.#finish(slot, item, out)
+      else {
+        slot.begun ??= item as unknown as Item.Item
+        this.#name(slot, item)
       }
     })
   }
 
   /**
-   * The turn is over. What came whole but without its `output_item.done` becomes an item, so that the next request can
-   * replay it; a call counts as finished only if its arguments were.
+   * The turn is over. What was shown but never had an `output_item.done` becomes an item, so that the next request can
+   * replay it; a call only if its arguments are complete and the turn is.
    */
   close(completed: boolean, out: Out): void {
-    for (const slot of this.#inOrder()) {
-      if (slot.item !== undefined || !completed) continue
-      if (slot.kind === "call" && slot.argumentsDone && slot.callId !== undefined && slot.name !== undefined) {
-        const common = { call_id: slot.callId, name: slot.name, ...(slot.itemId !== undefined && { id: slot.itemId }) }
-        this.#finish(
-          slot,
-          slot.callType === "function"
-            ? { type: "function_call", ...common, arguments: slot.arguments.value }
-            : { type: "custom_tool_call", ...common, input: slot.arguments.value },
-          out
-        )
-      } else if (slot.kind === "message" && slot.parts.some((part) => part !== undefined)) {
-        const content = slot.parts.map((part) =>
-          part.kind === "text"
-            ? { type: "output_text", text: part.text.value, annotations: part.annotations }
-            : { type: "refusal", refusal: part.text.value }
-        )
+    for (const slot of this.#places.inOrder()) {
+      if (slot.item !== undefined) continue
+      if (slot.kind === "call") {
+        if (!completed || !slot.argumentsDone || slot.isHalf || slot.name === undefined) continue
+        const type = slot.callType === "function" ? "function_call" : "custom_tool_call"
+        const text = slot.arguments.value
         this.#finish(
           slot,
           {
-            type: "message",
-            role: "assistant",
-            content,
-            ...(slot.itemId !== undefined && { id: slot.itemId }),
-            ...(slot.phase !== undefined && { phase: slot.phase })
+            ...(slot.begun ?? (slot.itemId !== undefined && { id: slot.itemId })),
+            type,
+            call_id: slot.callId,
+            name: slot.name,
+            // blank arguments of a call that has no item of its own may as well have been lost
+            [slot.callType === "function" ? "arguments" : "input"]: isBlank(text) ? undefined : text
           },
-          out
+          out,
+          true
         )
+      } else if (slot.kind !== "item") {
+        if (slot.parts.isEmpty && slot.begun !== undefined) this.#loadBegun(slot, out)
+        if (!slot.parts.isEmpty) this.#finish(slot, rebuilt(slot), out, true)
       }
     }
   }
 
-  read(): {
+  read(completed: boolean): {
     readonly blocks: ReadonlyArray<Turn.Block>
     readonly items: ReadonlyArray<Item.Item>
     readonly calls: ReadonlyArray<Turn.ToolCall>
-    readonly finishedCalls: ReadonlyArray<Turn.ToolCall>
-    readonly unfinishedCalls: ReadonlyArray<Turn.ToolCall>
-    readonly text: string
-    readonly refusal: string | undefined
+    readonly executable: ReadonlyArray<Turn.ToolCall>
+    readonly others: ReadonlyArray<Turn.ToolCall>
   } {
     const blocks: Array<Turn.Block> = []
     const items: Array<Item.Item> = []
     const calls: Array<Turn.ToolCall> = []
-    const finishedCalls: Array<Turn.ToolCall> = []
-    const unfinishedCalls: Array<Turn.ToolCall> = []
-    let text = ""
-    let refusal: string | undefined
-    for (const slot of this.#inOrder()) {
-      if (slot.item !== undefined) items.push(slot.item)
-      switch (slot.kind) {
-        case "message":
-          for (const part of slot.parts) {
-            if (part === undefined) continue
-            const partText = part.text.value
-            if (part.kind === "text") {
-              text += partText
-              blocks.push({
-                _tag: "Text",
-                outputIndex: slot.index,
-                text: partText,
-                ...(slot.phase !== undefined && { phase: slot.phase }),
-                annotations: part.annotations.slice()
-              })
-            } else {
-              refusal = (refusal ?? "") + partText
-              blocks.push({ _tag: "Refusal", outputIndex: slot.index, text: partText })
-            }
-          }
-          break
-        case "reasoning":
-          blocks.push({
-            _tag: "Reasoning",
-            outputIndex: slot.index,
-            summary: Array.from(slot.summary, (part) => part?.value ?? ""),
-            content: Array.from(slot.content, (part) => part?.value ?? "")
-          })
-          break
-        case "call": {
-          const call = slot.call ?? toolCall(slot)
-          calls.push(call)
-          ;(slot.call === undefined ? unfinishedCalls : finishedCalls).push(call)
-          blocks.push({ _tag: "ToolCall", outputIndex: slot.index, call, finished: slot.call !== undefined })
-          break
-        }
-        case "item":
-          blocks.push({
-            _tag: "Item",
-            outputIndex: slot.index,
-            type: slot.type,
-            ...(slot.status !== undefined && { status: slot.status })
-          })
+    const executable: Array<Turn.ToolCall> = []
+    const others: Array<Turn.ToolCall> = []
+    for (const slot of this.#places.inOrder()) {
+      const call = slot.call ?? (slot.kind === "call" ? unfinishedCall(slot) : undefined)
+      if (call !== undefined) {
+        calls.push(call)
+        ;(slot.executable ? executable : others).push(call)
       }
+      if (slot.item !== undefined && slot.kept && (completed || call === undefined || slot.executable)) {
+        items.push(slot.item)
+      }
+      if (slot.kind === "call") {
+        if (call !== undefined) {
+          blocks.push({ _tag: "ToolCall", outputIndex: slot.index, call, finished: slot.item !== undefined })
+        }
+      } else if (slot.item !== undefined) {
+        for (const block of Turn.blocksOf(slot.item, slot.index)) blocks.push(block)
+      } else growing(slot, blocks)
     }
-    return { blocks, items, calls, finishedCalls, unfinishedCalls, text, refusal }
+    return { blocks, items, calls, executable, others }
   }
 
-  #inOrder(): ReadonlyArray<Slot> {
-    return [...this.#slots].sort((a, b) => a.index - b.index)
+  #grow(): void {
+    if (++this.#size > maxSize) this.problem = "turnTooLarge"
   }
 
-  /** The slot an event speaks of: by its index, else by the item's id, else the latest of its kind, else the first. */
-  #slot(place: Place, kind: Kind): Slot {
-    const index = asIndex(place.output_index)
-    const last = this.#last
-    if (index !== undefined) {
-      if (last !== undefined && this.#lastIndex === index) return last
-      const slot = this.#byIndex.get(index) ?? this.#open(index, kind)
-      const id = asText(place.item_id)
-      if (id !== undefined) this.#identify(slot, id)
-      this.#last = slot
-      this.#lastIndex = index
-      return slot
+  #isDeep(value: unknown): boolean {
+    if (!isDeep(value)) return false
+    this.problem = "tooDeep"
+    return true
+  }
+
+  #late(): void {
+    this.#note("differs from its item: comes after it")
+  }
+
+  /** Takes over names that are not blank. */
+  #name(slot: Slot, from: { readonly call_id?: unknown; readonly name?: unknown }): void {
+    const callId = asWords(from.call_id)
+    if (callId !== undefined && callId !== slot.callId) {
+      if (slot.callId !== undefined) this.#note("differs in its call_id")
+      slot.callId = callId
+      this.#places.called(slot, callId)
     }
-    const id = asText(place.item_id)
-    const known = id === undefined ? undefined : this.#byId.get(id)
-    if (known !== undefined) return known
-    if (last !== undefined && last.kind === kind && last.item === undefined) return last
-    const slot = this.#open(this.#next, kind)
-    if (id !== undefined) this.#identify(slot, id)
-    return slot
-  }
-
-  /**
-   * The slot of an item that begins or is done: by its index, else by its id; one that is done without either is the
-   * latest of its kind. Where another finished item stands already (servers exist that say index 0 of every item) and
-   * where nothing stands, a new slot is opened.
-   */
-  #slotOfItem(place: Place, item: Raw, done: boolean): Slot {
-    const kind = kindOf(item["type"])
-    const id = asText(item["id"])
-    const index = asIndex(place.output_index)
-    const last = this.#last
-    const known =
-      index !== undefined
-        ? this.#byIndex.get(index)
-        : ((id === undefined ? undefined : this.#byId.get(id)) ??
-          (done && last?.kind === kind && last.item === undefined ? last : undefined))
-    const taken = known?.item !== undefined && !(done && isSame(known.item, item))
-    const slot = known === undefined || taken ? this.#open(index ?? this.#next, kind) : known
-    if (id !== undefined) this.#identify(slot, id)
-    this.#last = slot
-    this.#lastIndex = index ?? slot.index
-    return slot
-  }
-
-  #identify(slot: Slot, id: string): void {
-    slot.itemId = id
-    this.#byId.set(id, slot)
-  }
-
-  #open(wireIndex: number, kind: Kind): Slot {
-    const index = this.#byIndex.has(wireIndex) ? this.#next : wireIndex
-    const slot: Slot = {
-      index,
-      kind,
-      item: undefined,
-      itemId: undefined,
-      parts: [],
-      summary: [],
-      content: [],
-      phase: undefined,
-      callType: "function",
-      callId: undefined,
-      name: undefined,
-      namespace: undefined,
-      arguments: new Text(),
-      argumentsDone: false,
-      started: false,
-      call: undefined,
-      type: "",
-      status: undefined
+    const name = asWords(from.name)
+    if (name !== undefined && name !== slot.name) {
+      if (slot.name !== undefined) this.#note("differs in its name")
+      slot.name = name
     }
-    this.#slots.push(slot)
-    this.#byIndex.set(wireIndex, slot)
-    this.#next = Math.max(this.#next, index + 1)
-    this.#last = slot
-    this.#lastIndex = wireIndex
-    return slot
   }
 
-  /** Takes over what an item says about itself, begun or finished. */
-  #describe(slot: Slot, item: Raw, out: Out): void {
-    slot.kind = kindOf(item["type"])
-    slot.type = asText(item["type"]) ?? slot.type
-    slot.status = asText(item["status"]) ?? slot.status
-    slot.phase = asText(item["phase"]) ?? slot.phase
-    if (slot.kind !== "call") return
-    slot.callType = item["type"] === "custom_tool_call" ? "custom" : "function"
-    slot.callId = asText(item["call_id"]) ?? slot.callId
-    slot.name = asText(item["name"]) ?? slot.name
-    slot.namespace = asText(item["namespace"]) ?? slot.namespace
-    if (slot.started || slot.callId === undefined || slot.name === undefined) return
-    slot.started = true
-    out.push({ _tag: "ToolCallStarted", outputIndex: slot.index, callId: slot.callId, name: slot.name })
+  /** Shows what the begun item holds, where nothing came after it. */
+  #loadBegun(slot: Slot, out: Out): void {
+    if (slot.begun === undefined) return
+    slot.parts.load(slot.begun)
+    for (const { index, kind, text } of slot.parts.inOrder()) out.push(textDelta(slot, kind, index, text.value))
   }
 
-  #finish(slot: Slot, item: Raw, out: Out): boolean {
-    if (slot.item !== undefined) return true
-    this.#describe(slot, item, out)
-    // an item that does not fit its type is read as far as it goes, but neither kept nor replayed
-    const whole = itemGuard(item) === undefined
-    let agrees = true
+  #finish(slot: Slot, item: Raw, out: Out, isRebuilt = false): void {
+    const whole = withNames(slot, item) as unknown as Item.Item
     switch (slot.kind) {
       case "message":
-        asArray(item["content"]).forEach((value, index) => {
-          const part = asObject(value)
-          if (part["type"] === "output_text") {
-            agrees = this.#writeAll(slot, index, "text", part["text"], out) && agrees
-            const text = slot.parts[index]
-            const annotations = part["annotations"]
-            if (text !== undefined && Array.isArray(annotations)) text.annotations = annotations.slice()
-          } else if (part["type"] === "refusal") {
-            agrees = this.#writeAll(slot, index, "refusal", part["refusal"], out) && agrees
-          }
-        })
-        break
-      case "reasoning":
-        asArray(item["summary"]).forEach((value, index) => {
-          agrees = this.#reasonAll(slot, "summary", index, asObject(value)["text"], out) && agrees
-        })
-        asArray(item["content"]).forEach((value, index) => {
-          agrees = this.#reasonAll(slot, "content", index, asObject(value)["text"], out) && agrees
-        })
-        break
-      case "call": {
-        agrees = this.#argumentsAll(slot, item[slot.callType === "function" ? "arguments" : "input"], out)
-        // without an id no answer could be sent: the call stays unfinished
-        slot.argumentsDone = true
-        if (!whole) return agrees
-        slot.call = toolCall(slot)
-        out.push({ _tag: "ToolCallCompleted", outputIndex: slot.index, call: slot.call })
-        break
+      case "reasoning": {
+        if (slot.parts.isEmpty && slot.begun !== undefined && Turn.textsOf(whole).every(({ text }) => isBlank(text))) {
+          this.#loadBegun(slot, out)
+        }
+        const added: Added = (kind, index, delta) => out.push(textDelta(slot, kind, index, delta))
+        const settled = slot.parts.settle(whole, added)
+        if (!settled.agrees) this.#note(differs)
+        return this.#keep(slot, settled.item, undefined, isRebuilt, out)
       }
+      case "call":
+        return this.#finishCall(slot, whole, isRebuilt, out)
+      case "item":
+        return this.#keep(slot, whole, Turn.callOf(whole), isRebuilt, out)
     }
-    if (!whole) return agrees
-    slot.item = item as Item.Item
-    out.push({ _tag: "ItemCompleted", outputIndex: slot.index, item: slot.item })
-    return agrees
   }
 
-  #part(slot: Slot, index: number, kind: TextPart["kind"]): TextPart {
-    const existing = slot.parts[index]
-    if (existing !== undefined) return existing
-    const part: TextPart = { kind, text: new Text(), annotations: [] }
-    slot.parts[index] = part
-    return part
+  #finishCall(slot: Slot, item: Item.Item, isRebuilt: boolean, out: Out): void {
+    this.#name(slot, item as Raw)
+    slot.callType = item.type === "custom_tool_call" ? "custom" : "function"
+    const read = Turn.callOf(item)
+    if (read === undefined) return
+    const key = slot.callType === "function" ? "arguments" : "input"
+    const value = (item as Raw)[key]
+    const isEmpty = read.unreadable !== undefined || isBlank(read.arguments)
+    const earlier = isEmpty || typeof value !== "string" ? earlierArguments(slot, value) : undefined
+    const { unreadable: _, ...readable } = read
+    const call: Turn.ToolCall = earlier === undefined ? read : { ...readable, arguments: earlier }
+    if (!isEmpty) slot.argumentsStated = true
+    if (call.unreadable === undefined) {
+      const delta = slot.arguments.settle(call.arguments)
+      if (delta === undefined) this.#note(differs)
+      else if (delta !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
+    }
+    slot.argumentsDone = true
+    const complete =
+      value === call.arguments && (item as Raw)["name"] === call.name
+        ? item
+        : ({ ...(item as Raw), name: call.name, [key]: call.arguments } as unknown as Item.Item)
+    this.#keep(slot, complete, call, isRebuilt, out)
   }
 
-  #write(place: Place, kind: TextPart["kind"], delta: unknown, out: Out): void {
-    if (typeof delta !== "string" || delta === "") return
-    const slot = this.#slot(place, "message")
-    const index = partIndex(place.content_index)
-    this.#part(slot, index, kind).text.append(delta)
-    out.push({
-      _tag: kind === "text" ? "TextDelta" : "RefusalDelta",
-      outputIndex: slot.index,
-      contentIndex: index,
-      delta
+  /** The item is finished. */
+  #keep(slot: Slot, item: Item.Item, read: Turn.ToolCall | undefined, isRebuilt: boolean, out: Out): void {
+    const status = (item as Raw)["status"]
+    const call = read !== undefined && (slot.kind === "call" || !isBlank(read.callId)) ? read : undefined
+    if (call !== undefined) {
+      // without an id no answer could be sent, and half a call is not to be answered
+      if (isBlank(call.callId) || status === "incomplete") {
+        slot.begun = item
+        slot.call = call
+        slot.isHalf = true
+        return
+      }
+      // an item that was put together has the status it began with
+      const isDone = isCompleted(status) || (isRebuilt && status === "in_progress")
+      const earlier = this.#calls.get(call.callId)
+      slot.call = call
+      if (slot.kind === "item") slot.argumentsStated = call.unreadable === undefined
+      if (earlier?.executable === true || (earlier !== undefined && !isDone)) {
+        slot.item = item
+        return this.#repeats(slot, call, out)
+      }
+      if (earlier !== undefined) earlier.kept = false
+      this.#calls.set(call.callId, slot)
+      slot.callId = call.callId
+      slot.name = call.name
+      slot.executable = isDone
+      start(slot, out)
+      if (isDone) out.push({ _tag: "ToolCallCompleted", outputIndex: slot.index, call })
+    }
+    slot.item = item
+    slot.kept = true
+    slot.begun = undefined
+    out.push({ _tag: "ItemCompleted", outputIndex: slot.index, item })
+  }
+
+  /** Arguments that no event gave as a whole give way to those of the terminal list. */
+  #fillCall(
+    slot: Slot,
+    { unreadable: _, ...call }: Turn.ToolCall,
+    { arguments: text }: Turn.ToolCall,
+    item: Raw,
+    out: Out
+  ): void {
+    slot.call = { ...call, arguments: text }
+    const key = call.type === "custom" ? "input" : call.type === "local_shell" ? "action" : "arguments"
+    const done = slot.item as unknown as Raw
+    slot.item = { ...done, [key]: slot.kind === "call" ? text : item[key] } as unknown as Item.Item
+    const delta = slot.arguments.settle(text)
+    if (delta === undefined) this.#note(differs)
+    else if (delta !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
+  }
+
+  #repeats(slot: Slot, call: Turn.ToolCall, out: Out): void {
+    this.#note(`repeats the call ${call.callId}`)
+    out.push({ _tag: "ToolCallRepeated", outputIndex: slot.index, call })
+  }
+
+  /** A finished item is done once more: the first one stays. */
+  #again(slot: Slot, item: Raw, out: Out): void {
+    const call = slot.call === undefined ? undefined : Turn.callOf(item as unknown as Item.Item)
+    if (call !== undefined) this.#repeats(slot, call, out)
+    else if (!isWithin(slot.item, item)) this.#note("differs from its item")
+  }
+
+  /** Compares a finished item with the one of the terminal list, and takes over what it left out. */
+  #compare(slot: Slot, item: Raw, out: Out): void {
+    const done = slot.item as unknown as Raw
+    if (isWithin(done, item)) return
+    if (slot.call !== undefined) {
+      const call = Turn.callOf(item as unknown as Item.Item)
+      if (call === undefined) return
+      if (!slot.argumentsStated && hasArgumentsOf(call, slot.call)) this.#fillCall(slot, slot.call, call, item, out)
+      else if (!isSameCall(done, slot.call, item, call)) this.#repeats(slot, call, out)
+      return
+    }
+    if (slot.kind !== "message" && slot.kind !== "reasoning") return
+    const parts = new Parts(() => {})
+    parts.load(slot.item as Item.Item)
+    const added: Array<TurnEvent.TurnEvent> = []
+    const settled = parts.settle(item as unknown as Item.Item, (kind, index, delta) => {
+      added.push(textDelta(slot, kind, index, delta))
     })
-  }
-
-  #writeAll(slot: Slot, index: number, kind: TextPart["kind"], full: unknown, out: Out): boolean {
-    if (typeof full !== "string") return true
-    const { added, agrees } = this.#part(slot, index, kind).text.settle(full)
-    if (added !== "") {
-      out.push({
-        _tag: kind === "text" ? "TextDelta" : "RefusalDelta",
-        outputIndex: slot.index,
-        contentIndex: index,
-        delta: added
-      })
+    const later = settled.item as unknown as Raw
+    const changed: Record<string, unknown> = {}
+    if (!settled.agrees) this.#note("differs from its item")
+    else if (added.length > 0) {
+      for (const event of added) out.push(event)
+      for (const key of ["summary", "content"]) if (Array.isArray(later[key])) changed[key] = later[key]
     }
-    return agrees
+    const encrypted = asWords(later["encrypted_content"])
+    if (slot.kind === "reasoning" && encrypted !== undefined && asWords(done["encrypted_content"]) === undefined) {
+      changed["encrypted_content"] = encrypted
+    }
+    if (Object.keys(changed).length > 0) slot.item = { ...done, ...changed } as unknown as Item.Item
   }
 
-  #reasonAll(slot: Slot, kind: "summary" | "content", part: number, full: unknown, out: Out): boolean {
-    if (typeof full !== "string") return true
-    const { added, agrees } = reasoningPart(slot, kind, part).settle(full)
-    if (added !== "") out.push({ _tag: "ReasoningDelta", outputIndex: slot.index, kind, part, delta: added })
-    return agrees
-  }
-
-  #argumentsAll(slot: Slot, full: unknown, out: Out): boolean {
-    if (typeof full !== "string") return true
-    const { added, agrees } = slot.arguments.settle(full)
-    if (added !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta: added })
-    return agrees
+  /** Finds the slots of a list of items: by id, else by the same content, else by place. */
+  #match(items: ReadonlyArray<Raw>): ReadonlyArray<Slot | undefined> {
+    const taken = new Set<Slot>()
+    const take = (slot: Slot | undefined): Slot | undefined => {
+      if (slot === undefined || taken.has(slot)) return undefined
+      taken.add(slot)
+      return slot
+    }
+    const slots = items.map((item) => take(this.#places.named(item, kindOf(item["type"]))))
+    if (!slots.includes(undefined)) return slots
+    const byContent = new Map<string, Array<Slot>>()
+    for (const slot of [...this.#places.inOrder()].reverse()) {
+      if (slot.item === undefined || taken.has(slot)) continue
+      const key = contentKey(slot.item)
+      const same = byContent.get(key)
+      if (same === undefined) byContent.set(key, [slot])
+      else same.push(slot)
+    }
+    items.forEach((item, n) => {
+      slots[n] ??= take(byContent.get(contentKey(item as unknown as Item.Item))?.pop())
+    })
+    items.forEach((item, n) => {
+      if (slots[n] !== undefined) return
+      const at = this.#places.at(kindOf(item["type"]), n)
+      const haveIds = at?.itemId !== undefined && asWords(item["id"]) !== undefined
+      const isOther = at?.item !== undefined && (at.item.type !== item["type"] || at.call !== undefined || haveIds)
+      if (!isOther) slots[n] = take(at)
+    })
+    return slots
   }
 }
 
-const reasoningPart = (slot: Slot, kind: "summary" | "content", index: number): Text => {
-  const existing = slot[kind][index]
-  if (existing !== undefined) return existing
-  const part = new Text()
-  slot[kind][index] = part
-  return part
+const differs = "differs from its deltas"
+
+const textDelta = (slot: Slot, kind: PartKind, index: number, delta: string): TurnEvent.TurnEvent => {
+  switch (kind) {
+    case "text":
+      return { _tag: "TextDelta", outputIndex: slot.index, contentIndex: index, delta }
+    case "refusal":
+      return { _tag: "RefusalDelta", outputIndex: slot.index, contentIndex: index, delta }
+    default:
+      return { _tag: "ReasoningDelta", outputIndex: slot.index, kind, part: index, delta }
+  }
 }
 
-/** Whether a second finished item is the first one again. */
-const isSame = (done: Item.Item, item: Raw): boolean => {
-  const known = done as Raw
-  return known["type"] === item["type"] && known["call_id"] === item["call_id"] && known["id"] === item["id"]
+const start = (slot: Slot, out: Out): void => {
+  if (slot.started || slot.callId === undefined || slot.name === undefined) return
+  slot.started = true
+  out.push({ _tag: "ToolCallStarted", outputIndex: slot.index, callId: slot.callId, name: slot.name })
 }
 
-const toolCall = (slot: Slot): Turn.ToolCall => ({
-  type: slot.callType,
-  callId: slot.callId ?? "",
-  name: slot.name ?? "",
-  ...(slot.namespace !== undefined && { namespace: slot.namespace }),
-  arguments: slot.arguments.value
-})
+const isCompleted = (status: unknown): boolean =>
+  status === "completed" || status === undefined || status === null || (typeof status === "string" && isBlank(status))
+
+const jsonOf = (value: unknown): string | undefined => {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** What an item does not leave blank, and has from the item that it began as. */
+const inherited = ["id", "role", "phase", "namespace", "name", "call_id", "execution"] as const
+
+const withNames = (slot: Slot, item: Raw): Raw => {
+  let whole: Record<string, unknown> | undefined
+  for (const key of inherited) {
+    const earlier =
+      asWords((slot.begun as Raw | undefined)?.[key]) ??
+      (slot.kind !== "call" ? undefined : key === "name" ? slot.name : key === "call_id" ? slot.callId : undefined)
+    if (earlier === undefined || asWords(item[key]) !== undefined) continue
+    whole ??= { ...item }
+    whole[key] = earlier
+  }
+  return whole ?? item
+}
+
+/** The arguments that stand before an item which has none, or which has the same as an object. */
+const earlierArguments = (slot: Slot, value: unknown): string | undefined => {
+  const shown = slot.arguments.value
+  if (asObject(value) !== undefined) {
+    const parsed = isBlank(shown) ? undefined : parse(shown)
+    return isWithin(parsed, value) && isWithin(value, parsed) ? shown : undefined
+  }
+  if (!isBlank(shown)) return shown
+  const begun = slot.begun === undefined ? undefined : Turn.callOf(slot.begun)
+  return begun === undefined || begun.unreadable !== undefined || isBlank(begun.arguments) ? undefined : begun.arguments
+}
+
+/** Whether a later form of a call is the same but for its arguments, and has some. */
+const hasArgumentsOf = (later: Turn.ToolCall, earlier: Turn.ToolCall): boolean =>
+  later.unreadable === undefined &&
+  !isBlank(later.arguments) &&
+  later.type === earlier.type &&
+  later.callId === earlier.callId
+
+const isSameCall = (done: Raw, call: Turn.ToolCall, item: Raw, again: Turn.ToolCall): boolean => {
+  const differs = (a: string | undefined, b: string | undefined) => a !== undefined && b !== undefined && a !== b
+  const [id, name, text] = [asWords(item["id"]), asWords(again.name), asWords(again.arguments)]
+  return (
+    call.type === again.type &&
+    !differs(asWords(done["id"]), id) &&
+    !differs(call.name, name) &&
+    !differs(call.namespace, again.namespace) &&
+    (again.unreadable !== undefined || !differs(call.arguments, text))
+  )
+}
+
+/** What there is of a call that has no finished item. */
+const unfinishedCall = (slot: Slot): Turn.ToolCall => {
+  const begun = slot.begun as Raw | undefined
+  const namespace = asWords(begun?.["namespace"])
+  return {
+    type: slot.callType,
+    callId: slot.callId ?? "",
+    name: slot.name ?? "",
+    ...(namespace !== undefined && { namespace }),
+    arguments: slot.arguments.value
+  }
+}
+
+/** The item for parts that have none; what was shown is put into it afterwards. */
+const rebuilt = (slot: Slot): Raw => {
+  const begun: Raw = (slot.begun as Raw | undefined) ?? (slot.itemId === undefined ? {} : { id: slot.itemId })
+  if (slot.kind === "message") return { type: "message", role: "assistant", ...begun, content: [] }
+  // what an item begins with of encrypted content can be cut
+  const { content, encrypted_content: _, ...rest } = begun
+  return { type: "reasoning", ...rest, summary: [], ...(Array.isArray(content) && { content: [] }) }
+}
+
+/** The blocks of what has not finished. */
+const growing = (slot: Slot, blocks: Array<Turn.Block>): void => {
+  const begun = slot.begun as Raw | undefined
+  const parts = slot.parts.inOrder()
+  switch (slot.kind) {
+    case "message": {
+      const phase = asText(begun?.["phase"])
+      for (const { annotations, kind, text } of parts) {
+        blocks.push(
+          kind === "refusal"
+            ? { _tag: "Refusal", outputIndex: slot.index, text: text.value }
+            : {
+                _tag: "Text",
+                outputIndex: slot.index,
+                text: text.value,
+                ...(phase !== undefined && { phase }),
+                annotations: annotations?.slice() ?? []
+              }
+        )
+      }
+      return
+    }
+    case "reasoning": {
+      const of = (wanted: PartKind) => parts.flatMap(({ kind, text }) => (kind === wanted ? [text.value] : []))
+      blocks.push({ _tag: "Reasoning", outputIndex: slot.index, summary: of("summary"), content: of("content") })
+      return
+    }
+    default: {
+      const status = asText(begun?.["status"])
+      const type = asText(begun?.["type"]) ?? slot.tool ?? ""
+      blocks.push({ _tag: "Item", outputIndex: slot.index, type, ...(status !== undefined && { status }) })
+    }
+  }
+}
+
+/** What two copies of one item have in common, whatever their ids. */
+const contentKey = (item: Item.Item): string => {
+  const raw = item as unknown as Raw
+  switch (item.type) {
+    case "message":
+      return JSON.stringify(["message", Turn.textsOf(item).map(({ kind, text }) => [kind, text])])
+    case "reasoning":
+      return JSON.stringify([
+        "reasoning",
+        Turn.textsOf(item).map(({ kind, text }) => [kind, text]),
+        raw["encrypted_content"]
+      ])
+    default: {
+      const { id: _, status: __, ...rest } = raw
+      return JSON.stringify(rest)
+    }
+  }
+}

@@ -1,4 +1,6 @@
-const pieceLength = 4096
+import { isBlank } from "./values.ts"
+
+const pageLength = 4096
 
 /** A text that grows by small pieces. */
 export class Text {
@@ -7,8 +9,8 @@ export class Text {
 
   append(piece: string): void {
     this.#tail += piece
-    if (this.#tail.length < pieceLength) return
-    // reading a character makes one string of the pieces, which else weigh several times what they say
+    if (this.#tail.length < pageLength) return
+    // reading a character flattens the rope; ropes use several times the memory of their text
     this.#tail.charCodeAt(0)
     this.#whole += this.#tail
     this.#tail = ""
@@ -22,7 +24,7 @@ export class Text {
     return this.#whole.length + this.#tail.length
   }
 
-  /** Gives the text and begins anew. */
+  /** Returns the text and starts over with none. */
   take(): string {
     const text = this.value
     this.#whole = ""
@@ -31,17 +33,17 @@ export class Text {
   }
 
   /**
-   * Grows to `full` and tells what is new. When `full` does not begin with what is there, nothing can be shown without
-   * doubling a word; the full text still counts, and the difference is reported.
+   * Takes over a later full text and returns what it adds. A blank text never replaces one that is there. Where the full
+   * text does not begin with what is there, it counts all the same and `undefined` is returned: nothing can be shown of
+   * it without repeating words.
    */
-  settle(full: string): { readonly added: string; readonly agrees: boolean } {
-    const current = this.value
+  settle(full: string): string | undefined {
+    const length = this.length
+    if (length > 0 && (full.length === 0 || isBlank(full))) return ""
+    const current = full.length < length ? undefined : this.value
     this.#whole = full
     this.#tail = ""
-    return full === current
-      ? { added: "", agrees: true }
-      : full.startsWith(current)
-        ? { added: full.slice(current.length), agrees: true }
-        : { added: "", agrees: false }
+    if (full.length === length) return full === current ? "" : undefined
+    return current === undefined || !full.startsWith(current) ? undefined : full.slice(length)
   }
 }

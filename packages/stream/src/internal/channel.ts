@@ -1,3 +1,4 @@
+/** Everything that is made of Effect's channels: a synchronous decoder as a `Stream`. */
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -11,8 +12,13 @@ export interface SyncDecoder<A, E> {
   readonly failure: E | undefined
 }
 
+type Emitting<A, E, In = unknown, InE = unknown> = Channel.Channel<Chunk.Chunk<A>, In, E, InE, unknown, unknown>
+
+/** The array itself as a chunk; it must not change any more. */
+const chunkOf = <A>(array: ReadonlyArray<A>): Chunk.Chunk<A> => Chunk.unsafeFromArray(array)
+
 /** Everything the chunks complete; stops at the one that ends the decoder. */
-export const pushAll = <A, E>(decoder: SyncDecoder<A, E>, chunks: Iterable<Uint8Array>): ReadonlyArray<A> => {
+const pushAll = <A, E>(decoder: SyncDecoder<A, E>, chunks: Iterable<Uint8Array>): ReadonlyArray<A> => {
   let events: ReadonlyArray<A> | undefined
   let joined: Array<A> | undefined
   for (const chunk of chunks) {
@@ -29,10 +35,8 @@ export const pushAll = <A, E>(decoder: SyncDecoder<A, E>, chunks: Iterable<Uint8
   return joined ?? events ?? []
 }
 
-export type Emitting<A, E, In = unknown, InE = unknown> = Channel.Channel<Chunk.Chunk<A>, In, E, InE, unknown, unknown>
-
 /** Writes events as one chunk; then goes on with `next`, or ends as the decoder has ended. */
-export const emit = <A, E, In, InE>(
+const emit = <A, E, In, InE>(
   events: ReadonlyArray<A>,
   decoder: SyncDecoder<unknown, E>,
   next: Emitting<A, E, In, InE>
@@ -40,7 +44,7 @@ export const emit = <A, E, In, InE>(
   const rest: Emitting<A, E, In, InE> | undefined =
     decoder.failure !== undefined ? Channel.fail(decoder.failure) : decoder.done ? undefined : next
   if (events.length === 0) return rest ?? Channel.void
-  const writing = Channel.write(Chunk.unsafeFromArray(events))
+  const writing = Channel.write(chunkOf(events))
   return rest === undefined ? writing : Channel.zipRight(writing, rest)
 }
 
@@ -61,4 +65,26 @@ export const decodeWith = <A, E2, E, R>(
       })
       return self.pipe(Stream.toChannel, Channel.pipeTo(decoding), Stream.fromChannel)
     })
+  )
+
+/**
+ * The events that a pull takes from a decoder, one chunk for each pull. One channel and few steps: a turn of a few
+ * events costs little more than starting a stream.
+ */
+export const fromPull = <A, E, E2>(
+  make: Effect.Effect<{
+    readonly decoder: SyncDecoder<A, E2>
+    readonly pull: Effect.Effect<ReadonlyArray<A>, E>
+    readonly stop: Effect.Effect<void>
+  }>
+): Stream.Stream<A, E | E2> =>
+  Stream.fromChannel(
+    Channel.unwrap(
+      Effect.map(make, ({ decoder, pull, stop }) => {
+        const emitting: Emitting<A, E | E2> = Channel.flatMap(Channel.fromEffect(pull), (events) =>
+          emit(events, decoder, emitting)
+        )
+        return Channel.ensuring(emitting, stop)
+      })
+    )
   )

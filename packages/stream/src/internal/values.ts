@@ -1,0 +1,64 @@
+/** Reads values of parsed JSON that may be anything. */
+
+export type Raw = Readonly<Record<string, unknown>>
+
+export const asObject = (value: unknown): Raw | undefined =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : undefined
+
+export const asArray = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+
+export const asText = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
+
+export const asNumber = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isFinite(value) ? value : undefined
+
+const notWhitespace = /\S/
+
+export const isBlank = (text: string): boolean => !notWhitespace.test(text)
+
+/** A text that says something: empty and blank texts count as absent. */
+export const asWords = (value: unknown): string | undefined =>
+  typeof value === "string" && !isBlank(value) ? value : undefined
+
+/** An index beyond this counts as missing. */
+const maxIndex = 2 ** 31
+
+export const asIndex = (value: unknown): number | undefined =>
+  typeof value === "number" && value >= 0 && value < maxIndex && Number.isInteger(value) ? value : undefined
+
+/** Deeper than any item a server sends, and within what a request may hold and the stack can take. */
+export const maxDepth = 256
+
+/** Whether a value is nested more than `limit` deep. */
+export const isDeep = (value: unknown, limit: number = maxDepth): boolean => {
+  if (typeof value !== "object" || value === null) return false
+  if (limit === 0) return true
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (isDeep(value[i], limit - 1)) return true
+    return false
+  }
+  for (const key in value) if (isDeep((value as Raw)[key], limit - 1)) return true
+  return false
+}
+
+/**
+ * Whether `next` says nothing that `known` does not say: all its keys have the same values there, and its arrays are
+ * equal. Takes as long as `next` is large. Both must not be deep.
+ */
+export const isWithin = (known: unknown, next: unknown): boolean => {
+  if (known === next) return true
+  if (typeof known !== "object" || known === null || typeof next !== "object" || next === null) {
+    return next === null || next === undefined
+  }
+  if (Array.isArray(next)) {
+    return (
+      Array.isArray(known) &&
+      known.length === next.length &&
+      next.every((value, index) => isWithin(known[index], value))
+    )
+  }
+  for (const key in next) {
+    if (!isWithin(Object.hasOwn(known, key) ? (known as Raw)[key] : undefined, (next as Raw)[key])) return false
+  }
+  return true
+}
