@@ -8,8 +8,9 @@
  * @since 0.1.0
  */
 import type { History, RoutingToken, Tool, Turn, TurnEvent } from "@effect-codex/schema"
-import { Message, Usage } from "@effect-codex/schema"
+import { Failure, Message, Usage } from "@effect-codex/schema"
 import { ConversationId } from "@effect-codex/transport"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -69,20 +70,68 @@ export const handler = <A, E, R>(
 })
 
 /**
- * The model called a tool that is not there.
+ * The model called a tool that is not there: no tool has this name, kind and namespace.
  *
  * @since 0.1.0
  * @category errors
  */
-export class UnknownTool extends Schema.TaggedError<UnknownTool>("effect-codex/UnknownTool")("UnknownTool", {
+export class UnknownTool extends Failure.Class<UnknownTool>("effect-codex/UnknownTool")("UnknownTool", {
   name: Schema.String,
   known: Schema.Array(Schema.String)
 }) {
-  readonly isRetryable = false
   override get message(): string {
     return `There is no tool named "${this.name}". The tools are: ${this.known.join(", ")}.`
   }
 }
+
+/**
+ * A call was not given to its handler: its arguments cannot be read (`unreadable`), or a call with the same id was
+ * carried out before (`repeated`).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CallRejected extends Failure.Class<CallRejected>("effect-codex/CallRejected")("CallRejected", {
+  name: Schema.String,
+  reason: Schema.Literal("unreadable", "repeated")
+}) {
+  override get message(): string {
+    return this.reason === "repeated"
+      ? `The call of "${this.name}" repeats an earlier call; it was not carried out again.`
+      : `The arguments of the call of "${this.name}" cannot be read; call it again with its arguments as one JSON object.`
+  }
+}
+
+/**
+ * A handler ended without a result: it has a bug (`defect`, in `cause`), interrupted itself (`interrupted`), or its output
+ * cannot be sent (`output`; `problem` says why). The model gets the message, never the cause.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class HandlerFailed extends Failure.Class<HandlerFailed>("effect-codex/HandlerFailed")("HandlerFailed", {
+  name: Schema.String,
+  reason: Schema.Literal("defect", "interrupted", "output"),
+  problem: Schema.optionalWith(Schema.String, { exact: true }),
+  cause: Schema.optionalWith(Schema.Defect, { exact: true })
+}) {
+  override get message(): string {
+    const what = {
+      defect: "failed unexpectedly",
+      interrupted: "was interrupted",
+      output: `gave an output that cannot be sent: ${this.problem ?? "neither text nor parts"}`
+    }[this.reason]
+    return `The tool "${this.name}" ${what}.`
+  }
+}
+
+/**
+ * What can come of a call besides the failures of its handler.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type CallError = Tool.InvalidToolArguments | UnknownTool | CallRejected | HandlerFailed
 
 /**
  * The loop reached its limit before the model was done. `items` is the history so far, to go on from.
@@ -90,7 +139,7 @@ export class UnknownTool extends Schema.TaggedError<UnknownTool>("effect-codex/U
  * @since 0.1.0
  * @category errors
  */
-export class LoopLimitReached extends Schema.TaggedError<LoopLimitReached>("effect-codex/LoopLimitReached")(
+export class LoopLimitReached extends Failure.Class<LoopLimitReached>("effect-codex/LoopLimitReached")(
   "LoopLimitReached",
   {
     limit: Schema.Literal("steps", "tokens", "time"),
@@ -98,7 +147,6 @@ export class LoopLimitReached extends Schema.TaggedError<LoopLimitReached>("effe
     items: Schema.Redacted(Schema.Array(Schema.Unknown))
   }
 ) {
-  readonly isRetryable = false
   override get message(): string {
     const what = { steps: "maxSteps", tokens: "maxTokens", time: "timeLimit" }[this.limit]
     return `The model was not done after ${this.steps} requests; raise ${what}, or ask for less.`
@@ -165,7 +213,7 @@ export type LoopEvent<E> =
   | TurnEvent.TurnRestarted
   | ToolStarted
   | ToolSucceeded
-  | ToolFailed<E | Tool.InvalidToolArguments | UnknownTool>
+  | ToolFailed<E | CallError>
   | LoopCompleted
 
 /**
@@ -195,6 +243,25 @@ const messageOf = (error: unknown): string => {
   const texts = [message, _tag].filter((text): text is string => typeof text === "string" && text !== "")
   return texts[0] ?? "The tool failed."
 }
+
+/** How a handler ended that did not succeed. The loop's own interruption does not come here: it ends the loop. */
+const failureOf = <E>(name: string, cause: Cause.Cause<E>): E | HandlerFailed => {
+  const failed = Cause.failureOption(cause)
+  if (Option.isSome(failed)) return failed.value
+  return Cause.isInterruptedOnly(cause)
+    ? new HandlerFailed({ name, reason: "interrupted" })
+    : new HandlerFailed({ name, reason: "defect", cause: Cause.squash(cause) })
+}
+
+/** Why an output cannot be sent; handlers without types can give anything. */
+const outputProblem = (output: unknown): string | undefined => {
+  if (typeof output === "string") return undefined
+  if (!Array.isArray(output) || !output.every(isContent)) return "it is neither text nor parts"
+  const problem = output.map(Message.contentProblem).find((problem) => problem !== undefined)
+  return problem
+}
+
+const isContent = Schema.is(Message.Content)
 
 /**
  * Runs the loop, as a stream that ends with `LoopCompleted`. Interrupting it interrupts the tools that run.
@@ -246,12 +313,42 @@ export const run = <E = never, R = never>(
               })
             )
 
-      const carryOut = (call: Turn.ToolCall): Effect.Effect<Output, E | Tool.InvalidToolArguments | UnknownTool, R> => {
-        const handler = handlers.get(call.name)
-        return handler === undefined
-          ? Effect.fail(new UnknownTool({ name: call.name, known: [...handlers.keys()] }))
-          : Effect.withSpan(handler.handle(call), `Tool.${call.name}`)
+      /** Ids of calls that were given to a handler: one call is carried out once. */
+      const carriedOut = new Set<string>()
+
+      const rejection = (call: Turn.ToolCall): UnknownTool | CallRejected | undefined => {
+        const { callId, name, namespace, type, unreadable } = call
+        if (carriedOut.has(callId)) return new CallRejected({ name, reason: "repeated" })
+        const known = [...handlers.keys()]
+        if (namespace !== undefined) return new UnknownTool({ name: `${namespace}.${name}`, known })
+        if (handlers.get(name)?.tool.spec.type !== type) return new UnknownTool({ name, known })
+        return unreadable === undefined ? undefined : new CallRejected({ name, reason: "unreadable" })
       }
+
+      const carryOut = (call: Turn.ToolCall): Effect.Effect<Output, E | CallError, R> =>
+        Effect.suspend((): Effect.Effect<Output, E | CallError, R> => {
+          const { name } = call
+          const rejected = rejection(call)
+          const handler = handlers.get(name)
+          if (rejected !== undefined || handler === undefined) {
+            return Effect.fail(rejected ?? new UnknownTool({ name, known: [...handlers.keys()] }))
+          }
+          carriedOut.add(call.callId)
+          const handled: Effect.Effect<Output, E | Tool.InvalidToolArguments, R> = Effect.withSpan(
+            Effect.suspend(() => handler.handle(call)),
+            `Tool.${name}`
+          )
+          return handled.pipe(
+            Effect.catchAllCause((cause) => Effect.fail(failureOf(name, cause))),
+            Effect.filterOrElse(
+              (output) => outputProblem(output) === undefined,
+              (output) => {
+                const problem = outputProblem(output)
+                return Effect.fail(new HandlerFailed({ name, reason: "output", ...(problem && { problem }) }))
+              }
+            )
+          )
+        })
 
       /** Carries out the calls of a turn and adds their answers to the history, in the order of the calls. */
       const answer = (turn: Turn.Turn): Stream.Stream<LoopEvent<E>, LoopLimitReached, R> => {
@@ -265,8 +362,11 @@ export const run = <E = never, R = never>(
                   results[index] = Message.toolResult(call, outcome.right)
                   return { _tag: "ToolSucceeded", call, output: outcome.right }
                 }
-                results[index] = Message.toolResult(call, messageOf(outcome.left), { isError: true })
-                return { _tag: "ToolFailed", call, error: outcome.left }
+                const error = outcome.left
+                // the first call of this id has an answer already
+                const isRepeated = error instanceof CallRejected && error.reason === "repeated"
+                if (!isRepeated) results[index] = Message.toolResult(call, messageOf(error), { isError: true })
+                return { _tag: "ToolFailed", call, error }
               })
             )
           )
@@ -274,7 +374,7 @@ export const run = <E = never, R = never>(
         return Stream.concat(
           Stream.flatMap(Stream.fromIterable(calls), ({ call, index }) => one(call, index), { concurrency }),
           Stream.suspend(() => {
-            history = [...history, ...results]
+            history = [...history, ...results.filter((result) => result !== undefined)]
             return Stream.empty
           })
         )

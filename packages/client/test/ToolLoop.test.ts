@@ -213,3 +213,148 @@ describe("ToolLoop", () => {
     }).pipe(Effect.provide(TestCodex.layer([calls({ name: "read" })])))
   )
 })
+
+describe("a call", () => {
+  /** A tool that counts how often it ran. */
+  const counted = (handle: () => Effect.Effect<ToolLoop.Output, never> = () => Effect.succeed("done")) =>
+    Effect.map(Tool.make({ name: "pay", parameters: Schema.Struct({}) }), (tool) => {
+      const ran: Array<string> = []
+      const handler = ToolLoop.handler(tool, (_, call) =>
+        Effect.suspend(() => {
+          ran.push(call.callId)
+          return handle()
+        })
+      )
+      return { handler, ran }
+    })
+
+  const failures = (events: ReadonlyArray<ToolLoop.LoopEvent<unknown>>) =>
+    events.flatMap((event) =>
+      event._tag === "ToolFailed" ? [event.error as { readonly _tag: string; readonly reason?: string }] : []
+    )
+
+  it.effect("runs once, however often the model makes it", () =>
+    Effect.gen(function* () {
+      const { handler, ran } = yield* counted()
+      const events = yield* collect({ tools: [handler] })
+      assert.deepStrictEqual(ran, ["c1", "c2"])
+      assert.deepInclude(failures(events)[0], { _tag: "CallRejected", reason: "repeated" })
+      assert.strictEqual(events.at(-1)?._tag, "LoopCompleted")
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          calls({ name: "pay", callId: "c1" }),
+          calls({ name: "pay", callId: "c1" }, { name: "pay", callId: "c2" }),
+          done
+        ])
+      )
+    )
+  )
+
+  for (const [name, item] of Object.entries({
+    "of another namespace": { type: "function_call", name: "pay", namespace: "mcp__other", arguments: "{}" },
+    "of another kind": { type: "custom_tool_call", name: "pay", input: "{}" },
+    "of an illegal name": { type: "function_call", name: "pay now.please", arguments: "{}" }
+  })) {
+    it.effect(`${name} is told to the model, and not run`, () =>
+      Effect.gen(function* () {
+        const { handler, ran } = yield* counted()
+        const events = yield* collect({ tools: [handler] })
+        assert.isEmpty(ran)
+        assert.strictEqual(failures(events)[0]?._tag, "UnknownTool")
+        assert.strictEqual(events.at(-1)?._tag, "LoopCompleted")
+        const sent = yield* bodies
+        assert.lengthOf(sent, 2)
+        assert.include(JSON.stringify(sent[1]?.input.at(-1)), "There is no tool named")
+      }).pipe(
+        Effect.provide(
+          TestCodex.layer([
+            Script.events([
+              { type: "response.created", response: { id: "resp_1" } },
+              {
+                type: "response.output_item.done",
+                output_index: 0,
+                item: { id: "x_1", call_id: "c1", status: "completed", ...item }
+              },
+              { type: "response.completed", response: { id: "resp_1", status: "completed", output: [] } }
+            ]),
+            done
+          ])
+        )
+      )
+    )
+  }
+
+  it.effect("whose arguments did not arrive is not run, and the model is told", () =>
+    Effect.gen(function* () {
+      const { handler, ran } = yield* counted()
+      const events = yield* collect({ tools: [handler] })
+      assert.isEmpty(ran)
+      assert.deepInclude(failures(events)[0], { _tag: "CallRejected", reason: "unreadable" })
+      assert.include(JSON.stringify((yield* bodies)[1]?.input.at(-1)), "cannot be read")
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          Script.events([
+            { type: "response.created", response: { id: "resp_1" } },
+            {
+              type: "response.output_item.done",
+              output_index: 0,
+              item: { type: "function_call", id: "fc_1", call_id: "c1", name: "pay", arguments: null }
+            },
+            { type: "response.completed", response: { id: "resp_1", status: "completed", output: [] } }
+          ]),
+          done
+        ])
+      )
+    )
+  )
+
+  for (const [reason, handle] of Object.entries<() => Effect.Effect<ToolLoop.Output, never>>({
+    interrupted: () => Effect.interrupt,
+    defect: () => Effect.dieMessage("canary: a bug"),
+    output: () => Effect.succeed(undefined as never)
+  })) {
+    it.effect(`whose handler ends with ${reason} is answered in words; its sibling's result stays`, () =>
+      Effect.gen(function* () {
+        const { handler } = yield* counted(handle)
+        const events = yield* collect({ tools: [handler, yield* read] })
+        assert.deepInclude(failures(events)[0], { _tag: "HandlerFailed", reason })
+        assert.strictEqual(events.at(-1)?._tag, "LoopCompleted")
+        const outputs = outputsOf((yield* bodies)[1])
+        assert.deepStrictEqual(
+          outputs.map(([id]) => id),
+          ["c1", "c2"]
+        )
+        assert.include(outputs[0]?.[1], 'The tool "pay"')
+        assert.notInclude(outputs[0]?.[1], "canary")
+        assert.strictEqual(outputs[1]?.[1], "content of a")
+      }).pipe(
+        Effect.provide(
+          TestCodex.layer([
+            calls({ name: "pay", callId: "c1" }, { name: "read", callId: "c2", arguments: { path: "a" } }),
+            done
+          ])
+        )
+      )
+    )
+  }
+
+  it.effect("whose handler shows what cannot be sent is answered in words", () =>
+    Effect.gen(function* () {
+      const { handler } = yield* counted(() => Effect.succeed([{ _tag: "Image", url: "file:///tmp/cat.png" }]))
+      const events = yield* collect({ tools: [handler] })
+      assert.deepInclude(failures(events)[0], { _tag: "HandlerFailed", reason: "output" })
+      assert.strictEqual(events.at(-1)?._tag, "LoopCompleted")
+    }).pipe(Effect.provide(TestCodex.layer([calls({ name: "pay", callId: "c1" }), done])))
+  )
+
+  it.effect("a turn that never ends is taken as it is after sixteen further requests", () =>
+    Effect.gen(function* () {
+      const { handler } = yield* counted()
+      const events = yield* collect({ tools: [handler] })
+      assert.strictEqual(events.at(-1)?._tag, "LoopCompleted")
+      assert.lengthOf(yield* requests, 17)
+    }).pipe(Effect.provide(TestCodex.layer(Script.always(Script.turn({ text: "Go on.", endTurn: false })))))
+  )
+})

@@ -56,7 +56,16 @@ describe("an error that is explained", () => {
     Effect.gen(function* () {
       const codex = yield* Codex.Codex
       return yield* run(Effect.flip(codex.turn({ prompt: "?" })))
-    }).pipe(Effect.provide(TestCodex.layer(Script.routes({ "/responses": [Script.status(status, { body })] }))))
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer(
+          Script.routes({
+            "/responses": [Script.status(status, { body })],
+            "/models": Script.always(Script.status(404))
+          })
+        )
+      )
+    )
 
   it.effect("keeps status, code, words, ids and exchange: the window", () =>
     Effect.gen(function* () {
