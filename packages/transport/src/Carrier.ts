@@ -15,6 +15,8 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as BoundRequest from "@effect-codex/auth/BoundRequest"
+import * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -113,6 +115,22 @@ const responseOf = (
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
   error._tag === "ResponseError" && error.reason === "StatusCode" ? Effect.succeed(error.response) : Effect.fail(error)
 
+/** Headers that only the host they are for may see; a client may follow redirects. */
+const secretHeaders: ReadonlySet<string> = new Set([
+  "authorization",
+  "chatgpt-account-id",
+  "cookie",
+  RoutingToken.header
+])
+
+/** The request without its secret headers, and what goes with it to its own origin. */
+const bind = (request: Request): readonly [HttpClientRequest.HttpClientRequest, BoundRequest.Bound] => {
+  const headers = Object.entries(request.headers)
+  const pick = (secret: boolean) => Object.fromEntries(headers.filter(([name]) => secretHeaders.has(name) === secret))
+  const origin = URL.canParse(request.url) ? new URL(request.url).origin : request.url
+  return [toClientRequest({ ...request, headers: pick(false) }), { origin, headers: pick(true) }]
+}
+
 const toClientRequest = ({ body, headers, method, url }: Request): HttpClientRequest.HttpClientRequest => {
   const request = HttpClientRequest.make(method)(url, { headers })
   return body === undefined ? request : HttpClientRequest.bodyUint8Array(request, body, headers["content-type"])
@@ -141,12 +159,8 @@ const failureOf = (cause: Cause.Cause<HttpClientError.HttpClientError>): Carrier
  * @category constructors
  */
 export const fromHttpClient = (httpClient: HttpClient.HttpClient): Service => {
-  // The client's own span would record headers, and trace headers are not for the vendor.
-  const client = httpClient.pipe(
-    HttpClient.withTracerDisabledWhen(() => true),
-    HttpClient.withTracerPropagation(false),
-    HttpClient.withScope
-  )
+  // trace headers are not for the vendor
+  const client = httpClient.pipe(HttpClient.withTracerPropagation(false), HttpClient.withScope)
   return {
     send: (request, receiver) =>
       Effect.map(Effect.runtime<never>(), (runtime): Control => {
@@ -157,7 +171,14 @@ export const fromHttpClient = (httpClient: HttpClient.HttpClient): Service => {
           if (!paused) return resume(Effect.void)
           resumed = () => resume(Effect.void)
         })
-        const running = withoutRedirects(Effect.catchAll(client.execute(toClientRequest(request)), responseOf)).pipe(
+        const [plain, bound] = bind(request)
+        const sending = BoundRequest.execute(client, plain, bound).pipe(
+          Effect.catchAll(responseOf),
+          // the client's own span would record the request
+          Effect.withTracerEnabled(false),
+          withoutRedirects
+        )
+        const running = sending.pipe(
           Effect.flatMap((response) => {
             if (aborted) return Effect.void
             receiver.onHeaders(response.status, response.headers, Cookies.toSetCookieHeaders(response.cookies))

@@ -116,6 +116,24 @@ describe("other clients", () => {
     })
   )
 
+  it.effect("one that follows redirects takes no credentials to another origin", () => {
+    const { backend, client } = ScriptedBackend.make(({ url }) =>
+      url.startsWith("https://elsewhere.example")
+        ? Script.turn({ text: "Stolen" })
+        : Script.redirect("https://elsewhere.example/codex/responses", 307)
+    )
+    return Effect.gen(function* () {
+      yield* Effect.ignore(read)
+      const requests = yield* backend.requests
+      assert.property(requests[0]?.headers, "authorization")
+      for (const { headers, url } of requests.slice(1)) {
+        assert.include(url, "elsewhere")
+        for (const name of ["authorization", "chatgpt-account-id", "cookie"]) assert.notProperty(headers, name)
+      }
+      assert.isAbove(requests.length, 1)
+    }).pipe(Effect.provide(over(Layer.succeed(HttpClient.HttpClient, HttpClient.followRedirects(client)))))
+  })
+
   it.effect("one that refuses bad statuses itself loses nothing of them", () =>
     Effect.gen(function* () {
       assertFields(yield* Effect.flip(read), { _tag: "UsageLimit", planType: "plus", requestId: "req_1" })

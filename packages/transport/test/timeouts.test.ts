@@ -60,9 +60,9 @@ describe("time limits", () => {
   it.effect("idle: keep-alives count as bytes", () =>
     Effect.gen(function* () {
       const fiber = yield* Effect.fork(whole())
-      yield* TestClock.adjust("3000 seconds")
+      yield* TestClock.adjust("1500 seconds")
       assert.include(yield* Fiber.join(fiber), "response.completed")
-    }).pipe(Effect.provide(scripted([ok.pipe(Script.keepAlive("299 seconds", 10))])))
+    }).pipe(Effect.provide(scripted([ok.pipe(Script.keepAlive("299 seconds", 5))])))
   )
 
   it.effect("progress: keep-alives do not count", () =>
