@@ -25,7 +25,7 @@ export class Output {
   /** The finished calls by their call id. */
   readonly #calls = new Map<string, Slot>()
 
-  /** `note` is told of each difference between what came before and what came later. */
+  /** `note` receives each difference between what came before and what came later. */
   constructor(note: (difference: string) => void) {
     this.#note = note
     this.#places = new Places(() => this.#grow())
