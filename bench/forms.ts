@@ -10,7 +10,7 @@ import * as Limit from "./limit.ts"
 /** What a turn came to, in a number: characters of text and arguments, and items. */
 export type Form = (body: Body, chunking: Chunking) => number | Promise<number>
 
-/** Reads a character, as whoever wants the text would: a text that was only ever appended to is still in pieces. */
+/** Reads a character, as a program would: a text that was only ever appended to is still in pieces. */
 const sizeOf = (text: string): number => text.length + (text.charCodeAt(text.length - 1) > 0 ? 1 : 0)
 
 const sizeOfFolded = ({ calls, items, text }: Limit.Folded): number =>

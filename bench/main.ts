@@ -9,6 +9,7 @@ import { parseArgs } from "node:util"
 import { TurnDecoder } from "@effect-codex/stream"
 import * as Corpora from "./corpora.ts"
 import { type FormName, forms } from "./forms.ts"
+import { growths } from "./linear.ts"
 import * as Measure from "./measure.ts"
 
 const { values: options } = parseArgs({
@@ -113,6 +114,14 @@ const linearity = async (): Promise<void> => {
   print()
 }
 
+const hostile = (): void => {
+  print("## Sixteen times what no honest server sends")
+  print()
+  head(["shape", "time, × that of one", "ns a byte"])
+  for (const { factor, name, perByte } of growths(quick)) row([name, factor.toFixed(1), perByte.toFixed(1)])
+  print()
+}
+
 const heap = (): number => {
   // what the first one finalises, the second one frees
   Measure.collectGarbage()
@@ -175,6 +184,7 @@ print()
 await compareForms()
 if (options.corpus === undefined) {
   await linearity()
+  hostile()
   memory()
 }
 print(`load at the end ${Os.loadavg()[0]?.toFixed(1)}`)

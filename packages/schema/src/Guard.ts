@@ -51,7 +51,7 @@ const typeLiteral = (ast: AST.TypeLiteral): Guard => {
   }
 }
 
-/** The literal values of a struct's `type`, by which a union of structs is told apart. */
+/** The literal values of a struct's `type`, which select the member of a union. */
 const typesOf = (ast: AST.AST): ReadonlyArray<AST.LiteralValue> => {
   if (ast._tag !== "TypeLiteral") return []
   const type = ast.propertySignatures.find((signature) => signature.name === "type")?.type

@@ -439,7 +439,7 @@ export const wordsOf = (blocks: ReadonlyArray<Block>): Pick<Turn, "text" | "refu
 
 /**
  * A turn from finished items alone, for items that were kept of a broken attempt: `Turn.join(Turn.fromItems(kept), turn)`
- * is the whole turn. It hands out no calls, because items do not tell whether their turn ended well.
+ * is the whole turn. Its calls are abandoned ones, because items do not show whether their turn ended well.
  *
  * @since 0.1.0
  * @category constructors

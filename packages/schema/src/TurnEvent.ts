@@ -43,7 +43,7 @@ export const TextDelta = Schema.TaggedStruct("TextDelta", {
 })
 
 /**
- * More of the reasoning: `kind` tells the summary from raw reasoning text, `part` is the index of the summary part or
+ * More of the reasoning: `kind` separates the summary from raw reasoning text, `part` is the index of the summary part or
  * content part. A new `part` starts a new paragraph.
  *
  * @since 0.1.0
@@ -119,7 +119,7 @@ export const ToolCallRepeated = Schema.TaggedStruct("ToolCallRepeated", {
 /**
  * Progress of a tool that the server runs: `tool` is the item type (`web_search_call`, …), `stage` the last word of the
  * event (`in_progress`, `searching`, `completed`, `delta`, …), `delta` the piece it brings: code, arguments, a diff, the
- * output of a shell (`channel` tells which), or a preview of an image in base64.
+ * output of a shell (`channel` is `stdout` or `stderr`), or a preview of an image in base64.
  *
  * @since 0.1.0
  * @category schemas

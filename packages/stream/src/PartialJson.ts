@@ -1,8 +1,8 @@
 /**
- * JSON that is still being written: the value so far.
+ * JSON that is still being written: the value so far. A stand-alone helper for programs that show a tool call while
+ * its arguments grow; nothing else in this project needs it.
  *
- * The arguments of a tool call grow by small deltas. Keeping the text costs next to nothing; this reads it when
- * somebody wants to look, not at every delta.
+ * Keeping the growing text costs next to nothing. Parse it when somebody looks, not at every delta.
  *
  * @since 0.1.0
  */
@@ -22,11 +22,11 @@ const words: ReadonlyArray<readonly [string, unknown]> = [
 ]
 
 /**
- * The value that a prefix of a JSON text has told so far: open strings, arrays and objects are closed where the text
- * stops. What cannot be told yet is left out: a key without its value, a cut escape, a cut `true`. A number at the very
- * end counts as it stands. `undefined` is a text that has told nothing.
+ * The value of a prefix of a JSON text: open strings, arrays and objects are closed where the text stops. What is not
+ * known yet is left out: a key without its value, a cut escape, a cut `true`. A number at the very end counts as it
+ * stands. The value of an empty text is `undefined`.
  *
- * It is total: text that is no JSON is read up to its first mistake. Time is linear in the text, and the depth of
+ * It is total: text that is not JSON is read up to its first mistake. Time is linear in the text, and the depth of
  * nesting is bound by memory only. The whole text of a finished call belongs to `JSON.parse` or a Schema, which tell
  * a mistake; this does not.
  *
@@ -76,7 +76,7 @@ export const parse = (text: string): unknown => {
     at++
     return true
   }
-  /** Reads `"key":`; tells whether a value follows. */
+  /** Reads `"key":`; returns whether a value follows. */
   const readKey = (): boolean => {
     at = skip(whitespace)
     if (text[at] !== '"') return false
@@ -84,7 +84,7 @@ export const parse = (text: string): unknown => {
     key = value
     return !cut && isNext(":")
   }
-  /** Goes on behind a value: closes what ends here; tells whether another value follows. */
+  /** Goes on behind a value: closes what ends here; returns whether another value follows. */
   const next = (): boolean => {
     while (open.length > 0) {
       const isArray = Array.isArray(open[open.length - 1])
@@ -94,7 +94,7 @@ export const parse = (text: string): unknown => {
     }
     return false
   }
-  /** Reads a value, or the beginning of a container; tells whether another value follows. */
+  /** Reads a value, or the beginning of a container; returns whether another value follows. */
   const readValue = (): boolean => {
     at = skip(whitespace)
     const first = text[at]

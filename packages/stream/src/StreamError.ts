@@ -62,8 +62,7 @@ export class InvalidUtf8 extends Failure.Class<InvalidUtf8>("@effect-codex/strea
  * - `tooLarge`: one event is larger than `limit` characters (`maxEventSize`).
  * - `turnTooLarge`: the whole turn is larger than `limit` bytes (`maxTurnSize`), or has more items and parts than `limit`.
  * - `tooDeep`: an item is nested more than `limit` deep.
- * - `malformed`: the event of this `type` ends the turn but is not JSON of the expected shape, so that nobody can tell how
- *   the turn ended.
+ * - `malformed`: the event of this `type` ends the turn but is not JSON of the expected shape, so that its end is unknown.
  *
  * Only `malformed` is retried.
  *

@@ -325,7 +325,7 @@ export class TurnState {
     out.push({ _tag: "UnknownEvent", type, raw: event })
   }
 
-  /** What every response object tells, at the start and at the end. */
+  /** What every response object has, at the start and at the end. */
   #response(value: unknown, out: Array<TurnEvent.TurnEvent>): Raw | undefined {
     const response = asObject(value)
     this.responseId = asWords(response?.["id"]) ?? this.responseId

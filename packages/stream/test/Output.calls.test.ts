@@ -64,15 +64,15 @@ describe("a call that comes a second time", () => {
 
   for (const [name, events] of Object.entries(twice)) {
     it(`is reported and not handed out: ${name}`, () => {
-      const { events: told, turn } = play(...events)
+      const { events: all, turn } = play(...events)
       assert.deepStrictEqual(turn?.toolCalls, [
         { type: "function", callId: "call_1", name: "pay", arguments: '{"amount":1}' }
       ])
       assert.deepStrictEqual(callIdsOf(turn?.items), ["call_1"])
-      assert.lengthOf(repeated(told), 1)
+      assert.lengthOf(repeated(all), 1)
       assert.isTrue(turn?.diagnostics.drift.some(({ field }) => field === "repeats the call call_1"))
       assert.lengthOf(
-        told.filter((event) => event._tag === "ToolCallCompleted"),
+        all.filter((event) => event._tag === "ToolCallCompleted"),
         1
       )
     })
@@ -164,12 +164,12 @@ describe("a turn that did not end well", () => {
       [begun, delta, done(0, half), end(details, "response.incomplete")],
       [begun, delta, end(details, "response.incomplete")]
     ]) {
-      const { events: told, turn } = play(...events)
+      const { events: all, turn } = play(...events)
       assert.isEmpty(turn?.items ?? [0])
       assert.isEmpty(turn?.toolCalls ?? [0])
       assert.deepInclude(turn?.abandonedToolCalls[0] as object, { callId: "call_1", name: "pay" })
       assert.isFalse(turn?.blocks.some((block) => block._tag === "ToolCall" && block.finished))
-      assert.isFalse(told.some((event) => event._tag === "ToolCallCompleted" || event._tag === "ItemCompleted"))
+      assert.isFalse(all.some((event) => event._tag === "ToolCallCompleted" || event._tag === "ItemCompleted"))
     }
   })
 
@@ -436,7 +436,7 @@ describe("turns that repeat, shift, rename and half-finish calls", () => {
       [draw.array(event, { maxLength: 8 }), response, type],
       (events, response, type) => {
         const last: Wire = { type, response }
-        const { events: told, failure, turn } = play(...events, last)
+        const { events: all, failure, turn } = play(...events, last)
         const isGood =
           type !== "response.incomplete" &&
           (response.status === "completed" || (response.status ?? undefined) === undefined) &&
@@ -472,7 +472,7 @@ describe("turns that repeat, shift, rename and half-finish calls", () => {
           if (call.unreadable !== undefined) assert.notStrictEqual(call.arguments.trim(), "")
         }
         for (const callId of new Set(callIds)) {
-          const completions = told.filter((event) => event._tag === "ToolCallCompleted" && event.call.callId === callId)
+          const completions = all.filter((event) => event._tag === "ToolCallCompleted" && event.call.callId === callId)
           assert.lengthOf(completions, 1)
         }
         // every call is in one of the two lists

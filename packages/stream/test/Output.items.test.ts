@@ -56,9 +56,9 @@ describe("a known item with an odd field", () => {
   for (const [name, item] of Object.entries(odd)) {
     it(`is kept as it came, and named in the drift: ${name}`, () => {
       for (const events of [[done(0, item), end()], [end([item])]]) {
-        const { events: told, turn } = play(...events)
+        const { events: all, turn } = play(...events)
         assert.deepStrictEqual(turn?.items as unknown, [item])
-        assert.isTrue(told.some((event) => event._tag === "ItemCompleted"))
+        assert.isTrue(all.some((event) => event._tag === "ItemCompleted"))
         assert.lengthOf(turn?.diagnostics.drift ?? [], 1)
         const json = JSON.parse(JSON.stringify(Schema.encodeSync(Turn.Turn)(turn as Turn.Turn)))
         assert.deepStrictEqual(Schema.decodeUnknownSync(Turn.Turn)(json), turn as Turn.Turn)

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { PartialJson } from "@effect-codex/stream"
 import { draw, forAll } from "./property.ts"
 
-/** Whether `part` is what a beginning of the text of `whole` can have told. */
+/** Whether `part` can be read from a beginning of the text of `whole`. */
 const isBeginning = (part: unknown, whole: unknown): boolean => {
   if (typeof part === "string") return typeof whole === "string" && whole.startsWith(part)
   if (typeof part === "number") return typeof whole === "number"

@@ -66,10 +66,10 @@ describe("text", () => {
     ],
     ["empty and null deltas", [delta("Hel"), delta(""), delta(null), delta("lo"), completed()]],
     ["an index beyond sense", [delta("Hello", { output_index: 123_456_789 }), completed()]]
-  ])("is told once: %s", (_, events) => {
-    const { events: told, turn } = play(...events)
+  ])("is shown once: %s", (_, events) => {
+    const { events: all, turn } = play(...events)
     assert.strictEqual(turn?.text, "Hello")
-    assert.strictEqual(shown(told), "Hello")
+    assert.strictEqual(shown(all), "Hello")
     assert.lengthOf(turn?.items ?? [], 1)
     assert.strictEqual(turn?.diagnostics.driftCount, 0)
   })
@@ -81,7 +81,7 @@ describe("text", () => {
     assert.strictEqual(turn?.diagnostics.driftCount, 0)
   })
 
-  it("a done text that contradicts its deltas counts, is not told twice, and is noted", () => {
+  it("a done text that contradicts its deltas counts, is not shown twice, and is noted", () => {
     const { events, turn } = play(delta("Hallo"), textDone("Hello"), completed())
     assert.strictEqual(turn?.text, "Hello")
     assert.strictEqual(shown(events), "Hallo")
@@ -226,7 +226,7 @@ describe("reasoning", () => {
 describe("tool calls", () => {
   const start = added(0, call(1, "", { status: "in_progress" }))
 
-  it("arguments are told once and kept as the model wrote them, valid or not", () => {
+  it("arguments are shown once and kept as the model wrote them, valid or not", () => {
     for (const args of ['{"a":1}', "", '{"a":', "[]x"]) {
       const { events, turn } = play(
         start,
@@ -418,7 +418,7 @@ describe("the end", () => {
     }
   })
 
-  it("a response that says it failed or was cancelled is no success, whatever its event is called", () => {
+  it("a response that says it failed or was cancelled is not completed, whatever its event is called", () => {
     const failed = play({ type: "response.done", response: { status: "failed", error: { code: "server_error" } } })
     assert.strictEqual(failed.failure?._tag, "ResponseFailed")
     const cancelled = play(done(0, call(1, "{}")), { type: "response.done", response: { status: "cancelled" } })

@@ -108,7 +108,7 @@ for (const [name, form] of Object.entries(forms)) {
       })
     )
 
-    it.effect("running it twice runs it anew", () =>
+    it.effect("running it twice starts over", () =>
       Effect.gen(function* () {
         const stream = name === "decode" ? form([whole]) : Stream.suspend(() => form([whole]))
         const first = yield* TurnStream.collect(stream)

@@ -1,9 +1,9 @@
 /**
- * The deltas, which are nearly all of a stream, read without `JSON.parse`: the one shape in which they come from this
- * backend is matched as a whole, and whatever else is left to the parser.
+ * Reads the deltas, which are nearly all of a stream, without `JSON.parse`: the one shape in which this backend sends
+ * them is matched as a whole, and all other payloads are left to the parser.
  *
- * A payload that matches is valid JSON, has each key once, and fits its schema, so that the result is what parsing
- * would give, less the keys that nothing reads (`sequence_number`, `logprobs`, `obfuscation`).
+ * A payload that matches is valid JSON, has each key once, and fits its schema. The result is that of parsing, without
+ * the keys that nothing reads (`sequence_number`, `logprobs`, `obfuscation`).
  */
 const types = [
   "response.output_text.delta",
@@ -14,7 +14,7 @@ const types = [
   "response.refusal.delta"
 ] as const
 
-/** What the fold reads of a delta; only a parsed one may hold anything but what its schema says. */
+/** What the fold reads of a delta. One that was parsed may differ from its schema. */
 export interface Delta {
   readonly type: (typeof types)[number]
   readonly item_id?: unknown

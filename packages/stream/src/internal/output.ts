@@ -1,9 +1,11 @@
 /** The output of one turn while it grows. */
 import { type Item, Turn, type TurnEvent } from "@effect-codex/schema"
+import * as Compare from "./compare.ts"
 import { type Added, type Kind as PartKind, Parts } from "./parts.ts"
 import { type Place, Places } from "./places.ts"
+import * as Slots from "./slot.ts"
 import { kindOf, type Slot } from "./slot.ts"
-import { asIndex, asObject, asText, asWords, isBlank, isDeep, isWithin, type Raw } from "./values.ts"
+import { asIndex, asObject, asText, asWords, isBlank, isDeep, isWithin, jsonOf, type Raw } from "./values.ts"
 
 type Out = Array<TurnEvent.TurnEvent>
 
@@ -23,7 +25,7 @@ export class Output {
   /** The finished calls by their call id. */
   readonly #calls = new Map<string, Slot>()
 
-  /** `note` is told of each difference between what came before and what came later. */
+  /** `note` receives each difference between what came before and what came later. */
   constructor(note: (difference: string) => void) {
     this.#note = note
     this.#places = new Places(() => this.#grow())
@@ -97,9 +99,7 @@ export class Output {
     const text = isObject ? (slot.arguments.length > 0 ? undefined : jsonOf(full)) : asText(full)
     if (text === undefined) return
     if (!isBlank(text)) slot.argumentsStated = true
-    const delta = slot.arguments.settle(text)
-    if (delta === undefined) this.#note(differs)
-    else if (delta !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
+    this.#settleArguments(slot, text, out)
   }
 
   annotation(place: Place, annotation: unknown): void {
@@ -116,7 +116,7 @@ export class Output {
     if (item === undefined || asWords(item["type"]) === undefined || this.#isDeep(item)) return
     const slot = this.#places.ofBegun(event, item, kindOf(item["type"]))
     if (slot === undefined) return
-    slot.begun = withNames(slot, item) as unknown as Item.Item
+    slot.begun = Slots.withNames(slot, item) as unknown as Item.Item
     if (slot.kind !== "call") return
     slot.callType = item["type"] === "custom_tool_call" ? "custom" : "function"
     this.#name(slot, item)
@@ -181,25 +181,11 @@ export class Output {
     for (const slot of this.#places.inOrder()) {
       if (slot.item !== undefined) continue
       if (slot.kind === "call") {
-        if (!completed || !slot.argumentsDone || slot.isHalf || slot.name === undefined) continue
-        const type = slot.callType === "function" ? "function_call" : "custom_tool_call"
-        const text = slot.arguments.value
-        this.#finish(
-          slot,
-          {
-            ...(slot.begun ?? (slot.itemId !== undefined && { id: slot.itemId })),
-            type,
-            call_id: slot.callId,
-            name: slot.name,
-            // blank arguments of a call that has no item of its own may as well have been lost
-            [slot.callType === "function" ? "arguments" : "input"]: isBlank(text) ? undefined : text
-          },
-          out,
-          true
-        )
+        const isWhole = slot.argumentsDone && !slot.isHalf && slot.name !== undefined
+        if (completed && isWhole) this.#finish(slot, Slots.rebuiltCall(slot), out, true)
       } else if (slot.kind !== "item") {
         if (slot.parts.isEmpty && slot.begun !== undefined) this.#loadBegun(slot, out)
-        if (!slot.parts.isEmpty) this.#finish(slot, rebuilt(slot), out, true)
+        if (slot.parts.hasText) this.#finish(slot, Slots.rebuilt(slot), out, true)
       }
     }
   }
@@ -217,7 +203,7 @@ export class Output {
     const executable: Array<Turn.ToolCall> = []
     const others: Array<Turn.ToolCall> = []
     for (const slot of this.#places.inOrder()) {
-      const call = slot.call ?? (slot.kind === "call" ? unfinishedCall(slot) : undefined)
+      const call = slot.call ?? (slot.kind === "call" ? Slots.unfinishedCall(slot) : undefined)
       if (call !== undefined) {
         calls.push(call)
         ;(slot.executable ? executable : others).push(call)
@@ -231,7 +217,7 @@ export class Output {
         }
       } else if (slot.item !== undefined) {
         for (const block of Turn.blocksOf(slot.item, slot.index)) blocks.push(block)
-      } else growing(slot, blocks)
+      } else Slots.growing(slot, blocks)
     }
     return { blocks, items, calls, executable, others }
   }
@@ -273,7 +259,7 @@ export class Output {
   }
 
   #finish(slot: Slot, item: Raw, out: Out, isRebuilt = false): void {
-    const whole = withNames(slot, item) as unknown as Item.Item
+    const whole = Slots.withNames(slot, item) as unknown as Item.Item
     switch (slot.kind) {
       case "message":
       case "reasoning": {
@@ -300,15 +286,11 @@ export class Output {
     const key = slot.callType === "function" ? "arguments" : "input"
     const value = (item as Raw)[key]
     const isEmpty = read.unreadable !== undefined || isBlank(read.arguments)
-    const earlier = isEmpty || typeof value !== "string" ? earlierArguments(slot, value) : undefined
+    const earlier = isEmpty || typeof value !== "string" ? Compare.earlierArguments(slot, value) : undefined
     const { unreadable: _, ...readable } = read
     const call: Turn.ToolCall = earlier === undefined ? read : { ...readable, arguments: earlier }
     if (!isEmpty) slot.argumentsStated = true
-    if (call.unreadable === undefined) {
-      const delta = slot.arguments.settle(call.arguments)
-      if (delta === undefined) this.#note(differs)
-      else if (delta !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
-    }
+    if (call.unreadable === undefined) this.#settleArguments(slot, call.arguments, out)
     slot.argumentsDone = true
     const complete =
       value === call.arguments && (item as Raw)["name"] === call.name
@@ -330,7 +312,7 @@ export class Output {
         return
       }
       // an item that was put together has the status it began with
-      const isDone = isCompleted(status) || (isRebuilt && status === "in_progress")
+      const isDone = Compare.isCompleted(status) || (isRebuilt && status === "in_progress")
       const earlier = this.#calls.get(call.callId)
       slot.call = call
       if (slot.kind === "item") slot.argumentsStated = call.unreadable === undefined
@@ -364,6 +346,10 @@ export class Output {
     const key = call.type === "custom" ? "input" : call.type === "local_shell" ? "action" : "arguments"
     const done = slot.item as unknown as Raw
     slot.item = { ...done, [key]: slot.kind === "call" ? text : item[key] } as unknown as Item.Item
+    this.#settleArguments(slot, text, out)
+  }
+
+  #settleArguments(slot: Slot, text: string, out: Out): void {
     const delta = slot.arguments.settle(text)
     if (delta === undefined) this.#note(differs)
     else if (delta !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
@@ -388,8 +374,9 @@ export class Output {
     if (slot.call !== undefined) {
       const call = Turn.callOf(item as unknown as Item.Item)
       if (call === undefined) return
-      if (!slot.argumentsStated && hasArgumentsOf(call, slot.call)) this.#fillCall(slot, slot.call, call, item, out)
-      else if (!isSameCall(done, slot.call, item, call)) this.#repeats(slot, call, out)
+      if (!slot.argumentsStated && Compare.hasArgumentsOf(call, slot.call))
+        this.#fillCall(slot, slot.call, call, item, out)
+      else if (!Compare.isSameCall(done, slot.call, item, call)) this.#repeats(slot, call, out)
       return
     }
     if (slot.kind !== "message" && slot.kind !== "reasoning") return
@@ -426,13 +413,13 @@ export class Output {
     const byContent = new Map<string, Array<Slot>>()
     for (const slot of [...this.#places.inOrder()].reverse()) {
       if (slot.item === undefined || taken.has(slot)) continue
-      const key = contentKey(slot.item)
+      const key = Compare.contentKey(slot.item)
       const same = byContent.get(key)
       if (same === undefined) byContent.set(key, [slot])
       else same.push(slot)
     }
     items.forEach((item, n) => {
-      slots[n] ??= take(byContent.get(contentKey(item as unknown as Item.Item))?.pop())
+      slots[n] ??= take(byContent.get(Compare.contentKey(item as unknown as Item.Item))?.pop())
     })
     items.forEach((item, n) => {
       if (slots[n] !== undefined) return
@@ -462,146 +449,4 @@ const start = (slot: Slot, out: Out): void => {
   if (slot.started || slot.callId === undefined || slot.name === undefined) return
   slot.started = true
   out.push({ _tag: "ToolCallStarted", outputIndex: slot.index, callId: slot.callId, name: slot.name })
-}
-
-const isCompleted = (status: unknown): boolean =>
-  status === "completed" || status === undefined || status === null || (typeof status === "string" && isBlank(status))
-
-const jsonOf = (value: unknown): string | undefined => {
-  try {
-    return JSON.stringify(value)
-  } catch {
-    return undefined
-  }
-}
-
-const parse = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-/** What an item does not leave blank, and has from the item that it began as. */
-const inherited = ["id", "role", "phase", "namespace", "name", "call_id", "execution"] as const
-
-const withNames = (slot: Slot, item: Raw): Raw => {
-  let whole: Record<string, unknown> | undefined
-  for (const key of inherited) {
-    const earlier =
-      asWords((slot.begun as Raw | undefined)?.[key]) ??
-      (slot.kind !== "call" ? undefined : key === "name" ? slot.name : key === "call_id" ? slot.callId : undefined)
-    if (earlier === undefined || asWords(item[key]) !== undefined) continue
-    whole ??= { ...item }
-    whole[key] = earlier
-  }
-  return whole ?? item
-}
-
-/** The arguments that stand before an item which has none, or which has the same as an object. */
-const earlierArguments = (slot: Slot, value: unknown): string | undefined => {
-  const shown = slot.arguments.value
-  if (asObject(value) !== undefined) {
-    const parsed = isBlank(shown) ? undefined : parse(shown)
-    return isWithin(parsed, value) && isWithin(value, parsed) ? shown : undefined
-  }
-  if (!isBlank(shown)) return shown
-  const begun = slot.begun === undefined ? undefined : Turn.callOf(slot.begun)
-  return begun === undefined || begun.unreadable !== undefined || isBlank(begun.arguments) ? undefined : begun.arguments
-}
-
-/** Whether a later form of a call is the same but for its arguments, and has some. */
-const hasArgumentsOf = (later: Turn.ToolCall, earlier: Turn.ToolCall): boolean =>
-  later.unreadable === undefined &&
-  !isBlank(later.arguments) &&
-  later.type === earlier.type &&
-  later.callId === earlier.callId
-
-const isSameCall = (done: Raw, call: Turn.ToolCall, item: Raw, again: Turn.ToolCall): boolean => {
-  const differs = (a: string | undefined, b: string | undefined) => a !== undefined && b !== undefined && a !== b
-  const [id, name, text] = [asWords(item["id"]), asWords(again.name), asWords(again.arguments)]
-  return (
-    call.type === again.type &&
-    !differs(asWords(done["id"]), id) &&
-    !differs(call.name, name) &&
-    !differs(call.namespace, again.namespace) &&
-    (again.unreadable !== undefined || !differs(call.arguments, text))
-  )
-}
-
-/** What there is of a call that has no finished item. */
-const unfinishedCall = (slot: Slot): Turn.ToolCall => {
-  const begun = slot.begun as Raw | undefined
-  const namespace = asWords(begun?.["namespace"])
-  return {
-    type: slot.callType,
-    callId: slot.callId ?? "",
-    name: slot.name ?? "",
-    ...(namespace !== undefined && { namespace }),
-    arguments: slot.arguments.value
-  }
-}
-
-/** The item for parts that have none; what was shown is put into it afterwards. */
-const rebuilt = (slot: Slot): Raw => {
-  const begun: Raw = (slot.begun as Raw | undefined) ?? (slot.itemId === undefined ? {} : { id: slot.itemId })
-  if (slot.kind === "message") return { type: "message", role: "assistant", ...begun, content: [] }
-  // what an item begins with of encrypted content can be cut
-  const { content, encrypted_content: _, ...rest } = begun
-  return { type: "reasoning", ...rest, summary: [], ...(Array.isArray(content) && { content: [] }) }
-}
-
-/** The blocks of what has not finished. */
-const growing = (slot: Slot, blocks: Array<Turn.Block>): void => {
-  const begun = slot.begun as Raw | undefined
-  const parts = slot.parts.inOrder()
-  switch (slot.kind) {
-    case "message": {
-      const phase = asText(begun?.["phase"])
-      for (const { annotations, kind, text } of parts) {
-        blocks.push(
-          kind === "refusal"
-            ? { _tag: "Refusal", outputIndex: slot.index, text: text.value }
-            : {
-                _tag: "Text",
-                outputIndex: slot.index,
-                text: text.value,
-                ...(phase !== undefined && { phase }),
-                annotations: annotations?.slice() ?? []
-              }
-        )
-      }
-      return
-    }
-    case "reasoning": {
-      const of = (wanted: PartKind) => parts.flatMap(({ kind, text }) => (kind === wanted ? [text.value] : []))
-      blocks.push({ _tag: "Reasoning", outputIndex: slot.index, summary: of("summary"), content: of("content") })
-      return
-    }
-    default: {
-      const status = asText(begun?.["status"])
-      const type = asText(begun?.["type"]) ?? slot.tool ?? ""
-      blocks.push({ _tag: "Item", outputIndex: slot.index, type, ...(status !== undefined && { status }) })
-    }
-  }
-}
-
-/** What two copies of one item have in common, whatever their ids. */
-const contentKey = (item: Item.Item): string => {
-  const raw = item as unknown as Raw
-  switch (item.type) {
-    case "message":
-      return JSON.stringify(["message", Turn.textsOf(item).map(({ kind, text }) => [kind, text])])
-    case "reasoning":
-      return JSON.stringify([
-        "reasoning",
-        Turn.textsOf(item).map(({ kind, text }) => [kind, text]),
-        raw["encrypted_content"]
-      ])
-    default: {
-      const { id: _, status: __, ...rest } = raw
-      return JSON.stringify(rest)
-    }
-  }
 }

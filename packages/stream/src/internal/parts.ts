@@ -40,6 +40,11 @@ export class Parts {
     return this.#parts === undefined
   }
 
+  get hasText(): boolean {
+    for (const { text } of this.#parts?.values() ?? []) if (text.length > 0) return true
+    return false
+  }
+
   part(kind: Kind, index: number): Part {
     const last = this.#last
     if (last !== undefined && last.index === index && last.kind === kind) return last

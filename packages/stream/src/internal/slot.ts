@@ -1,7 +1,8 @@
 /** One output item while it grows. */
 import type { Item, Turn } from "@effect-codex/schema"
-import { Parts } from "./parts.ts"
+import { type Kind as PartKind, Parts } from "./parts.ts"
 import { Text } from "./text.ts"
+import { asText, asWords, isBlank, type Raw } from "./values.ts"
 
 export type Kind = "message" | "reasoning" | "call" | "item"
 
@@ -56,5 +57,93 @@ export class Slot {
     opened: () => void
   ) {
     this.parts = new Parts(opened)
+  }
+}
+
+/** What an item does not leave blank, and has from the item that it began as. */
+const inherited = ["id", "role", "phase", "namespace", "name", "call_id", "execution"] as const
+
+/** The item with the names that it leaves blank and its beginning has. */
+export const withNames = (slot: Slot, item: Raw): Raw => {
+  let whole: Record<string, unknown> | undefined
+  for (const key of inherited) {
+    const earlier =
+      asWords((slot.begun as Raw | undefined)?.[key]) ??
+      (slot.kind !== "call" ? undefined : key === "name" ? slot.name : key === "call_id" ? slot.callId : undefined)
+    if (earlier === undefined || asWords(item[key]) !== undefined) continue
+    whole ??= { ...item }
+    whole[key] = earlier
+  }
+  return whole ?? item
+}
+
+/** What there is of a call that has no finished item. */
+export const unfinishedCall = (slot: Slot): Turn.ToolCall => {
+  const begun = slot.begun as Raw | undefined
+  const namespace = asWords(begun?.["namespace"])
+  return {
+    type: slot.callType,
+    callId: slot.callId ?? "",
+    name: slot.name ?? "",
+    ...(namespace !== undefined && { namespace }),
+    arguments: slot.arguments.value
+  }
+}
+
+/** The item for parts that have none; what was shown is put into it afterwards. */
+export const rebuilt = (slot: Slot): Raw => {
+  const begun: Raw = (slot.begun as Raw | undefined) ?? (slot.itemId === undefined ? {} : { id: slot.itemId })
+  if (slot.kind === "message") return { type: "message", role: "assistant", ...begun, content: [] }
+  // what an item begins with of encrypted content can be cut
+  const { content, encrypted_content: _, ...rest } = begun
+  return { type: "reasoning", ...rest, summary: [], ...(Array.isArray(content) && { content: [] }) }
+}
+
+/** The item of a call whose arguments are complete, though it was never done. */
+export const rebuiltCall = (slot: Slot): Raw => {
+  const text = slot.arguments.value
+  const isFunction = slot.callType === "function"
+  return {
+    ...(slot.begun ?? (slot.itemId !== undefined && { id: slot.itemId })),
+    type: isFunction ? "function_call" : "custom_tool_call",
+    call_id: slot.callId,
+    name: slot.name,
+    // blank arguments of a call that has no item of its own may as well have been lost
+    [isFunction ? "arguments" : "input"]: isBlank(text) ? undefined : text
+  }
+}
+
+/** The blocks of what has not finished. */
+export const growing = (slot: Slot, blocks: Array<Turn.Block>): void => {
+  const begun = slot.begun as Raw | undefined
+  const parts = slot.parts.inOrder()
+  switch (slot.kind) {
+    case "message": {
+      const phase = asText(begun?.["phase"])
+      for (const { annotations, kind, text } of parts) {
+        blocks.push(
+          kind === "refusal"
+            ? { _tag: "Refusal", outputIndex: slot.index, text: text.value }
+            : {
+                _tag: "Text",
+                outputIndex: slot.index,
+                text: text.value,
+                ...(phase !== undefined && { phase }),
+                annotations: annotations?.slice() ?? []
+              }
+        )
+      }
+      return
+    }
+    case "reasoning": {
+      const of = (wanted: PartKind) => parts.flatMap(({ kind, text }) => (kind === wanted ? [text.value] : []))
+      blocks.push({ _tag: "Reasoning", outputIndex: slot.index, summary: of("summary"), content: of("content") })
+      return
+    }
+    default: {
+      const status = asText(begun?.["status"])
+      const type = asText(begun?.["type"]) ?? slot.tool ?? ""
+      blocks.push({ _tag: "Item", outputIndex: slot.index, type, ...(status !== undefined && { status }) })
+    }
   }
 }

@@ -1,6 +1,6 @@
 /** What an error looks like: the forms in which servers and proxies state one. */
 import { ResponseEvent as Events, ServiceError } from "@effect-codex/schema"
-import { asNumber, asObject, asText, asWords, type Raw } from "./values.ts"
+import { asNumber, asObject, asText, asWords, parse, type Raw } from "./values.ts"
 
 /** Whether a value says anything: servers send `null`, `false` and empty texts for "nothing". */
 export const isPresent = (value: unknown): boolean =>
@@ -11,13 +11,7 @@ export const isPresent = (value: unknown): boolean =>
   !(Array.isArray(value) && value.length === 0)
 
 /** The object in a payload. */
-export const objectIn = (data: string): Raw | undefined => {
-  try {
-    return asObject(JSON.parse(data))
-  } catch {
-    return undefined
-  }
-}
+export const objectIn = (data: string): Raw | undefined => asObject(parse(data))
 
 /**
  * Whether a payload that has no type of its own states an error: it has an `error`, or a code where the type should be.

@@ -62,3 +62,21 @@ export const isWithin = (known: unknown, next: unknown): boolean => {
   }
   return true
 }
+
+/** The JSON text of a value, unless it is nested beyond the stack. */
+export const jsonOf = (value: unknown): string | undefined => {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
+/** The value of a JSON text, if it is one. */
+export const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
