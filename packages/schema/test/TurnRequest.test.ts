@@ -489,7 +489,7 @@ describe("what is wrong", () => {
       const format = { type: "json_schema", name: "a", schema: { default: 1n } } as const
       assert.match(
         (yield* problems({ prompt: "x", output: { format } }))[0] ?? "",
-        /text\.format\.schema\.default is a big/
+        /schema of "a" cannot be sent.*default.*big/is
       )
     })
   )

@@ -38,17 +38,17 @@ export const make: Effect.Effect<Floor> = Effect.map(Effect.makeSemaphore(1), (t
   return {
     take: unlessHeld(
       Effect.uninterruptibleMask((restore) =>
-        Effect.gen(function* () {
-          yield* restore(turns.take(1))
-          yield* occupy
+        Effect.flatMap(Effect.zipRight(restore(turns.take(1)), occupy), () => {
           let held = true
           const giveBack = Effect.suspend(() => {
             if (!held) return Effect.void
             held = false
             return Effect.zipRight(vacate, turns.release(1))
           })
-          yield* Effect.addFinalizer(() => giveBack)
-          return giveBack
+          return Effect.as(
+            Effect.addFinalizer(() => giveBack),
+            giveBack
+          )
         })
       )
     ),
