@@ -2,8 +2,8 @@
  * The text of a credential file, and the login in it.
  *
  * Two formats are understood and written back as they were found: the Codex CLI's `auth.json` (protocol F.1) and
- * `{"openai-codex": {type, access, refresh, expires, account_id}}`. Fields this library does not know survive every
- * rewrite, at every level.
+ * `{"openai-codex": {type, access, refresh, expires, account_id}}`. A refresh keeps every field this library does not
+ * know, at every level. An optional field of an unexpected type counts as missing.
  *
  * @since 0.1.0
  */
@@ -11,46 +11,16 @@
 import { defined } from "@effect-codex/schema/Defined"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import { AuthFileUnusable } from "./AuthError.ts"
+import { isSameAccount } from "./internal/account.ts"
+import { isJsonObject, type Json, numberIn, objectIn, parseJson, textIn } from "./internal/json.ts"
 import type { Login } from "./Login.ts"
 
-interface Json {
-  readonly [key: string]: unknown
-}
-
-const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true, nullable: true })
-
-const CodexFile = Schema.Struct({
-  auth_mode: optional(Schema.String),
-  OPENAI_API_KEY: optional(Schema.String),
-  tokens: optional(
-    Schema.Struct({
-      access_token: Schema.NonEmptyString,
-      refresh_token: optional(Schema.String),
-      id_token: optional(Schema.String),
-      account_id: optional(Schema.String)
-    })
-  ),
-  last_refresh: optional(Schema.String)
-})
-
-const seedKey = "openai-codex"
-
-const SeedFile = Schema.Struct({
-  [seedKey]: Schema.Struct({
-    access: Schema.NonEmptyString,
-    refresh: optional(Schema.String),
-    expires: optional(Schema.Number),
-    account_id: optional(Schema.String)
-  })
-})
-
 /**
- * What a credential file holds.
+ * What a credential file holds, and the texts that can take its place.
  *
  * @since 0.1.0
  * @category models
@@ -60,26 +30,93 @@ export interface AuthFile {
   readonly login?: Login
   /** What the file has instead of a ChatGPT login, such as `an API key only`. */
   readonly found?: string
-  /** The file with this login in place of its own, or without any. `undefined` when nothing would be left of it. */
-  readonly withLogin: (login: Login | undefined) => string | undefined
+  /** The file with these tokens of the same login. Everything else is kept. */
+  readonly renew: (login: Login) => Effect.Effect<string, Unprintable>
+  /**
+   * The file with a new login. Everything else is kept only where the login is of the account whose login the file had;
+   * nothing of another account, or of another kind of login, is left.
+   */
+  readonly replace: (login: Login) => Effect.Effect<string, Unprintable>
+  /** The file without its login. `undefined` when nothing would be left of it. */
+  readonly remove: Effect.Effect<string | undefined, Unprintable>
 }
 
-const print = (json: Json): string => `${JSON.stringify(json, null, 2)}\n`
+/**
+ * Why a file cannot be written back: it is nested too deeply, or the text would be larger than `limit`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Unprintable = "tooDeep" | "tooLarge"
 
-const secret = (text: string | undefined): Redacted.Redacted | undefined => (text ? Redacted.make(text) : undefined)
+/**
+ * The largest file that is read or written, in bytes: 1 MiB. A real one has a few thousand.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const limit = 1_048_576
+
+/** Deeper values are not written: the engine's printer is recursive, and indentation grows with the depth. */
+const maxDepth = 100
+
+/** Larger files are printed without indentation. */
+const indentedLimit = 65_536
+
+/** Without recursion, as the value may be of any depth. */
+const isTooDeep = (value: unknown): boolean => {
+  let level: ReadonlyArray<unknown> = [value]
+  for (let depth = 0; depth <= maxDepth; depth++) {
+    level = level.flatMap((value) => (typeof value === "object" && value !== null ? Object.values(value) : []))
+    if (level.length === 0) return false
+  }
+  return true
+}
+
+const print = (json: Json): Effect.Effect<string, Unprintable> =>
+  Effect.suspend(() => {
+    if (isTooDeep(json)) return Effect.fail("tooDeep")
+    const compact = JSON.stringify(json)
+    const text = compact.length > indentedLimit ? compact : JSON.stringify(json, null, 2)
+    return text.length >= limit ? Effect.fail("tooLarge") : Effect.succeed(`${text}\n`)
+  })
+
+const secretIn = (json: Json, key: string): Redacted.Redacted | undefined => {
+  const text = textIn(json, key)
+  return text === undefined ? undefined : Redacted.make(text)
+}
+
 const reveal = (value: Redacted.Redacted | undefined): string | undefined =>
   value === undefined ? undefined : Redacted.value(value)
 
-const isJsonObject = Schema.is(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
-const object = (value: unknown): Json => (isJsonObject(value) && !Array.isArray(value) ? value : {})
-const parseJson = Schema.decodeUnknown(Schema.parseJson())
+/** The object with these fields. `undefined` removes a field, unless its value was never understood (`read` ignored it). */
+const update = (
+  json: Json,
+  fields: Readonly<Record<string, string | number | undefined>>,
+  read: (json: Json, key: string) => unknown = textIn
+): Json => {
+  const all = new Map(Object.entries(json))
+  for (const [key, value] of Object.entries(fields)) {
+    if (value !== undefined) all.set(key, value)
+    else if (read(json, key) !== undefined || json[key] == null) all.delete(key)
+  }
+  return Object.fromEntries(all)
+}
 
-const isoFromMillis = (millis: number): string => DateTime.formatIso(DateTime.unsafeMake(millis))
+const without = (json: Json, ...keys: ReadonlyArray<string>): Json =>
+  Object.fromEntries(Object.entries(json).filter(([key]) => !keys.includes(key)))
+
+const isoFromMillis = (millis: number): string | undefined =>
+  Option.getOrUndefined(Option.map(DateTime.make(millis), DateTime.formatIso))
 const millisFromIso = (text: string | undefined): number | undefined =>
   text === undefined ? undefined : Option.getOrUndefined(Option.map(DateTime.make(text), DateTime.toEpochMillis))
 
+/** Where the format is not as expected. Keys only: values may be secrets. */
+const invalidAt = (path: string, at?: string): Effect.Effect<never, AuthFileUnusable> =>
+  Effect.fail(new AuthFileUnusable({ path, operation: "decode", reason: "schema", ...defined({ at }) }))
+
 /** The two modes whose tokens are ChatGPT tokens; files without a mode are old ones. */
-const chatGptModes: ReadonlySet<unknown> = new Set([undefined, null, "chatgpt", "chatgptAuthTokens"])
+const chatGptModes: ReadonlySet<string | undefined> = new Set([undefined, "chatgpt", "chatgptAuthTokens"])
 
 /** What the Codex CLI's other modes are; the file's own words are not quoted. */
 const otherModes: Record<string, string> = {
@@ -91,106 +128,107 @@ const otherModes: Record<string, string> = {
   bedrockAccessKeys: "Bedrock keys"
 }
 
-const printCodex = (json: Json, login: Login | undefined): string | undefined => {
-  if (login === undefined) {
-    const { auth_mode: _mode, tokens: _tokens, last_refresh: _last, ...rest } = json
-    return Object.values(rest).every((value) => value === null) ? undefined : print(rest)
-  }
-  const { last_refresh: _last, ...rest } = json
-  const {
-    id_token: _id,
-    access_token: _access,
-    refresh_token: _refresh,
-    account_id: _account,
-    ...unknown
-  } = object(json["tokens"])
-  return print({
-    OPENAI_API_KEY: null,
-    ...rest,
-    auth_mode: chatGptModes.has(json["auth_mode"]) ? (json["auth_mode"] ?? "chatgpt") : "chatgpt",
-    tokens: {
-      ...defined({
+/** What belongs to one login, and so not to the next of the same account (protocol N.8). */
+const ofOneLogin = ["login_owner_id", "oauth_provenance"]
+
+const withTokens = (json: Json, login: Login): Json => {
+  const mode = textIn(json, "auth_mode")
+  return update(
+    {
+      OPENAI_API_KEY: null,
+      ...json,
+      auth_mode: mode !== undefined && chatGptModes.has(mode) ? mode : "chatgpt",
+      tokens: update(objectIn(json, "tokens"), {
         id_token: reveal(login.idToken),
         access_token: reveal(login.accessToken),
         refresh_token: reveal(login.refreshToken),
         account_id: reveal(login.accountId)
-      }),
-      ...unknown
-    },
-    ...defined({ last_refresh: login.lastRefresh === undefined ? undefined : isoFromMillis(login.lastRefresh) })
-  })
-}
-
-const printSeed = (json: Json, login: Login | undefined): string | undefined => {
-  if (login === undefined) {
-    const { [seedKey]: _login, ...rest } = json
-    return Object.keys(rest).length === 0 ? undefined : print(rest)
-  }
-  const {
-    access: _access,
-    refresh: _refresh,
-    account_id: _account,
-    expires: _expires,
-    ...unknown
-  } = object(json[seedKey])
-  return print({
-    ...json,
-    [seedKey]: {
-      type: "oauth",
-      ...defined({
-        access: reveal(login.accessToken),
-        refresh: reveal(login.refreshToken),
-        account_id: reveal(login.accountId),
-        expires: login.expiresAt
-      }),
-      ...unknown
-    }
-  })
-}
-
-/** Keys only: values may be secrets. */
-const invalidAt = (path: string) => (error: ParseResult.ParseError) => {
-  const at = ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.path.join(".")
-  return new AuthFileUnusable({ path, operation: "decode", reason: "schema", ...(at ? { at } : {}) })
-}
-
-const parseSeed = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileUnusable> =>
-  Schema.decodeUnknown(SeedFile)(json).pipe(
-    Effect.mapBoth({
-      onFailure: invalidAt(path),
-      onSuccess: ({ [seedKey]: entry }) => ({
-        login: defined({
-          accessToken: Redacted.make(entry.access),
-          refreshToken: secret(entry.refresh),
-          accountId: secret(entry.account_id),
-          expiresAt: entry.expires
-        }),
-        withLogin: (login) => printSeed(json, login)
       })
-    })
+    },
+    { last_refresh: login.lastRefresh === undefined ? undefined : isoFromMillis(login.lastRefresh) }
   )
+}
 
-const parseCodex = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileUnusable> =>
-  Schema.decodeUnknown(CodexFile)(json).pipe(
-    Effect.mapBoth({
-      onFailure: invalidAt(path),
-      onSuccess: ({ auth_mode, OPENAI_API_KEY, tokens, last_refresh }): AuthFile => {
-        const withLogin = (login: Login | undefined) => printCodex(json, login)
-        if (!chatGptModes.has(auth_mode)) return { found: otherModes[auth_mode ?? ""] ?? "another login", withLogin }
-        if (tokens === undefined) return { ...(OPENAI_API_KEY ? { found: "an API key only" } : {}), withLogin }
-        return {
-          login: defined({
-            accessToken: Redacted.make(tokens.access_token),
-            refreshToken: secret(tokens.refresh_token),
-            idToken: secret(tokens.id_token),
-            accountId: secret(tokens.account_id),
-            lastRefresh: millisFromIso(last_refresh)
-          }),
-          withLogin
-        }
-      }
+const codexFile = (json: Json, login: Login | undefined, found?: string): AuthFile => ({
+  ...defined({ login, found }),
+  renew: (next) => print(withTokens(json, next)),
+  replace: (next) =>
+    print(
+      withTokens(
+        login !== undefined && isSameAccount(login, next)
+          ? { ...json, tokens: without(objectIn(json, "tokens"), ...ofOneLogin) }
+          : {},
+        next
+      )
+    ),
+  remove: Effect.suspend(() => {
+    const rest = without(json, "auth_mode", "tokens", "last_refresh")
+    return Object.values(rest).every((value) => value === null) ? Effect.succeed(undefined) : print(rest)
+  })
+})
+
+const parseCodex = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileUnusable> => {
+  const mode = textIn(json, "auth_mode")
+  if (!chatGptModes.has(mode)) {
+    return Effect.succeed(codexFile(json, undefined, otherModes[mode ?? ""] ?? "another login"))
+  }
+  const tokens = json["tokens"] ?? undefined
+  if (tokens === undefined) {
+    const found = textIn(json, "OPENAI_API_KEY") === undefined ? undefined : "an API key only"
+    return Effect.succeed(codexFile(json, undefined, found))
+  }
+  if (!isJsonObject(tokens)) return invalidAt(path, "tokens")
+  const accessToken = secretIn(tokens, "access_token")
+  if (accessToken === undefined) return invalidAt(path, "tokens.access_token")
+  const login: Login = defined({
+    accessToken,
+    refreshToken: secretIn(tokens, "refresh_token"),
+    idToken: secretIn(tokens, "id_token"),
+    accountId: secretIn(tokens, "account_id"),
+    lastRefresh: millisFromIso(textIn(json, "last_refresh"))
+  })
+  return Effect.succeed(codexFile(json, login))
+}
+
+const otherKey = "openai-codex"
+
+const parseOther = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileUnusable> => {
+  const entry = json[otherKey]
+  if (!isJsonObject(entry)) return invalidAt(path, otherKey)
+  const accessToken = secretIn(entry, "access")
+  if (accessToken === undefined) return invalidAt(path, `${otherKey}.access`)
+  const login: Login = defined({
+    accessToken,
+    refreshToken: secretIn(entry, "refresh"),
+    accountId: secretIn(entry, "account_id"),
+    expiresAt: numberIn(entry, "expires")
+  })
+  const withEntry = (entry: Json, next: Login) =>
+    print({
+      ...json,
+      [otherKey]: update(
+        update(
+          { type: "oauth", ...entry },
+          {
+            access: reveal(next.accessToken),
+            refresh: reveal(next.refreshToken),
+            account_id: reveal(next.accountId)
+          }
+        ),
+        { expires: next.expiresAt },
+        numberIn
+      )
     })
-  )
+  return Effect.succeed({
+    login,
+    renew: (next) => withEntry(entry, next),
+    replace: (next) => withEntry(isSameAccount(login, next) ? entry : {}, next),
+    remove: Effect.suspend(() => {
+      const rest = without(json, otherKey)
+      return Object.keys(rest).length === 0 ? Effect.succeed(undefined) : print(rest)
+    })
+  })
+}
 
 /**
  * The file that does not exist yet: no login, and the Codex CLI's format when one is added.
@@ -198,7 +236,7 @@ const parseCodex = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileU
  * @since 0.1.0
  * @category constructors
  */
-export const empty: AuthFile = { withLogin: (login) => (login === undefined ? undefined : printCodex({}, login)) }
+export const empty: AuthFile = codexFile({}, undefined)
 
 /**
  * Reads the text of a credential file. `path` is only for the error, which never quotes the content.
@@ -206,14 +244,16 @@ export const empty: AuthFile = { withLogin: (login) => (login === undefined ? un
  * @since 0.1.0
  * @category constructors
  */
-export const parse: (text: string, path: string) => Effect.Effect<AuthFile, AuthFileUnusable> = Effect.fnUntraced(
-  function* (text, path) {
-    if (text.trim() === "") return yield* new AuthFileUnusable({ path, operation: "decode", reason: "empty" })
-    const json = yield* parseJson(text).pipe(
-      Effect.mapError(() => new AuthFileUnusable({ path, operation: "decode", reason: "json" }))
-    )
-    if (!isJsonObject(json) || Array.isArray(json))
-      return yield* new AuthFileUnusable({ path, operation: "decode", reason: "schema" })
-    return yield* seedKey in json ? parseSeed(json, path) : parseCodex(json, path)
-  }
-)
+export const parse = (text: string, path: string): Effect.Effect<AuthFile, AuthFileUnusable> =>
+  Effect.suspend(() => {
+    if (text.length > limit) {
+      return Effect.fail(new AuthFileUnusable({ path, operation: "read", reason: "tooLarge" }))
+    }
+    const json = parseJson(text)
+    if (Either.isLeft(json)) {
+      const reason = text.trim() === "" ? "empty" : "json"
+      return Effect.fail(new AuthFileUnusable({ path, operation: "decode", reason }))
+    }
+    if (!isJsonObject(json.right)) return invalidAt(path)
+    return otherKey in json.right ? parseOther(json.right, path) : parseCodex(json.right, path)
+  })

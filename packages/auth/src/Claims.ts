@@ -6,34 +6,15 @@
 
 import { defined } from "@effect-codex/schema/Defined"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import { InvalidToken } from "./AuthError.ts"
-
-const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true, nullable: true })
-
-/** The claims on the wire; what is not needed here is ignored. */
-const Payload = Schema.Struct({
-  exp: optional(Schema.Number),
-  iat: optional(Schema.Number),
-  email: optional(Schema.String),
-  chatgpt_account_id: optional(Schema.String),
-  organizations: optional(Schema.Array(Schema.Struct({ id: optional(Schema.String) }))),
-  "https://api.openai.com/profile": optional(Schema.Struct({ email: optional(Schema.String) })),
-  "https://api.openai.com/auth": optional(
-    Schema.Struct({
-      chatgpt_account_id: optional(Schema.String),
-      chatgpt_plan_type: optional(Schema.String),
-      chatgpt_user_id: optional(Schema.String),
-      user_id: optional(Schema.String),
-      chatgpt_account_is_fedramp: optional(Schema.Boolean)
-    })
-  )
-})
+import { isJsonObject, type Json, numberIn, objectIn, parseJson, textIn } from "./internal/json.ts"
 
 /**
- * The claims this library uses. Personal data is redacted.
+ * The claims this library uses. Personal data is redacted. A claim of an unexpected type is ignored, like one that is
+ * missing.
  *
  * @since 0.1.0
  * @category models
@@ -54,59 +35,75 @@ export interface Claims {
   readonly expiresAt?: number
 }
 
-const decodePayload = Schema.decodeUnknown(Payload)
-const parseJson = Schema.decodeUnknown(Schema.parseJson())
-
 const base64Url = /^[\w-]+=*$/
 
 /** Plans that have two names. */
 const planAliases: Record<string, string> = { hc: "enterprise", education: "edu" }
 
-/** Numeric dates are seconds; issuers that write milliseconds are told by a value beyond the year 5000. */
-const toMillis = (date: number | undefined): number | undefined =>
-  date === undefined ? undefined : date > 1e11 ? date : date * 1000
+/** Numeric dates are seconds; a value beyond the year 5000 is in milliseconds, one that `Date` cannot hold is ignored. */
+const dateIn = (claims: Json, key: string): number | undefined => {
+  const date = numberIn(claims, key)
+  if (date === undefined || date < 0 || date > 8.64e15) return undefined
+  return date > 1e11 ? date : date * 1000
+}
 
-const nonEmpty = (text: string | undefined): string | undefined => (text?.trim() ? text.trim() : undefined)
-const redacted = (text: string | undefined): Redacted.Redacted | undefined => {
-  const value = nonEmpty(text)
-  return value === undefined ? undefined : Redacted.make(value)
+const redacted = (text: string | undefined): Redacted.Redacted | undefined =>
+  text === undefined ? undefined : Redacted.make(text)
+
+const firstOrganization = (claims: Json): string | undefined => {
+  const organizations = claims["organizations"]
+  if (!Array.isArray(organizations)) return undefined
+  return organizations
+    .map((organization) => (isJsonObject(organization) ? textIn(organization, "id") : undefined))
+    .find((id) => id !== undefined)
+}
+
+const invalid = (reason: InvalidToken["reason"]): Either.Either<never, InvalidToken> =>
+  Either.left(new InvalidToken({ reason }))
+
+/**
+ * `fromToken` without an Effect.
+ *
+ * @internal
+ */
+export const decode = (token: Redacted.Redacted): Either.Either<Claims, InvalidToken> => {
+  const text = Redacted.value(token)
+  const segments = text.split(".")
+  const payload = segments[1]
+  if (segments.length !== 3 || payload === undefined || segments.some((segment) => segment === "")) {
+    return invalid(text.startsWith("sk-") ? "apiKey" : text.startsWith("rt_") ? "refreshToken" : "segments")
+  }
+  if (!segments.every((segment) => base64Url.test(segment))) return invalid("base64")
+  const decoded = Encoding.decodeBase64UrlString(payload.replace(/=+$/, ""))
+  if (Either.isLeft(decoded)) return invalid("base64")
+  const json = parseJson(decoded.right)
+  if (Either.isLeft(json)) return invalid("json")
+  const claims = json.right
+  if (!isJsonObject(claims)) return invalid("claims")
+  const auth = objectIn(claims, "https://api.openai.com/auth")
+  const plan = textIn(auth, "chatgpt_plan_type")?.toLowerCase()
+  return Either.right(
+    defined({
+      accountId: redacted(textIn(auth, "chatgpt_account_id")),
+      fallbackAccountId: redacted(textIn(claims, "chatgpt_account_id") ?? firstOrganization(claims)),
+      userId: redacted(textIn(auth, "chatgpt_user_id") ?? textIn(auth, "user_id")),
+      email: redacted(textIn(claims, "email") ?? textIn(objectIn(claims, "https://api.openai.com/profile"), "email")),
+      planType: plan === undefined ? undefined : (planAliases[plan] ?? plan),
+      isFedramp: auth["chatgpt_account_is_fedramp"] === true,
+      issuedAt: dateIn(claims, "iat"),
+      expiresAt: dateIn(claims, "exp")
+    })
+  )
 }
 
 /**
  * Reads the claims of a JWT, with or without base64 padding.
  *
- * Fails with `InvalidToken` for anything that is no JWT: other than three non-empty segments, a segment that is not
- * base64url, a payload that is not JSON, or claims of another shape.
+ * Fails with `InvalidToken` for anything that is not a JWT: other than three non-empty segments, a segment that is not
+ * base64url, a payload that is not JSON, or claims that are not an object.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromToken: (token: Redacted.Redacted) => Effect.Effect<Claims, InvalidToken> = Effect.fnUntraced(
-  function* (token) {
-    const segments = Redacted.value(token).split(".")
-    const payload = segments[1]
-    if (segments.length !== 3 || payload === undefined || segments.some((segment) => segment === "")) {
-      return yield* new InvalidToken({ reason: "segments" })
-    }
-    if (!segments.every((segment) => base64Url.test(segment))) return yield* new InvalidToken({ reason: "base64" })
-    const text = yield* Encoding.decodeBase64UrlString(payload.replace(/=+$/, "")).pipe(
-      Effect.mapError(() => new InvalidToken({ reason: "base64" }))
-    )
-    const json = yield* parseJson(text).pipe(Effect.mapError(() => new InvalidToken({ reason: "json" })))
-    const claims = yield* decodePayload(json).pipe(Effect.mapError(() => new InvalidToken({ reason: "claims" })))
-    const auth = claims["https://api.openai.com/auth"]
-    const plan = nonEmpty(auth?.chatgpt_plan_type)?.toLowerCase()
-    return defined({
-      accountId: redacted(auth?.chatgpt_account_id),
-      fallbackAccountId: redacted(
-        nonEmpty(claims.chatgpt_account_id) ?? claims.organizations?.find((o) => nonEmpty(o.id) !== undefined)?.id
-      ),
-      userId: redacted(nonEmpty(auth?.chatgpt_user_id) ?? auth?.user_id),
-      email: redacted(nonEmpty(claims.email) ?? claims["https://api.openai.com/profile"]?.email),
-      planType: plan === undefined ? undefined : (planAliases[plan] ?? plan),
-      isFedramp: auth?.chatgpt_account_is_fedramp ?? false,
-      issuedAt: toMillis(claims.iat),
-      expiresAt: toMillis(claims.exp)
-    })
-  }
-)
+export const fromToken = (token: Redacted.Redacted): Effect.Effect<Claims, InvalidToken> =>
+  Effect.suspend(() => decode(token))

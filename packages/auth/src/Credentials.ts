@@ -6,6 +6,7 @@
 
 import { defined } from "@effect-codex/schema/Defined"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import { InvalidToken } from "./AuthError.ts"
 import * as Claims from "./Claims.ts"
@@ -31,10 +32,67 @@ export interface Credentials {
   readonly expiresAt?: number
 }
 
+/**
+ * The headers that authorise a request (protocol B.1), in clear: set them on the request and nowhere else.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const headers = ({ accessToken, accountId, isFedramp }: Credentials): Readonly<Record<string, string>> => {
+  const authorised = {
+    authorization: `Bearer ${Redacted.value(accessToken)}`,
+    "chatgpt-account-id": Redacted.value(accountId)
+  }
+  return isFedramp ? { ...authorised, "x-openai-fedramp": "true" } : authorised
+}
+
+/**
+ * What credentials can be built from.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Tokens {
+  readonly accessToken: Redacted.Redacted
+  readonly accountId?: Redacted.Redacted
+  readonly idToken?: Redacted.Redacted
+}
+
 const isBlank = (id: Redacted.Redacted | undefined) => id === undefined || Redacted.value(id).trim() === ""
 
 /** A header can carry it. An HTTP client that finds out only later quotes it in its error. */
 const isVisible = (id: Redacted.Redacted) => /^[\x21-\x7e]+$/.test(Redacted.value(id))
+
+/**
+ * `fromTokens` without an Effect.
+ *
+ * @internal
+ */
+export const decode = (tokens: Tokens): Either.Either<Credentials, InvalidToken> => {
+  const decoded = Claims.decode(tokens.accessToken)
+  if (Either.isLeft(decoded)) return Either.left(decoded.left)
+  const access = decoded.right
+  const id: Partial<Claims.Claims> =
+    tokens.idToken === undefined ? {} : Either.getOrElse(Claims.decode(tokens.idToken), () => ({}))
+  const accountId =
+    (isBlank(tokens.accountId) ? undefined : tokens.accountId) ??
+    id.accountId ??
+    access.accountId ??
+    access.fallbackAccountId ??
+    id.fallbackAccountId
+  if (accountId === undefined || !isVisible(accountId)) return Either.left(new InvalidToken({ reason: "account" }))
+  return Either.right(
+    defined({
+      accessToken: tokens.accessToken,
+      accountId,
+      isFedramp: access.isFedramp || id.isFedramp === true,
+      planType: access.planType ?? id.planType,
+      email: id.email ?? access.email,
+      userId: access.userId ?? id.userId,
+      expiresAt: access.expiresAt
+    })
+  )
+}
 
 /**
  * Builds credentials from tokens. The account id is the first of: the one handed in, the ID token's claim, the access
@@ -45,30 +103,5 @@ const isVisible = (id: Redacted.Redacted) => /^[\x21-\x7e]+$/.test(Redacted.valu
  * @since 0.1.0
  * @category constructors
  */
-export const fromTokens: (tokens: {
-  readonly accessToken: Redacted.Redacted
-  readonly accountId?: Redacted.Redacted
-  readonly idToken?: Redacted.Redacted
-}) => Effect.Effect<Credentials, InvalidToken> = Effect.fnUntraced(function* (tokens) {
-  const access = yield* Claims.fromToken(tokens.accessToken)
-  const id: Partial<Claims.Claims> =
-    tokens.idToken === undefined
-      ? {}
-      : yield* Claims.fromToken(tokens.idToken).pipe(Effect.orElseSucceed((): Partial<Claims.Claims> => ({})))
-  const accountId =
-    (isBlank(tokens.accountId) ? undefined : tokens.accountId) ??
-    id.accountId ??
-    access.accountId ??
-    access.fallbackAccountId ??
-    id.fallbackAccountId
-  if (accountId === undefined || !isVisible(accountId)) return yield* new InvalidToken({ reason: "account" })
-  return defined({
-    accessToken: tokens.accessToken,
-    accountId,
-    isFedramp: access.isFedramp || id.isFedramp === true,
-    planType: access.planType ?? id.planType,
-    email: id.email ?? access.email,
-    userId: access.userId ?? id.userId,
-    expiresAt: access.expiresAt
-  })
-})
+export const fromTokens = (tokens: Tokens): Effect.Effect<Credentials, InvalidToken> =>
+  Effect.suspend(() => decode(tokens))

@@ -1,0 +1,30 @@
+import * as Either from "effect/Either"
+
+/** Reading JSON of other programs: a field of an unexpected type counts as missing, so that it does not cost the rest. */
+export interface Json {
+  readonly [key: string]: unknown
+}
+
+export const isJsonObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+export const parseJson = (text: string): Either.Either<unknown, "json"> =>
+  Either.try({ try: (): unknown => JSON.parse(text), catch: () => "json" as const })
+
+export const objectIn = (json: Json, key: string): Json => {
+  const value = json[key]
+  return isJsonObject(value) ? value : {}
+}
+
+/** The text without blanks around it, unless nothing is left. */
+export const textIn = (json: Json, key: string): string | undefined => {
+  const value = json[key]
+  return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined
+}
+
+/** The number, also when it is written as text. */
+export const numberIn = (json: Json, key: string): number | undefined => {
+  const value = json[key]
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value
+  return typeof number === "number" && Number.isFinite(number) ? number : undefined
+}
