@@ -1,5 +1,5 @@
 /**
- * Exclusive locks between processes, named by a path.
+ * Exclusive locks between processes, named by paths.
  *
  * `layer` works on any `FileSystem`, by a file that only one process can create. The Node entry point has one that takes
  * the same `flock(2)` lock as the Codex CLI and falls back to this one where the file system refuses.
@@ -7,7 +7,6 @@
  * @since 0.1.0
  */
 import * as FileSystem from "@effect/platform/FileSystem"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,30 +14,56 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { AuthFileUnusable, LockTimeout } from "./AuthError.ts"
-import { isAlreadyExists, isNotFound, reasonOf } from "./internal/platform.ts"
+import { monotonicMillis } from "./internal/monotonic.ts"
+import { giveTo, type Owner } from "./internal/ownership.ts"
+import { isAlreadyExists, isNotFound, reasonOf, statIfExists, unusable } from "./internal/platform.ts"
 import { randomText } from "./internal/random.ts"
 
 /**
  * @since 0.1.0
  * @category tags
  */
-export class FileLock extends Context.Tag("@effect-codex/auth/FileLock")<FileLock, FileLock.Service>() {}
+export class FileLock extends Context.Tag("@effect-codex/auth/FileLock")<FileLock, Service>() {}
 
 /**
  * @since 0.1.0
+ * @category models
  */
-export declare namespace FileLock {
+export interface Service {
   /**
-   * @since 0.1.0
-   * @category models
+   * Takes all locks of the request, one after the other, and holds them until the scope closes. Waiting for all of them
+   * together is bounded (`LockTimeout`) and can be interrupted. The locks of a process that died are recovered.
    */
-  interface Service {
-    /**
-     * Holds the lock until the scope closes. Waiting is bounded and can be interrupted; the lock of a process that died
-     * is recovered.
-     */
-    readonly acquire: (path: string) => Effect.Effect<void, LockTimeout | AuthFileUnusable, Scope.Scope>
-  }
+  readonly acquire: (request: Request) => Effect.Effect<Held, LockTimeout | AuthFileUnusable, Scope.Scope>
+}
+
+/**
+ * What to lock.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Request {
+  /** The lock files, in the order they are taken. They are created where they are missing. */
+  readonly paths: ReadonlyArray<string>
+  /**
+   * The file the locks are for, if it exists. Where the system allows it, it is locked itself as well: processes that
+   * reach it through different directories have no lock file in common.
+   */
+  readonly file?: string
+  /** Whom the lock files belong to when they are created. Default: this process. */
+  readonly owner?: Owner
+}
+
+/**
+ * Locks that are held.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Held {
+  /** Makes sure that they still are: a process that was stopped for long can lose a portable lock. */
+  readonly check: Effect.Effect<void, LockTimeout | AuthFileUnusable>
 }
 
 /**
@@ -48,112 +73,160 @@ export declare namespace FileLock {
  * @category configuration
  */
 export interface Options {
-  /** Give up with `LockTimeout` after this long. Default: 1 minute. */
-  readonly wait?: Duration.DurationInput
-  /** A lock whose holder gave no sign of life for this long is taken over. Default: 20 seconds. */
-  readonly stale?: Duration.DurationInput
+  /** Give up with `LockTimeout` after this long, for all locks together. Default: 1 minute. */
+  readonly timeLimit?: Duration.DurationInput
+  /** A portable lock whose holder gave no sign of life for this long is taken over. Default: 20 seconds. */
+  readonly staleAfter?: Duration.DurationInput
 }
 
 /**
  * @since 0.1.0
  * @category configuration
  */
-export const defaults = { wait: "1 minute", stale: "20 seconds" } satisfies Options
+export const defaults = { timeLimit: "1 minute", staleAfter: "20 seconds" } satisfies Options
+
+/** How often a lock that somebody else holds is tried again. */
+const pollInterval = Duration.millis(25)
+
+/** Between two looks no more than this counts: while this process was stopped, the holder may have been stopped, too. */
+const longestLook = 1000
+
+/** The content of a lock, and for how long it has not changed. */
+interface Sighting {
+  readonly content: string
+  readonly lookedAt: number
+  readonly unchangedMillis: number
+}
 
 /**
- * Tries until `attempt` says that it holds the lock; `false` means that somebody else does. The wait ends where nothing
- * can be interrupted, too.
- *
- * @internal
- */
-export const acquireWithin = <E, R>(
-  path: string,
-  wait: Duration.DurationInput,
-  attempt: Effect.Effect<boolean, E, R>
-): Effect.Effect<void, E | LockTimeout, R> =>
-  attempt.pipe(
-    Effect.uninterruptible,
-    Effect.filterOrFail(
-      (held) => held,
-      () => new LockTimeout({ path, waitedMillis: Duration.toMillis(wait) })
-    ),
-    Effect.retry({
-      while: (error) => error instanceof LockTimeout,
-      schedule: Schedule.upTo(Schedule.spaced("25 millis"), wait)
-    }),
-    Effect.asVoid
-  )
-
-/**
- * A lock by exclusive creation of `<path>.held`. The holder rewrites it every quarter of `stale`; whoever sees the same
- * content for all of `stale` takes the lock over, so no clocks are compared.
+ * Locks by exclusive creation of `<path>.held`. The holder rewrites it every quarter of `staleAfter`; a process that sees
+ * the same content for all of `staleAfter` takes the lock over, so no clocks are compared. All locks of a request are
+ * watched from the start of the wait, so that a dead holder costs that time once.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options?: Options): Effect.Effect<FileLock.Service, never, FileSystem.FileSystem> =>
+export const make = (options?: Options): Effect.Effect<Service, never, FileSystem.FileSystem> =>
   Effect.map(FileSystem.FileSystem, (fs) => {
-    const wait = options?.wait ?? defaults.wait
-    const stale = Duration.decode(options?.stale ?? defaults.stale)
-    return { acquire: (path) => exclusive(fs, path, wait, stale) }
+    const timeLimit = Duration.toMillis(options?.timeLimit ?? defaults.timeLimit)
+    const staleAfter = Duration.toMillis(options?.staleAfter ?? defaults.staleAfter)
+    const sightings = new Map<string, Sighting>()
+
+    /** `undefined` where there is none, and where it belongs to a user who lets nobody read it. */
+    const read = (held: string) =>
+      Effect.catchIf(
+        fs.readFileString(held),
+        (error) => isNotFound(error) || reasonOf(error) === "EACCES",
+        () => Effect.succeed(undefined)
+      )
+
+    // Renaming is atomic: of several processes that see the same stale lock, one moves it away. Another one may have
+    // done so since we looked, and hold a lock of its own: that one is put back.
+    const takeOver = (held: string, stalled: string) =>
+      Effect.gen(function* () {
+        if ((yield* read(held)) !== stalled) return
+        const moved = `${held}.${randomText(6)}`
+        yield* fs.rename(held, moved)
+        if ((yield* fs.readFileString(moved)) !== stalled) yield* fs.link(moved, held)
+        yield* fs.remove(moved)
+      }).pipe(Effect.catchIf(isNotFound, () => Effect.void))
+
+    const look = Effect.fnUntraced(function* (held: string) {
+      const info = yield* statIfExists(fs, held)
+      // Reading a FIFO may never end.
+      if (info !== undefined && info.type !== "File") {
+        return yield* new AuthFileUnusable({ path: held, operation: "lock", reason: info.type })
+      }
+      const content = yield* read(held)
+      const now = yield* monotonicMillis
+      const before = sightings.get(held)
+      if (content === undefined) return void sightings.delete(held)
+      const unchangedMillis =
+        before?.content === content ? before.unchangedMillis + Math.min(now - before.lookedAt, longestLook) : 0
+      sightings.set(held, { content, lookedAt: now, unchangedMillis })
+      if (unchangedMillis >= staleAfter) yield* takeOver(held, content)
+    })
+
+    return {
+      acquire: Effect.fnUntraced(function* ({ owner, paths }) {
+        const self = randomText(16)
+        const isOurs = (content: string | undefined) => content?.startsWith(self) ?? false
+        const nextContent = () => `${self} ${randomText(6)}`
+        const heldOf = (path: string) => `${path}.held`
+        const all = paths.map(heldOf)
+
+        const create = (path: string) => {
+          const held = heldOf(path)
+          return Effect.suspend(() => fs.writeFileString(held, nextContent(), { flag: "wx", mode: 0o600 })).pipe(
+            // Others must be able to see that it is held. It is gone soon, so it may stay ours where it must.
+            Effect.zipRight(owner === undefined ? Effect.void : Effect.ignore(giveTo(fs, held, owner))),
+            Effect.as(true),
+            Effect.catchIf(isAlreadyExists, () => Effect.succeed(false))
+          )
+        }
+
+        yield* Effect.addFinalizer(() =>
+          Effect.forEach(
+            all,
+            (held) =>
+              read(held).pipe(
+                Effect.flatMap((content) => (isOurs(content) ? fs.remove(held) : Effect.void)),
+                Effect.ignore
+              ),
+            { discard: true }
+          )
+        )
+
+        // From the start: the first lock is held while the second is waited for.
+        yield* Effect.forEach(
+          all,
+          (held) =>
+            read(held).pipe(
+              Effect.flatMap((content) =>
+                isOurs(content) ? fs.writeFileString(held, nextContent(), { flag: "r+" }) : Effect.void
+              ),
+              Effect.ignore
+            ),
+          { discard: true }
+        ).pipe(Effect.schedule(Schedule.spaced(staleAfter / 4)), Effect.interruptible, Effect.forkScoped)
+
+        const startedAt = yield* monotonicMillis
+        for (let taken = 0; taken < paths.length; ) {
+          const path = paths[taken] ?? ""
+          const isTaken = yield* Effect.gen(function* () {
+            if (yield* create(path)) return true
+            yield* Effect.forEach(all.slice(taken), look, { discard: true })
+            return false
+          }).pipe(
+            Effect.uninterruptible,
+            Effect.mapError((error) =>
+              error._tag === "AuthFileUnusable" ? error : unusable(heldOf(path), "lock")(error)
+            )
+          )
+          if (isTaken) {
+            taken++
+            continue
+          }
+          if ((yield* monotonicMillis) - startedAt >= timeLimit) {
+            return yield* new LockTimeout({ path, waitedMillis: timeLimit })
+          }
+          yield* Effect.sleep(pollInterval)
+        }
+
+        return {
+          check: Effect.forEach(
+            paths,
+            (path) =>
+              read(heldOf(path)).pipe(
+                Effect.mapError(unusable(heldOf(path), "lock")),
+                Effect.filterOrFail(isOurs, () => new LockTimeout({ path, waitedMillis: 0 }))
+              ),
+            { discard: true }
+          )
+        }
+      })
+    }
   })
-
-const exclusive = Effect.fnUntraced(function* (
-  fs: FileSystem.FileSystem,
-  path: string,
-  wait: Duration.DurationInput,
-  stale: Duration.Duration
-) {
-  const held = `${path}.held`
-  const owner = randomText(16)
-  const isOurs = (content: string | undefined) => content?.startsWith(owner) ?? false
-  const nextContent = () => `${owner} ${randomText(6)}`
-  const read = Effect.catchIf(fs.readFileString(held), isNotFound, () => Effect.succeed(undefined))
-
-  const create = Effect.suspend(() => fs.writeFileString(held, nextContent(), { flag: "wx", mode: 0o600 })).pipe(
-    Effect.as(true),
-    Effect.catchIf(isAlreadyExists, () => Effect.succeed(false))
-  )
-  // Renaming is atomic: of several processes that see the same stale lock, one moves it away. Another one may have done
-  // so since we looked, and hold a lock of its own: that one is put back.
-  const takeOver = (stalled: string) =>
-    Effect.gen(function* () {
-      if ((yield* read) !== stalled) return
-      const aside = `${held}.${randomText(6)}`
-      yield* fs.rename(held, aside)
-      if ((yield* fs.readFileString(aside)) !== stalled) yield* fs.link(aside, held)
-      yield* fs.remove(aside)
-    }).pipe(Effect.catchIf(isNotFound, () => Effect.void))
-
-  let seen: { readonly content: string; readonly since: bigint } | undefined
-  const attempt = Effect.gen(function* () {
-    if (yield* create) return true
-    const content = yield* read
-    if (content === undefined) return false
-    // The time of day may jump.
-    const now = yield* Clock.currentTimeNanos
-    if (seen?.content !== content) seen = { content, since: now }
-    else if (Duration.greaterThanOrEqualTo(Duration.nanos(now - seen.since), stale)) yield* takeOver(content)
-    return false
-  }).pipe(Effect.mapError((error) => new AuthFileUnusable({ path: held, operation: "lock", reason: reasonOf(error) })))
-
-  yield* Effect.addFinalizer(() =>
-    read.pipe(
-      Effect.flatMap((content) => (isOurs(content) ? fs.remove(held) : Effect.void)),
-      Effect.ignore
-    )
-  )
-  yield* acquireWithin(path, wait, attempt)
-  yield* read.pipe(
-    Effect.flatMap((content) =>
-      isOurs(content) ? fs.writeFileString(held, nextContent(), { flag: "r+" }) : Effect.void
-    ),
-    Effect.ignore,
-    Effect.schedule(Schedule.spaced(Duration.times(stale, 0.25))),
-    Effect.interruptible,
-    Effect.forkScoped
-  )
-})
 
 /**
  * @since 0.1.0

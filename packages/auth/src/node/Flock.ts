@@ -1,87 +1,243 @@
 /**
- * The lock of the Codex CLI: `flock(2)` on a lock file, which the kernel releases when the process ends.
+ * The lock of the Codex CLI: `flock(2)` on lock files, which the kernel releases when the process ends.
  *
- * Node has no `flock`; it is called through the optional dependency `koffi`. Where that is missing (or on Windows), or
- * where the file system refuses such locks, the portable lock of `FileLock` takes its place and a warning says so.
+ * Node has no `flock`. A lock belongs to the open file, not to the process that asked for it, so a child process can take
+ * it on a file that this process opened and hand it over by ending: the command `flock` (Linux) or Perl (macOS). Where
+ * there is neither, on Windows, and where the file system has no such locks, the portable lock of `FileLock` takes its
+ * place and a warning says so.
  *
  * @since 0.1.0
  */
+import { type ChildProcess, spawn } from "node:child_process"
 import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { AuthFileUnusable } from "../AuthError.ts"
+import type * as Scope from "effect/Scope"
+import { AuthFileUnusable, LockTimeout } from "../AuthError.ts"
 import * as FileLock from "../FileLock.ts"
-import { reasonOf } from "../internal/platform.ts"
-
-const exclusiveNonBlocking = 2 | 4
+import { monotonicMillis } from "../internal/monotonic.ts"
+import { giveTo } from "../internal/ownership.ts"
+import { isAlreadyExists, isSameFile, statIfExists, unusable } from "../internal/platform.ts"
 
 /**
- * The system call.
+ * A program that calls `flock(2)` on the file that it inherits as descriptor 3.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Flock {
-  /** 0, or the error number. */
-  readonly call: (descriptor: number, operation: number) => number
-  /** Error numbers by name. */
-  readonly errno: Record<string, number>
+export interface Command {
+  readonly command: string
+  /** Waits for the lock. Ends with 0 when it has it. */
+  readonly wait: ReadonlyArray<string>
+  /** Does not wait. Ends with 1 when another process has the lock. */
+  readonly attempt: ReadonlyArray<string>
 }
 
-const loadFlock: Effect.Effect<Flock, "unsupported"> = Effect.tryPromise({
-  try: async (): Promise<Flock> => {
-    const { default: koffi } = await import("koffi")
-    // The C library is part of the running program on every Unix.
-    const flock = koffi.load(null).func("int flock(int fd, int operation)")
-    return {
-      call: (descriptor, operation) => (flock(descriptor, operation) === 0 ? 0 : koffi.errno()),
-      errno: koffi.os.errno
-    }
-  },
-  catch: () => "unsupported" as const
-})
+const perl = (operation: string) =>
+  `use Fcntl ":flock"; my $file; for (">>&=", "<&=") { last if open($file, $_, 3) } ` +
+  `exit(flock($file, ${operation}) ? 0 : $!{EWOULDBLOCK} ? 1 : 2)`
 
 /**
- * The lock with this system call; `undefined` where there is none.
+ * The programs that are tried, in this order.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const commands: ReadonlyArray<Command> = [
+  { command: "flock", wait: ["-x", "3"], attempt: ["-x", "-n", "3"] },
+  { command: "perl", wait: ["-MErrno", "-e", perl("LOCK_EX")], attempt: ["-MErrno", "-e", perl("LOCK_EX|LOCK_NB")] }
+]
+
+/** Runs a program on this open file, and answers with how it ended; `undefined` when it could not run. */
+const run = (command: string, args: ReadonlyArray<string>, descriptor: number): Effect.Effect<number | undefined> =>
+  Effect.async((resume) => {
+    const child = startChild(command, args, descriptor)
+    if (child === undefined) return resume(Effect.succeed(undefined))
+    child.once("error", () => resume(Effect.succeed(undefined)))
+    child.once("exit", (code) => resume(Effect.succeed(code ?? undefined)))
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+const startChild = (command: string, args: ReadonlyArray<string>, descriptor: number): ChildProcess | undefined => {
+  try {
+    // In a session of its own it does not get the Ctrl-C of the terminal, which this process may want to survive.
+    return spawn(command, args, { stdio: ["ignore", "ignore", "ignore", descriptor], detached: true })
+  } catch {
+    return undefined
+  }
+}
+
+/** Reasons for which a lock file cannot be created where the credential file can still be written. */
+const cannotCreate: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS"])
+
+/** For how much longer all locks of a request may be waited for. */
+interface Patience {
+  millis: number
+}
+
+/** A lock file that is replaced while it is waited for is opened again this often. */
+const reopenings = 10
+
+/**
+ * The lock by these programs.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (
-  flock: Flock | undefined,
-  options?: FileLock.Options
-): Effect.Effect<FileLock.FileLock.Service, never, FileSystem.FileSystem> =>
+  options?: FileLock.Options & {
+    /** Default: `commands`. */
+    readonly commands?: ReadonlyArray<Command>
+  }
+): Effect.Effect<FileLock.Service, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
+    const { dirname } = yield* Path.Path
     const portable = yield* FileLock.make(options)
-    if (flock === undefined) {
-      yield* Effect.logWarning(
-        "flock is not available here (koffi is not installed, or this is Windows): programs that use it, such as the Codex CLI, are not kept out while this one refreshes the login."
+    const timeLimit = Duration.toMillis(options?.timeLimit ?? FileLock.defaults.timeLimit)
+    /** By directory, as file systems differ. */
+    const known = new Map<string, Command | "none">()
+
+    const giveUpOn = (directory: string) =>
+      Effect.suspend(() => {
+        known.set(directory, "none")
+        return Effect.logWarning(
+          `There are no flock locks for ${directory} (neither flock nor perl is installed, this is Windows, or the file system has none): programs that use them, such as the Codex CLI, are not kept out while this one refreshes the login.`
+        )
+      })
+
+    /** Whether the program's lock really keeps others out; `busy` when somebody else holds the lock right now. */
+    const tryOut = (path: string, { attempt, command }: Command) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const [mine, other] = yield* Effect.all([fs.open(path, { flag: "r" }), fs.open(path, { flag: "r" })])
+          const taken = yield* run(command, attempt, mine.fd)
+          if (taken === 1) return "busy"
+          return taken === 0 && (yield* run(command, attempt, other.fd)) === 1 ? "works" : "fails"
+        })
+      ).pipe(Effect.orElseSucceed(() => "fails" as const))
+
+    const commandFor = Effect.fnUntraced(function* (path: string) {
+      const directory = dirname(path)
+      const before = known.get(directory)
+      if (before !== undefined) return before
+      for (const command of options?.commands ?? commands) {
+        const outcome = yield* tryOut(path, command)
+        if (outcome === "works") known.set(directory, command)
+        if (outcome !== "fails") return command
+      }
+      yield* giveUpOn(directory)
+      return "none"
+    })
+
+    /** Opens a lock file, which is created where it is missing. `undefined` where it is not there and cannot be. */
+    const open = (path: string, { file, owner }: FileLock.Request) =>
+      Effect.gen(function* () {
+        const info = yield* statIfExists(fs, path)
+        // Opening a FIFO would wait for its other end.
+        if (info !== undefined && info.type !== "File") {
+          return yield* new AuthFileUnusable({ path, operation: "lock", reason: info.type })
+        }
+        if (info === undefined) {
+          const isCreated = yield* Effect.scoped(fs.open(path, { flag: "ax", mode: 0o600 })).pipe(
+            Effect.as(true),
+            Effect.catchIf(isAlreadyExists, () => Effect.succeed(false))
+          )
+          const lockOwner = owner && { ...owner, mode: owner.mode & 0o666 }
+          if (isCreated && lockOwner !== undefined && !(yield* giveTo(fs, path, lockOwner))) {
+            // The owner of the file could not open it any more. Where there is no file yet, it will be ours.
+            if (file !== undefined && (yield* statIfExists(fs, file)) !== undefined) {
+              yield* fs.remove(path)
+              return yield* new AuthFileUnusable({ path: file, operation: "lock", reason: "otherUser" })
+            }
+          }
+        }
+        return yield* Effect.orElse(fs.open(path, { flag: "a" }), () => fs.open(path, { flag: "r" }))
+      }).pipe(
+        Effect.mapError((error) => (error._tag === "AuthFileUnusable" ? error : unusable(path, "lock")(error))),
+        Effect.catchIf(
+          (error) => file !== undefined && cannotCreate.has(error.reason),
+          () => Effect.succeed(undefined)
+        )
       )
-      return portable
-    }
-    const busy = new Set([flock.errno["EWOULDBLOCK"], flock.errno["EAGAIN"], flock.errno["EINTR"]])
+
+    /** Takes the lock on this open file, for which it waits. `false` where the program has no such locks after all. */
+    const take = Effect.fnUntraced(function* (
+      path: string,
+      { attempt, command, wait }: Command,
+      descriptor: number,
+      patience: Patience
+    ) {
+      let code = yield* run(command, attempt, descriptor)
+      if (code === 1) {
+        const startedAt = yield* monotonicMillis
+        const outcome = yield* Effect.raceFirst(
+          Effect.interruptible(run(command, wait, descriptor)),
+          Effect.as(Effect.interruptible(Effect.sleep(patience.millis)), "late" as const)
+        )
+        if (outcome === "late") return yield* new LockTimeout({ path, waitedMillis: timeLimit })
+        patience.millis -= (yield* monotonicMillis) - startedAt
+        code = outcome
+      }
+      if (code === 0) return true
+      if (known.get(dirname(path)) !== undefined) {
+        return yield* new AuthFileUnusable({ path, operation: "lock", reason: command })
+      }
+      yield* giveUpOn(dirname(path))
+      return false
+    })
+
+    /** Whether this is still the file that others find at the path. */
+    const isCurrent = (path: string, handle: FileSystem.File) =>
+      Effect.gen(function* () {
+        const [opened, current] = yield* Effect.all([handle.stat, statIfExists(fs, path)])
+        return current !== undefined && isSameFile(opened, current)
+      }).pipe(Effect.mapError(unusable(path, "lock")))
+
+    /** Locks the file that is at this path when the lock is held. */
+    const lockAt = Effect.fnUntraced(function* <E>(
+      path: string,
+      openFile: Effect.Effect<FileSystem.File | undefined, E, Scope.Scope>,
+      patience: Patience
+    ) {
+      for (let i = 0; i < reopenings; i++) {
+        const handle = yield* openFile
+        if (handle === undefined) return "missing"
+        const command = yield* commandFor(path)
+        if (command === "none" || !(yield* take(path, command, handle.fd, patience))) return "none"
+        if (yield* isCurrent(path, handle)) return handle
+      }
+      return yield* new LockTimeout({ path, waitedMillis: timeLimit })
+    })
 
     return {
-      acquire: Effect.fnUntraced(function* (path) {
-        // The scope closes the file, and with it goes the lock.
-        const handle = yield* fs
-          .open(path, { flag: "a", mode: 0o600 })
-          .pipe(Effect.mapError((error) => new AuthFileUnusable({ path, operation: "lock", reason: reasonOf(error) })))
-        const attempt = Effect.suspend(() => {
-          const error = flock.call(handle.fd, exclusiveNonBlocking)
-          return error === 0 || busy.has(error) ? Effect.succeed(error === 0) : Effect.fail("noLocks" as const)
-        })
-        yield* FileLock.acquireWithin(path, options?.wait ?? FileLock.defaults.wait, attempt).pipe(
-          Effect.catchIf(
-            (error) => error === "noLocks",
-            () =>
-              Effect.zipRight(
-                Effect.logWarning(`The file system of ${path} has no locks; ${path}.held is used instead.`),
-                portable.acquire(path)
-              )
+      acquire: Effect.fnUntraced(function* (request) {
+        const patience: Patience = { millis: timeLimit }
+        const checks: Array<FileLock.Held["check"]> = []
+        for (const path of request.paths) {
+          const handle = yield* lockAt(path, open(path, request), patience)
+          if (handle === "none") return yield* portable.acquire(request)
+          if (handle === "missing") continue
+          checks.push(
+            Effect.filterOrFail(
+              isCurrent(path, handle),
+              (isHeld) => isHeld,
+              () => new LockTimeout({ path, waitedMillis: 0 })
+            )
           )
-        )
+        }
+        const { file } = request
+        const info = file && (yield* Effect.mapError(statIfExists(fs, file), unusable(file, "lock")))
+        if (file !== undefined && info && info.type === "File") {
+          const openFile = Effect.mapError(fs.open(file, { flag: "r" }), unusable(file, "lock"))
+          const handle = yield* lockAt(file, openFile, patience)
+          if (handle !== "none") return { check: Effect.all(checks, { discard: true }) }
+        }
+        if (checks.length > 0) return { check: Effect.all(checks, { discard: true }) }
+        // Neither lock files nor the file itself: the portable lock says why it cannot be, too.
+        return yield* portable.acquire(request)
       })
     }
   })
@@ -92,8 +248,7 @@ export const make = (
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options?: FileLock.Options): Layer.Layer<FileLock.FileLock, never, FileSystem.FileSystem> =>
-  Layer.effect(
-    FileLock.FileLock,
-    Effect.orElseSucceed(loadFlock, () => undefined).pipe(Effect.flatMap((flock) => make(flock, options)))
-  )
+export const layer = (
+  options?: FileLock.Options
+): Layer.Layer<FileLock.FileLock, never, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(FileLock.FileLock, make(options))
