@@ -3,21 +3,21 @@
  *
  * @since 0.1.0
  */
-import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as KeyValueStore from "@effect/platform/KeyValueStore"
 import * as Path from "@effect/platform/Path"
+import { defined } from "@effect-codex/schema/Defined"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import { type AuthError, AuthFileUnusable, NotLoggedIn } from "./AuthError.ts"
 import * as AuthFile from "./AuthFile.ts"
 import { FileLock } from "./FileLock.ts"
-import { isNotFound, reasonOf } from "./internal/platform.ts"
-import { randomText } from "./internal/random.ts"
+import * as CredentialFile from "./internal/credentialFile.ts"
+import { reserve } from "./internal/credentialFile.ts"
+import { unusable } from "./internal/platform.ts"
 import { unstoppable } from "./internal/unstoppable.ts"
 import type { Login } from "./Login.ts"
 
@@ -27,55 +27,79 @@ import type { Login } from "./Login.ts"
  * @since 0.1.0
  * @category tags
  */
-export class AuthStore extends Context.Tag("@effect-codex/auth/AuthStore")<AuthStore, AuthStore.Service>() {}
+export class AuthStore extends Context.Tag("@effect-codex/auth/AuthStore")<AuthStore, Service>() {}
 
 /**
  * @since 0.1.0
+ * @category models
  */
-export declare namespace AuthStore {
+export interface Service {
+  /** The stored login. `NotLoggedIn` when there is none. */
+  readonly read: Effect.Effect<Login, AuthError>
   /**
-   * @since 0.1.0
-   * @category models
+   * Reads, decides and writes while nobody else does. `change` answers with a result and the login to keep: the one it
+   * was given (nothing is written), one with other tokens of the same login, or `undefined` (the login is removed).
+   *
+   * Before it does something that cannot be undone, `change` runs `prepare`: it makes certain that the next login can be
+   * stored and that nobody has taken over meanwhile, and fails with the reason where that is not so.
+   *
+   * Waiting for the turn can be interrupted; from the start of `change` to the end of the write nothing can.
    */
-  interface Service {
-    /** The stored login. `NotLoggedIn` when there is none. */
-    readonly read: Effect.Effect<Login, AuthError>
-    /**
-     * Reads, decides and writes while nobody else does. `change` answers with a result and the login to keep: the one it
-     * was given (nothing is written), another one, or `undefined` (the login is removed).
-     *
-     * Waiting for the turn can be interrupted; from the start of `change` to the end of the write nothing can. The store
-     * has made sure that it can write before `change` runs.
-     */
-    readonly modify: <A, E>(
-      change: (login: Login | undefined) => Effect.Effect<readonly [result: A, next: Login | undefined], E>
-    ) => Effect.Effect<A, E | AuthError>
-  }
+  readonly modify: <A, E>(
+    change: (
+      login: Login | undefined,
+      prepare: Effect.Effect<void, AuthError>
+    ) => Effect.Effect<readonly [result: A, next: Login | undefined], E>
+  ) => Effect.Effect<A, E | AuthError>
+  /**
+   * Keeps a new login in place of the old one, which is the result. What belongs to another account is not kept with it.
+   */
+  readonly replace: (login: Login) => Effect.Effect<Login | undefined, AuthError>
 }
 
 /** A text that is read and replaced as a whole, and the exclusive turn on it. */
 interface Medium {
+  readonly path: string
   readonly read: Effect.Effect<AuthFile.AuthFile, AuthError>
   /** Runs `change` with the current content, then writes the text it decided on; `undefined` removes it. */
   readonly exclusively: <A, E>(
-    change: (file: AuthFile.AuthFile) => Effect.Effect<readonly [A, { readonly text: string | undefined } | "keep"], E>
+    change: (
+      file: AuthFile.AuthFile,
+      prepare: (text: string) => Effect.Effect<void, AuthError>
+    ) => Effect.Effect<readonly [A, { readonly text: string | undefined } | "keep"], E>
   ) => Effect.Effect<A, E | AuthError>
 }
 
-const fromMedium = (medium: Medium): AuthStore.Service => ({
-  read: Effect.flatMap(medium.read, (file) =>
-    file.login === undefined
-      ? Effect.fail(new NotLoggedIn(file.found === undefined ? {} : { found: file.found }))
-      : Effect.succeed(file.login)
-  ),
-  modify: (change) =>
-    medium.exclusively((file) =>
-      Effect.map(
-        change(file.login),
-        ([result, next]) => [result, next === file.login ? "keep" : { text: file.withLogin(next) }] as const
-      )
-    )
-})
+/** The room that is made sure of for the first login, in characters. */
+const firstLength = 8192
+
+const fromMedium = ({ exclusively, path, read }: Medium): Service => {
+  const printed = Effect.mapError(
+    (reason: AuthFile.Unprintable) => new AuthFileUnusable({ path, operation: "write", reason })
+  )
+  return {
+    read: Effect.flatMap(read, ({ found, login }) =>
+      login === undefined ? Effect.fail(new NotLoggedIn(defined({ path, found }))) : Effect.succeed(login)
+    ),
+    modify: (change) =>
+      exclusively((file, prepare) => {
+        const { login } = file
+        // Nothing may keep the next text from being printed, either.
+        const ready = Effect.gen(function* () {
+          const text = login === undefined ? " ".repeat(firstLength) : yield* printed(file.renew(login))
+          if (text.length + reserve > AuthFile.limit) return yield* printed(Effect.fail("tooLarge"))
+          yield* prepare(text)
+        })
+        return Effect.gen(function* () {
+          const [result, next] = yield* change(login, ready)
+          if (next === login) return [result, "keep"] as const
+          return [result, { text: yield* printed(next === undefined ? file.remove : file.renew(next)) }] as const
+        })
+      }),
+    replace: (login) =>
+      exclusively((file) => Effect.map(printed(file.replace(login)), (text) => [file.login, { text }] as const))
+  }
+}
 
 /**
  * A login that lives as long as the program.
@@ -83,22 +107,24 @@ const fromMedium = (medium: Medium): AuthStore.Service => ({
  * @since 0.1.0
  * @category constructors
  */
-export const makeMemory = (initial?: Login): Effect.Effect<AuthStore.Service> =>
+export const makeMemory = (initial?: Login): Effect.Effect<Service> =>
   Effect.map(Effect.makeSemaphore(1), (turn) => {
     let current = initial
-    return {
-      read: Effect.suspend(() => (current === undefined ? Effect.fail(new NotLoggedIn({})) : Effect.succeed(current))),
-      modify: (change) =>
-        turn.withPermits(1)(
-          unstoppable(
-            Effect.suspend(() => change(current)).pipe(
-              Effect.map(([result, next]) => {
-                current = next
-                return result
-              })
-            )
+    const modify: Service["modify"] = (change) =>
+      turn.withPermits(1)(
+        unstoppable(
+          Effect.suspend(() => change(current, Effect.void)).pipe(
+            Effect.map(([result, next]) => {
+              current = next
+              return result
+            })
           )
         )
+      )
+    return {
+      read: Effect.suspend(() => (current === undefined ? Effect.fail(new NotLoggedIn({})) : Effect.succeed(current))),
+      modify,
+      replace: (login) => modify((old) => Effect.succeed([old, login] as const))
     }
   })
 
@@ -118,15 +144,13 @@ export const layerMemory = (initial?: Login): Layer.Layer<AuthStore> => Layer.ef
 export const makeKeyValueStore = (options?: {
   /** Default: `codex-auth`. */
   readonly key?: string
-}): Effect.Effect<AuthStore.Service, never, KeyValueStore.KeyValueStore> =>
+}): Effect.Effect<Service, never, KeyValueStore.KeyValueStore> =>
   Effect.gen(function* () {
     const store = yield* KeyValueStore.KeyValueStore
     const turn = yield* Effect.makeSemaphore(1)
     const key = options?.key ?? "codex-auth"
-    const unavailable = (operation: "read" | "write") =>
-      Effect.mapError((error: PlatformError) => new AuthFileUnusable({ path: key, operation, reason: reasonOf(error) }))
     const read = store.get(key).pipe(
-      unavailable("read"),
+      Effect.mapError(unusable(key, "read")),
       Effect.flatMap(
         Option.match({
           onNone: () => Effect.succeed(AuthFile.empty),
@@ -134,16 +158,25 @@ export const makeKeyValueStore = (options?: {
         })
       )
     )
+    const set = (text: string) => Effect.mapError(store.set(key, text), unusable(key, "write"))
+    /** Writing the present text once more shows whether the store can be written. */
+    const prepare = () =>
+      Effect.flatMap(
+        Effect.mapError(store.get(key), unusable(key, "read")),
+        Option.match({ onNone: () => Effect.void, onSome: set })
+      )
     return fromMedium({
+      path: key,
       read,
       exclusively: (change) =>
         turn.withPermits(1)(
           unstoppable(
             Effect.gen(function* () {
-              const [result, next] = yield* Effect.flatMap(read, change)
-              if (next !== "keep") {
-                yield* unavailable("write")(next.text === undefined ? store.remove(key) : store.set(key, next.text))
-              }
+              const [result, next] = yield* Effect.flatMap(read, (file) => change(file, prepare))
+              if (next === "keep") return result
+              yield* next.text === undefined
+                ? Effect.mapError(store.remove(key), unusable(key, "write"))
+                : set(next.text)
               return result
             })
           )
@@ -163,102 +196,32 @@ export const layerKeyValueStore = (options?: {
  * A credential file shared with other programs: the Codex CLI's `auth.json`, or a file of the other format `AuthFile`
  * knows.
  *
- * It is replaced as a whole (temporary file, fsync, rename), readable by its owner only, under the locks `auth.lock` and
- * `auth.json.lock` beside it (protocol F.6). A file that does not parse is read again for a second, then reported and left
- * alone.
+ * It is replaced as a whole (temporary file, fsync, rename) under the locks `auth.lock` and `auth.json.lock` beside it
+ * (protocol F.6); where it cannot be replaced, it is overwritten. Owner and permissions stay as they are; a new file can
+ * be read by its owner only. A file that does not parse is read again for a second, then reported and left alone.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const makeFile = (
-  file: string
-): Effect.Effect<AuthStore.Service, never, FileSystem.FileSystem | Path.Path | FileLock> =>
+export const makeFile = (file: string): Effect.Effect<Service, never, FileSystem.FileSystem | Path.Path | FileLock> =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
     const lock = yield* FileLock
-    const directory = path.dirname(file)
-    const locks = [path.join(directory, `${path.parse(file).name}.lock`), `${file}.lock`]
-    const temporaryPrefix = `.${path.basename(file)}.tmp-`
-
-    const unavailable = (operation: "read" | "write") =>
-      Effect.mapError(
-        (error: PlatformError) => new AuthFileUnusable({ path: file, operation, reason: reasonOf(error) })
-      )
-
-    let warned = false
-    const warnIfExposed = Effect.gen(function* () {
-      // Windows has no such permission bits.
-      if (warned || path.sep === "\\") return
-      const { mode } = yield* fs.stat(file)
-      if ((mode & 0o077) === 0) return
-      warned = true
-      yield* Effect.logWarning(`Other users of this computer can read ${file}. Run: chmod 600 ${file}`)
-    }).pipe(Effect.ignore)
-
-    const read = Effect.gen(function* () {
-      const text = yield* fs.readFileString(file).pipe(
-        Effect.catchIf(isNotFound, () => Effect.succeed(undefined)),
-        unavailable("read")
-      )
-      if (text === undefined) return AuthFile.empty
-      yield* warnIfExposed
-      return yield* AuthFile.parse(text, file)
-    }).pipe(
-      Effect.retry({
-        times: 20,
-        schedule: Schedule.jittered(Schedule.spaced("50 millis")),
-        // Programs that rewrite the file in place leave it half-written for a moment.
-        while: (error) => error._tag === "AuthFileUnusable" && error.operation === "decode" && error.reason !== "schema"
-      })
-    )
-
-    /** A killed process may leave a temporary file behind; under the lock all of them are leftovers. */
-    const sweep = (target: string) =>
-      fs.readDirectory(path.dirname(target)).pipe(
-        Effect.flatMap((names) =>
-          Effect.forEach(
-            names.filter((name) => name.startsWith(temporaryPrefix)),
-            (name) => fs.remove(path.join(path.dirname(target), name), { force: true })
-          )
-        ),
-        Effect.ignore
-      )
-
-    const syncDirectory = (target: string) =>
-      Effect.scoped(Effect.flatMap(fs.open(path.dirname(target), { flag: "r" }), (handle) => handle.sync)).pipe(
-        // Not every system can flush a directory.
-        Effect.ignore
-      )
-
+    const { exclusive, locate, read } = CredentialFile.make(yield* FileSystem.FileSystem, yield* Path.Path, file)
     return fromMedium({
+      path: file,
       read,
       exclusively: (change) =>
         Effect.scoped(
           Effect.gen(function* () {
-            yield* unavailable("write")(fs.makeDirectory(directory, { recursive: true, mode: 0o700 }))
-            yield* Effect.forEach(locks, lock.acquire)
-            const current = yield* read
-            // A link to the file stays a link.
-            const target = yield* Effect.orElseSucceed(fs.realPath(file), () => file)
-            yield* sweep(target)
-            const temporary = path.join(path.dirname(target), temporaryPrefix + randomText(6))
-            yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(temporary, { force: true })))
-            const handle = yield* unavailable("write")(fs.open(temporary, { flag: "wx", mode: 0o600 }))
-            const replace = (text: string) =>
-              Effect.gen(function* () {
-                yield* handle.writeAll(new TextEncoder().encode(text))
-                yield* handle.sync
-                yield* fs.rename(temporary, target)
-                yield* syncDirectory(target)
-              })
+            const located = yield* locate
+            const { locks, owner, target } = located
+            const held = yield* lock.acquire(defined({ paths: locks, file: target, owner }))
+            const { current, prepare, remove, write } = yield* exclusive(located)
             return yield* unstoppable(
               Effect.gen(function* () {
-                const [result, next] = yield* change(current)
-                if (next === "keep") return result
-                yield* unavailable("write")(
-                  next.text === undefined ? fs.remove(target, { force: true }) : replace(next.text)
-                )
+                // The locks last: nothing may come between that look and what the caller does next.
+                const [result, next] = yield* change(current, (text) => Effect.zipRight(prepare(text), held.check))
+                if (next !== "keep") yield* next.text === undefined ? remove : write(next.text)
                 return result
               })
             )

@@ -5,6 +5,7 @@ import * as Path from "@effect/platform/Path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
@@ -16,7 +17,7 @@ import { AuthError, AuthFile, AuthStore, FileLock, type Login } from "../src/ind
 import * as Flock from "../src/node/Flock.ts"
 import { accessToken, secret } from "./support/jwt.ts"
 
-const platform = Layer.provideMerge(Flock.layer({ wait: "5 seconds" }), NodeContext.layer)
+const platform = Layer.provideMerge(Flock.layer({ timeLimit: "30 seconds" }), NodeContext.layer)
 
 const temporary = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
@@ -56,7 +57,7 @@ const next: Login.Login = {
   lastRefresh: 1_795_419_765_000
 }
 
-const put = (store: AuthStore.AuthStore.Service, login: Login.Login | undefined) =>
+const put = (store: AuthStore.Service, login: Login.Login | undefined) =>
   store.modify(() => Effect.succeed([undefined, login] as const))
 
 const warnings = () => {
@@ -99,7 +100,7 @@ describe("the file", () => {
       Effect.gen(function* () {
         const content = { ...cliFile, [name]: extra, tokens: { ...cliFile.tokens, [name]: extra } }
         const file = yield* AuthFile.parse(JSON.stringify(content), "auth.json")
-        const written = JSON.parse(file.withLogin(next) ?? "")
+        const written = JSON.parse(yield* file.renew(next))
         const expected = JSON.parse(JSON.stringify(extra))
         assert.deepStrictEqual(written[name], expected)
         assert.deepStrictEqual(written.tokens[name], expected)
@@ -272,7 +273,7 @@ describe("the file", () => {
     }).pipe(Effect.provide([platform, layer]))
   })
 
-  it.scopedLive("that cannot be replaced stops before anything is decided", () =>
+  it.scopedLive("that cannot be written stops before anything is done that cannot be undone", () =>
     Effect.gen(function* () {
       const { file, write } = yield* temporary
       yield* write(cliFile)
@@ -286,11 +287,14 @@ describe("the file", () => {
       let decided = false
       const store = yield* AuthStore.makeFile(file).pipe(Effect.provideService(FileSystem.FileSystem, readOnly))
       const error = yield* Effect.flip(
-        store.modify(() =>
-          Effect.sync(() => {
-            decided = true
-            return [undefined, next] as const
-          })
+        store.modify((_, prepare) =>
+          Effect.zipRight(
+            prepare,
+            Effect.sync(() => {
+              decided = true
+              return [undefined, next] as const
+            })
+          )
         )
       )
       assert.deepInclude(error, { _tag: "AuthFileUnusable", operation: "write" })
@@ -371,10 +375,16 @@ describe("modify", () => {
     Effect.gen(function* () {
       const { store, write } = yield* temporary
       yield* write(cliFile)
+      const deciding = yield* Deferred.make<void>()
       const writing = yield* Effect.fork(
-        store.modify(() => Effect.as(Effect.sleep("100 millis"), [undefined, next] as const))
+        store.modify(() =>
+          Deferred.succeed(deciding, undefined).pipe(
+            Effect.zipRight(Effect.sleep("50 millis")),
+            Effect.as([undefined, next] as const)
+          )
+        )
       )
-      yield* Effect.sleep("50 millis")
+      yield* Deferred.await(deciding)
       yield* Fiber.interrupt(writing)
       assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt_2")
     }).pipe(Effect.provide(platform))
@@ -415,7 +425,7 @@ describe("the lock", () => {
         let inside = 0
         const critical = Effect.scoped(
           Effect.gen(function* () {
-            yield* lock.acquire(file)
+            yield* lock.acquire({ paths: [file] })
             assert.strictEqual(++inside, 1)
             yield* Effect.sleep("2 millis")
             inside--
@@ -428,17 +438,17 @@ describe("the lock", () => {
 
         yield* Effect.scoped(
           Effect.gen(function* () {
-            yield* lock.acquire(file)
-            const waiting = yield* Effect.fork(Effect.scoped(lock.acquire(file)))
+            yield* lock.acquire({ paths: [file] })
+            const waiting = yield* Effect.fork(Effect.scoped(lock.acquire({ paths: [file] })))
             yield* Effect.sleep("40 millis")
             yield* Fiber.interrupt(waiting)
-            const error = yield* Effect.flip(Effect.scoped(lock.acquire(file)))
+            const error = yield* Effect.flip(Effect.scoped(lock.acquire({ paths: [file] })))
             assert.deepInclude(error, { _tag: "LockTimeout", path: file, waitedMillis: 1500 })
             assert.isTrue(AuthError.isAuthError(error) && error.isRetryable)
           })
         )
-        yield* Effect.scoped(lock.acquire(file))
-      }).pipe(Effect.provide(withLock({ wait: "1500 millis" })))
+        yield* Effect.scoped(lock.acquire({ paths: [file] }))
+      }).pipe(Effect.provide(withLock({ timeLimit: "1500 millis" })))
     )
 
     it.scopedLive(`${name}: waiting is bounded where nothing can be interrupted, too`, () =>
@@ -446,10 +456,10 @@ describe("the lock", () => {
         const fs = yield* FileSystem.FileSystem
         const lock = yield* FileLock.FileLock
         const file = `${yield* fs.makeTempDirectoryScoped()}/auth.lock`
-        yield* lock.acquire(file)
-        const error = yield* Effect.flip(Effect.uninterruptible(Effect.scoped(lock.acquire(file))))
+        yield* lock.acquire({ paths: [file] })
+        const error = yield* Effect.flip(Effect.uninterruptible(Effect.scoped(lock.acquire({ paths: [file] }))))
         assert.strictEqual(error._tag, "LockTimeout")
-      }).pipe(Effect.provide(withLock({ wait: "300 millis" })))
+      }).pipe(Effect.provide(withLock({ timeLimit: "300 millis" })))
     )
 
     it.scopedLive(`${name}: a place where no lock file can be is an error`, () =>
@@ -457,7 +467,7 @@ describe("the lock", () => {
         const fs = yield* FileSystem.FileSystem
         const lock = yield* FileLock.FileLock
         const directory = yield* fs.makeTempDirectoryScoped()
-        const error = yield* Effect.flip(Effect.scoped(lock.acquire(`${directory}/missing/auth.lock`)))
+        const error = yield* Effect.flip(Effect.scoped(lock.acquire({ paths: [`${directory}/missing/auth.lock`] })))
         assert.deepInclude(error, { _tag: "AuthFileUnusable", operation: "lock", reason: "ENOENT" })
       }).pipe(Effect.provide(withLock({})))
     )
@@ -471,7 +481,7 @@ describe("the lock", () => {
       const tryOther = Effect.sync(() => spawnSync("flock", ["--nonblock", file, "true"]).status)
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* lock.acquire(file)
+          yield* lock.acquire({ paths: [file] })
           assert.strictEqual(yield* tryOther, 1)
         })
       )
@@ -481,31 +491,33 @@ describe("the lock", () => {
         (other) => Effect.sync(() => other.kill("SIGKILL"))
       )
       yield* Effect.repeat(tryOther, { until: (status) => status === 1, schedule: Schedule.spaced("10 millis") })
-      assert.strictEqual((yield* Effect.flip(Effect.scoped(lock.acquire(file))))._tag, "LockTimeout")
+      assert.strictEqual((yield* Effect.flip(Effect.scoped(lock.acquire({ paths: [file] }))))._tag, "LockTimeout")
       // The kernel releases the lock of a process that was killed.
       other.kill("SIGKILL")
-      yield* Effect.scoped(lock.acquire(file))
-    }).pipe(Effect.provide(Layer.provideMerge(Flock.layer({ wait: "500 millis" }), NodeContext.layer)))
+      yield* Effect.scoped(lock.acquire({ paths: [file] }))
+    }).pipe(Effect.provide(Layer.provideMerge(Flock.layer({ timeLimit: "500 millis" }), NodeContext.layer)))
   )
 
-  for (const [what, flock, warning] of [
-    ["there is no flock", undefined, "flock is not available here"],
-    ["the file system refuses", { call: () => 95, errno: { EWOULDBLOCK: 11 } }, "has no locks"]
+  for (const [what, commands] of [
+    ["there is no program for flock", []],
+    ["no program can be run", [{ command: "no-such-program", wait: [], attempt: [] }]],
+    ["the file system refuses", [{ command: "false", wait: [], attempt: [] }]],
+    ["a lock keeps nobody out", [{ command: "true", wait: [], attempt: [] }]]
   ] as const) {
     it.scopedLive(`flock: where ${what}, the portable lock is used, and a warning says so`, () => {
       const { lines, layer } = warnings()
       return Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const lock = yield* Flock.make(flock)
+        const lock = yield* Flock.make({ commands })
         const file = `${yield* fs.makeTempDirectoryScoped()}/auth.lock`
         yield* Effect.scoped(
           Effect.gen(function* () {
-            yield* lock.acquire(file)
+            yield* lock.acquire({ paths: [file] })
             assert.isTrue(yield* fs.exists(`${file}.held`))
           })
         )
         assert.isFalse(yield* fs.exists(`${file}.held`))
-        assert.include(lines.join(), warning)
+        assert.strictEqual(lines.filter((line) => line.includes("There are no flock locks")).length, 1)
       }).pipe(Effect.provide([NodeContext.layer, layer]))
     })
   }
@@ -520,10 +532,10 @@ describe("the lock", () => {
         ...fs,
         rename: (from, to) => Effect.zipRight(fs.writeFileString(`${file}.held`, "the new holder"), fs.rename(from, to))
       })
-      const lock = yield* FileLock.make({ stale: "400 millis", wait: "700 millis" }).pipe(
+      const lock = yield* FileLock.make({ staleAfter: "400 millis", timeLimit: "700 millis" }).pipe(
         Effect.provideService(FileSystem.FileSystem, overtaken)
       )
-      assert.strictEqual((yield* Effect.flip(Effect.scoped(lock.acquire(file))))._tag, "LockTimeout")
+      assert.strictEqual((yield* Effect.flip(Effect.scoped(lock.acquire({ paths: [file] }))))._tag, "LockTimeout")
       assert.strictEqual(yield* fs.readFileString(`${file}.held`), "the new holder")
     }).pipe(Effect.provide(NodeContext.layer))
   )
@@ -534,16 +546,18 @@ describe("the lock", () => {
       const lock = yield* FileLock.FileLock
       const file = `${yield* fs.makeTempDirectoryScoped()}/auth.lock`
       yield* fs.writeFileString(`${file}.held`, "somebody who died")
-      yield* Effect.scoped(lock.acquire(file))
+      yield* Effect.scoped(lock.acquire({ paths: [file] }))
       assert.isFalse(yield* fs.exists(`${file}.held`))
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* lock.acquire(file)
-          assert.strictEqual((yield* Effect.flip(Effect.scoped(lock.acquire(file))))._tag, "LockTimeout")
+          yield* lock.acquire({ paths: [file] })
+          assert.strictEqual((yield* Effect.flip(Effect.scoped(lock.acquire({ paths: [file] }))))._tag, "LockTimeout")
         })
       )
     }).pipe(
-      Effect.provide(Layer.provideMerge(FileLock.layer({ stale: "400 millis", wait: "2 seconds" }), NodeContext.layer))
+      Effect.provide(
+        Layer.provideMerge(FileLock.layer({ staleAfter: "400 millis", timeLimit: "2 seconds" }), NodeContext.layer)
+      )
     )
   )
 })
