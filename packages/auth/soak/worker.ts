@@ -46,7 +46,7 @@ let refreshes = 0
 
 const countingOAuth = Effect.map(
   OAuth.OAuth,
-  (oauth): OAuth.OAuth.Service => ({
+  (oauth): OAuth.Service => ({
     ...oauth,
     refresh: (token, reason) =>
       Effect.tap(oauth.refresh(token, reason), () =>
@@ -89,9 +89,10 @@ const program = Effect.gen(function* () {
 NodeRuntime.runMain(
   program.pipe(
     Effect.provide(
-      Layer.merge(layerStore({ file, lock: { wait: "2 minutes" } }), OAuth.layer({ issuer, userAgent: name })).pipe(
-        Layer.provide(FetchHttpClient.layer)
-      )
+      Layer.merge(
+        layerStore({ file, lock: { timeLimit: "2 minutes" } }),
+        OAuth.layer({ issuer, userAgent: name })
+      ).pipe(Layer.provide(FetchHttpClient.layer))
     ),
     Logger.withMinimumLogLevel(LogLevel.None)
   )

@@ -6,13 +6,15 @@
 import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { defined } from "@effect-codex/schema/Defined"
+import type * as Failure from "@effect-codex/schema/Failure"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -20,10 +22,16 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type AuthError, LoginExpired } from "./AuthError.ts"
 import { AuthStore } from "./AuthStore.ts"
+import * as BoundRequest from "./BoundRequest.ts"
 import * as Credentials from "./Credentials.ts"
+import { tokenIn } from "./internal/accessToken.ts"
+import { because } from "./internal/because.ts"
 import { withoutRedirects } from "./internal/redirects.ts"
 import * as Session from "./internal/session.ts"
+import { factsOf } from "./internal/statement.ts"
+import * as Variables from "./internal/variables.ts"
 import { OAuth } from "./OAuth.ts"
+import { Signals } from "./Signals.ts"
 
 /**
  * The source of credentials for requests.
@@ -31,39 +39,42 @@ import { OAuth } from "./OAuth.ts"
  * @since 0.1.0
  * @category tags
  */
-export class CodexAuth extends Context.Tag("@effect-codex/auth/CodexAuth")<CodexAuth, CodexAuth.Service>() {}
+export class CodexAuth extends Context.Tag("@effect-codex/auth/CodexAuth")<CodexAuth, Service>() {}
 
 /**
  * @since 0.1.0
+ * @category models
  */
-export declare namespace CodexAuth {
+export interface Service {
   /**
-   * @since 0.1.0
-   * @category models
+   * Credentials for the next request. While the token is valid nobody waits: a refresh that is due goes on beside.
+   * Evaluate it once per attempt.
    */
-  interface Service {
-    /** Credentials for the next request, refreshed when they are about to end. Evaluate it once per attempt. */
-    readonly credentials: Effect.Effect<Credentials.Credentials, AuthError>
-    /**
-     * What to do after a 401: adopts a newer token of the same account from the store, else refreshes once, else fails.
-     * Call it once per request with the credentials the backend refused.
-     */
-    readonly recover: (rejected: Credentials.Credentials) => Effect.Effect<Credentials.Credentials, AuthError>
-  }
+  readonly credentials: Effect.Effect<Credentials.Credentials, AuthError>
+  /**
+   * What to do after a 401: adopts a newer token of the same account from the store, else refreshes once, else fails.
+   * Call it once per request with the credentials the backend refused, and with what it said (`cause`: the error of the
+   * 401): an error that means that nothing can be done carries its status, code, words and ids.
+   */
+  readonly recover: (
+    rejected: Credentials.Credentials,
+    cause?: Failure.Facts
+  ) => Effect.Effect<Credentials.Credentials, AuthError>
 }
 
 /**
- * The environment variable an access token is taken from.
+ * The environment variable an access token is taken from: `OPENAI_CODEX_ACCESS_TOKEN`.
  *
  * @since 0.1.0
  * @category configuration
  */
-export const accessTokenVariable = "OPENAI_CODEX_ACCESS_TOKEN"
+export const accessTokenVariable: string = Variables.accessTokenVariable
 
-const environmentToken = Config.redacted(Config.map(Config.nonEmptyString(accessTokenVariable), (text) => text.trim()))
+const environmentToken = Config.redacted(Config.nonEmptyString(accessTokenVariable))
 
 /**
- * An access token handed in by the program. It is used as it is and never refreshed.
+ * An access token handed in by the program. It is never refreshed. Blanks, quotes and the word `Bearer` around it are
+ * left out.
  *
  * @since 0.1.0
  * @category models
@@ -80,31 +91,31 @@ export interface Token {
  * @since 0.1.0
  * @category constructors
  */
-export const fromToken = (token: Token): CodexAuth.Service => ({
-  credentials: Credentials.fromTokens(
+export const fromToken = (token: Token): Service => ({
+  // Decoded once, not with every request.
+  credentials: Credentials.decode(
     defined({
-      accessToken: token.accessToken,
+      accessToken: Redacted.make(tokenIn(Redacted.value(token.accessToken))),
       accountId: token.accountId === undefined ? undefined : Redacted.make(token.accountId)
     })
   ),
-  recover: () => Effect.fail(new LoginExpired({ reason: "notRefreshable" }))
+  recover: (_rejected, cause) => Effect.fail(because(new LoginExpired({ reason: "notRefreshable" }), cause))
 })
 
 /**
  * Credentials from a store, refreshed five minutes before they end, once for all callers of this process and under the
  * store's lock for all other processes. A refresh that has begun is finished even when its caller goes away.
  *
- * A refresh ahead of time that fails is logged and the request goes on with the token that is still valid. Failures are
- * remembered: a transient one for three seconds, a permanent one until the store has another login.
+ * A refresh ahead of time that fails is logged, while requests go on with the token that is still valid. Failures are
+ * remembered: a transient one for three seconds, a refusal for five minutes, the end of the login until the store has
+ * another one.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const makeStore: Effect.Effect<CodexAuth.Service, never, AuthStore | OAuth | Scope.Scope> = Effect.gen(
-  function* () {
-    return yield* Session.make({ store: yield* AuthStore, oauth: yield* OAuth })
-  }
-)
+export const makeStore: Effect.Effect<Service, never, AuthStore | OAuth | Scope.Scope> = Effect.gen(function* () {
+  return yield* Session.make({ store: yield* AuthStore, oauth: yield* OAuth, signals: yield* Signals })
+})
 
 /**
  * `CodexAuth` from a token handed in.
@@ -179,69 +190,78 @@ export const codexOrigin = "https://chatgpt.com"
  * A client that authorises its requests to the Codex origin, and no others: `authorization`, `chatgpt-account-id` and,
  * where it applies, `x-openai-fedramp` (protocol B.1). A 401 is recovered from once, by sending the request again.
  *
- * Redirects are not followed, so that credentials stay where they belong. A request that cannot be authorised fails with a
- * `RequestError` whose cause is the `AuthError`.
+ * The credentials are in what is sent, and nowhere else: responses and errors show the caller's own request. Redirects are
+ * not followed by `fetch`; where the client follows them, the credentials stay at the origin (see `BoundRequest`). A
+ * request that cannot be authorised fails with a `RequestError` whose cause is the `AuthError`.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const authorize = (
   client: HttpClient.HttpClient,
-  auth: CodexAuth.Service,
+  auth: Service,
   options?: {
     /** Scheme, host and port; what follows them does not count. Default: `codexOrigin`. */
     readonly origin?: string
   }
 ): HttpClient.HttpClient => {
-  const given = options?.origin ?? codexOrigin
-  const origin = URL.canParse(given) ? new URL(given).origin : given
+  const origin = options?.origin ?? codexOrigin
   // The vendor has no use for our trace ids.
   const untraced = HttpClient.withTracerPropagation(client, false)
-  const send = (request: HttpClientRequest.HttpClientRequest) =>
-    Effect.gen(function* () {
-      const attempt = (credentials: Credentials.Credentials) => untraced.execute(withCredentials(request, credentials))
+  const send = (request: HttpClientRequest.HttpClientRequest) => {
+    const attempt = (credentials: Credentials.Credentials) =>
+      BoundRequest.execute(untraced, request, { origin, headers: Credentials.headers(credentials) })
+    return Effect.gen(function* () {
       const credentials = yield* auth.credentials
-      const response = yield* attempt(credentials)
-      if (response.status !== 401) return response
-      yield* discard(response)
-      return yield* Effect.flatMap(auth.recover(credentials), attempt)
+      const first = yield* Effect.either(attempt(credentials))
+      const response = responseOf(first)
+      if (response?.status !== 401) return yield* first
+      const { status, headers } = response
+      const text = yield* readSome(response)
+      const cause = factsOf({ status, headers, text }, secretsOf(credentials))
+      return yield* Effect.flatMap(auth.recover(credentials, cause), attempt)
     }).pipe(
-      Effect.mapError((error) => {
-        if (error._tag === "ResponseError") return error
-        const { description, cause, reason } =
-          error._tag === "RequestError"
-            ? error
-            : { description: error.message, cause: error, reason: "Transport" as const }
-        // Without the credentials that the client's own error holds.
-        return new HttpClientError.RequestError({ request, reason, cause, ...defined({ description }) })
-      }),
+      Effect.mapError((error) =>
+        HttpClientError.isHttpClientError(error)
+          ? error
+          : new HttpClientError.RequestError({
+              request,
+              reason: "Transport",
+              cause: error,
+              description: error.message
+            })
+      ),
       withoutRedirects,
-      Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, accountHeader])
+      Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, "chatgpt-account-id"])
     )
+  }
   return HttpClient.makeWith<never, never, HttpClientError.HttpClientError, never>(
-    Effect.flatMap((request) => (originOf(request) === origin ? send(request) : client.execute(request))),
+    Effect.flatMap((request) => (BoundRequest.isFor(request, origin) ? send(request) : client.execute(request))),
     Effect.succeed
   )
 }
 
-const accountHeader = "chatgpt-account-id"
+/** The response, also where the client takes a bad status for an error of its own. */
+const responseOf = (
+  outcome: Either.Either<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
+): HttpClientResponse.HttpClientResponse | undefined =>
+  Either.match(outcome, {
+    onLeft: (error) => (error._tag === "ResponseError" && error.reason === "StatusCode" ? error.response : undefined),
+    onRight: (response) => response
+  })
 
-/** Reads a little of a body, so that a short one leaves its connection free; a long one is cut off. */
-const discard = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<void> =>
-  response.stream.pipe(Stream.take(16), Stream.runDrain, Effect.timeout("5 seconds"), Effect.ignore)
-
-const originOf = (request: HttpClientRequest.HttpClientRequest): string | undefined =>
-  URL.canParse(request.url) ? new URL(request.url).origin : undefined
-
-const withCredentials = (
-  request: HttpClientRequest.HttpClientRequest,
-  { accessToken, accountId, isFedramp }: Credentials.Credentials
-): HttpClientRequest.HttpClientRequest =>
-  request.pipe(
-    HttpClientRequest.bearerToken(accessToken),
-    HttpClientRequest.setHeader(accountHeader, Redacted.value(accountId)),
-    isFedramp ? HttpClientRequest.setHeader("x-openai-fedramp", "true") : (request) => request
+/** Reads a little of a body, so that a short one leaves its connection free. A long one is cut off. */
+const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string> =>
+  response.stream.pipe(
+    Stream.take(16),
+    Stream.decodeText(),
+    Stream.mkString,
+    Effect.timeout("5 seconds"),
+    Effect.orElseSucceed(() => "")
   )
+
+const secretsOf = ({ accessToken, accountId, email, userId }: Credentials.Credentials) =>
+  [accessToken, accountId, email, userId].filter((secret) => secret !== undefined)
 
 /**
  * `authorize` as a Layer: turns an `HttpClient` into one that other OpenAI-compatible clients can use for Codex.

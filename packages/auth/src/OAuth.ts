@@ -3,20 +3,22 @@
  *
  * @since 0.1.0
  */
+import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as UrlParams from "@effect/platform/UrlParams"
 import { defined } from "@effect-codex/schema/Defined"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import { LoginExpired, LoginFailed, RefreshFailed } from "./AuthError.ts"
+import * as BoundRequest from "./BoundRequest.ts"
+import { isJsonObject, type Json, numberIn, parseJson, textIn } from "./internal/json.ts"
 import { withoutRedirects } from "./internal/redirects.ts"
+import { type Answer, codeOf, factsOf } from "./internal/statement.ts"
 
 /**
  * The login server.
@@ -24,41 +26,43 @@ import { withoutRedirects } from "./internal/redirects.ts"
  * @since 0.1.0
  * @category tags
  */
-export class OAuth extends Context.Tag("@effect-codex/auth/OAuth")<OAuth, OAuth.Service>() {}
+export class OAuth extends Context.Tag("@effect-codex/auth/OAuth")<OAuth, Service>() {}
 
 /**
  * @since 0.1.0
+ * @category models
  */
-export declare namespace OAuth {
+export interface Service {
+  /** The page a person logs in on. */
+  readonly authorizeUrl: (parameters: {
+    readonly redirectUri: string
+    readonly state: string
+    readonly codeChallenge: string
+    readonly workspaces?: ReadonlyArray<string>
+  }) => string
+  /** Turns the code of a login into tokens. */
+  readonly exchange: (code: AuthorizationCode) => Effect.Effect<Tokens, LoginFailed>
   /**
-   * @since 0.1.0
-   * @category models
+   * Spends a refresh token. The caller must not be interrupted before it has stored the result: the token that was sent
+   * is worthless from the moment the server has read it. For the same reason this waits for longer than callers should:
+   * three times the `timeLimit`. What the server says in an error is scrubbed of the token and of `secrets`.
    */
-  interface Service {
-    /** The page a person logs in on. */
-    readonly authorizeUrl: (parameters: {
-      readonly redirectUri: string
-      readonly state: string
-      readonly codeChallenge: string
-      readonly workspaces?: ReadonlyArray<string>
-    }) => string
-    /** Turns the code of a login into tokens. */
-    readonly exchange: (code: AuthorizationCode) => Effect.Effect<Tokens, LoginFailed>
-    /**
-     * Spends a refresh token. The caller must not be interrupted before it has stored the answer: the token that was
-     * sent is worthless from the moment the server has read it.
-     */
-    readonly refresh: (
-      refreshToken: Redacted.Redacted,
-      reason: RefreshReason
-    ) => Effect.Effect<Partial<Tokens>, LoginExpired | RefreshFailed>
-    /** Starts a device login. */
-    readonly deviceCode: Effect.Effect<DeviceCode, LoginFailed>
-    /** Asks once whether the person has entered the code: `pending` while not, `slowDown` to ask less often. */
-    readonly pollDevice: (code: DeviceCode) => Effect.Effect<AuthorizationCode | "pending" | "slowDown", LoginFailed>
-    /** Makes a token worthless. A failure is of no use to anybody, so there is none. */
-    readonly revoke: (token: Redacted.Redacted, kind: "access_token" | "refresh_token") => Effect.Effect<void>
-  }
+  readonly refresh: (
+    refreshToken: Redacted.Redacted,
+    reason: RefreshReason,
+    secrets?: ReadonlyArray<Redacted.Redacted>
+  ) => Effect.Effect<Partial<Tokens>, LoginExpired | RefreshFailed>
+  /** How long callers wait for a refresh. Default: one minute. */
+  readonly timeLimit?: Duration.DurationInput
+  /** Starts a device login. */
+  readonly deviceCode: Effect.Effect<DeviceCode, LoginFailed>
+  /**
+   * Asks once whether the person has entered the code: `pending` while not, `slowDown` to ask less often. A failure that
+   * may pass (the network, 5xx, 429) is one of the two as well.
+   */
+  readonly pollDevice: (code: DeviceCode) => Effect.Effect<AuthorizationCode | "pending" | "slowDown", LoginFailed>
+  /** Makes a token worthless. Failures are ignored. */
+  readonly revoke: (token: Redacted.Redacted, kind: "access_token" | "refresh_token") => Effect.Effect<void>
 }
 
 /**
@@ -104,7 +108,7 @@ export interface DeviceCode {
   /** What the person types in on `verificationUrl`. */
   readonly userCode: string
   readonly verificationUrl: string
-  /** Seconds between two polls. */
+  /** Seconds between two polls, from 1 to 60. */
   readonly interval: number
 }
 
@@ -123,8 +127,8 @@ export interface Options {
   readonly originator?: string
   /** Default: `effect-codex`. */
   readonly userAgent?: string
-  /** How long a token endpoint may take. Generous, because a lost answer loses the login. Default: 1 minute. */
-  readonly timeout?: Duration.DurationInput
+  /** How long callers wait for the login server. A refresh that takes longer is still stored. Default: 1 minute. */
+  readonly timeLimit?: Duration.DurationInput
 }
 
 /**
@@ -137,78 +141,31 @@ export const defaults = {
   scope: "openid profile email offline_access",
   originator: "effect-codex",
   userAgent: "effect-codex",
-  timeout: "1 minute"
+  timeLimit: "1 minute"
 } satisfies Options
 
-const optionalString = Schema.optionalWith(Schema.String, { exact: true, nullable: true })
+/** A late response to a refresh is waited for this many times the time limit. */
+const patience = 3
+
+const secretIn = (json: Json, key: string): Redacted.Redacted | undefined => {
+  const text = textIn(json, key)
+  return text === undefined ? undefined : Redacted.make(text)
+}
+
+const jsonOf = (answer: Answer): Json => {
+  const json = Either.getOrUndefined(parseJson(answer.text))
+  return isJsonObject(json) ? json : {}
+}
 
 /** One odd field must not cost the others: the refresh token among them may be the only one that still works. */
-const TokenAnswer = Schema.Record({ key: Schema.String, value: Schema.Unknown })
-
-const ErrorAnswer = Schema.Struct({
-  code: optionalString,
-  error_description: optionalString,
-  error: Schema.optionalWith(
-    Schema.Union(Schema.String, Schema.Struct({ code: optionalString, message: optionalString })),
-    { exact: true, nullable: true }
-  )
-})
-
-const DeviceAnswer = Schema.Struct({
-  device_auth_id: Schema.NonEmptyString,
-  user_code: optionalString,
-  usercode: optionalString,
-  interval: Schema.optionalWith(Schema.Union(Schema.Number, Schema.NumberFromString), { exact: true, nullable: true })
-})
-
-const DeviceTokenAnswer = Schema.Struct({
-  authorization_code: Schema.NonEmptyString,
-  code_verifier: Schema.NonEmptyString
-})
-
-interface Answer {
-  readonly status: number
-  readonly text: string
-}
-
-const decodeAnswer = <A, I>(schema: Schema.Schema<A, I>) => Schema.decodeUnknownOption(Schema.parseJson(schema))
-const decodeTokens = decodeAnswer(TokenAnswer)
-const decodeError = decodeAnswer(ErrorAnswer)
-const decodeDevice = decodeAnswer(DeviceAnswer)
-const decodeDeviceToken = decodeAnswer(DeviceTokenAnswer)
-
-const secret = (text: unknown): Redacted.Redacted | undefined =>
-  typeof text === "string" && text !== "" ? Redacted.make(text) : undefined
-
 const tokensOf = (answer: Answer): Partial<Tokens> => {
-  const tokens = Option.getOrElse(decodeTokens(answer.text), (): typeof TokenAnswer.Type => ({}))
+  const json = jsonOf(answer)
   return defined({
-    accessToken: secret(tokens["access_token"]),
-    refreshToken: secret(tokens["refresh_token"]),
-    idToken: secret(tokens["id_token"])
+    accessToken: secretIn(json, "access_token"),
+    refreshToken: secretIn(json, "refresh_token"),
+    idToken: secretIn(json, "id_token")
   })
 }
-
-/** The server's error code, wherever it is (protocol F.5). */
-const errorCode = (answer: Answer): string | undefined => {
-  const error = Option.getOrUndefined(decodeError(answer.text))
-  return (typeof error?.error === "object" ? error.error.code : error?.error) ?? error?.code
-}
-
-/** What the server says, without the secrets it was sent. */
-const errorText = (answer: Answer, secrets: ReadonlyArray<Redacted.Redacted>): string => {
-  const error = Option.getOrUndefined(decodeError(answer.text))
-  const words = error?.error_description ?? (typeof error?.error === "object" ? error.error.message : undefined)
-  const clean = secrets
-    .map(Redacted.value)
-    .filter((secret) => secret.length >= 4)
-    .reduce((text, secret) => text?.replaceAll(secret, "<redacted>"), words ?? errorCode(answer))
-  return `HTTP ${answer.status}${printable(clean)}`
-}
-
-/** What a server says is shown to people: one short line of it. */
-const printable = (text: string | undefined): string =>
-  text === undefined ? "" : `: ${text.replace(/[^\x20-\x7e]+/g, " ").slice(0, 200)}`
 
 const permanent: Record<string, LoginExpired["reason"]> = {
   refresh_token_expired: "expired",
@@ -217,47 +174,64 @@ const permanent: Record<string, LoginExpired["reason"]> = {
   invalid_grant: "unknown"
 }
 
-const refreshFailure = (answer: Answer): LoginExpired | RefreshFailed => {
+const isTransient = (status: number): boolean => status === 408 || status === 429 || status < 400 || status >= 500
+
+const refreshFailure = (answer: Answer, secrets: ReadonlyArray<Redacted.Redacted>): LoginExpired | RefreshFailed => {
   const { status } = answer
-  const reason = status === 400 || status === 401 ? permanent[errorCode(answer) ?? ""] : undefined
-  if (reason !== undefined) return new LoginExpired({ reason })
-  return status === 401 ? new LoginExpired({ reason: "unknown" }) : new RefreshFailed({ reason: "status", status })
+  const facts = factsOf(answer, secrets)
+  const reason = status === 400 || status === 401 ? permanent[codeOf(answer) ?? ""] : undefined
+  if (reason !== undefined) return new LoginExpired({ reason, ...facts })
+  if (status === 401) return new LoginExpired({ reason: "unknown", ...facts })
+  return new RefreshFailed({ reason: isTransient(status) ? "status" : "refused", ...facts })
+}
+
+/** Codes that say that the person, or somebody for them, refused (RFC 8628). */
+const denials: ReadonlySet<string | undefined> = new Set(["access_denied", "deviceauth_denied"])
+const pendings: ReadonlySet<string | undefined> = new Set(["deviceauth_authorization_pending", "authorization_pending"])
+
+/** Seconds; a value that no server can mean is replaced by the nearest one it can (protocol F.9). */
+const intervalIn = (json: Json): number => {
+  const interval = numberIn(json, "interval")
+  return interval === undefined || interval <= 0 ? 5 : Math.min(60, Math.max(1, interval))
 }
 
 /**
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options?: Options): Effect.Effect<OAuth.Service, never, HttpClient.HttpClient> =>
+export const make = (options?: Options): Effect.Effect<Service, never, HttpClient.HttpClient> =>
   Effect.map(HttpClient.HttpClient, (httpClient) => {
-    const { issuer, clientId, scope, originator, userAgent, timeout } = { ...defaults, ...options }
-    const client = httpClient.pipe(
-      // The span of the platform's client ends with the request, whose body is the secret.
-      HttpClient.withTracerDisabledWhen(() => true),
-      HttpClient.transform(withoutRedirects)
-    )
+    const { issuer, clientId, scope, originator, userAgent, timeLimit } = { ...defaults, ...options }
+    const origin = URL.canParse(issuer) ? new URL(issuer).origin : issuer
 
-    const send = (request: HttpClientRequest.HttpClientRequest, within: Duration.DurationInput = timeout) =>
-      client
-        .execute(
-          request.pipe(
-            HttpClientRequest.setHeaders({ originator, "user-agent": userAgent }),
-            HttpClientRequest.acceptJson
-          )
-        )
-        .pipe(
-          Effect.flatMap((response: HttpClientResponse.HttpClientResponse) =>
-            Effect.map(response.text, (text): Answer => ({ status: response.status, text }))
-          ),
-          // The platform's error holds the request and with it the token.
-          Effect.mapError(() => "network" as const),
-          Effect.timeoutFail({ duration: within, onTimeout: () => "timeout" as const })
-        )
+    /** Posts a body that only the login server gets to see. */
+    const send = (path: string, body: HttpBody.HttpBody, duration: Duration.DurationInput = timeLimit) =>
+      BoundRequest.execute(
+        httpClient,
+        HttpClientRequest.post(issuer + path).pipe(
+          HttpClientRequest.setHeaders({ originator, "user-agent": userAgent }),
+          HttpClientRequest.acceptJson
+        ),
+        { origin, body }
+      ).pipe(
+        // A client that takes a bad status for an error of its own still hands the response over.
+        Effect.catchAll((error) =>
+          error._tag === "ResponseError" && error.reason === "StatusCode"
+            ? Effect.succeed(error.response)
+            : Effect.fail(error)
+        ),
+        Effect.flatMap((response) =>
+          Effect.map(response.text, (text): Answer => ({ status: response.status, text, headers: response.headers }))
+        ),
+        Effect.mapError(() => "network" as const),
+        Effect.timeoutFail({ duration, onTimeout: () => "timeout" as const }),
+        withoutRedirects,
+        // The methods have spans of their own.
+        Effect.locally(HttpClient.currentTracerDisabledWhen, () => true),
+        Effect.locally(HttpClient.currentTracerPropagation, false)
+      )
 
-    const postJson = (path: string, body: Record<string, unknown>) =>
-      HttpClientRequest.post(issuer + path).pipe(HttpClientRequest.bodyUnsafeJson(body))
-    const postForm = (path: string, body: Record<string, string>) =>
-      HttpClientRequest.post(issuer + path).pipe(HttpClientRequest.bodyUrlParams(UrlParams.fromInput(body)))
+    const form = (fields: Record<string, string>) => HttpBody.urlParams(UrlParams.fromInput(fields))
 
     const loginFailed = Effect.mapError((reason: "network" | "timeout") => new LoginFailed({ reason }))
 
@@ -282,7 +256,8 @@ export const make = (options?: Options): Effect.Effect<OAuth.Service, never, Htt
 
       exchange: Effect.fn("OAuth.exchange")(function* ({ code, codeVerifier, redirectUri }) {
         const answer = yield* send(
-          postForm("/oauth/token", {
+          "/oauth/token",
+          form({
             grant_type: "authorization_code",
             client_id: clientId,
             code: Redacted.value(code),
@@ -292,70 +267,82 @@ export const make = (options?: Options): Effect.Effect<OAuth.Service, never, Htt
         ).pipe(loginFailed)
         const { accessToken, ...rest } = tokensOf(answer)
         if (answer.status !== 200 || accessToken === undefined) {
-          return yield* new LoginFailed({ reason: "exchange", description: errorText(answer, [code, codeVerifier]) })
+          return yield* new LoginFailed({ reason: "exchange", ...factsOf(answer, [code, codeVerifier]) })
         }
         return { accessToken, ...rest }
       }),
 
-      refresh: Effect.fn("OAuth.refresh")(function* (refreshToken, reason) {
+      refresh: Effect.fn("OAuth.refresh")(function* (refreshToken, reason, secrets = []) {
         const answer = yield* send(
-          postJson("/oauth/token", {
+          "/oauth/token",
+          HttpBody.unsafeJson({
             client_id: clientId,
             grant_type: "refresh_token",
             refresh_token: Redacted.value(refreshToken),
             refresh_reason: reason
-          })
+          }),
+          Duration.times(timeLimit, patience)
         ).pipe(Effect.mapError((why) => new RefreshFailed({ reason: why })))
-        if (answer.status !== 200) return yield* refreshFailure(answer)
+        if (answer.status !== 200) return yield* refreshFailure(answer, [refreshToken, ...secrets])
         const tokens = tokensOf(answer)
-        if (Object.keys(tokens).length === 0) return yield* new RefreshFailed({ reason: "answer", status: 200 })
+        if (Object.keys(tokens).length === 0) {
+          return yield* new RefreshFailed({ reason: "answer", ...factsOf(answer, [refreshToken, ...secrets]) })
+        }
         return tokens
       }),
 
+      timeLimit,
+
       deviceCode: Effect.gen(function* () {
-        const answer = yield* send(postJson("/api/accounts/deviceauth/usercode", { client_id: clientId })).pipe(
-          loginFailed
-        )
+        const answer = yield* send(
+          "/api/accounts/deviceauth/usercode",
+          HttpBody.unsafeJson({ client_id: clientId })
+        ).pipe(loginFailed)
         if (answer.status === 404) return yield* new LoginFailed({ reason: "unsupported" })
-        const device = Option.getOrUndefined(decodeDevice(answer.text))
-        const userCode = device?.user_code ?? device?.usercode
-        if (answer.status !== 200 || device === undefined || userCode === undefined) {
-          return yield* new LoginFailed({ reason: "exchange", description: errorText(answer, []) })
+        const json = jsonOf(answer)
+        const deviceAuthId = secretIn(json, "device_auth_id")
+        const userCode = textIn(json, "user_code") ?? textIn(json, "usercode")
+        if (answer.status !== 200 || deviceAuthId === undefined || userCode === undefined) {
+          return yield* new LoginFailed({ reason: "exchange", ...factsOf(answer, []) })
         }
         return {
-          deviceAuthId: Redacted.make(device.device_auth_id),
+          deviceAuthId,
           userCode,
           verificationUrl: `${issuer}/codex/device`,
-          interval: device.interval !== undefined && device.interval > 0 ? device.interval : 5
+          interval: intervalIn(json)
         }
       }).pipe(Effect.withSpan("OAuth.deviceCode")),
 
       pollDevice: Effect.fn("OAuth.pollDevice")(function* ({ deviceAuthId, userCode }) {
-        const answer = yield* send(
-          postJson("/api/accounts/deviceauth/token", {
+        const polled = yield* send(
+          "/api/accounts/deviceauth/token",
+          HttpBody.unsafeJson({
             device_auth_id: Redacted.value(deviceAuthId),
             user_code: userCode
           })
-        ).pipe(loginFailed)
-        const code = errorCode(answer)
-        if (code === "slow_down") return "slowDown"
-        if (answer.status === 403 || answer.status === 404 || code === "deviceauth_authorization_pending") {
-          return "pending"
+        ).pipe(Effect.either)
+        if (Either.isLeft(polled)) return "pending"
+        const answer = polled.right
+        const json = jsonOf(answer)
+        const code = secretIn(json, "authorization_code")
+        const codeVerifier = secretIn(json, "code_verifier")
+        if (answer.status === 200 && code !== undefined && codeVerifier !== undefined) {
+          return { code, codeVerifier, redirectUri: `${issuer}/deviceauth/callback` }
         }
-        const granted = Option.getOrUndefined(decodeDeviceToken(answer.text))
-        if (answer.status !== 200 || granted === undefined) {
-          return yield* new LoginFailed({ reason: "exchange", description: errorText(answer, [deviceAuthId]) })
-        }
-        return {
-          code: Redacted.make(granted.authorization_code),
-          codeVerifier: Redacted.make(granted.code_verifier),
-          redirectUri: `${issuer}/deviceauth/callback`
-        }
+        const failure = codeOf(answer)
+        const fail = (reason: "denied" | "timeout" | "exchange") =>
+          new LoginFailed({ reason, ...factsOf(answer, [deviceAuthId]) })
+        if (denials.has(failure)) return yield* fail("denied")
+        if (failure === "expired_token") return yield* fail("timeout")
+        if (failure === "slow_down" || answer.status === 429) return "slowDown"
+        if (pendings.has(failure) || [403, 404, 408].includes(answer.status) || answer.status >= 500) return "pending"
+        return yield* fail("exchange")
       }),
 
       revoke: Effect.fn("OAuth.revoke")(function* (token, kind) {
         yield* send(
-          postJson("/oauth/revoke", {
+          "/oauth/revoke",
+          HttpBody.unsafeJson({
             token: Redacted.value(token),
             token_type_hint: kind,
             ...(kind === "refresh_token" ? { client_id: clientId } : {})

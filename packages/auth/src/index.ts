@@ -16,6 +16,11 @@ export * as AuthStore from "./AuthStore.ts"
 /**
  * @since 0.1.0
  */
+export * as BoundRequest from "./BoundRequest.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as BrowserLogin from "./BrowserLogin.ts"
 
 /**
@@ -67,3 +72,8 @@ export * as Logout from "./Logout.ts"
  * @since 0.1.0
  */
 export * as OAuth from "./OAuth.ts"
+
+/**
+ * @since 0.1.0
+ */
+export * as Signals from "./Signals.ts"

@@ -16,8 +16,10 @@ import type * as FileLock from "./FileLock.ts"
 import type * as LoginInteraction from "./LoginInteraction.ts"
 import * as NodeCallbackServer from "./node/CallbackServer.ts"
 import * as Flock from "./node/Flock.ts"
+import * as NodeSignals from "./node/Signals.ts"
 import * as Terminal from "./node/Terminal.ts"
 import * as OAuth from "./OAuth.ts"
+import type * as Signals from "./Signals.ts"
 
 /**
  * @since 0.1.0
@@ -41,6 +43,15 @@ export const layerStore = (options?: StoreOptions): Layer.Layer<AuthStore.AuthSt
   ).pipe(Layer.provide(Flock.layer(options?.lock)), Layer.provide([NodeFileSystem.layer, NodePath.layer]))
 
 /**
+ * `Signals` of this process: a closed terminal or a second Ctrl-C does not end it between the moment a refresh token is
+ * sent and the moment its successor is stored. `layer` has it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerSignals: Layer.Layer<Signals.Signals> = NodeSignals.layer
+
+/**
  * `CodexAuth` from the first source that has something: the token handed in, `OPENAI_CODEX_ACCESS_TOKEN`, the credential
  * file.
  *
@@ -54,7 +65,7 @@ export const layer = (
   }
 ): Layer.Layer<CodexAuth.CodexAuth, ConfigError.ConfigError, HttpClient.HttpClient> =>
   CodexAuth.layerOrElse(
-    CodexAuth.layerStore.pipe(Layer.provide([layerStore(options), OAuth.layer(options?.oauth)])),
+    CodexAuth.layerStore.pipe(Layer.provide([layerStore(options), OAuth.layer(options?.oauth), layerSignals])),
     options
   )
 

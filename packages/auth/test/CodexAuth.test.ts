@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
@@ -22,12 +23,12 @@ const login = (options: Parameters<typeof accessToken>[0] & { readonly refresh?:
   ...(options.refresh === undefined ? {} : { refreshToken: secret(options.refresh) })
 })
 
-type Refresh = OAuth.OAuth.Service["refresh"]
+type Refresh = OAuth.Service["refresh"]
 
 /** A login server of which only the refresh is scripted; it counts. */
 const scripted = (refresh: Refresh) => {
   const calls: Array<string> = []
-  const service: OAuth.OAuth.Service = {
+  const service: OAuth.Service = {
     authorizeUrl: () => "",
     exchange: () => Effect.dieMessage("unexpected"),
     deviceCode: Effect.dieMessage("unexpected"),
@@ -54,8 +55,11 @@ const rotate =
       }
     })
 
-const start = (store: AuthStore.AuthStore.Service, oauth: OAuth.OAuth.Service) =>
+const start = (store: AuthStore.Service, oauth: OAuth.Service) =>
   CodexAuth.makeStore.pipe(Effect.provideService(AuthStore.AuthStore, store), Effect.provideService(OAuth.OAuth, oauth))
+
+/** Time for what goes on beside the callers, but none on the clock. */
+const beside = TestClock.adjust(0)
 
 const token = (credentials: { readonly accessToken: Redacted.Redacted }) => Redacted.value(credentials.accessToken)
 
@@ -107,6 +111,63 @@ describe("sources", () => {
     )
   }
 
+  it.effect("a token handed in is decoded once, not with every request", () =>
+    Effect.gen(function* () {
+      const auth = CodexAuth.fromToken({ accessToken: secret(accessToken({})) })
+      assert.strictEqual(yield* auth.credentials, yield* auth.credentials)
+    })
+  )
+
+  const plain = accessToken({})
+  for (const pasted of [
+    ` ${plain}\n`,
+    `"${plain}"`,
+    `'${plain}'`,
+    `Bearer ${plain}`,
+    `bearer\t${plain}`,
+    `"Bearer ${plain}"`,
+    `Authorization: Bearer ${plain}`,
+    `Bearer "${plain}"`
+  ]) {
+    it.effect(`a token is read out of what people paste: ${JSON.stringify(pasted.replace(plain, "…"))}`, () =>
+      Effect.gen(function* () {
+        const handedIn = yield* CodexAuth.fromToken({ accessToken: secret(pasted) }).credentials
+        assert.strictEqual(token(handedIn), plain)
+        assert.strictEqual(yield* from({ OPENAI_CODEX_ACCESS_TOKEN: pasted }), plain)
+      })
+    )
+  }
+
+  for (const [pasted, reason, words] of [
+    ["sk-proj-planted", "apiKey", "API key"],
+    ["Bearer rt_planted", "refreshToken", "refresh token"]
+  ] as const) {
+    it.effect(`another secret is told apart: ${reason}`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(CodexAuth.fromToken({ accessToken: secret(pasted) }).credentials)
+        assert.deepInclude(error, { _tag: "InvalidToken", reason })
+        assert.include(error.message, words)
+        assert.notInclude(error.message, "planted")
+      })
+    )
+  }
+
+  it.effect("a 401 for a token handed in keeps what the backend said", () =>
+    Effect.gen(function* () {
+      const auth = CodexAuth.fromToken({ accessToken: secret(plain) })
+      const said = {
+        status: 401,
+        code: "token_revoked",
+        serverMessage: "Your token was revoked.",
+        requestId: "req_1",
+        cfRay: "ray_1"
+      }
+      const error = yield* Effect.flip(auth.recover(yield* auth.credentials, said))
+      assert.deepInclude(error, { _tag: "LoginExpired", reason: "notRefreshable", ...said })
+      for (const words of ["Your token was revoked.", "req_1", "ray_1"]) assert.include(error.message, words)
+    })
+  )
+
   it.effect("an empty account id is as good as none", () =>
     Effect.gen(function* () {
       const auth = CodexAuth.fromToken({ accessToken: secret(accessToken({ account: "acc_7" })), accountId: " " })
@@ -146,7 +207,11 @@ describe("sources", () => {
       const auth = yield* start(yield* AuthStore.makeMemory(), scripted(rotate()).service)
       const error = yield* Effect.flip(auth.credentials)
       assert.strictEqual(error._tag, "NotLoggedIn")
-      assert.include(error.message, "codex login")
+      for (const words of ["codex login", "OPENAI_CODEX_ACCESS_TOKEN"]) assert.include(error.message, words)
+      const file = new AuthError.NotLoggedIn({ path: "/home/a/.codex/auth.json", found: "an API key only" })
+      for (const words of ["/home/a/.codex/auth.json", "an API key only", "CODEX_HOME"]) {
+        assert.include(file.message, words)
+      }
       assert.isTrue(AuthError.isAuthError(error))
       assert.isFalse(error.isRetryable)
     }).pipe(Effect.scoped)
@@ -170,8 +235,9 @@ describe("refresh", () => {
       assert.strictEqual(token(yield* auth.credentials), token(first))
       assert.deepStrictEqual(calls, [])
       yield* TestClock.adjust("1 minutes")
-      const second = yield* auth.credentials
-      assert.notStrictEqual(token(second), token(first))
+      assert.strictEqual(token(yield* auth.credentials), token(first))
+      yield* beside
+      assert.notStrictEqual(token(yield* auth.credentials), token(first))
       assert.deepStrictEqual(calls, ["rt proactive_expiry"])
     })
   )
@@ -185,6 +251,7 @@ describe("refresh", () => {
       assert.deepStrictEqual(calls, [])
       yield* TestClock.adjust("1 days")
       yield* auth.credentials
+      yield* beside
       assert.deepStrictEqual(calls, ["rt proactive_expiry"])
     })
   )
@@ -228,7 +295,7 @@ describe("refresh", () => {
           Deferred.unsafeDone(asked, Effect.void)
           init?.signal?.addEventListener("abort", () => reject(new Error("aborted")))
         })
-      const oauth = yield* OAuth.make({ timeout: "30 seconds" }).pipe(
+      const oauth = yield* OAuth.make({ timeLimit: "30 seconds" }).pipe(
         Effect.provide(FetchHttpClient.layer.pipe(Layer.provide(Layer.succeed(FetchHttpClient.Fetch, hanging))))
       )
       const store = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
@@ -290,10 +357,14 @@ describe("refresh", () => {
         Effect.fail(new AuthError.RefreshFailed({ reason: "status", status: 503 }))
       )
       yield* TestClock.adjust("56 minutes")
-      for (let i = 0; i < 5; i++) yield* auth.credentials
+      for (let i = 0; i < 5; i++) {
+        yield* auth.credentials
+        yield* beside
+      }
       assert.strictEqual(calls.length, 1)
       yield* TestClock.adjust("10 seconds")
       yield* auth.credentials
+      yield* beside
       assert.strictEqual(calls.length, 2)
       yield* TestClock.adjust("4 minutes")
       const error = yield* Effect.flip(auth.credentials)
@@ -384,6 +455,7 @@ describe("refresh", () => {
       assert.strictEqual(calls.length, 1)
       yield* TestClock.adjust("56 minutes")
       yield* auth.credentials
+      yield* beside
       assert.strictEqual(calls.length, 2)
     })
   )
@@ -402,6 +474,7 @@ describe("refresh", () => {
       yield* auth.recover(old)
       yield* TestClock.adjust("56 minutes")
       yield* auth.credentials
+      yield* beside
       assert.deepStrictEqual(calls, ["rt unauthorized_recovery", "rt proactive_expiry"])
     })
   )
@@ -422,6 +495,7 @@ describe("refresh", () => {
       assert.strictEqual(calls.length, 1)
       yield* TestClock.adjust("1 minutes")
       yield* auth.credentials
+      yield* beside
       assert.strictEqual(calls.length, 2)
     })
   )
@@ -431,12 +505,12 @@ describe("refresh", () => {
       const memory = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
       let full = true
       const full_ = new AuthError.AuthFileUnusable({ path: "auth.json", operation: "write", reason: "ENOSPC" })
-      const store: AuthStore.AuthStore.Service = {
-        read: memory.read,
+      const store: AuthStore.Service = {
+        ...memory,
         modify: (change) =>
-          memory.modify((stored) =>
+          memory.modify((stored, prepare) =>
             Effect.gen(function* () {
-              const [result, next] = yield* change(stored)
+              const [result, next] = yield* change(stored, prepare)
               if (full && next !== stored) return yield* full_
               return [result, next] as const
             })
@@ -449,19 +523,285 @@ describe("refresh", () => {
       const credentials = yield* Fiber.join(used)
       assert.strictEqual(Redacted.value((yield* memory.read).refreshToken ?? secret("")), "rt")
       yield* TestClock.adjust("56 minutes")
-      const again = yield* Effect.fork(auth.credentials)
+      yield* auth.credentials
       yield* TestClock.adjust("5 seconds")
-      assert.notStrictEqual(token(yield* Fiber.join(again)), token(credentials))
+      assert.notStrictEqual(token(yield* auth.credentials), token(credentials))
       full = false
       yield* TestClock.adjust("56 minutes")
       yield* auth.credentials
+      yield* beside
       assert.strictEqual(Redacted.value((yield* memory.read).refreshToken ?? secret("")), "rt+++")
       assert.deepStrictEqual(oauth.calls, ["rt proactive_expiry", "rt+ proactive_expiry", "rt++ proactive_expiry"])
     })
   )
 })
 
+describe("while the token is valid", () => {
+  /** A store whose lock is held by somebody for as long as `lock` takes. */
+  const locked = (stored: Login.Login, lock: Effect.Effect<void, AuthError.LockTimeout>) =>
+    Effect.gen(function* () {
+      const memory = yield* AuthStore.makeMemory(stored)
+      let attempts = 0
+      const store: AuthStore.Service = {
+        ...memory,
+        modify: (change) =>
+          Effect.suspend(() => {
+            attempts++
+            return Effect.zipRight(lock, memory.modify(change))
+          })
+      }
+      const oauth = scripted(rotate())
+      return { auth: yield* start(store, oauth.service), calls: oauth.calls, attempts: () => attempts, memory }
+    })
+
+  it.scoped("nobody waits for a lock that a stopped process holds, and the refresh goes on beside", () =>
+    Effect.gen(function* () {
+      const released = yield* Deferred.make<void>()
+      const { attempts, auth, calls } = yield* locked(
+        login({ expiresAt: hour, refresh: "rt" }),
+        Deferred.await(released)
+      )
+      yield* TestClock.adjust("56 minutes")
+      const first = yield* auth.credentials
+      for (let i = 0; i < 5; i++) {
+        assert.strictEqual(yield* auth.credentials, first)
+        yield* TestClock.adjust("5 seconds")
+      }
+      assert.strictEqual(attempts(), 1)
+      assert.deepStrictEqual(calls, [])
+      yield* Deferred.succeed(released, undefined)
+      yield* beside
+      assert.notStrictEqual(token(yield* auth.credentials), token(first))
+      assert.deepStrictEqual(calls, ["rt proactive_expiry"])
+    })
+  )
+
+  it.scoped("a login that cannot be refreshed is used to its end, with one word in the log", () => {
+    const lines: Array<string> = []
+    const log = Logger.replace(
+      Logger.defaultLogger,
+      Logger.make(({ message }) => {
+        lines.push(String(message))
+      })
+    )
+    return Effect.gen(function* () {
+      const auth = yield* start(yield* AuthStore.makeMemory(login({ expiresAt: hour })), scripted(rotate()).service)
+      yield* TestClock.adjust("56 minutes")
+      for (let i = 0; i < 3; i++) {
+        yield* auth.credentials
+        yield* TestClock.adjust("10 seconds")
+      }
+      assert.strictEqual(lines.length, 1)
+      assert.include(lines[0] ?? "", "ahead of time")
+    }).pipe(Effect.provide(log))
+  })
+
+  it.scoped("a lock that is not free in time is remembered, like a failed refresh", () =>
+    Effect.gen(function* () {
+      const { attempts, auth } = yield* locked(
+        login({ expiresAt: 0, refresh: "rt" }),
+        Effect.delay(Effect.fail(new AuthError.LockTimeout({ path: "auth.lock", waitedMillis: 60_000 })), "1 minute")
+      )
+      yield* TestClock.adjust("1 minutes")
+      const callers = yield* Effect.forEach(Array.from({ length: 10 }), () =>
+        Effect.fork(Effect.flip(auth.credentials))
+      )
+      yield* TestClock.adjust("1 minutes")
+      const errors = yield* Effect.forEach(callers, Fiber.join)
+      assert.deepStrictEqual([...new Set(errors.map((error) => error._tag))], ["LockTimeout"])
+      assert.strictEqual((yield* Effect.flip(auth.credentials))._tag, "LockTimeout")
+      assert.strictEqual(attempts(), 1)
+      yield* TestClock.adjust("3 seconds")
+      const again = yield* Effect.fork(Effect.flip(auth.credentials))
+      yield* TestClock.adjust("1 minutes")
+      yield* Fiber.join(again)
+      assert.strictEqual(attempts(), 2)
+    })
+  )
+})
+
+describe("a response that comes after the time limit", () => {
+  it.scoped("is stored and used, and the token is not sent again meanwhile", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
+      const oauth = scripted(rotate("100 seconds"))
+      const auth = yield* start(store, oauth.service)
+      yield* TestClock.adjust("1 minutes")
+      const caller = yield* Effect.fork(Effect.flip(auth.credentials))
+      yield* TestClock.adjust("60 seconds")
+      assert.deepInclude(yield* Fiber.join(caller), { _tag: "RefreshFailed", reason: "timeout" })
+      yield* TestClock.adjust("10 seconds")
+      assert.deepInclude(yield* Effect.flip(auth.credentials), { _tag: "RefreshFailed", reason: "timeout" })
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt+")
+      assert.strictEqual(token(yield* auth.credentials), Redacted.value((yield* store.read).accessToken))
+      assert.deepStrictEqual(oauth.calls, ["rt proactive_expiry"])
+    })
+  )
+
+  it.effect("does not keep the program from ending, and is stored after it has", () => {
+    const lines: Array<string> = []
+    const log = Logger.replace(
+      Logger.defaultLogger,
+      Logger.make(({ message }) => {
+        lines.push(String(message))
+      })
+    )
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const store = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
+      const auth = yield* Scope.extend(start(store, scripted(rotate("100 seconds")).service), scope)
+      yield* TestClock.adjust("1 minutes")
+      const caller = yield* Effect.fork(auth.credentials)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interruptFork(caller)
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("60 seconds")
+      yield* Fiber.join(closing)
+      assert.include(lines.join(), "did not respond before the program ended")
+      yield* TestClock.adjust("40 seconds")
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt+")
+    }).pipe(Effect.provide(log))
+  })
+})
+
+describe("a refresh that cannot be stored", () => {
+  const full = new AuthError.AuthFileUnusable({ path: "auth.json", operation: "write", reason: "ENOSPC" })
+
+  it.scoped("is not sent", () =>
+    Effect.gen(function* () {
+      const memory = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
+      const oauth = scripted(rotate())
+      const auth = yield* start(
+        { ...memory, modify: (change) => memory.modify((stored) => change(stored, Effect.fail(full))) },
+        oauth.service
+      )
+      yield* TestClock.adjust("1 minutes")
+      for (let i = 0; i < 3; i++) {
+        assert.deepInclude(yield* Effect.flip(auth.credentials), { _tag: "AuthFileUnusable", reason: "ENOSPC" })
+      }
+      assert.deepStrictEqual(oauth.calls, [])
+    })
+  )
+
+  it.effect("after all is said aloud when the program ends", () => {
+    const lines: Array<string> = []
+    const log = Logger.replace(
+      Logger.defaultLogger,
+      Logger.make(({ logLevel, message }) => {
+        lines.push(`${logLevel.label} ${message}`)
+      })
+    )
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const memory = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
+      const auth = yield* Scope.extend(
+        start(
+          {
+            ...memory,
+            modify: (change) =>
+              memory.modify((stored, prepare) =>
+                Effect.flatMap(change(stored, prepare), ([result, next]) =>
+                  next === stored ? Effect.succeed([result, next] as const) : Effect.fail(full)
+                )
+              )
+          },
+          scripted(rotate()).service
+        ),
+        scope
+      )
+      yield* TestClock.adjust("1 minutes")
+      const caller = yield* Effect.fork(auth.credentials)
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(caller)
+      lines.length = 0
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(lines.length, 1)
+      assert.match(lines[0] ?? "", /^ERROR .*could not be stored.*Log in again.*ENOSPC/)
+    }).pipe(Effect.provide(log))
+  })
+})
+
+describe("a refusal of the token endpoint", () => {
+  const refusing: Refresh = () =>
+    Effect.fail(
+      new AuthError.RefreshFailed({ reason: "refused", status: 403, serverMessage: "Your region is not supported." })
+    )
+
+  it.scoped("is final: the same refresh token is not sent again, not after a 401 either", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(login({ expiresAt: hour, refresh: "rt" }))
+      const oauth = scripted(refusing)
+      const auth = yield* start(store, oauth.service)
+      yield* TestClock.adjust("56 minutes")
+      const credentials = yield* auth.credentials
+      yield* beside
+      for (let i = 0; i < 3; i++) {
+        const error = yield* Effect.flip(auth.recover(credentials))
+        assert.deepInclude(error, { _tag: "RefreshFailed", reason: "refused", status: 403, isRetryable: false })
+        assert.include(error.message, "Your region is not supported.")
+        yield* TestClock.adjust("30 seconds")
+      }
+      assert.deepStrictEqual(oauth.calls, ["rt proactive_expiry"])
+      yield* TestClock.adjust("5 minutes")
+      yield* Effect.flip(auth.recover(credentials))
+      assert.strictEqual(oauth.calls.length, 2)
+    })
+  )
+
+  it.scoped("is the same for everybody, and nobody's facts get into it", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(login({ expiresAt: hour, refresh: "rt" }))
+      const auth = yield* start(store, scripted(refusing).service)
+      const credentials = yield* auth.credentials
+      const errors = yield* Effect.all([
+        Effect.flip(auth.recover(credentials, { status: 401, requestId: "req_1" })),
+        Effect.flip(auth.recover(credentials, { status: 401, requestId: "req_2" }))
+      ])
+      for (const error of errors) {
+        assert.isUndefined(error.requestId)
+        assert.strictEqual(error.status, 403)
+      }
+    })
+  )
+})
+
 describe("recover", () => {
+  it.scoped("refreshes once for a backend that refuses whatever it gets, not once per request", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(login({ serial: 1, expiresAt: 10 * hour, refresh: "rt" }))
+      const oauth = scripted(rotate())
+      const auth = yield* start(store, oauth.service)
+      const recovered = yield* auth.recover(yield* auth.credentials)
+      for (let i = 0; i < 5; i++) {
+        const said = { status: 401, code: "no_access", serverMessage: "Not for you.", requestId: `req_${i}` }
+        const error = yield* Effect.flip(auth.recover(yield* auth.credentials, said))
+        assert.deepInclude(error, { _tag: "LoginExpired", reason: "rejected", ...said })
+        assert.strictEqual(token(yield* auth.credentials), token(recovered))
+        yield* TestClock.adjust("50 seconds")
+      }
+      assert.strictEqual(oauth.calls.length, 1)
+      yield* TestClock.adjust("1 minutes")
+      yield* auth.recover(recovered)
+      assert.strictEqual(oauth.calls.length, 2)
+    })
+  )
+
+  it.scoped("does not refresh what another process has refreshed a moment ago", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory({
+        ...login({ serial: 1, expiresAt: hour, refresh: "rt" }),
+        lastRefresh: 0
+      })
+      const oauth = scripted(rotate())
+      const auth = yield* start(store, oauth.service)
+      yield* TestClock.adjust("1 minutes")
+      const error = yield* Effect.flip(auth.recover(yield* auth.credentials))
+      assert.deepInclude(error, { _tag: "LoginExpired", reason: "rejected" })
+      assert.deepStrictEqual(oauth.calls, [])
+    })
+  )
+
   it.scoped("adopts a newer token of the same account without any request", () =>
     Effect.gen(function* () {
       const store = yield* AuthStore.makeMemory(login({ serial: 1, expiresAt: hour, refresh: "rt" }))

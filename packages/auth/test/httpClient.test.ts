@@ -3,13 +3,17 @@ import type { AddressInfo } from "node:net"
 import { inspect } from "node:util"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
+import * as Tracer from "effect/Tracer"
 import { AuthError, CodexAuth, type Credentials } from "../src/index.ts"
 import { secret } from "./support/jwt.ts"
 
@@ -28,13 +32,38 @@ const scripted = (status: (request: HttpClientRequest.HttpClientRequest) => numb
   return { requests, client }
 }
 
-const recovering: CodexAuth.CodexAuth.Service = {
+const recovering: CodexAuth.Service = {
   credentials: Effect.succeed(credentials(1)),
   recover: ({ accessToken }) =>
     Redacted.value(accessToken) === "planted-token-1"
       ? Effect.succeed(credentials(2))
       : Effect.fail(new AuthError.LoginExpired({ reason: "expired" }))
 }
+
+const build = (layer: Layer.Layer<HttpClient.HttpClient>) =>
+  Effect.map(Layer.build(layer), (context) => Context.get(context, HttpClient.HttpClient))
+
+/** A server on loopback that notes the headers it gets. */
+const listening = (handler: Http.RequestListener) =>
+  Effect.acquireRelease(
+    Effect.async<{ readonly server: Http.Server; readonly headers: Array<Http.IncomingHttpHeaders> }>((resume) => {
+      const headers: Array<Http.IncomingHttpHeaders> = []
+      const server = Http.createServer((request, response) => {
+        headers.push(request.headers)
+        handler(request, response)
+      })
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed({ server, headers })))
+    }),
+    ({ server }) => Effect.sync(() => server.close().closeAllConnections())
+  ).pipe(
+    Effect.map(({ headers, server }) => ({
+      origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      headers,
+      get authorizations() {
+        return headers.map(({ authorization }) => authorization)
+      }
+    }))
+  )
 
 const headers = (request: HttpClientRequest.HttpClientRequest | undefined) => ({ ...request?.headers })
 
@@ -108,6 +137,200 @@ describe("CodexAuth.httpClient", () => {
       for (const text of [error.message, JSON.stringify(error), inspect(error, { depth: 9 })]) {
         assert.notInclude(text, "planted")
       }
+    })
+  )
+
+  /** Every way in which somebody could look at a value. */
+  const renderings = (value: unknown) => [
+    String(value),
+    JSON.stringify(value),
+    inspect(value, { depth: 12, showHidden: true }),
+    value instanceof Error ? value.message : ""
+  ]
+
+  it.scopedLive("shows no token in responses and errors, over sockets too", () =>
+    Effect.gen(function* () {
+      const server = yield* listening((_, response) => {
+        response.writeHead(200, { "content-type": "application/json" }).end("no json")
+      })
+      for (const layer of [FetchHttpClient.layer, NodeHttpClient.layerUndici]) {
+        const client = CodexAuth.authorize(yield* build(layer), recovering, { origin: server.origin })
+        const request = HttpClientRequest.get(`${server.origin}/x`)
+        const response = yield* client.execute(request)
+        assert.strictEqual(response.request, request)
+        const error = yield* Effect.flip(response.json)
+        assert.strictEqual(error.request, request)
+        for (const shown of [...renderings(response), ...renderings(error), ...renderings(error.response)]) {
+          assert.notInclude(shown, "planted")
+        }
+      }
+      assert.deepStrictEqual(server.authorizations, ["Bearer planted-token-1", "Bearer planted-token-1"])
+    })
+  )
+
+  it.effect("shows no token in the errors of a client, wherever it put the request", () =>
+    Effect.gen(function* () {
+      const client = HttpClient.make((request) =>
+        Effect.fail(
+          new HttpClientError.RequestError({
+            request,
+            reason: "Transport",
+            description: `cannot send ${request.headers["authorization"]}`,
+            cause: new HttpClientError.RequestError({ request, reason: "Transport" })
+          })
+        )
+      )
+      const request = HttpClientRequest.get("https://chatgpt.com/x")
+      const error = yield* Effect.flip(CodexAuth.authorize(client, recovering).execute(request))
+      assert.strictEqual(error.request, request)
+      for (const shown of renderings(error)) assert.notInclude(shown, "planted")
+    })
+  )
+
+  it.effect("shows no token to what watches the requests of the client, nor in spans", () =>
+    Effect.gen(function* () {
+      const { client, requests } = scripted(() => 200)
+      const seen: Array<string> = []
+      const note = (value: unknown) => Effect.sync(() => void seen.push(...renderings(value)))
+      const tracer = Tracer.make({
+        span: (name, parent, context, links, startTime, kind) => {
+          const attributes = new Map<string, unknown>()
+          seen.push(name)
+          return {
+            _tag: "Span",
+            spanId: "1",
+            traceId: "1",
+            sampled: true,
+            name,
+            parent,
+            context,
+            links: [...links],
+            status: { _tag: "Started", startTime },
+            attributes,
+            kind,
+            end: (_time, exit) => void seen.push(...renderings(exit)),
+            attribute: (key, value) => void seen.push(`${key}=${String(value)}`),
+            event: () => {},
+            addLinks: () => {}
+          }
+        },
+        context: (f) => f()
+      })
+      const authorized = CodexAuth.authorize(HttpClient.tapRequest(client, note), recovering)
+      yield* note(yield* authorized.get("https://chatgpt.com/x").pipe(Effect.withTracer(tracer)))
+      assert.property(headers(requests[0]), "authorization")
+      assert.include(seen.join(), "http.response.status_code=200")
+      assert.notInclude(seen.join(), "planted")
+    })
+  )
+
+  it.effect("leaves the caller's request as it is", () =>
+    Effect.gen(function* () {
+      const { client } = scripted(() => 200)
+      const request = HttpClientRequest.get("https://chatgpt.com/x")
+      yield* CodexAuth.authorize(client, recovering).execute(request)
+      assert.deepStrictEqual(headers(request), {})
+    })
+  )
+
+  for (const [what, filter] of [
+    ["statuses that are not ok", HttpClient.filterStatusOk],
+    ["some statuses", HttpClient.filterStatus((status) => status < 400)]
+  ] as const) {
+    it.effect(`recovers from a 401 when the client filters ${what}`, () =>
+      Effect.gen(function* () {
+        const { client, requests } = scripted((r) => (r.headers["authorization"]?.endsWith("1") ? 401 : 200))
+        const response = yield* CodexAuth.authorize(filter(client), recovering).get("https://chatgpt.com/x")
+        assert.strictEqual(response.status, 200)
+        assert.strictEqual(requests.length, 2)
+        const refusing = scripted(() => 401)
+        const error = yield* Effect.flip(
+          CodexAuth.authorize(filter(refusing.client), recovering).get("https://chatgpt.com/x")
+        )
+        assert.deepInclude(error, { _tag: "ResponseError", reason: "StatusCode" })
+        for (const shown of renderings(error)) assert.notInclude(shown, "planted")
+      })
+    )
+  }
+
+  it.effect("hands what a 401 said on to the recovery", () =>
+    Effect.gen(function* () {
+      const causes: Array<unknown> = []
+      const client = HttpClient.make((request) =>
+        Effect.succeed(
+          HttpClientResponse.fromWeb(
+            request,
+            new Response('{"error":{"code":"token_revoked","message":"planted-account was revoked"}}', {
+              status: 401,
+              headers: { "x-request-id": "req_1", "cf-ray": "ray_1" }
+            })
+          )
+        )
+      )
+      const authorized = CodexAuth.authorize(client, {
+        ...recovering,
+        recover: (rejected, cause) => {
+          causes.push(cause)
+          return recovering.recover(rejected)
+        }
+      })
+      yield* authorized.get("https://chatgpt.com/x")
+      assert.deepStrictEqual(causes, [
+        {
+          status: 401,
+          code: "token_revoked",
+          serverMessage: "<redacted> was revoked",
+          requestId: "req_1",
+          cfRay: "ray_1"
+        }
+      ])
+    })
+  )
+
+  for (const [what, wrap] of [
+    ["HttpClient.followRedirects", HttpClient.followRedirects()],
+    [
+      "HttpClient.followRedirects among others",
+      (client: HttpClient.HttpClient) =>
+        client.pipe(
+          HttpClient.mapRequest(HttpClientRequest.setHeader("x-own", "1")),
+          HttpClient.followRedirects(3),
+          HttpClient.retry({ times: 1 })
+        )
+    ]
+  ] as const) {
+    it.scopedLive(`credentials stay at their origin with ${what}`, () =>
+      Effect.gen(function* () {
+        const elsewhere = yield* listening((_, response) => response.end("elsewhere"))
+        const server = yield* listening((request, response) => {
+          const location = { "/first": "/second", "/second": `${elsewhere.origin}/third` }[request.url ?? ""]
+          response.writeHead(307, { location }).end()
+        })
+        for (const [layer, isTraced] of [
+          [FetchHttpClient.layer, true],
+          [NodeHttpClient.layerUndici, false]
+        ] as const) {
+          const client = yield* build(layer)
+          const response = yield* CodexAuth.authorize(wrap(client), recovering, { origin: server.origin })
+            .get(`${server.origin}/first`)
+            .pipe(Effect.withTracerEnabled(isTraced))
+          assert.strictEqual(yield* response.text, "elsewhere")
+        }
+        // The same origin gets them again, the other one never.
+        assert.deepStrictEqual(server.authorizations, Array(4).fill("Bearer planted-token-1"))
+        assert.deepStrictEqual(elsewhere.authorizations, [undefined, undefined])
+        assert.notInclude(JSON.stringify(elsewhere.headers), "planted")
+      })
+    )
+  }
+
+  it.effect("sends no credentials through a client that does not show its requests, and says so", () =>
+    Effect.gen(function* () {
+      const { client, requests } = scripted(() => 200)
+      const hiding = HttpClient.withTracerDisabledWhen(client, () => true)
+      const error = yield* Effect.flip(CodexAuth.authorize(hiding, recovering).get("https://chatgpt.com/x"))
+      assert.include(error.message, "withTracerDisabledWhen")
+      assert.doesNotHaveAnyKeys(headers(requests[0]), ["authorization", "chatgpt-account-id"])
     })
   )
 

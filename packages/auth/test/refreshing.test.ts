@@ -3,6 +3,7 @@
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,7 +15,7 @@ import { AuthStore, CodexAuth, OAuth } from "../src/index.ts"
 import { accessToken, secret } from "./support/jwt.ts"
 import * as TokenEndpoint from "./support/TokenEndpoint.ts"
 
-const refreshToken = (store: AuthStore.AuthStore.Service) =>
+const refreshToken = (store: AuthStore.Service) =>
   Effect.map(store.read, (login) => Redacted.value(login.refreshToken ?? secret("")))
 
 const session = (issuer: string, tokens: { readonly access_token: string; readonly refresh_token: string }) =>
@@ -23,7 +24,7 @@ const session = (issuer: string, tokens: { readonly access_token: string; readon
       accessToken: secret(tokens.access_token),
       refreshToken: secret(tokens.refresh_token)
     })
-    const oauth = yield* OAuth.make({ issuer, timeout: "1 seconds" }).pipe(Effect.provide(FetchHttpClient.layer))
+    const oauth = yield* OAuth.make({ issuer, timeLimit: "1 seconds" }).pipe(Effect.provide(FetchHttpClient.layer))
     const auth = yield* CodexAuth.makeStore.pipe(
       Effect.provideService(AuthStore.AuthStore, store),
       Effect.provideService(OAuth.OAuth, oauth)
@@ -72,12 +73,69 @@ describe("a refresh", () => {
     ["a redirect", 307, { location: "/elsewhere" }, "", { _tag: "RefreshFailed", reason: "status", status: 307 }],
     ["503", 503, {}, "busy", { _tag: "RefreshFailed", reason: "status", status: 503 }],
     ["429", 429, {}, "{}", { _tag: "RefreshFailed", reason: "status", status: 429 }],
-    ["a page of an edge", 403, {}, "<html>", { _tag: "RefreshFailed", reason: "status", status: 403 }],
-    ["400 without a code", 400, {}, "{}", { _tag: "RefreshFailed", reason: "status", status: 400 }],
+    ["a page of an edge", 403, {}, "<html>", { _tag: "RefreshFailed", reason: "refused", status: 403 }],
+    ["400 without a code", 400, {}, "{}", { _tag: "RefreshFailed", reason: "refused", status: 400 }],
     ["invalid_grant", 400, {}, '{"error":"invalid_grant"}', { _tag: "LoginExpired", reason: "unknown" }],
     ["expired", 401, {}, '{"error":{"code":"refresh_token_expired"}}', { _tag: "LoginExpired", reason: "expired" }],
     ["invalidated", 400, {}, '{"code":"refresh_token_invalidated"}', { _tag: "LoginExpired", reason: "invalidated" }],
-    ["401 without a code", 401, {}, "", { _tag: "LoginExpired", reason: "unknown" }]
+    ["401 without a code", 401, {}, "", { _tag: "LoginExpired", reason: "unknown" }],
+    [
+      "a refusal of the region",
+      403,
+      { "x-request-id": "req_1", "cf-ray": "ray_1" },
+      '{"error":{"code":"unsupported_country_region_territory","message":"Country, region, or territory not supported"}}',
+      {
+        _tag: "RefreshFailed",
+        reason: "refused",
+        isRetryable: false,
+        status: 403,
+        code: "unsupported_country_region_territory",
+        serverMessage: "Country, region, or territory not supported",
+        requestId: "req_1",
+        cfRay: "ray_1"
+      }
+    ],
+    [
+      "Cloudflare's page",
+      403,
+      { "content-type": "text/html" },
+      "<!doctype html><html><head><title>Attention Required! | Cloudflare</title></head></html>",
+      { _tag: "RefreshFailed", reason: "refused", serverMessage: "Attention Required! | Cloudflare" }
+    ],
+    [
+      "plain words with control characters and marks of direction",
+      404,
+      {},
+      "not\u001b[31m here\u202e\u0007 rt_planted",
+      { _tag: "RefreshFailed", reason: "refused", serverMessage: "not [31m here <redacted>" }
+    ],
+    ["a conflict", 409, {}, '{"detail":"wait"}', { reason: "refused", serverMessage: "wait", status: 409 }],
+    [
+      "a code that is not text",
+      422,
+      {},
+      '{"error":{"code":7,"message":"odd"}}',
+      { reason: "refused", serverMessage: "odd" }
+    ],
+    ["408", 408, {}, "", { _tag: "RefreshFailed", reason: "status", isRetryable: true }],
+    [
+      "words with an end of the login",
+      400,
+      {},
+      '{"error":"invalid_grant","error_description":"Session ended."}',
+      {
+        _tag: "LoginExpired",
+        code: "invalid_grant",
+        serverMessage: "Session ended."
+      }
+    ],
+    [
+      "words with a 200",
+      200,
+      {},
+      '{"error":{"message":"no tokens today"}}',
+      { reason: "answer", serverMessage: "no tokens today" }
+    ]
   ] as const) {
     it.scopedLive(`is told apart when the endpoint answers ${what}`, () =>
       Effect.gen(function* () {
@@ -88,13 +146,56 @@ describe("a refresh", () => {
         })
         const { auth, store } = yield* session(url, ended)
         const error = yield* Effect.flip(auth.credentials)
-        assert.deepInclude(error, expected)
+        for (const [key, value] of Object.entries(expected)) {
+          assert.strictEqual(error[key as keyof typeof error], value, key)
+        }
+        if (error.serverMessage !== undefined) assert.include(error.message, error.serverMessage)
         assert.notInclude(JSON.stringify(error) + error.message, "planted")
         assert.deepStrictEqual(urls, ["/oauth/token"])
         assert.strictEqual(yield* refreshToken(store), "rt_planted")
       })
     )
   }
+
+  it.scopedLive("is not sent on to another origin by a client that follows redirects", () =>
+    Effect.gen(function* () {
+      const bodies: Array<string> = []
+      const elsewhere = yield* answering(async (request, response) => {
+        let body = ""
+        for await (const chunk of request) body += chunk
+        bodies.push(body)
+        response.end(JSON.stringify({ access_token: accessToken({}), refresh_token: "rt_of_somebody" }))
+      })
+      const url = yield* answering((_, response) => response.writeHead(307, { location: `${elsewhere}/x` }).end())
+      const oauth = yield* OAuth.make({ issuer: url }).pipe(
+        Effect.provideServiceEffect(
+          HttpClient.HttpClient,
+          Effect.map(HttpClient.HttpClient, (client) => HttpClient.followRedirects(client))
+        ),
+        Effect.provide(FetchHttpClient.layer)
+      )
+      const error = yield* Effect.flip(oauth.refresh(secret("rt_planted"), "proactive_expiry"))
+      assert.deepInclude(error, { _tag: "RefreshFailed", reason: "network" })
+      assert.deepStrictEqual(bodies, [""])
+    })
+  )
+
+  it.scopedLive("that is refused is read although the client filters statuses", () =>
+    Effect.gen(function* () {
+      const url = yield* answering((_, response) =>
+        response.writeHead(401).end('{"error":{"code":"refresh_token_expired"}}')
+      )
+      const oauth = yield* OAuth.make({ issuer: url }).pipe(
+        Effect.provideServiceEffect(
+          HttpClient.HttpClient,
+          Effect.map(HttpClient.HttpClient, (client) => HttpClient.filterStatusOk(client))
+        ),
+        Effect.provide(FetchHttpClient.layer)
+      )
+      const error = yield* Effect.flip(oauth.refresh(secret("rt_planted"), "proactive_expiry"))
+      assert.deepInclude(error, { _tag: "LoginExpired", reason: "expired" })
+    })
+  )
 
   it.scopedLive("is given up when the endpoint never answers", () =>
     Effect.gen(function* () {

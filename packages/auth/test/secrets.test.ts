@@ -96,14 +96,21 @@ const server = (answer: () => Response | "unreachable") =>
     )
   )
 
-const echo = JSON.stringify({ error: { code: "planted", message: "planted" }, refresh_token: null })
+/** Everything that was sent, and what belongs to it. */
+const echo = JSON.stringify({
+  error: {
+    code: "planted-refresh",
+    message: `planted-refresh ${planted} planted-account planted@example.org planted-user`
+  },
+  refresh_token: null
+})
 
 describe("secrets", () => {
   for (const [what, answer] of [
     ["the network fails", () => "unreachable" as const],
     ["the server repeats what it was sent", () => new Response(echo, { status: 400 })],
     ["the server refuses", () => new Response(echo, { status: 401 })],
-    ["the server answers anything", () => new Response("planted")],
+    ["the server answers anything", () => new Response("<html>planted-refresh")],
     ["all goes well", () => new Response(JSON.stringify({ access_token: planted, refresh_token: "planted-2" }))]
   ] as const) {
     it.effect(`stay unseen when ${what}`, () =>

@@ -1,33 +1,60 @@
 import { defined } from "@effect-codex/schema/Defined"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
-import type { AuthError } from "../AuthError.ts"
+import { type AuthError, LoginFailed } from "../AuthError.ts"
 import { AuthStore } from "../AuthStore.ts"
+import * as Claims from "../Claims.ts"
 import * as Credentials from "../Credentials.ts"
 import type { Login } from "../Login.ts"
 import { OAuth, type Tokens } from "../OAuth.ts"
 
-/** Fails before anybody is bothered when the store could not keep a new login. */
-export const checkStore: Effect.Effect<void, AuthError, AuthStore> = Effect.flatMap(AuthStore, (store) =>
-  store.modify((login) => Effect.succeed([undefined, login] as const))
-)
+/** Fails before a person is asked for anything when the store could not keep a new login, or nobody may log in. */
+export const checkBefore = (
+  workspaces: ReadonlyArray<string> | undefined
+): Effect.Effect<void, AuthError | LoginFailed, AuthStore> =>
+  Effect.gen(function* () {
+    if (workspaces?.length === 0) return yield* new LoginFailed({ reason: "workspace" })
+    const store = yield* AuthStore
+    yield* store.modify((login, prepare) => Effect.as(prepare, [undefined, login] as const))
+  })
 
-/** Stores a new login in place of the old one, which is revoked. */
-export const keep: (tokens: Tokens) => Effect.Effect<Credentials.Credentials, AuthError, AuthStore | OAuth> =
-  Effect.fnUntraced(function* (tokens) {
+/** Every account that the tokens name. */
+const accountsOf = (tokens: Tokens, credentials: Credentials.Credentials): ReadonlyArray<Redacted.Redacted> =>
+  [tokens.accessToken, tokens.idToken]
+    .flatMap((token) => (token === undefined ? [] : [Either.getOrUndefined(Claims.decode(token))?.accountId]))
+    .concat(credentials.accountId)
+    .filter((account) => account !== undefined)
+
+/** Stores a new login in place of the old one, which is revoked. One that is not allowed is revoked itself. */
+export const keep: (
+  tokens: Tokens,
+  workspaces?: ReadonlyArray<string>
+) => Effect.Effect<Credentials.Credentials, AuthError | LoginFailed, AuthStore | OAuth> = Effect.fnUntraced(
+  function* (tokens, workspaces) {
     const store = yield* AuthStore
     const oauth = yield* OAuth
     const credentials = yield* Credentials.fromTokens(tokens)
+    if (
+      workspaces !== undefined &&
+      !accountsOf(tokens, credentials).every((account) => workspaces.includes(Redacted.value(account)))
+    ) {
+      yield* tokens.refreshToken === undefined
+        ? oauth.revoke(tokens.accessToken, "access_token")
+        : oauth.revoke(tokens.refreshToken, "refresh_token")
+      return yield* new LoginFailed({ reason: "workspace" })
+    }
     const login: Login = {
       ...tokens,
       accountId: credentials.accountId,
       lastRefresh: yield* Clock.currentTimeMillis,
       ...defined({ expiresAt: credentials.expiresAt })
     }
-    const old = yield* store.modify((stored) => Effect.succeed([stored?.refreshToken, login] as const))
+    const old = (yield* store.replace(login))?.refreshToken
     if (old !== undefined && (!tokens.refreshToken || Redacted.value(old) !== Redacted.value(tokens.refreshToken))) {
       yield* oauth.revoke(old, "refresh_token")
     }
     return credentials
-  })
+  }
+)

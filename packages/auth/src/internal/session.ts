@@ -1,11 +1,17 @@
 import { defined } from "@effect-codex/schema/Defined"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import {
   AccountChanged,
   type AuthError,
@@ -14,12 +20,14 @@ import {
   NotLoggedIn,
   RefreshFailed
 } from "../AuthError.ts"
-import type { AuthStore } from "../AuthStore.ts"
+import type * as AuthStore from "../AuthStore.ts"
 import * as Claims from "../Claims.ts"
-import type { CodexAuth } from "../CodexAuth.ts"
+import type * as CodexAuth from "../CodexAuth.ts"
 import * as Credentials from "../Credentials.ts"
 import type { Login } from "../Login.ts"
-import type { OAuth, RefreshReason, Tokens } from "../OAuth.ts"
+import * as OAuth from "../OAuth.ts"
+import type * as Signals from "../Signals.ts"
+import { because } from "./because.ts"
 
 /** Refresh this long before the access token ends (protocol F.4). */
 const margin = Duration.toMillis("5 minutes")
@@ -30,63 +38,98 @@ const lifetimeWithoutEnd = Duration.toMillis("8 days")
  * of them does ask again.
  */
 const failureMemory = Duration.toMillis("3 seconds")
-/** The winner of a race writes the file after the loser was told; the loser looks again this often. */
+/** A refusal is the same next time. This is longer than the retries of any request. */
+const refusalMemory = Duration.toMillis("5 minutes")
+/** Where the backend refuses a token that is younger than this, another one would be refused as well. */
+const youth = Duration.toMillis("5 minutes")
+/** The winner of a race writes the file after the loser got its error; the loser looks again this often. */
 const lookAgain = Schedule.intersect(Schedule.spaced("400 millis"), Schedule.recurs(5))
 
 /** A login together with what its tokens say. */
 interface Session {
   readonly login: Login
   readonly credentials: Credentials.Credentials
+  /** The credentials as they are handed out. */
+  readonly ready: Effect.Effect<Credentials.Credentials>
   /** When to refresh it, in the server's time. */
   readonly dueAt: number
+  /** When its token ends, in the server's time. */
+  readonly endsAt: number
 }
 
-interface Failure {
+/** A failure that is answered from memory. */
+interface Remembered {
   readonly refreshToken: Redacted.Redacted
   readonly error: AuthError
   /** In this computer's time. */
   readonly until: number
 }
 
-type IsStale = (session: Session) => Effect.Effect<boolean>
+/** A renewal that goes on, whoever asked for it. */
+interface Renewal {
+  /** What callers wait for. It fails after the time limit, while the renewal itself may still succeed. */
+  readonly outcome: Deferred.Deferred<Session, AuthError>
+  fiber: Fiber.Fiber<Session, AuthError> | undefined
+  /** Whether the refresh token is on its way: from then on it must not be given up. */
+  isSent: boolean
+}
+
+type IsStale = (session: Session, serverTime: number) => boolean
 
 const same = (a: Redacted.Redacted | undefined, b: Redacted.Redacted | undefined): boolean =>
   (a === undefined ? undefined : Redacted.value(a)) === (b === undefined ? undefined : Redacted.value(b))
+
+const isDue: IsStale = (session, now) => now >= session.dueAt
+const isOver: IsStale = (session, now) => now >= session.endsAt
 
 /** The file itself is in order, only the system does not let it be written. */
 const isUnwritable = (error: AuthError): error is AuthFileUnusable =>
   error._tag === "AuthFileUnusable" && error.operation !== "decode"
 
-const open = Effect.fnUntraced(function* (login: Login) {
-  const credentials = yield* Credentials.fromTokens(login)
-  const expiresAt = credentials.expiresAt ?? login.expiresAt
-  const session: Session = {
-    login,
-    credentials: { ...credentials, ...defined({ expiresAt }) },
-    dueAt:
-      expiresAt !== undefined
-        ? expiresAt - margin
-        : login.lastRefresh !== undefined
-          ? login.lastRefresh + lifetimeWithoutEnd
-          : Number.POSITIVE_INFINITY
-  }
-  return session
+const withDueAt = (session: Omit<Session, "ready">): Session => ({
+  ...session,
+  ready: Exit.succeed(session.credentials)
 })
 
+const open = (login: Login) =>
+  Effect.map(Credentials.fromTokens(login), (fromTokens): Session => {
+    const endsAt = fromTokens.expiresAt ?? login.expiresAt
+    return withDueAt({
+      login,
+      credentials: { ...fromTokens, ...defined({ expiresAt: endsAt }) },
+      endsAt: endsAt ?? Number.POSITIVE_INFINITY,
+      dueAt:
+        endsAt !== undefined
+          ? endsAt - margin
+          : login.lastRefresh !== undefined
+            ? login.lastRefresh + lifetimeWithoutEnd
+            : Number.POSITIVE_INFINITY
+    })
+  })
+
+/** Tokens that live for less than the margin are refreshed halfway, not with every request. */
+const notDueAtOnce = (session: Session, now: number): Session =>
+  withDueAt({ ...session, dueAt: Math.max(session.dueAt, (now + (session.credentials.expiresAt ?? now)) / 2) })
+
 /**
- * Credentials from a store, kept valid. The refresh belongs to the scope, not to the caller that asked for it first.
+ * Credentials from a store, kept valid. A refresh belongs to the scope, not to the caller that asked for it first.
  */
 export const make = (options: {
   readonly store: AuthStore.Service
   readonly oauth: OAuth.Service
+  readonly signals: Signals.Service
 }): Effect.Effect<CodexAuth.Service, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { store, oauth } = options
-    const scope = yield* Effect.scope
-    const turn = yield* Effect.makeSemaphore(1)
+    const { store, oauth, signals } = options
+    const timeLimit = oauth.timeLimit ?? OAuth.defaults.timeLimit
 
     let current: Session | undefined
-    let failure: Failure | undefined
+    let renewal: Renewal | undefined
+    let failure: Remembered | undefined
+    /** When a refresh ahead of time is tried again, in this computer's time. */
+    let nextAttemptAt = 0
+    /** What was logged of a failed refresh ahead of time: the same is not said twice. */
+    let logged: string | undefined
     /** A rotated login that the store refused to take, and the refresh token it replaces. */
     let unsaved: { readonly login: Login; readonly replaces: Redacted.Redacted | undefined } | undefined
     /** How far this computer's clock is ahead of the server's, once that is known to matter. */
@@ -95,14 +138,15 @@ export const make = (options: {
     const serverTime = Effect.map(Clock.currentTimeMillis, (now) => now - clockAhead)
 
     /**
-     * The login after a refresh; what the answer leaves out keeps its value. A token that was just handed out is valid
+     * The login after a refresh; what the response leaves out keeps its value. A token that was just handed out is valid
      * now: if it seems otherwise, the clock of this computer is wrong.
      */
-    const rotate = Effect.fnUntraced(function* (old: Login, tokens: Partial<Tokens>) {
+    const rotate = Effect.fnUntraced(function* (old: Login, tokens: Partial<OAuth.Tokens>) {
       const now = yield* Clock.currentTimeMillis
       const { expiresAt: _ended, ...kept } = old
-      const claims: Partial<Claims.Claims> = yield* Claims.fromToken(tokens.accessToken ?? old.accessToken).pipe(
-        Effect.orElseSucceed(() => ({}))
+      const claims: Partial<Claims.Claims> = Either.getOrElse(
+        Claims.decode(tokens.accessToken ?? old.accessToken),
+        () => ({})
       )
       if (tokens.accessToken !== undefined) {
         const { expiresAt, issuedAt } = claims
@@ -136,73 +180,102 @@ export const make = (options: {
           )
         )
     })
-    yield* Effect.addFinalizer(() => Effect.ignore(save))
 
     const newest = (stored: Login): Login =>
       unsaved !== undefined && same(stored.refreshToken, unsaved.replaces) ? unsaved.login : stored
 
-    const sameAccount = (session: Session) =>
-      current === undefined || same(current.credentials.accountId, session.credentials.accountId)
-        ? Effect.succeed(session)
-        : Effect.fail(new AccountChanged())
-
-    const openSame = (login: Login) => Effect.flatMap(open(newest(login)), sameAccount)
-
-    const remember = (refreshToken: Redacted.Redacted) => (error: LoginExpired | RefreshFailed) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        failure = {
-          refreshToken,
-          error,
-          until: error._tag === "LoginExpired" ? Number.POSITIVE_INFINITY : now + failureMemory
-        }
-      })
-
-    const remembered = (refreshToken: Redacted.Redacted) =>
-      Effect.map(Clock.currentTimeMillis, (now) =>
-        failure !== undefined && same(failure.refreshToken, refreshToken) && now < failure.until
-          ? failure.error
-          : undefined
+    const openSame = (login: Login) =>
+      Effect.filterOrFail(
+        open(newest(login)),
+        (session) => current === undefined || same(current.credentials.accountId, session.credentials.accountId),
+        () => new AccountChanged()
       )
 
-    /** Tokens that live for less than the margin are refreshed halfway, not with every request. */
-    const notDueAtOnce = (session: Session) =>
-      Effect.map(serverTime, (now): Session => {
-        const halfway = (now + (session.credentials.expiresAt ?? now)) / 2
-        return { ...session, dueAt: Math.max(session.dueAt, halfway) }
+    const load = Effect.tap(Effect.flatMap(store.read, openSame), (session) =>
+      Effect.sync(() => {
+        current ??= session
       })
+    )
+
+    const remember = (refreshToken: Redacted.Redacted) => (error: AuthError) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const until =
+          error._tag === "LoginExpired"
+            ? Number.POSITIVE_INFINITY
+            : now + (error._tag === "RefreshFailed" && error.reason === "refused" ? refusalMemory : failureMemory)
+        failure = { refreshToken, error, until }
+      })
+
+    const failAsRemembered = (refreshToken: Redacted.Redacted) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        failure !== undefined && same(failure.refreshToken, refreshToken) && now < failure.until
+          ? Effect.fail(failure.error)
+          : Effect.void
+      )
+
+    /** Sends the refresh token. Callers get their error after the time limit, but a late response counts, too. */
+    const send = Effect.fnUntraced(function* (
+      { login, credentials }: Session,
+      refreshToken: Redacted.Redacted,
+      reason: OAuth.RefreshReason,
+      own: Renewal,
+      held: Scope.CloseableScope
+    ) {
+      const { accessToken, accountId, email, userId } = credentials
+      const personal = [accessToken, accountId, email, userId, login.idToken].filter((text) => text !== undefined)
+      yield* Scope.extend(signals.hold, held)
+      own.isSent = true
+      const late = new RefreshFailed({ reason: "timeout" })
+      const giveUpWaiting = remember(refreshToken)(late).pipe(
+        Effect.zipRight(Deferred.fail(own.outcome, late)),
+        Effect.zipRight(Scope.close(held, Exit.void)),
+        Effect.delay(timeLimit)
+      )
+      const timer = yield* Effect.fork(giveUpWaiting)
+      const tokens = yield* oauth
+        .refresh(refreshToken, reason, personal)
+        .pipe(Effect.tapError(remember(refreshToken)), Effect.ensuring(Fiber.interrupt(timer)))
+      return yield* rotate(login, tokens)
+    })
 
     /** Lock, read, decide, refresh, write. The store lets nobody interrupt it from the decision on. */
-    const refreshStored = (isStale: IsStale, reason: RefreshReason) => {
-      const change = Effect.fnUntraced(function* (stored: Login | undefined) {
-        if (stored === undefined) return yield* new NotLoggedIn({})
-        const session = yield* openSame(stored)
-        if (!(yield* isStale(session))) return [session.login, session.login] as const
-        const { refreshToken } = session.login
-        if (refreshToken === undefined) return yield* new LoginExpired({ reason: "notRefreshable" })
-        const known = yield* remembered(refreshToken)
-        if (known !== undefined) return yield* known
-        const tokens = yield* oauth.refresh(refreshToken, reason).pipe(Effect.tapError(remember(refreshToken)))
-        const login = yield* rotate(session.login, tokens)
-        // The stored refresh token is worthless from here on: the new one must survive whatever happens to the write.
-        unsaved = { login, replaces: stored.refreshToken }
-        return [login, login] as const
-      })
-      return store.modify(change).pipe(
-        Effect.tap(() =>
-          Effect.sync(() => {
-            unsaved = undefined
-          })
-        ),
-        Effect.flatMap((login) => Effect.flatMap(openSame(login), notDueAtOnce)),
-        Effect.catchIf(isUnwritable, (error) => keepInMemory(isStale, error))
-      )
-    }
+    const refreshStored = (isStale: IsStale, reason: OAuth.RefreshReason, own: Renewal) =>
+      Effect.gen(function* () {
+        const held = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+        return yield* store
+          .modify((stored, prepare) =>
+            Effect.gen(function* () {
+              if (stored === undefined) return yield* new NotLoggedIn({})
+              const session = yield* openSame(stored)
+              if (!isStale(session, yield* serverTime)) return [session.login, session.login] as const
+              const { refreshToken } = session.login
+              if (refreshToken === undefined) return yield* new LoginExpired({ reason: "notRefreshable" })
+              yield* failAsRemembered(refreshToken)
+              yield* prepare
+              const login = yield* send(session, refreshToken, reason, own, held)
+              // The stored refresh token is worthless from here on: the new one must survive whatever the disk does.
+              unsaved = { login, replaces: stored.refreshToken }
+              return [login, login] as const
+            })
+          )
+          .pipe(
+            Effect.tap(() =>
+              Effect.sync(() => {
+                unsaved = undefined
+              })
+            ),
+            Effect.flatMap((login) =>
+              Effect.zipWith(openSame(login), serverTime, (session, now) => notDueAtOnce(session, now))
+            ),
+            Effect.catchIf(isUnwritable, (error) => keepInMemory(isStale, error))
+          )
+      }).pipe(Effect.scoped)
 
     const keepInMemory = (isStale: IsStale, error: AuthFileUnusable) =>
       Effect.gen(function* () {
         if (unsaved === undefined) return yield* error
         const session = yield* openSame(unsaved.login)
-        if (yield* isStale(session)) return yield* error
+        if (isStale(session, yield* serverTime)) return yield* error
         yield* save.pipe(
           Effect.retry({ times: 3, schedule: Schedule.spaced("250 millis") }),
           Effect.catchAll(() => Effect.logError(`The refreshed login is kept in memory only. ${error.message}`))
@@ -221,63 +294,128 @@ export const make = (options: {
         Effect.catchAll((error) => Effect.fail(error._tag === "AccountChanged" ? error : expired))
       )
 
-    const renew = (isStale: IsStale, reason: RefreshReason) =>
+    const attempt = (isStale: IsStale, reason: OAuth.RefreshReason, own: Renewal): Effect.Effect<Session, AuthError> =>
       Effect.gen(function* () {
-        if (current !== undefined && !(yield* isStale(current))) return current
         yield* Effect.ignore(save)
-        const stored = yield* Effect.flatMap(store.read, openSame)
-        current ??= stored
-        if (!(yield* isStale(stored))) return stored
-        const { refreshToken, accessToken } = stored.login
+        const stored = yield* load
+        const now = yield* serverTime
+        if (!isStale(stored, now)) return stored
+        const { refreshToken, accessToken, lastRefresh } = stored.login
+        // Refused by the backend, and not by the clock.
+        if (reason === "unauthorized_recovery" && !isOver(stored, now) && lastRefresh !== undefined) {
+          if (Math.abs((yield* Clock.currentTimeMillis) - lastRefresh) < youth) {
+            return yield* new LoginExpired({ reason: "rejected" })
+          }
+        }
         if (refreshToken === undefined) return yield* new LoginExpired({ reason: "notRefreshable" })
-        const known = yield* remembered(refreshToken)
-        if (known !== undefined) return yield* known
-        const session = yield* refreshStored(isStale, reason).pipe(
+        yield* failAsRemembered(refreshToken)
+        const session = yield* refreshStored(isStale, reason, own).pipe(
+          Effect.tapErrorTag("LockTimeout", remember(refreshToken)),
+          Effect.tapErrorTag("AuthFileUnusable", remember(refreshToken)),
           Effect.catchTag("LoginExpired", (expired) => adoptNewer(expired, refreshToken))
         )
-        // A refresh may answer with the next refresh token only.
+        // A refresh may bring the next refresh token only.
         return same(session.login.accessToken, accessToken)
           ? yield* new RefreshFailed({ reason: "answer", status: 200 })
           : session
-      }).pipe(
-        Effect.tap((session) =>
-          Effect.sync(() => {
-            current = session
-          })
-        ),
-        turn.withPermits(1),
-        // The caller may go away, the rotated token may not.
-        Effect.interruptible,
-        Effect.forkIn(scope),
-        Effect.flatMap(Fiber.join)
-      )
-
-    const isDue: IsStale = (session) => Effect.map(serverTime, (now) => now >= session.dueAt)
-    const isOver: IsStale = (session) =>
-      Effect.map(serverTime, (now) => now >= (session.credentials.expiresAt ?? Number.POSITIVE_INFINITY))
-
-    /** A login that only should be refreshed soon still does for this request. */
-    const unlessStillValid = (error: AuthError) =>
-      Effect.gen(function* () {
-        if (current === undefined || error._tag === "AccountChanged" || error._tag === "NotLoggedIn") {
-          return yield* error
-        }
-        if (yield* isOver(current)) return yield* error
-        yield* Effect.logWarning(`The login could not be refreshed ahead of time. ${error.message}`)
-        return current
       })
 
+    /** Notes how a renewal ended, for callers that come later. */
+    const settle = (own: Renewal) => (exit: Exit.Exit<Session, AuthError>) =>
+      Effect.gen(function* () {
+        renewal = undefined
+        if (Exit.isSuccess(exit)) {
+          current = exit.value
+          logged = undefined
+        } else {
+          const now = yield* Clock.currentTimeMillis
+          nextAttemptAt = now + failureMemory
+          const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
+          const isNews = error !== undefined && error.message !== logged
+          if (isNews && current !== undefined && !isOver(current, now - clockAhead)) {
+            logged = error.message
+            yield* Effect.logWarning(`The login could not be refreshed ahead of time. ${error.message}`)
+          }
+        }
+        yield* Deferred.done(own.outcome, exit)
+      })
+
+    /** Starts a renewal, unless one goes on: the result is what to wait for. To be run where nothing can interrupt. */
+    const begin = (isStale: IsStale, reason: OAuth.RefreshReason) =>
+      Effect.suspend(() => {
+        if (renewal !== undefined) return Effect.succeed({ outcome: renewal.outcome, isOwn: false })
+        const own: Renewal = { outcome: Deferred.unsafeMake(FiberId.none), fiber: undefined, isSent: false }
+        renewal = own
+        return Effect.interruptible(attempt(isStale, reason, own)).pipe(
+          Effect.onExit(settle(own)),
+          // The caller may go away, the rotated token may not.
+          Effect.forkDaemon,
+          Effect.map((fiber) => {
+            own.fiber = fiber
+            return { outcome: own.outcome, isOwn: true }
+          })
+        )
+      })
+
+    const renew = (isStale: IsStale, reason: OAuth.RefreshReason): Effect.Effect<Session, AuthError> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          if (current !== undefined && !isStale(current, yield* serverTime)) return current
+          const { isOwn, outcome } = yield* begin(isStale, reason)
+          const session = yield* restore(Deferred.await(outcome))
+          // Another renewal may have been about something else.
+          return isOwn ? session : yield* restore(renew(isStale, reason))
+        })
+      )
+
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        const pending = renewal
+        if (pending !== undefined) {
+          if (!pending.isSent && pending.fiber !== undefined) yield* Fiber.interruptFork(pending.fiber)
+          yield* Effect.exit(Deferred.await(pending.outcome))
+          if (renewal === pending) {
+            yield* Effect.logError(
+              "The token endpoint did not respond before the program ended. If the next one finds the login expired, log in again."
+            )
+          }
+        }
+        yield* Effect.catchAll(save, (error) =>
+          Effect.logError(
+            `The refreshed login could not be stored and is lost with this program; the stored one is spent. Log in again. ${error.message}`
+          )
+        )
+      })
+    )
+
+    const refreshAhead = Effect.clockWith((clock) =>
+      renewal !== undefined || clock.unsafeCurrentTimeMillis() < nextAttemptAt
+        ? Effect.void
+        : Effect.uninterruptible(begin(isDue, "proactive_expiry"))
+    )
+
+    const credentials: CodexAuth.Service["credentials"] = Effect.clockWith((clock) => {
+      const now = clock.unsafeCurrentTimeMillis() - clockAhead
+      if (current === undefined) return Effect.zipRight(load, credentials)
+      if (!isDue(current, now)) return current.ready
+      return isOver(current, now)
+        ? Effect.map(renew(isDue, "proactive_expiry"), (session) => session.credentials)
+        : Effect.zipRight(refreshAhead, current.ready)
+    })
+
     return {
-      credentials: Effect.gen(function* () {
-        if (current !== undefined && !(yield* isDue(current))) return current.credentials
-        const session = yield* Effect.catchAll(renew(isDue, "proactive_expiry"), unlessStillValid)
+      credentials,
+      recover: Effect.fn("CodexAuth.recover")(function* (rejected, cause) {
+        const isRejected: IsStale = (session, now) =>
+          same(session.credentials.accessToken, rejected.accessToken) || isOver(session, now)
+        const session = yield* renew(isRejected, "unauthorized_recovery").pipe(
+          Effect.mapError((error) =>
+            error._tag === "LoginExpired" && (error.reason === "notRefreshable" || error.reason === "rejected")
+              ? because(error, cause)
+              : error
+          )
+        )
         return session.credentials
-      }),
-      recover: Effect.fn("CodexAuth.recover")(function* (rejected) {
-        const isRejected: IsStale = (session) =>
-          same(session.credentials.accessToken, rejected.accessToken) ? Effect.succeed(true) : isOver(session)
-        const { credentials } = yield* renew(isRejected, "unauthorized_recovery")
-        return credentials
       })
     }
   })

@@ -1,0 +1,215 @@
+/**
+ * Requests with parts that only one origin gets to see.
+ *
+ * A client can follow redirects, log, retry: it is given a request without the secret parts. They are put into what is
+ * sent at the last moment, by the address it is really sent to, and the response and the errors show the caller's own
+ * request again.
+ *
+ * @since 0.1.0
+ */
+import * as Headers from "@effect/platform/Headers"
+import type * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
+import { defined } from "@effect-codex/schema/Defined"
+import * as Redaction from "@effect-codex/schema/Redaction"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as Inspectable from "effect/Inspectable"
+import * as Stream from "effect/Stream"
+
+/**
+ * What is bound to one origin.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Bound {
+  /** Scheme, host and port; what follows them does not count. */
+  readonly origin: string
+  /** Headers that are secrets, by their names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** A body that is a secret. */
+  readonly body?: HttpBody.HttpBody
+}
+
+const originOf = (url: string): string | undefined => (URL.canParse(url) ? new URL(url).origin : undefined)
+
+/**
+ * Whether the request goes to this origin.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isFor = (request: HttpClientRequest.HttpClientRequest, origin: string): boolean => {
+  const own = originOf(request.url)
+  return own !== undefined && own === (originOf(origin) ?? origin)
+}
+
+/** Changes a request that the client is about to send. There is no other way to act on it at that moment. */
+const change = (
+  request: HttpClientRequest.HttpClientRequest,
+  headers: Headers.Headers,
+  body: HttpBody.HttpBody
+): void => {
+  Object.assign(request, { headers, body })
+}
+
+const unseen =
+  "The HTTP client does not show when it sends a request. Build it on HttpClient.make, and put a withTracerDisabledWhen of your own around the authorised client, not inside."
+
+const elsewhere = "The HTTP client followed a redirect to another origin."
+
+/**
+ * Sends a request with what is bound to the origin. When the client follows a redirect to another origin, that request
+ * goes there without it; where the body is bound, the whole request fails then.
+ *
+ * The client must be built on `HttpClient.make`, as all of Effect's are, and must not have a `withTracerDisabledWhen` of
+ * its own inside: else nothing bound is sent, and the request fails with a `RequestError` that says so.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const execute = (
+  client: HttpClient.HttpClient,
+  request: HttpClientRequest.HttpClientRequest,
+  bound: Bound
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
+  Effect.withFiberRuntime((fiber) => {
+    const isTraced =
+      fiber.getFiberRef(FiberRef.currentTracerEnabled) &&
+      !fiber.getFiberRef(HttpClient.currentTracerDisabledWhen)(request)
+    const names = Object.keys(bound.headers ?? {})
+    let sent: "nowhere" | "home" | "elsewhere" = "nowhere"
+
+    // `HttpClient.make` asks this of every request, redirected and repeated ones too, right before it is sent. The answer
+    // is always yes: the client's own span would hold the request.
+    const isUntraced = (outgoing: HttpClientRequest.HttpClientRequest): boolean => {
+      sent = isFor(outgoing, bound.origin) ? "home" : "elsewhere"
+      const plain = Headers.remove(outgoing.headers, names)
+      change(outgoing, sent === "home" ? Headers.setAll(plain, bound.headers ?? {}) : plain, outgoing.body)
+      if (bound.body !== undefined) {
+        const { body, headers } = HttpClientRequest.setBody(outgoing, sent === "home" ? bound.body : request.body)
+        change(outgoing, headers, body)
+      }
+      return true
+    }
+
+    const failWith = (description: string) =>
+      Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", description }))
+    const { error, response } = rebinder(request, Object.values(bound.headers ?? {}))
+    // A copy, because the caller's own request stays as it is.
+    const sending = client.execute(HttpClientRequest.setHeaders(request, {})).pipe(
+      Effect.locally(HttpClient.currentTracerDisabledWhen, isUntraced),
+      Effect.withTracerEnabled(true),
+      Effect.mapBoth({ onFailure: error, onSuccess: response }),
+      Effect.tap(() =>
+        sent === "nowhere"
+          ? failWith(unseen)
+          : sent === "elsewhere" && bound.body !== undefined
+            ? failWith(elsewhere)
+            : Effect.void
+      )
+    )
+    if (!isTraced) return sending
+    return sending.pipe(
+      Effect.tap(({ status }) => Effect.annotateCurrentSpan("http.response.status_code", status)),
+      Effect.withSpan(`http.client ${request.method}`, {
+        kind: "client",
+        captureStackTrace: false,
+        attributes: { "http.request.method": request.method, "url.full": request.url }
+      })
+    )
+  })
+
+/** Shows responses and errors with the caller's request in place of the one that was sent. */
+const rebinder = (request: HttpClientRequest.HttpClientRequest, values: ReadonlyArray<string>) => {
+  // "true" is a value, but not a secret.
+  const secrets = values.flatMap((value) => [value, value.replace(/^Bearer /, "")]).filter(({ length }) => length > 4)
+  const scrub = (text: string | undefined) => (text === undefined ? undefined : Redaction.scrub(text, { secrets }))
+
+  const cause = (value: unknown): unknown => (HttpClientError.isHttpClientError(value) ? error(value as never) : value)
+
+  const error = (failure: HttpClientError.HttpClientError): HttpClientError.HttpClientError => {
+    const shared = defined({
+      cause: failure.cause === undefined ? undefined : cause(failure.cause),
+      description: scrub(failure.description)
+    })
+    return failure._tag === "RequestError"
+      ? new HttpClientError.RequestError({ request, reason: failure.reason, ...shared })
+      : new HttpClientError.ResponseError({
+          request,
+          response: response(failure.response),
+          reason: failure.reason,
+          ...shared
+        })
+  }
+
+  const response = (original: HttpClientResponse.HttpClientResponse): HttpClientResponse.HttpClientResponse =>
+    original instanceof ReboundResponse ? original : new ReboundResponse(request, original, error)
+
+  return { error, response }
+}
+
+class ReboundResponse extends Inspectable.Class implements HttpClientResponse.HttpClientResponse {
+  readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
+  readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
+  readonly #original: HttpClientResponse.HttpClientResponse
+  readonly #rebind: (error: HttpClientError.HttpClientError) => HttpClientError.HttpClientError
+
+  constructor(
+    readonly request: HttpClientRequest.HttpClientRequest,
+    original: HttpClientResponse.HttpClientResponse,
+    rebind: (error: HttpClientError.HttpClientError) => HttpClientError.HttpClientError
+  ) {
+    super()
+    this.#original = original
+    this.#rebind = rebind
+  }
+
+  private own<A>(effect: Effect.Effect<A, HttpClientError.ResponseError>) {
+    return Effect.mapError(effect, (error) => this.#rebind(error) as HttpClientError.ResponseError)
+  }
+
+  get status() {
+    return this.#original.status
+  }
+  get headers() {
+    return this.#original.headers
+  }
+  get cookies() {
+    return this.#original.cookies
+  }
+  get remoteAddress() {
+    return this.#original.remoteAddress
+  }
+  get json() {
+    return this.own(this.#original.json)
+  }
+  get text() {
+    return this.own(this.#original.text)
+  }
+  get urlParamsBody() {
+    return this.own(this.#original.urlParamsBody)
+  }
+  get arrayBuffer() {
+    return this.own(this.#original.arrayBuffer)
+  }
+  get formData() {
+    return this.own(this.#original.formData)
+  }
+  get stream() {
+    return Stream.mapError(this.#original.stream, (error) => this.#rebind(error) as HttpClientError.ResponseError)
+  }
+
+  toJSON(): unknown {
+    return HttpIncomingMessage.inspect(this, {
+      _id: "@effect/platform/HttpClientResponse",
+      request: this.request.toJSON(),
+      status: this.status
+    })
+  }
+}

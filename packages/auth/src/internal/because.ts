@@ -1,0 +1,10 @@
+import { defined } from "@effect-codex/schema/Defined"
+import * as Failure from "@effect-codex/schema/Failure"
+import type { LoginExpired } from "../AuthError.ts"
+
+/** The error with what the backend said when it refused the access token. */
+export const because = (error: LoginExpired, cause: Failure.Facts | undefined): LoginExpired => {
+  if (cause === undefined) return error
+  const { cfRay, code, exchange, requestId, serverMessage, status } = cause
+  return Failure.withFacts(error, defined({ cfRay, code, exchange, requestId, serverMessage, status }))
+}
