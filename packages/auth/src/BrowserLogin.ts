@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import { defined } from "@effect-codex/schema/Defined"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,10 +15,11 @@ import { type LoginError, LoginFailed } from "./AuthError.ts"
 import type { AuthStore } from "./AuthStore.ts"
 import { CallbackServer } from "./CallbackServer.ts"
 import type { Credentials } from "./Credentials.ts"
-import { checkStore, keep } from "./internal/newLogin.ts"
+import { checkBefore, keep } from "./internal/newLogin.ts"
 import { page } from "./internal/page.ts"
 import { challenge, equals } from "./internal/pkce.ts"
 import { randomText } from "./internal/random.ts"
+import { clean } from "./internal/statement.ts"
 import { LoginInteraction } from "./LoginInteraction.ts"
 import { OAuth } from "./OAuth.ts"
 
@@ -26,8 +29,11 @@ import { OAuth } from "./OAuth.ts"
  */
 export interface Options {
   /** How long the person may take. Default: 10 minutes. */
-  readonly timeout?: Duration.DurationInput
-  /** Lets only these workspaces log in. */
+  readonly timeLimit?: Duration.DurationInput
+  /**
+   * Only these workspaces (account ids) may log in: the page offers no others, and a login for another one is revoked and
+   * fails with the reason `workspace`. Default: any.
+   */
   readonly workspaces?: ReadonlyArray<string>
 }
 
@@ -35,7 +41,7 @@ const callbackPath = "/auth/callback"
 
 type Callback =
   | { readonly _tag: "Code"; readonly code: Redacted.Redacted }
-  | { readonly _tag: "Refused"; readonly description: string }
+  | { readonly _tag: "Refused"; readonly code: string | undefined; readonly description: string | undefined }
   | { readonly _tag: "Foreign" }
   | { readonly _tag: "Empty" }
 
@@ -44,8 +50,7 @@ const readCallback = (parameters: URLSearchParams, state: string): Callback => {
   if (!equals(parameters.get("state") ?? "", state)) return { _tag: "Foreign" }
   const error = parameters.get("error")
   if (error !== null) {
-    const description = parameters.get("error_description") ?? error
-    return { _tag: "Refused", description: description.replace(/[^\x20-\x7e]+/g, " ").slice(0, 200) }
+    return { _tag: "Refused", code: clean(error), description: clean(parameters.get("error_description") ?? undefined) }
   }
   const code = parameters.get("code")
   return code ? { _tag: "Code", code: Redacted.make(code) } : { _tag: "Empty" }
@@ -85,7 +90,7 @@ export const login: (
   const oauth = yield* OAuth
   const server = yield* CallbackServer
   const interaction = yield* LoginInteraction
-  yield* checkStore
+  yield* checkBefore(options?.workspaces)
 
   const state = randomText(32)
   const codeVerifier = randomText(64)
@@ -96,13 +101,19 @@ export const login: (
     callback._tag === "Code"
       ? Deferred.succeed(received, callback.code)
       : callback._tag === "Refused"
-        ? Deferred.fail(received, new LoginFailed({ reason: "denied", description: callback.description }))
+        ? Deferred.fail(
+            received,
+            new LoginFailed({
+              reason: "denied",
+              ...defined({ code: callback.code, serverMessage: callback.description })
+            })
+          )
         : Effect.void
 
   const app: HttpApp.Default = Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const here = "http://localhost"
-    // What is no address is no callback either.
+    // An address that does not parse is not the callback.
     const { pathname, searchParams } = new URL(URL.canParse(request.url, here) ? request.url : "/", here)
     if (pathname !== callbackPath) return page(404, "Not found", "There is nothing here.")
     if (request.method !== "GET") return page(405, "Not allowed", "This page can only be opened.")
@@ -125,7 +136,8 @@ export const login: (
   })
 
   return yield* Effect.gen(function* () {
-    const origin = yield* server.serve(app)
+    // A span of the server would have the code in its URL.
+    const origin = yield* HttpMiddleware.withTracerDisabledWhenEffect(server.serve(app), () => true)
     const redirectUri = origin + callbackPath
     const url = oauth.authorizeUrl({
       redirectUri,
@@ -137,14 +149,14 @@ export const login: (
     yield* Effect.forkScoped(paste)
     const code = yield* Deferred.await(received).pipe(
       Effect.timeoutFail({
-        duration: options?.timeout ?? "10 minutes",
+        duration: options?.timeLimit ?? "10 minutes",
         onTimeout: () => new LoginFailed({ reason: "timeout" })
       })
     )
     const tokens = yield* oauth.exchange({ code, codeVerifier: Redacted.make(codeVerifier), redirectUri })
-    return yield* keep(tokens)
+    return yield* keep(tokens, options?.workspaces)
   }).pipe(
-    // Whoever waits for the page gets it before the server goes.
+    // The browser gets its page before the server goes.
     Effect.onExit((exit) => Deferred.done(outcome, exit)),
     Effect.scoped
   )

@@ -13,26 +13,18 @@ import type { LoginFailed } from "./AuthError.ts"
  * @since 0.1.0
  * @category tags
  */
-export class CallbackServer extends Context.Tag("@effect-codex/auth/CallbackServer")<
-  CallbackServer,
-  CallbackServer.Service
->() {}
+export class CallbackServer extends Context.Tag("@effect-codex/auth/CallbackServer")<CallbackServer, Service>() {}
 
 /**
  * @since 0.1.0
+ * @category models
  */
-export declare namespace CallbackServer {
+export interface Service {
   /**
-   * @since 0.1.0
-   * @category models
+   * Serves the app on the loopback address until the scope closes and answers with the origin it is reached at.
+   * `LoginFailed` with reason `ports` when no port is free.
    */
-  interface Service {
-    /**
-     * Serves the app on the loopback address until the scope closes and answers with the origin it is reached at.
-     * `LoginFailed` with reason `ports` when no port is free.
-     */
-    readonly serve: (app: HttpApp.Default) => Effect.Effect<string, LoginFailed, Scope.Scope>
-  }
+  readonly serve: (app: HttpApp.Default) => Effect.Effect<string, LoginFailed, Scope.Scope>
 }
 
 /**

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { type LoginError, LoginFailed } from "./AuthError.ts"
 import type { AuthStore } from "./AuthStore.ts"
 import type { Credentials } from "./Credentials.ts"
-import { checkStore, keep } from "./internal/newLogin.ts"
+import { checkBefore, keep } from "./internal/newLogin.ts"
 import { LoginInteraction } from "./LoginInteraction.ts"
 import { OAuth } from "./OAuth.ts"
 
@@ -18,12 +18,14 @@ import { OAuth } from "./OAuth.ts"
  */
 export interface Options {
   /** How long the person may take. Default: 15 minutes, after which the server forgets the code. */
-  readonly timeout?: Duration.DurationInput
+  readonly timeLimit?: Duration.DurationInput
+  /** Only these workspaces (account ids) may log in; another one fails with the reason `workspace`. Default: any. */
+  readonly workspaces?: ReadonlyArray<string>
 }
 
 /**
  * Shows a code, waits until the person has typed it in on any device, and stores the login; the one it replaces is
- * revoked. A poll that fails on the network is repeated like one that says "not yet".
+ * revoked. A failure that may pass (the network, 5xx, 429) does not end it; a person who refuses does.
  *
  * @since 0.1.0
  * @category constructors
@@ -34,31 +36,25 @@ export const login: (
   function* (options) {
     const oauth = yield* OAuth
     const interaction = yield* LoginInteraction
-    yield* checkStore
+    yield* checkBefore(options?.workspaces)
     const device = yield* oauth.deviceCode
     yield* interaction.showDeviceCode(device)
 
-    const poll = oauth.pollDevice(device).pipe(
-      Effect.catchIf(
-        (error) => error.isRetryable,
-        () => Effect.succeed("pending" as const)
-      )
-    )
     const granted = Effect.gen(function* () {
       let pause = Duration.seconds(device.interval)
       while (true) {
         yield* Effect.sleep(pause)
-        const answer = yield* poll
+        const answer = yield* oauth.pollDevice(device)
         if (answer === "slowDown") pause = Duration.sum(pause, "5 seconds")
         else if (answer !== "pending") return answer
       }
     })
     const code = yield* granted.pipe(
       Effect.timeoutFail({
-        duration: options?.timeout ?? "15 minutes",
+        duration: options?.timeLimit ?? "15 minutes",
         onTimeout: () => new LoginFailed({ reason: "timeout" })
       })
     )
-    return yield* Effect.flatMap(oauth.exchange(code), keep)
+    return yield* Effect.flatMap(oauth.exchange(code), (tokens) => keep(tokens, options?.workspaces))
   }
 )

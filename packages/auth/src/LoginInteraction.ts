@@ -10,31 +10,23 @@ import type * as Effect from "effect/Effect"
  * @since 0.1.0
  * @category tags
  */
-export class LoginInteraction extends Context.Tag("@effect-codex/auth/LoginInteraction")<
-  LoginInteraction,
-  LoginInteraction.Service
->() {}
+export class LoginInteraction extends Context.Tag("@effect-codex/auth/LoginInteraction")<LoginInteraction, Service>() {}
 
 /**
  * @since 0.1.0
+ * @category models
  */
-export declare namespace LoginInteraction {
+export interface Service {
+  /** Opens the page to log in on, or shows its address. The address is no secret, but belongs to this login alone. */
+  readonly openPage: (url: string) => Effect.Effect<void>
+  /** Shows what to type in, and where. */
+  readonly showDeviceCode: (prompt: {
+    readonly verificationUrl: string
+    readonly userCode: string
+  }) => Effect.Effect<void>
   /**
-   * @since 0.1.0
-   * @category models
+   * Waits for the address of the page the browser ended on, or the code in it, for people whose browser cannot reach
+   * this computer. Asked again with a `problem` when the text was of no use; `Effect.never` where nobody can paste.
    */
-  interface Service {
-    /** Opens the page to log in on, or shows its address. The address is no secret, but belongs to this login alone. */
-    readonly openPage: (url: string) => Effect.Effect<void>
-    /** Shows what to type in, and where. */
-    readonly showDeviceCode: (prompt: {
-      readonly verificationUrl: string
-      readonly userCode: string
-    }) => Effect.Effect<void>
-    /**
-     * Waits for the address of the page the browser ended on, or the code in it, for people whose browser cannot reach
-     * this computer. Asked again with a `problem` when the text was of no use; `Effect.never` where nobody can paste.
-     */
-    readonly pastedCode: (problem?: string) => Effect.Effect<string>
-  }
+  readonly pastedCode: (problem?: string) => Effect.Effect<string>
 }

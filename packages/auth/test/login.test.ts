@@ -3,6 +3,7 @@ import * as Fs from "node:fs"
 import * as Net from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
+import { inspect } from "node:util"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
@@ -14,6 +15,7 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
+import * as Tracer from "effect/Tracer"
 import {
   type AuthError,
   AuthStore,
@@ -109,7 +111,7 @@ describe("BrowserLogin", () => {
   it.scopedLive("sends the person to the right page and stores what the code is worth", () =>
     Effect.gen(function* () {
       const { fiber, store, seen, searchParams, redirectUri, state, visit } = yield* waiting({
-        login: { workspaces: ["ws_1", "ws_2"] }
+        login: { workspaces: ["acc_0", "acc_1"] }
       })
       assert.deepInclude(Object.fromEntries(searchParams), {
         response_type: "code",
@@ -119,7 +121,7 @@ describe("BrowserLogin", () => {
         id_token_add_organizations: "true",
         codex_cli_simplified_flow: "true",
         originator: "effect-codex",
-        allowed_workspace_id: "ws_1,ws_2"
+        allowed_workspace_id: "acc_0,acc_1"
       })
       assert.match(redirectUri, /^http:\/\/127\.0\.0\.1:\d+\/auth\/callback$/)
       assert.isAtLeast(state.length, 43)
@@ -154,6 +156,78 @@ describe("BrowserLogin", () => {
       })
     })
   )
+
+  const rejected = (login: BrowserLogin.Options, tokens: object = granted) =>
+    Effect.gen(function* () {
+      const { fiber, seen, state, store, visit } = yield* waiting({ login, reply: () => ({ body: tokens }) })
+      const { html } = yield* visit(`?code=the-code&state=${state}`)
+      assert.include(html, "The login failed")
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      assert.deepInclude(error, { _tag: "LoginFailed", reason: "workspace" })
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt_old")
+      assert.deepInclude(seen[1], { path: "/oauth/revoke" })
+      assert.strictEqual(seen[1]?.body["token"], "rt_new")
+    })
+
+  it.scopedLive("keeps no login of a workspace that is not allowed, and revokes it", () =>
+    rejected({ workspaces: ["acc_allowed"] })
+  )
+
+  it.scopedLive("is not talked out of that by an ID token", () =>
+    rejected({ workspaces: ["acc_1"] }, { ...granted, access_token: accessToken({ account: "acc_2" }) })
+  )
+
+  it.effect("lets nobody in when no workspace is allowed, and asks nobody", () =>
+    Effect.gen(function* () {
+      const { layer, pages } = yield* person
+      const error = yield* BrowserLogin.login({ workspaces: [] }).pipe(
+        Effect.provide([
+          layer,
+          loginServer(() => ({})).layer,
+          AuthStore.layerMemory(old),
+          Node.layerCallbackServer([0])
+        ]),
+        Effect.flip
+      )
+      assert.deepInclude(error, { _tag: "LoginFailed", reason: "workspace" })
+      assert.strictEqual(yield* Queue.size(pages), 0)
+    })
+  )
+
+  it.scopedLive("writes the code into no span", () => {
+    const written: Array<string> = []
+    const tracer = Tracer.make({
+      span: (name, parent, context, links, startTime, kind) => {
+        written.push(name)
+        return {
+          _tag: "Span",
+          spanId: "1",
+          traceId: "1",
+          sampled: true,
+          name,
+          parent,
+          context,
+          links: [...links],
+          status: { _tag: "Started", startTime },
+          attributes: new Map(),
+          kind,
+          end: (_time, exit) => void written.push(inspect(exit, { depth: 9 })),
+          attribute: (key, value) => void written.push(`${key}=${String(value)}`),
+          event: (name, _time, attributes) => void written.push(name, inspect(attributes)),
+          addLinks: () => {}
+        }
+      },
+      context: (f) => f()
+    })
+    return Effect.gen(function* () {
+      const { fiber, state, visit } = yield* waiting()
+      yield* visit(`?code=planted-code&state=${state}`)
+      yield* Fiber.join(fiber)
+      assert.include(written.join(), "BrowserLogin.login")
+      assert.notInclude(written.join("\n"), "planted-code")
+      assert.notInclude(written.join("\n"), state)
+    }).pipe(Effect.withTracer(tracer))
+  })
 
   it.scopedLive("refuses everything else and goes on listening", () =>
     Effect.gen(function* () {
@@ -273,7 +347,7 @@ describe("BrowserLogin", () => {
 
   it.scopedLive("gives up after a while and frees the port", () =>
     Effect.gen(function* () {
-      const { fiber, redirectUri } = yield* waiting({ login: { timeout: "50 millis" } })
+      const { fiber, redirectUri } = yield* waiting({ login: { timeLimit: "50 millis" } })
       assert.deepInclude(yield* Effect.flip(Fiber.join(fiber)), { _tag: "LoginFailed", reason: "timeout" })
       const gone = yield* Effect.promise(() =>
         fetch(redirectUri).then(
@@ -378,6 +452,69 @@ describe("DeviceLogin", () => {
     })
   )
 
+  it.effect("survives what may pass while it asks", () =>
+    Effect.gen(function* () {
+      const passing = [500, 502, 503, 529, 408, 429]
+      const answers = [...passing]
+      const { fiber, store } = yield* start(({ path }) => {
+        if (path.endsWith("usercode")) return { body: device }
+        if (!path.endsWith("deviceauth/token")) return { body: granted }
+        const status = answers.shift()
+        return status === undefined ? { body: code } : { status }
+      })
+      yield* TestClock.adjust("2 minutes")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt_new")
+    })
+  )
+
+  for (const [what, interval, seconds] of [
+    ["in no time", "0", 5],
+    ["in next to no time", 0.001, 1],
+    ["never", "1e9", 60],
+    ["in words", "soon", 5],
+    ["in an object", {}, 5],
+    ["backwards", -3, 5]
+  ] as const) {
+    it.effect(`keeps to a sensible pace when told to ask ${what}`, () =>
+      Effect.gen(function* () {
+        let polls = 0
+        const { fiber } = yield* start(({ path }) => {
+          if (path.endsWith("usercode")) return { body: { ...device, interval } }
+          if (!path.endsWith("deviceauth/token")) return { body: granted }
+          return ++polls < 4 ? { status: 403 } : { body: code }
+        })
+        for (let i = 1; i <= 4; i++) {
+          yield* TestClock.adjust(seconds * 1000 - 1)
+          assert.strictEqual(polls, i - 1)
+          yield* TestClock.adjust(1)
+          assert.strictEqual(polls, i)
+        }
+        yield* Fiber.join(fiber)
+      })
+    )
+  }
+
+  it.effect("keeps no login of a workspace that is not allowed", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* person
+      const server = loginServer(({ path }) =>
+        path.endsWith("usercode")
+          ? { body: device }
+          : path.endsWith("deviceauth/token")
+            ? { body: code }
+            : { body: granted }
+      )
+      const fiber = yield* DeviceLogin.login({ workspaces: ["acc_allowed"] }).pipe(
+        Effect.provide([layer, server.layer, AuthStore.layerMemory()]),
+        Effect.flip,
+        Effect.fork
+      )
+      yield* TestClock.adjust("5 seconds")
+      assert.deepInclude(yield* Fiber.join(fiber), { _tag: "LoginFailed", reason: "workspace" })
+    })
+  )
+
   const fails = (
     reply: Parameters<typeof loginServer>[0],
     expected: Partial<AuthError.LoginFailed>,
@@ -399,10 +536,23 @@ describe("DeviceLogin", () => {
   it.effect("says when the server has no device login", () =>
     fails(() => ({ status: 404 }), { reason: "unsupported" }, "0 millis")
   )
+  for (const [status, said, reason] of [
+    [403, { error: "access_denied" }, "denied"],
+    [400, { error: { code: "access_denied", message: "Refused by the person." } }, "denied"],
+    [400, { error: "expired_token" }, "timeout"]
+  ] as const) {
+    it.effect(`ends at once when the server says ${JSON.stringify(said)}`, () =>
+      fails(
+        ({ path }) => (path.endsWith("usercode") ? { body: device } : { status, body: said }),
+        { reason },
+        "5 seconds"
+      )
+    )
+  }
   it.effect("stops at an answer nobody knows", () =>
     fails(
-      ({ path }) => (path.endsWith("usercode") ? { body: device } : { status: 500 }),
-      { reason: "exchange" },
+      ({ path }) => (path.endsWith("usercode") ? { body: device } : { status: 400, body: { error: "unknown_word" } }),
+      { reason: "exchange", code: "unknown_word" },
       "5 seconds"
     )
   )

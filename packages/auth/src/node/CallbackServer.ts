@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { LoginFailed } from "../AuthError.ts"
-import { CallbackServer, ports as defaultPorts } from "../CallbackServer.ts"
+import { CallbackServer, ports as defaultPorts, type Service } from "../CallbackServer.ts"
 
 /** The address in the redirect; nobody else on the network can reach it. */
 const host = "127.0.0.1"
@@ -26,11 +26,11 @@ const openConnections = (server: Http.Server): Effect.Effect<number> =>
     server.getConnections((_, count) => resume(Effect.succeed(count ?? 0)))
   })
 
-const make = (ports: ReadonlyArray<number>): CallbackServer.Service => ({
+const make = (ports: ReadonlyArray<number>): Service => ({
   serve: (app) =>
     Effect.gen(function* () {
       const { httpServer, server, port } = yield* Effect.firstSuccessOf(ports.map(listen)).pipe(
-        Effect.mapError(() => new LoginFailed({ reason: "ports", description: ports.join(", ") }))
+        Effect.mapError(() => new LoginFailed({ reason: "ports", ports }))
       )
       yield* httpServer.serve(app)
       // The last page may still be on its way; after a while nobody may hold the server open.
