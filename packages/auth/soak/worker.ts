@@ -1,6 +1,8 @@
 // One of several processes that share a credential file: refreshes it again and again, with impatient callers.
-// Arguments: file, token endpoint, number of refreshes, name. Prints one JSON line per finished round.
+// Arguments: file, token endpoint, number of refreshes, name, kind of lock. Prints one JSON line per finished round.
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -11,10 +13,10 @@ import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
-import { AuthStore, CodexAuth, OAuth } from "../src/index.ts"
+import { AuthStore, CodexAuth, FileLock, OAuth } from "../src/index.ts"
 import { layerStore } from "../src/node.ts"
 
-const [file = "", issuer = "", wanted = "0", name = ""] = process.argv.slice(2)
+const [file = "", issuer = "", wanted = "0", name = "", lock = "flock"] = process.argv.slice(2)
 
 /** What a person does when told to: logs in again, unless somebody else just has. */
 const logInAgain = (spent: string | undefined) =>
@@ -86,13 +88,21 @@ const program = Effect.gen(function* () {
   }
 })
 
+// Longer than a process is stopped, so that only the dead lose their lock.
+const limits = { timeLimit: "5 minutes", staleAfter: "5 seconds" } as const
+
+const store =
+  lock === "flock"
+    ? layerStore({ file, lock: limits })
+    : AuthStore.layerFile(file).pipe(
+        Layer.provide(FileLock.layer(limits)),
+        Layer.provide([NodeFileSystem.layer, NodePath.layer])
+      )
+
 NodeRuntime.runMain(
   program.pipe(
     Effect.provide(
-      Layer.merge(
-        layerStore({ file, lock: { timeLimit: "2 minutes" } }),
-        OAuth.layer({ issuer, userAgent: name })
-      ).pipe(Layer.provide(FetchHttpClient.layer))
+      Layer.merge(store, OAuth.layer({ issuer, userAgent: name })).pipe(Layer.provide(FetchHttpClient.layer))
     ),
     Logger.withMinimumLogLevel(LogLevel.None)
   )

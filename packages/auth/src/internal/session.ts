@@ -70,8 +70,6 @@ interface Renewal {
   /** What callers wait for. It fails after the time limit, while the renewal itself may still succeed. */
   readonly outcome: Deferred.Deferred<Session, AuthError>
   fiber: Fiber.Fiber<Session, AuthError> | undefined
-  /** Whether the refresh token is on its way: from then on it must not be given up. */
-  isSent: boolean
 }
 
 type IsStale = (session: Session, serverTime: number) => boolean
@@ -224,7 +222,6 @@ export const make = (options: {
       const { accessToken, accountId, email, userId } = credentials
       const personal = [accessToken, accountId, email, userId, login.idToken].filter((text) => text !== undefined)
       yield* Scope.extend(signals.hold, held)
-      own.isSent = true
       const late = new RefreshFailed({ reason: "timeout" })
       const giveUpWaiting = remember(refreshToken)(late).pipe(
         Effect.zipRight(Deferred.fail(own.outcome, late)),
@@ -344,7 +341,7 @@ export const make = (options: {
     const begin = (isStale: IsStale, reason: OAuth.RefreshReason) =>
       Effect.suspend(() => {
         if (renewal !== undefined) return Effect.succeed({ outcome: renewal.outcome, isOwn: false })
-        const own: Renewal = { outcome: Deferred.unsafeMake(FiberId.none), fiber: undefined, isSent: false }
+        const own: Renewal = { outcome: Deferred.unsafeMake(FiberId.none), fiber: undefined }
         renewal = own
         return Effect.interruptible(attempt(isStale, reason, own)).pipe(
           Effect.onExit(settle(own)),
@@ -372,7 +369,8 @@ export const make = (options: {
       Effect.gen(function* () {
         const pending = renewal
         if (pending !== undefined) {
-          if (!pending.isSent && pending.fiber !== undefined) yield* Fiber.interruptFork(pending.fiber)
+          // Once the refresh token is sent this has no effect before the next one is stored.
+          if (pending.fiber !== undefined) yield* Fiber.interruptFork(pending.fiber)
           yield* Effect.exit(Deferred.await(pending.outcome))
           if (renewal === pending) {
             yield* Effect.logError(

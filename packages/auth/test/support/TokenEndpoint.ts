@@ -37,6 +37,8 @@ export interface TokenEndpoint {
   readonly lost: () => number
   readonly reuses: () => ReadonlyArray<Reuse>
   readonly revoked: () => ReadonlyArray<string>
+  /** Whether this refresh token would be taken. */
+  readonly isAlive: (refreshToken: string) => boolean
 }
 
 const read = async (request: Http.IncomingMessage): Promise<Record<string, string>> => {
@@ -114,7 +116,11 @@ export const make = (options: Options = {}) =>
         refreshes: () => refreshes,
         lost: () => lost,
         reuses: () => reuses,
-        revoked: () => revoked
+        revoked: () => revoked,
+        isAlive: (refreshToken) => {
+          const known = live.get(refreshToken)
+          return known !== undefined && !ended.has(known.family)
+        }
       }
       return { endpoint, server }
     }),
