@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type * as Credentials from "@effect-codex/auth/Credentials"
+import * as Credentials from "@effect-codex/auth/Credentials"
 import { defined } from "@effect-codex/schema/Defined"
 import * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import * as Redacted from "effect/Redacted"
@@ -25,20 +25,12 @@ export interface TurnContext {
 
 type Headers = Readonly<Record<string, string>>
 
-const authorised = (credentials: Credentials.Credentials): Headers => ({
-  authorization: `Bearer ${Redacted.value(credentials.accessToken)}`,
-  "chatgpt-account-id": Redacted.value(credentials.accountId)
-})
-
 const client = (config: CodexConfig.Service): Headers =>
   defined({
     version: config.versionHeader ? config.clientVersion : undefined,
     originator: config.originator,
     "user-agent": config.userAgent
   })
-
-const fedramp = (credentials: Credentials.Credentials): Headers =>
-  credentials.isFedramp ? { "x-openai-fedramp": "true" } : {}
 
 /**
  * The headers of `POST /codex/responses`.
@@ -61,9 +53,8 @@ export const forTurn = (
     "thread-id": threadId,
     ...(config.legacyHeaders ? { session_id: sessionId, "openai-beta": "responses=experimental" } : {}),
     accept: "text/event-stream",
-    ...authorised(credentials),
+    ...Credentials.headers(credentials),
     ...client(config),
-    ...fedramp(credentials),
     "x-openai-account-routing-override": context.routingOverride
   }) as Headers
 }
@@ -78,7 +69,6 @@ export const forTurn = (
 export const forJson = (config: CodexConfig.Service, credentials: Credentials.Credentials, path: string): Headers => ({
   ...config.headers,
   accept: "*/*",
-  ...authorised(credentials),
-  ...(path.startsWith("/wham/") ? { "user-agent": config.userAgent } : client(config)),
-  ...fedramp(credentials)
+  ...Credentials.headers(credentials),
+  ...(path.startsWith("/wham/") ? { "user-agent": config.userAgent } : client(config))
 })
