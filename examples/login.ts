@@ -13,7 +13,7 @@ const has = (flag: string) => process.argv.includes(flag)
 const program = Effect.gen(function* () {
   if (has("--logout")) {
     const was = yield* Logout.logout
-    return yield* Console.log(was ? "Logged out." : "Nobody was logged in.")
+    return yield* Console.log(was ? "Logged out." : "There was no login.")
   }
   const { planType } = yield* has("--device") ? DeviceLogin.login() : BrowserLogin.login()
   yield* Console.log(`Logged in${planType === undefined ? "" : `, plan ${planType}`}.`)

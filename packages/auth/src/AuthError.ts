@@ -278,7 +278,7 @@ export const AuthError = Schema.Union(
 export type AuthError = typeof AuthError.Type
 
 /**
- * Tells an {@link AuthError} from any other value.
+ * Whether the value is an {@link AuthError}.
  *
  * @since 0.1.0
  * @category guards

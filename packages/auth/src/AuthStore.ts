@@ -37,11 +37,11 @@ export interface Service {
   /** The stored login. `NotLoggedIn` when there is none. */
   readonly read: Effect.Effect<Login, AuthError>
   /**
-   * Reads, decides and writes while nobody else does. `change` answers with a result and the login to keep: the one it
-   * was given (nothing is written), one with other tokens of the same login, or `undefined` (the login is removed).
+   * Reads, decides and writes, exclusively. `change` answers with a result and the login to keep: the one it was given
+   * (nothing is written), one with other tokens of the same login, or `undefined` (the login is removed).
    *
    * Before it does something that cannot be undone, `change` runs `prepare`: it makes certain that the next login can be
-   * stored and that nobody has taken over meanwhile, and fails with the reason where that is not so.
+   * stored and that the locks are still held, and fails with the reason where that is not so.
    *
    * Waiting for the turn can be interrupted; from the start of `change` to the end of the write nothing can.
    */

@@ -47,14 +47,14 @@ export class CodexAuth extends Context.Tag("@effect-codex/auth/CodexAuth")<Codex
  */
 export interface Service {
   /**
-   * Credentials for the next request. While the token is valid nobody waits: a refresh that is due goes on beside.
-   * Evaluate it once per attempt.
+   * Credentials for the next request. While the token is valid callers never wait: a refresh that is due runs in the
+   * background. Evaluate it once per attempt.
    */
   readonly credentials: Effect.Effect<Credentials.Credentials, AuthError>
   /**
    * What to do after a 401: adopts a newer token of the same account from the store, else refreshes once, else fails.
-   * Call it once per request with the credentials the backend refused, and with what it said (`cause`: the error of the
-   * 401): an error that means that nothing can be done carries its status, code, words and ids.
+   * Call it once per request with the credentials the backend refused, and with the error of the 401 as `cause`. Where
+   * nothing can be done the failure carries its status, code, words and ids.
    */
   readonly recover: (
     rejected: Credentials.Credentials,

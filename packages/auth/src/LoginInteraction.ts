@@ -17,7 +17,7 @@ export class LoginInteraction extends Context.Tag("@effect-codex/auth/LoginInter
  * @category models
  */
 export interface Service {
-  /** Opens the page to log in on, or shows its address. The address is no secret, but belongs to this login alone. */
+  /** Opens the page to log in on, or shows its address. The address is not a secret, but belongs to this login only. */
   readonly openPage: (url: string) => Effect.Effect<void>
   /** Shows what to type in, and where. */
   readonly showDeviceCode: (prompt: {
@@ -26,7 +26,7 @@ export interface Service {
   }) => Effect.Effect<void>
   /**
    * Waits for the address of the page the browser ended on, or the code in it, for people whose browser cannot reach
-   * this computer. Asked again with a `problem` when the text was of no use; `Effect.never` where nobody can paste.
+   * this computer. Asked again with a `problem` when the text could not be used; `Effect.never` where nobody can paste.
    */
   readonly pastedCode: (problem?: string) => Effect.Effect<string>
 }

@@ -9,8 +9,8 @@ import { AuthStore } from "./AuthStore.ts"
 import { OAuth } from "./OAuth.ts"
 
 /**
- * Removes the login from the store and revokes it. Answers whether there was one. The login is gone here even when the
- * server could not be told.
+ * Removes the login from the store and revokes it. Answers whether there was one. The login is removed here even when
+ * the server cannot be reached.
  *
  * @since 0.1.0
  * @category constructors

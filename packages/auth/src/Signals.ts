@@ -1,5 +1,5 @@
 /**
- * The signals by which a process is told to end, held back for the moments in which its end would lose a login.
+ * Signals that end the process, delayed while its end would lose a login.
  *
  * @since 0.1.0
  */

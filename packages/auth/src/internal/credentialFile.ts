@@ -124,15 +124,14 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
       }
     }).pipe(Effect.scoped, asUnusable("read"))
 
-  const parse = (at: string) =>
-    Effect.gen(function* () {
-      const content = yield* readBytes(at)
-      if (content === undefined) return AuthFile.empty
-      if (at === file) yield* warnIfExposed(content.info.mode)
-      return yield* AuthFile.parse(new TextDecoder().decode(content.bytes), file)
-    })
+  const parsed = Effect.gen(function* () {
+    const content = yield* readBytes(file)
+    if (content === undefined) return AuthFile.empty
+    yield* warnIfExposed(content.info.mode)
+    return yield* AuthFile.parse(new TextDecoder().decode(content.bytes), file)
+  })
 
-  const read = Effect.retry(parse(file), {
+  const read = Effect.retry(parsed, {
     times: 20,
     schedule: Schedule.jittered(Schedule.spaced("50 millis")),
     // Programs that rewrite the file in place leave it half-written for a moment.
@@ -293,7 +292,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
         if (login === undefined) continue
         const isWanted = Either.match(present, {
           onLeft: isHalfWritten,
-          // Where there is no login any more somebody logged out, and nobody asked for a switch of accounts.
+          // A missing login means a logout. A switch of accounts needs a person.
           onRight: (file) => file.login !== undefined && isSameAccount(file.login, login) && isNewer(login, file.login)
         })
         if (isWanted && (best === undefined || isNewer(login, best.login))) best = { bytes: content.bytes, login }

@@ -10,7 +10,7 @@ import * as Credentials from "../Credentials.ts"
 import type { Login } from "../Login.ts"
 import { OAuth, type Tokens } from "../OAuth.ts"
 
-/** Fails before a person is asked for anything when the store could not keep a new login, or nobody may log in. */
+/** Fails early when the store could not keep a new login, or when no workspace is allowed. */
 export const checkBefore = (
   workspaces: ReadonlyArray<string> | undefined
 ): Effect.Effect<void, AuthError | LoginFailed, AuthStore> =>

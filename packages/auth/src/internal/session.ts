@@ -65,7 +65,7 @@ interface Remembered {
   readonly until: number
 }
 
-/** A renewal that goes on, whoever asked for it. */
+/** A renewal in progress, shared by all callers. */
 interface Renewal {
   /** What callers wait for. It fails after the time limit, while the renewal itself may still succeed. */
   readonly outcome: Deferred.Deferred<Session, AuthError>
@@ -126,7 +126,7 @@ export const make = (options: {
     let failure: Remembered | undefined
     /** When a refresh ahead of time is tried again, in this computer's time. */
     let nextAttemptAt = 0
-    /** What was logged of a failed refresh ahead of time: the same is not said twice. */
+    /** The last message logged about a failed refresh ahead of time, which is not repeated. */
     let logged: string | undefined
     /** A rotated login that the store refused to take, and the refresh token it replaces. */
     let unsaved: { readonly login: Login; readonly replaces: Redacted.Redacted | undefined } | undefined
@@ -235,7 +235,7 @@ export const make = (options: {
       return yield* rotate(login, tokens)
     })
 
-    /** Lock, read, decide, refresh, write. The store lets nobody interrupt it from the decision on. */
+    /** Lock, read, decide, refresh, write. From the decision on the store cannot be interrupted. */
     const refreshStored = (isStale: IsStale, reason: OAuth.RefreshReason, own: Renewal) =>
       Effect.gen(function* () {
         const held = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
@@ -280,7 +280,7 @@ export const make = (options: {
         return session
       })
 
-    /** The token endpoint says that our refresh token is over: whoever used it first may be about to write the next one. */
+    /** The refresh token was already used: the process that used it may be about to write the next one. */
     const adoptNewer = (expired: LoginExpired, spent: Redacted.Redacted) =>
       Effect.flatMap(store.read, openSame).pipe(
         Effect.filterOrFail(

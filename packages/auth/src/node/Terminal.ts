@@ -33,7 +33,7 @@ const print = (text: string): Effect.Effect<void> =>
     process.stderr.write(`${text}\n`, () => resume(Effect.void))
   })
 
-/** One line from the keyboard; never where there is no keyboard. */
+/** One line from the standard input. Never resolves when that is not a terminal. */
 const readLine: Effect.Effect<string> = Effect.async((resume) => {
   if (!process.stdin.isTTY) return
   const lines = Readline.createInterface({ input: process.stdin })
