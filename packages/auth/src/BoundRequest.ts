@@ -73,11 +73,11 @@ const elsewhere = "The HTTP client followed a redirect to another origin."
  * @since 0.1.0
  * @category combinators
  */
-export const execute = (
-  client: HttpClient.HttpClient,
+export const execute = <R>(
+  client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   request: HttpClientRequest.HttpClientRequest,
   bound: Bound
-): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
+): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError, R> =>
   Effect.withFiberRuntime((fiber) => {
     const isTraced =
       fiber.getFiberRef(FiberRef.currentTracerEnabled) &&

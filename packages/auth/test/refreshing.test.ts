@@ -107,7 +107,7 @@ describe("a refresh", () => {
       404,
       {},
       "not\u001b[31m here\u202e\u0007 rt_planted",
-      { _tag: "RefreshFailed", reason: "refused", serverMessage: "not [31m here <redacted>" }
+      { _tag: "RefreshFailed", reason: "refused", serverMessage: "not here <redacted>" }
     ],
     ["a conflict", 409, {}, '{"detail":"wait"}', { reason: "refused", serverMessage: "wait", status: 409 }],
     [

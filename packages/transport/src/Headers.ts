@@ -6,7 +6,7 @@
 import * as Credentials from "@effect-codex/auth/Credentials"
 import { defined } from "@effect-codex/schema/Defined"
 import * as RoutingToken from "@effect-codex/schema/RoutingToken"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import type * as CodexConfig from "./CodexConfig.ts"
 
 /**

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LoginExpired } from "@effect-codex/auth/AuthError"
-import { CodexAuth } from "@effect-codex/auth/CodexAuth"
+import { CodexAuth, layerToken } from "@effect-codex/auth/CodexAuth"
 import * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as ServiceError from "@effect-codex/schema/ServiceError"
 import * as Script from "@effect-codex/testing/Script"
 import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
+import * as TestAuth from "@effect-codex/testing/TestAuth"
 import { CodexTransport, Compression, EncryptedReasoning, FailureCapture, type Reader } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -61,6 +62,32 @@ describe("a 401 (protocol F.7)", () => {
       assertFields(yield* Effect.flip(send()), { _tag: "LoginExpired" })
       assert.lengthOf(yield* requests, 1)
     }).pipe(Effect.provide(scripted(Script.always(Script.status(401)), {}, numbered([], 0))))
+  )
+
+  it.effect("keeps what the backend said where a token that was handed in cannot be refreshed", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(send())
+      assertFields(error, {
+        _tag: "LoginExpired",
+        reason: "notRefreshable",
+        status: 401,
+        code: "token_revoked",
+        serverMessage: "Your token was revoked.",
+        requestId: "req_1"
+      })
+      assert.include(error.message, "Your token was revoked.")
+      assert.lengthOf(yield* requests, 1)
+    }).pipe(
+      Effect.provide(
+        scripted(
+          Script.always(
+            Script.status(401, { body: { error: { code: "token_revoked", message: "Your token was revoked." } } })
+          ),
+          {},
+          layerToken({ accessToken: Redacted.make(TestAuth.jwt()) })
+        )
+      )
+    )
   )
 
   it.effect("of a JSON document is recovered from too", () =>

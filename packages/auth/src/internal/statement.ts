@@ -21,9 +21,6 @@ interface Statement {
 /** The longest text that is kept of what the server says. */
 const limit = 500
 
-/** Control characters, escape sequences and marks that turn the direction of writing do not reach a terminal. */
-const unprintable = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]+/gu
-
 const pageTitle = (text: string): string | undefined => {
   // Only the head is looked at: a page can be long.
   const title = /<title[^<>]{0,200}>([^<]{1,500})/i.exec(text.slice(0, 20_000))?.[1]?.replace(/\s+/g, " ").trim()
@@ -56,7 +53,7 @@ export const codeOf = (answer: Answer): string | undefined => read(answer.text).
 /** A server's text as people may see it: one line, short, without these secrets and whatever looks like one. */
 export const clean = (text: string | undefined, secrets: ReadonlyArray<Redacted.Redacted> = []): string | undefined => {
   if (text === undefined) return undefined
-  const line = text.replace(unprintable, " ").replace(/\s+/g, " ").trim()
+  const line = text.replace(/\s+/g, " ").trim()
   return line === "" ? undefined : Redaction.scrub(line, { secrets: secrets.map(Redacted.value), limit })
 }
 

@@ -1,6 +1,6 @@
 /** One request, from credentials to the headers of its 200 or to the error its response stands for. */
 import type { AuthError } from "@effect-codex/auth/AuthError"
-import type { CodexAuth } from "@effect-codex/auth/CodexAuth"
+import type * as CodexAuth from "@effect-codex/auth/CodexAuth"
 import type * as Credentials from "@effect-codex/auth/Credentials"
 import { defined } from "@effect-codex/schema/Defined"
 import type { FailedExchange } from "@effect-codex/schema/FailedExchange"
@@ -300,9 +300,9 @@ export const make = ({
           ? Effect.flatMap(routeOf(plan, credentials), (route) => sendVia(call, plan, credentials, route))
           : sendVia(call, plan, credentials, {})
       return Effect.flatMap(auth.credentials, (credentials) =>
-        Effect.catchTag(sendAs(credentials), "Unauthorized", () => {
+        Effect.catchTag(sendAs(credentials), "Unauthorized", (error) => {
           call.span?.attribute("codex.auth.recovered", true)
-          return Effect.flatMap(auth.recover(credentials), sendAs)
+          return Effect.flatMap(auth.recover(credentials, error), sendAs)
         })
       ).pipe(withinDeadline(plan))
     }
