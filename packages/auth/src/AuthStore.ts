@@ -19,6 +19,7 @@ import * as CredentialFile from "./internal/credentialFile.ts"
 import { reserve } from "./internal/credentialFile.ts"
 import { unusable } from "./internal/platform.ts"
 import { unstoppable } from "./internal/unstoppable.ts"
+import { nonBlank } from "./internal/variables.ts"
 import type { Login } from "./Login.ts"
 
 /**
@@ -243,10 +244,10 @@ export const layerFile = (file: string): Layer.Layer<AuthStore, never, FileSyste
  * @since 0.1.0
  * @category configuration
  */
-export const defaultFile: Config.Config<string> = Config.nonEmptyString("CODEX_HOME").pipe(
+export const defaultFile: Config.Config<string> = nonBlank("CODEX_HOME").pipe(
   Config.orElse(() =>
-    Config.nonEmptyString("HOME").pipe(
-      Config.orElse(() => Config.nonEmptyString("USERPROFILE")),
+    nonBlank("HOME").pipe(
+      Config.orElse(() => nonBlank("USERPROFILE")),
       Config.map((home) => `${home}/.codex`)
     )
   ),

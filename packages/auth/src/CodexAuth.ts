@@ -70,7 +70,7 @@ export interface Service {
  */
 export const accessTokenVariable: string = Variables.accessTokenVariable
 
-const environmentToken = Config.redacted(Config.nonEmptyString(accessTokenVariable))
+const environmentToken = Config.redacted(Variables.nonBlank(accessTokenVariable))
 
 /**
  * An access token handed in by the program. It is never refreshed. Blanks, quotes and the word `Bearer` around it are

@@ -343,6 +343,7 @@ describe("the file", () => {
       assert.strictEqual(yield* at({ CODEX_HOME: "/x", HOME: "/home/a" }), "/x/auth.json")
       assert.strictEqual(yield* at({ CODEX_HOME: "/x" }), "/x/auth.json")
       assert.strictEqual(yield* at({ CODEX_HOME: "", HOME: "/home/a" }), "/home/a/.codex/auth.json")
+      assert.strictEqual(yield* at({ CODEX_HOME: " ", HOME: "/home/a" }), "/home/a/.codex/auth.json")
       assert.strictEqual(yield* at({ USERPROFILE: "C:/Users/a" }), "C:/Users/a/.codex/auth.json")
     })
   )

@@ -195,10 +195,12 @@ describe("sources", () => {
       assert.strictEqual(yield* from(variables, { token: { accessToken: secret(handedIn) } }), handedIn)
       assert.strictEqual(yield* from(variables), environment)
       assert.strictEqual(yield* from({}), accessToken({ serial: "stored", expiresAt: hour }))
-      assert.strictEqual(
-        yield* from({ OPENAI_CODEX_ACCESS_TOKEN: "" }),
-        accessToken({ serial: "stored", expiresAt: hour })
-      )
+      for (const blank of ["", " \n"]) {
+        assert.strictEqual(
+          yield* from({ OPENAI_CODEX_ACCESS_TOKEN: blank }),
+          accessToken({ serial: "stored", expiresAt: hour })
+        )
+      }
     })
   )
 

@@ -1,2 +1,12 @@
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Either from "effect/Either"
+
 /** The environment variable an access token is taken from. */
 export const accessTokenVariable = "OPENAI_CODEX_ACCESS_TOKEN"
+
+/** A variable that is empty or blank counts as missing. */
+export const nonBlank = (name: string): Config.Config<string> =>
+  Config.mapOrFail(Config.string(name), (text) =>
+    text.trim() === "" ? Either.left(ConfigError.MissingData([name], "It is blank.")) : Either.right(text)
+  )
