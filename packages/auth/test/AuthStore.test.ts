@@ -412,7 +412,14 @@ describe("modify", () => {
 })
 
 describe("the lock", () => {
-  const locks = { flock: Flock.layer, portable: FileLock.layer }
+  /** The lock by one of the programs. */
+  const by = (command: string) => (options?: FileLock.Options) =>
+    Layer.effect(
+      FileLock.FileLock,
+      Flock.make({ ...options, commands: Flock.commands.filter((known) => known.command === command) })
+    )
+  const locks = { flock: Flock.layer, "flock by Perl": by("perl"), portable: FileLock.layer }
+  const isInstalled = (command: string) => spawnSync(command, ["--version"]).status === 0
 
   for (const [name, layer] of Object.entries(locks)) {
     const withLock = (options: FileLock.Options) => Layer.provideMerge(layer(options), NodeContext.layer)
@@ -474,30 +481,34 @@ describe("the lock", () => {
     )
   }
 
-  it.scopedLive("flock: keeps out and is kept out by another program's flock", () =>
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const lock = yield* FileLock.FileLock
-      const file = `${yield* fs.makeTempDirectoryScoped()}/auth.lock`
-      const tryOther = Effect.sync(() => spawnSync("flock", ["--nonblock", file, "true"]).status)
-      yield* Effect.scoped(
+  for (const { command } of Flock.commands) {
+    it.scopedLive.skipIf(!isInstalled(command))(
+      `${command}: keeps out and is kept out by another program's flock`,
+      () =>
         Effect.gen(function* () {
-          yield* lock.acquire({ paths: [file] })
-          assert.strictEqual(yield* tryOther, 1)
-        })
-      )
-      assert.strictEqual(yield* tryOther, 0)
-      const other = yield* Effect.acquireRelease(
-        Effect.sync(() => spawn("flock", ["--no-fork", file, "sleep", "30"])),
-        (other) => Effect.sync(() => other.kill("SIGKILL"))
-      )
-      yield* Effect.repeat(tryOther, { until: (status) => status === 1, schedule: Schedule.spaced("10 millis") })
-      assert.strictEqual((yield* Effect.flip(Effect.scoped(lock.acquire({ paths: [file] }))))._tag, "LockTimeout")
-      // The kernel releases the lock of a process that was killed.
-      other.kill("SIGKILL")
-      yield* Effect.scoped(lock.acquire({ paths: [file] }))
-    }).pipe(Effect.provide(Layer.provideMerge(Flock.layer({ timeLimit: "500 millis" }), NodeContext.layer)))
-  )
+          const fs = yield* FileSystem.FileSystem
+          const lock = yield* FileLock.FileLock
+          const file = `${yield* fs.makeTempDirectoryScoped()}/auth.lock`
+          const tryOther = Effect.sync(() => spawnSync("flock", ["--nonblock", file, "true"]).status)
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              yield* lock.acquire({ paths: [file] })
+              assert.strictEqual(yield* tryOther, 1)
+            })
+          )
+          assert.strictEqual(yield* tryOther, 0)
+          const other = yield* Effect.acquireRelease(
+            Effect.sync(() => spawn("flock", ["--no-fork", file, "sleep", "30"])),
+            (other) => Effect.sync(() => other.kill("SIGKILL"))
+          )
+          yield* Effect.repeat(tryOther, { until: (status) => status === 1, schedule: Schedule.spaced("10 millis") })
+          assert.strictEqual((yield* Effect.flip(Effect.scoped(lock.acquire({ paths: [file] }))))._tag, "LockTimeout")
+          // The kernel releases the lock of a process that was killed.
+          other.kill("SIGKILL")
+          yield* Effect.scoped(lock.acquire({ paths: [file] }))
+        }).pipe(Effect.provide(Layer.provideMerge(by(command)({ timeLimit: "500 millis" }), NodeContext.layer)))
+    )
+  }
 
   for (const [what, commands] of [
     ["there is no program for flock", []],

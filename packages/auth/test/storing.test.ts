@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
-import { AuthFile, AuthStore, FileLock, type Login } from "../src/index.ts"
+import { AuthError, AuthFile, AuthStore, FileLock, type Login } from "../src/index.ts"
 import * as Flock from "../src/node/Flock.ts"
 import { type Faults, faulty } from "./support/faultyFileSystem.ts"
 import { accessToken, secret } from "./support/jwt.ts"
@@ -155,6 +155,44 @@ describe("a refresh on a file that cannot be replaced", () => {
       const error = yield* Effect.flip(refresh(store, sent))
       assert.deepInclude(error, { _tag: "AuthFileUnusable", reason: "replaced" })
       assert.include(error.message, "Mount the directory")
+      assert.deepStrictEqual(sent, [])
+    }).pipe(Effect.provide(platform))
+  )
+})
+
+describe("a lock that is lost", () => {
+  it.scopedLive("is noticed before anything is sent", () =>
+    Effect.gen(function* () {
+      const { file, write } = yield* setup()
+      yield* write(content(1, "rt_1"))
+      const store = yield* AuthStore.makeFile(file).pipe(
+        Effect.provideService(FileLock.FileLock, {
+          acquire: () =>
+            Effect.succeed({ check: Effect.fail(new AuthError.LockTimeout({ path: "auth.lock", waitedMillis: 0 })) })
+        })
+      )
+      const sent: Array<string> = []
+      assert.strictEqual((yield* Effect.flip(refresh(store, sent)))._tag, "LockTimeout")
+      assert.deepStrictEqual(sent, [])
+    }).pipe(Effect.provide(platform))
+  )
+
+  it.scopedLive("is noticed when somebody has removed the lock file", () =>
+    Effect.gen(function* () {
+      const { directory, fs, store, write } = yield* setup()
+      yield* write(content(1, "rt_1"))
+      const sent: Array<string> = []
+      const error = yield* Effect.flip(
+        store.modify((login, prepare) =>
+          Effect.gen(function* () {
+            yield* fs.remove(`${directory}/auth.json.lock`)
+            yield* prepare
+            sent.push("rt_1")
+            return [undefined, login] as const
+          })
+        )
+      )
+      assert.deepInclude(error, { _tag: "LockTimeout", path: `${directory}/auth.json.lock`, waitedMillis: 0 })
       assert.deepStrictEqual(sent, [])
     }).pipe(Effect.provide(platform))
   )
