@@ -129,9 +129,6 @@ const program = Effect.gen(function* () {
       "that page asks for nothing from elsewhere"
     )
 
-    // A token that is only minutes old would not be refreshed because of a 401.
-    const content = JSON.parse(Fs.readFileSync(file, "utf8"))
-    Fs.writeFileSync(file, JSON.stringify({ ...content, last_refresh: "2026-01-01T00:00:00Z" }))
     const auth = yield* CodexAuth.makeStore
     const refreshed = yield* auth.recover(credentials)
     yield* check(
