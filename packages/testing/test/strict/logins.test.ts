@@ -131,7 +131,7 @@ describe("refresh tokens", () => {
 const interaction = (
   openPage: (url: string) => Effect.Effect<void>,
   pasted: Effect.Effect<string>,
-  showDeviceCode: LoginInteraction.LoginInteraction.Service["showDeviceCode"] = () => Effect.void
+  showDeviceCode: LoginInteraction.Service["showDeviceCode"] = () => Effect.void
 ) =>
   Layer.merge(
     Layer.succeed(LoginInteraction.LoginInteraction, { openPage, pastedCode: () => pasted, showDeviceCode }),
@@ -182,7 +182,7 @@ describe("a login in the browser", () => {
       yield* backend.nextLogin({ denied: "missing_codex_entitlement" })
       assert.deepInclude(yield* Effect.flip(browserLogin()), {
         reason: "denied",
-        description: "missing_codex_entitlement"
+        serverMessage: "missing_codex_entitlement"
       })
       yield* browserLogin()
       assert.deepInclude(yield* Effect.flip(backend.nextLogin({ accountId: "acc_z" })), { _tag: "UnknownAccount" })
@@ -317,7 +317,7 @@ describe("a login by device code", () => {
       const backend = yield* StrictBackend.StrictBackend
       const fiber = yield* Effect.fork(deviceLogin((userCode) => Effect.orDie(backend.denyDevice(userCode))))
       yield* TestClock.adjust("5 seconds")
-      assert.deepInclude(yield* Effect.flip(Fiber.join(fiber)), { _tag: "LoginFailed", reason: "exchange" })
+      assert.deepInclude(yield* Effect.flip(Fiber.join(fiber)), { _tag: "LoginFailed", reason: "denied" })
     }).pipe(withBackend())
   )
 
