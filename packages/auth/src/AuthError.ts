@@ -137,7 +137,7 @@ export class LoginExpired extends Failure.Class<LoginExpired>("@effect-codex/aut
    * - `expired`, `reused`, `invalidated`: the token endpoint's words (protocol F.5).
    * - `unknown`: any other way in which it says that the refresh token is worth nothing.
    * - `notRefreshable`: the source has no refresh token.
-   * - `rejected`: the backend refuses an access token that is only minutes old, so that another refresh would not help.
+   * - `rejected`: the backend refuses what a recovery brought minutes ago, so that another refresh would not help.
    */
   reason: Schema.Literal("expired", "reused", "invalidated", "unknown", "notRefreshable", "rejected")
 }) {
@@ -152,7 +152,7 @@ const loginExpiredReasons = {
   invalidated: "The login was revoked.",
   unknown: "The login was refused by the token endpoint.",
   notRefreshable: "The access token is no longer accepted and cannot be refreshed.",
-  rejected: "The backend refuses the access token although it is new. Check that the account may use Codex."
+  rejected: "The backend refuses the access token although it was refreshed. Check that the account may use Codex."
 }
 
 /**

@@ -1,14 +1,14 @@
 /**
  * Requests with parts that only one origin gets to see.
  *
- * A client can follow redirects, log, retry: it is given a request without the secret parts. They are put into what is
- * sent at the last moment, by the address it is really sent to, and the response and the errors show the caller's own
- * request again.
+ * A client can follow redirects, log, retry. Secret headers are put into what is sent at the last moment, by the address
+ * it is really sent to, and a secret body is taken out where that is another one. The response and the errors show the
+ * caller's own request.
  *
  * @since 0.1.0
  */
 import * as Headers from "@effect/platform/Headers"
-import type * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -32,8 +32,8 @@ export interface Bound {
   readonly origin: string
   /** Headers that are secrets, by their names in lower case. */
   readonly headers?: Readonly<Record<string, string>>
-  /** A body that is a secret. */
-  readonly body?: HttpBody.HttpBody
+  /** Whether the body of the request is a secret, too. Default: no. */
+  readonly isBodySecret?: boolean
 }
 
 const originOf = (url: string): string | undefined => (URL.canParse(url) ? new URL(url).origin : undefined)
@@ -51,11 +51,10 @@ export const isFor = (request: HttpClientRequest.HttpClientRequest, origin: stri
 
 /** Changes a request that the client is about to send. There is no other way to act on it at that moment. */
 const change = (
-  request: HttpClientRequest.HttpClientRequest,
-  headers: Headers.Headers,
-  body: HttpBody.HttpBody
+  outgoing: HttpClientRequest.HttpClientRequest,
+  { body, headers }: Pick<HttpClientRequest.HttpClientRequest, "headers" | "body">
 ): void => {
-  Object.assign(request, { headers, body })
+  Object.assign(outgoing, { headers, body })
 }
 
 const unseen =
@@ -65,10 +64,10 @@ const elsewhere = "The HTTP client followed a redirect to another origin."
 
 /**
  * Sends a request with what is bound to the origin. When the client follows a redirect to another origin, that request
- * goes there without it; where the body is bound, the whole request fails then.
+ * goes there without it; where the body is a secret, the whole request fails then.
  *
  * The client must be built on `HttpClient.make`, as all of Effect's are, and must not have a `withTracerDisabledWhen` of
- * its own inside: else nothing bound is sent, and the request fails with a `RequestError` that says so.
+ * its own inside: else no headers are added, and the request fails with a `RequestError` that says so.
  *
  * @since 0.1.0
  * @category combinators
@@ -76,40 +75,38 @@ const elsewhere = "The HTTP client followed a redirect to another origin."
 export const execute = <R>(
   client: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   request: HttpClientRequest.HttpClientRequest,
-  bound: Bound
+  { headers, isBodySecret = false, origin }: Bound
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError, R> =>
   Effect.withFiberRuntime((fiber) => {
     const isTraced =
       fiber.getFiberRef(FiberRef.currentTracerEnabled) &&
       !fiber.getFiberRef(HttpClient.currentTracerDisabledWhen)(request)
-    const names = Object.keys(bound.headers ?? {})
+    const secrets = headers ?? {}
+    const names = Object.keys(secrets)
     let sent: "nowhere" | "home" | "elsewhere" = "nowhere"
 
     // `HttpClient.make` asks this of every request, redirected and repeated ones too, right before it is sent. The answer
     // is always yes: the client's own span would hold the request.
     const isUntraced = (outgoing: HttpClientRequest.HttpClientRequest): boolean => {
-      sent = isFor(outgoing, bound.origin) ? "home" : "elsewhere"
+      sent = isFor(outgoing, origin) ? "home" : "elsewhere"
       const plain = Headers.remove(outgoing.headers, names)
-      change(outgoing, sent === "home" ? Headers.setAll(plain, bound.headers ?? {}) : plain, outgoing.body)
-      if (bound.body !== undefined) {
-        const { body, headers } = HttpClientRequest.setBody(outgoing, sent === "home" ? bound.body : request.body)
-        change(outgoing, headers, body)
-      }
+      if (sent === "home") change(outgoing, { headers: Headers.setAll(plain, secrets), body: outgoing.body })
+      else change(outgoing, { headers: plain, body: isBodySecret ? HttpBody.empty : outgoing.body })
       return true
     }
 
     const failWith = (description: string) =>
       Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", description }))
-    const { error, response } = rebinder(request, Object.values(bound.headers ?? {}))
+    const { error, response } = rebinder(request, Object.values(secrets))
     // A copy, because the caller's own request stays as it is.
     const sending = client.execute(HttpClientRequest.setHeaders(request, {})).pipe(
       Effect.locally(HttpClient.currentTracerDisabledWhen, isUntraced),
       Effect.withTracerEnabled(true),
       Effect.mapBoth({ onFailure: error, onSuccess: response }),
       Effect.tap(() =>
-        sent === "nowhere"
+        sent === "nowhere" && names.length > 0
           ? failWith(unseen)
-          : sent === "elsewhere" && bound.body !== undefined
+          : sent === "elsewhere" && isBodySecret
             ? failWith(elsewhere)
             : Effect.void
       )

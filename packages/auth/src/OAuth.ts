@@ -210,9 +210,10 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
         httpClient,
         HttpClientRequest.post(issuer + path).pipe(
           HttpClientRequest.setHeaders({ originator, "user-agent": userAgent }),
-          HttpClientRequest.acceptJson
+          HttpClientRequest.acceptJson,
+          HttpClientRequest.setBody(body)
         ),
-        { origin, body }
+        { origin, isBodySecret: true }
       ).pipe(
         // A client that takes a bad status for an error of its own still hands the response over.
         Effect.catchAll((error) =>

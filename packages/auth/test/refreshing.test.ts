@@ -180,6 +180,27 @@ describe("a refresh", () => {
     })
   )
 
+  it.scopedLive("is seen whole by what the client is wrapped in", () =>
+    Effect.gen(function* () {
+      const bodies: Array<unknown> = []
+      const url = yield* answering((_, response) => response.end(JSON.stringify({ access_token: accessToken({}) })))
+      const oauth = yield* OAuth.make({ issuer: url }).pipe(
+        Effect.provideServiceEffect(
+          HttpClient.HttpClient,
+          Effect.map(HttpClient.HttpClient, (client) =>
+            client.pipe(
+              HttpClient.withTracerDisabledWhen(() => true),
+              HttpClient.tapRequest(({ body }) => Effect.sync(() => bodies.push(body._tag)))
+            )
+          )
+        ),
+        Effect.provide(FetchHttpClient.layer)
+      )
+      yield* oauth.refresh(secret("rt_planted"), "proactive_expiry")
+      assert.deepStrictEqual(bodies, ["Uint8Array"])
+    })
+  )
+
   it.scopedLive("that is refused is read although the client filters statuses", () =>
     Effect.gen(function* () {
       const url = yield* answering((_, response) =>

@@ -40,8 +40,8 @@ const lifetimeWithoutEnd = Duration.toMillis("8 days")
 const failureMemory = Duration.toMillis("3 seconds")
 /** A refusal is the same next time. This is longer than the retries of any request. */
 const refusalMemory = Duration.toMillis("5 minutes")
-/** Where the backend refuses a token that is younger than this, another one would be refused as well. */
-const youth = Duration.toMillis("5 minutes")
+/** Where the backend refuses what a recovery brought, the next one would not help either, for this long. */
+const recoveryMemory = Duration.toMillis("5 minutes")
 /** The winner of a race writes the file after the loser got its error; the loser looks again this often. */
 const lookAgain = Schedule.intersect(Schedule.spaced("400 millis"), Schedule.recurs(5))
 
@@ -124,6 +124,8 @@ export const make = (options: {
     let current: Session | undefined
     let renewal: Renewal | undefined
     let failure: Remembered | undefined
+    /** What the last recovery brought, and when, in this computer's time. */
+    let recovered: { readonly accessToken: Redacted.Redacted; readonly at: number } | undefined
     /** When a refresh ahead of time is tried again, in this computer's time. */
     let nextAttemptAt = 0
     /** The last message logged about a failed refresh ahead of time, which is not repeated. */
@@ -297,12 +299,15 @@ export const make = (options: {
         const stored = yield* load
         const now = yield* serverTime
         if (!isStale(stored, now)) return stored
-        const { refreshToken, accessToken, lastRefresh } = stored.login
-        // Refused by the backend, and not by the clock.
-        if (reason === "unauthorized_recovery" && !isOver(stored, now) && lastRefresh !== undefined) {
-          if (Math.abs((yield* Clock.currentTimeMillis) - lastRefresh) < youth) {
-            return yield* new LoginExpired({ reason: "rejected" })
-          }
+        const { refreshToken, accessToken } = stored.login
+        if (
+          reason === "unauthorized_recovery" &&
+          recovered !== undefined &&
+          same(recovered.accessToken, accessToken) &&
+          (yield* Clock.currentTimeMillis) < recovered.at + recoveryMemory &&
+          !isOver(stored, now)
+        ) {
+          return yield* new LoginExpired({ reason: "rejected" })
         }
         if (refreshToken === undefined) return yield* new LoginExpired({ reason: "notRefreshable" })
         yield* failAsRemembered(refreshToken)
@@ -413,6 +418,7 @@ export const make = (options: {
               : error
           )
         )
+        recovered = { accessToken: session.credentials.accessToken, at: yield* Clock.currentTimeMillis }
         return session.credentials
       })
     }
