@@ -165,9 +165,12 @@ const record =
         Effect.gen(function* () {
           const start = yield* Clock.currentTimeMillis
           const elapsed = Effect.map(Clock.currentTimeMillis, (now) => now - start)
-          const body = yield* Http.requestBytes(request)
           const exchange: Growing = {
-            request: { method: request.method, url: urlOf(request), headers: headersOf(request.headers), body },
+            // looked at later: credentials may be put in at the last moment
+            get request() {
+              const { body, headers, method } = request
+              return { method, url: urlOf(request), headers: headersOf(headers), body: Http.bytesOf(body) }
+            },
             response: noResponse("abort", 0)
           }
           exchanges.push(exchange)
@@ -185,8 +188,8 @@ const record =
     )
 
 /** Headers that are no longer true of a body the client has decoded. */
-const asRead = (exchange: Exchange): Exchange => {
-  const { response } = exchange
+const asRead = ({ request, response }: Exchange): Exchange => {
+  const exchange = { request, response }
   if (response._tag !== "Response") return exchange
   const { "content-encoding": encoding, "content-length": _length, ...headers } = response.headers
   const body = Play.concat(response.chunks.map(({ bytes }) => bytes))

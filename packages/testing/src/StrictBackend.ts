@@ -172,7 +172,7 @@ export declare namespace StrictBackend {
     readonly script: Script.Responder
     /** The requests that were refused, oldest first. A refused login is not among them. */
     readonly refusals: Effect.Effect<ReadonlyArray<Refusal>>
-    /** Tokens as after a login. */
+    /** Tokens of a login, as a store keeps them. */
     readonly login: (accountId?: string) => Effect.Effect<Login, UnknownAccount>
     /** Ends every login of an account: its tokens are revoked. */
     readonly endLogins: (accountId?: string) => Effect.Effect<void, UnknownAccount>
@@ -334,8 +334,8 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
           accessToken: Redacted.make(tokens.accessToken),
           refreshToken: Redacted.make(tokens.refreshToken),
           idToken: Redacted.make(tokens.idToken),
-          accountId: Redacted.make(owner.id),
-          lastRefresh: at
+          // without the time it was obtained: clients do not refresh what they have just got
+          accountId: Redacted.make(owner.id)
         }
       }),
       endLogins: Effect.fnUntraced(function* (accountId) {

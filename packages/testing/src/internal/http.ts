@@ -3,6 +3,7 @@
  */
 import * as Cookies from "@effect/platform/Cookies"
 import type * as Headers from "@effect/platform/Headers"
+import type * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
@@ -93,26 +94,29 @@ export class StreamResponse extends Inspectable.Class implements HttpClientRespo
   }
 }
 
+/** The bytes of a body that has them at hand; none of one that is still to be read. */
+export const bytesOf = (body: HttpBody.HttpBody): Uint8Array => {
+  switch (body._tag) {
+    case "Uint8Array":
+      return body.body
+    case "Raw":
+      return body.body instanceof Uint8Array
+        ? body.body
+        : new TextEncoder().encode(typeof body.body === "string" ? body.body : "")
+    default:
+      return new Uint8Array(0)
+  }
+}
+
 /** The bytes of a body, whatever it is made of. */
 export const requestBytes = (
   request: HttpClientRequest.HttpClientRequest
 ): Effect.Effect<Uint8Array, HttpClientError.RequestError> => {
   const { body } = request
-  switch (body._tag) {
-    case "Uint8Array":
-      return Effect.succeed(body.body)
-    case "Stream":
-      return Effect.mapError(
+  return body._tag === "Stream"
+    ? Effect.mapError(
         collect(Stream.mapError(body.stream, (cause) => ({ cause }))),
         ({ cause }) => new HttpClientError.RequestError({ request, reason: "Encode", cause })
       )
-    case "Raw":
-      return Effect.succeed(
-        body.body instanceof Uint8Array
-          ? body.body
-          : new TextEncoder().encode(typeof body.body === "string" ? body.body : "")
-      )
-    default:
-      return Effect.succeed(new Uint8Array(0))
-  }
+    : Effect.succeed(bytesOf(body))
 }

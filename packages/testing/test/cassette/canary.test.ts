@@ -268,6 +268,64 @@ describe("planted secrets", () => {
   )
 })
 
+describe("a secret in pieces", () => {
+  const text = `Write to ${canaries.email}, now.`
+  const pieces = text.match(/.{1,4}/gs) ?? []
+  const protocols: Record<string, (piece: string, n: number) => unknown> = {
+    "ids that change": (delta, n) => ({
+      type: "response.output_text.delta",
+      item_id: `msg_${n}`,
+      output_index: 0,
+      delta
+    }),
+    "parts of one delta": (stdout) => ({
+      type: "response.shell_call_output_content.delta",
+      output_index: 0,
+      delta: { stdout, stderr: "x" }
+    }),
+    "chat completions": (content) => ({ id: "c1", choices: [{ index: 0, delta: { content } }] }),
+    "content blocks": (text) => ({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text } })
+  }
+  for (const [name, make] of Object.entries(protocols)) {
+    it.scoped(`is gone, whatever the protocol: ${name}`, () =>
+      Effect.gen(function* () {
+        const body = pieces.map((piece, n) => event(make(piece, n))).join("")
+        const file = yield* recorded(
+          [Script.bytes([body]).pipe(Script.chunked(9))],
+          post("/x", HttpBody.unsafeJson({}))
+        )
+        const { exchanges } = yield* Cassette.decode(file)
+        const response = exchanges[0]?.response
+        const sent =
+          response?._tag === "Response" ? Buffer.concat(response.chunks.map(({ bytes }) => bytes)).toString() : ""
+        const find = (value: unknown): string =>
+          typeof value === "object" && value !== null
+            ? Object.entries(value)
+                .map(([key, inner]) =>
+                  ["delta", "stdout", "content", "text"].includes(key) && typeof inner === "string"
+                    ? inner
+                    : find(inner)
+                )
+                .join("")
+            : ""
+        const joined = sent
+          .split("\n")
+          .map((line) => (line.startsWith("data: ") ? find(JSON.parse(line.slice(6))) : ""))
+          .join("")
+        assert.strictEqual(joined, "Write to scrubbed-1@example.invalid, now.")
+      }).pipe(Effect.provide(NodeFileSystem.layer))
+    )
+  }
+
+  it.scoped("in a path is gone as well", () =>
+    Effect.gen(function* () {
+      const text = yield* recorded([Script.status(200)], post(`/people/${canaries.email}/x`, HttpBody.unsafeJson({})))
+      assertClean(text, [canaries.email])
+      assert.include(text, "/people/scrubbed-1@example.invalid/x")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})
+
 describe("a token in a recording", () => {
   it.scoped("still says what clients read in it, of nobody", () =>
     Effect.gen(function* () {

@@ -1,6 +1,7 @@
 /** What the strict backend refuses, in the real one's words; each row is a rule. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
+import * as ModelCatalogue from "@effect-codex/schema/ModelCatalogue"
 import * as BackendServer from "@effect-codex/testing/node/BackendServer"
 import * as Script from "@effect-codex/testing/Script"
 import * as StrictBackend from "@effect-codex/testing/StrictBackend"
@@ -156,6 +157,11 @@ const topLevel: ReadonlyArray<Row> = [
     { says: /must be provided/, param: "input", code: "missing_required_parameter" }
   ],
   [
+    "no effort at all where the model has no such level",
+    body({ model: "gpt-5.4-lite", reasoning: { effort: "none" } }),
+    { says: /^Unsupported value: 'none'/, code: "unsupported_value" }
+  ],
+  [
     "more than the window",
     body({ input: [user("word ".repeat(300_000))] }),
     { says: /exceeds the context window/, code: "context_length_exceeded" }
@@ -203,6 +209,16 @@ const items: ReadonlyArray<Row> = [
     "an output too long",
     input(call(), output({ output: "x".repeat(10_485_761) })),
     { says: /^Invalid 'input\[2\].output': string too long/, code: "string_above_max_length" }
+  ],
+  [
+    "a part of an output too long",
+    input(call(), output({ output: [{ type: "input_text", text: "x".repeat(10_485_761) }] })),
+    { says: /^Invalid 'input\[2\].output\[0\].text': string too long/, code: "string_above_max_length" }
+  ],
+  [
+    "an output that names its tool wrongly",
+    input(call(), output({ name: "a.b" })),
+    { says: /does not match pattern/, param: "input[2].name" }
   ],
   [
     "too many items",
@@ -432,6 +448,11 @@ const schemas: ReadonlyArray<Row> = [
     functionSchema("In context=('properties', 'a'), 'default' is not permitted.")
   ],
   [
+    "strict, a length",
+    strict(object({ a: { type: "string", minLength: 1 } })),
+    functionSchema("In context=('properties', 'a'), 'minLength' is not permitted.")
+  ],
+  [
     "strict, oneOf",
     strict(object({ a: { oneOf: [{ type: "string" }] } })),
     functionSchema("In context=('properties', 'a'), 'oneOf' is not permitted.")
@@ -604,7 +625,11 @@ const accepted: ReadonlyArray<readonly [name: string, body: Json]> = [
 ]
 
 const options: StrictBackend.Options = {
-  accounts: [{ id: "acc_test", models: ["gpt-5.5"] }],
+  accounts: [{ id: "acc_test", models: ["gpt-5.5", "gpt-5.4-lite"] }],
+  models: [
+    ...ModelCatalogue.bundled,
+    { slug: "gpt-5.4-lite", use_responses_lite: true, supported_reasoning_levels: [{ effort: "low" }] }
+  ],
   script: () => Script.turn({ text: "Fine." })
 }
 

@@ -113,9 +113,24 @@ export const base64Decodings = (text: string): ReadonlyArray<string> =>
     })
   })
 
+/** base64 in lines, as mail has it. */
+const wrapped = /(?:[\w+/-]{16,}(?:\r?\n|\\r\\n|\\n)[ \t]*)+[\w+/-]+={0,2}/g
+
+const entities: Readonly<Record<string, string>> = {
+  amp: "&",
+  commat: "@",
+  period: ".",
+  lowbar: "_",
+  quot: '"',
+  lt: "<",
+  gt: ">"
+}
+
 /** What a text says in other encodings, one step of decoding away. */
 export const decodings = (text: string): ReadonlyArray<string> => [
   ...base64Decodings(text),
+  ...runs(text, wrapped).flatMap((run) => base64Decodings(run.replace(/\s|\\[rn]/g, ""))),
+  ...(/&(?:#\w+|\w+);/.test(text) ? [text.replace(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, unescapeEntity)] : []),
   ...runs(text, /(?:[0-9a-f]{2}){6,32768}/gi).flatMap((run) => decoded(Encoding.decodeHexString(run.toLowerCase()))),
   ...(/%[0-9a-f]{2}/i.test(text) ? [text.replace(/(?:%[0-9a-f]{2})+/gi, unpercent)] : []),
   ...(text.includes("\\u")
@@ -129,4 +144,10 @@ const unpercent = (run: string): string => {
   } catch {
     return run
   }
+}
+
+const unescapeEntity = (entity: string, decimal?: string, hex?: string, name?: string): string => {
+  const code = decimal !== undefined ? Number(decimal) : hex !== undefined ? Number.parseInt(hex, 16) : undefined
+  if (code !== undefined) return code <= 0x10ffff ? String.fromCodePoint(code) : entity
+  return entities[name ?? ""] ?? entity
 }

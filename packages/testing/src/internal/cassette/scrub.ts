@@ -375,22 +375,20 @@ export const finder = (table: Placeholders.Table): Finder => {
   return { find }
 }
 
-/** Texts that a stream sends in pieces: the literals of the pieces in order. */
+/** Texts that a stream sends in pieces: the literals of the pieces in order, whatever the protocol names them. */
 const deltas = (text: string): ReadonlyArray<ReadonlyArray<Literals.Literal>> => {
   const runs = new Map<string, Array<Literals.Literal>>()
   for (const [from, to] of Literals.ranges(text)) {
-    const literals = Literals.inRange(text, from, to)
-    const own = (key: string) => literals.find(({ path }) => path.length === 1 && path[0] === key)
-    const type = own("type")?.value
-    const delta = own("delta")
-    if (type === undefined || delta === undefined || !type.endsWith(".delta")) continue
-    const numbers =
-      text
-        .slice(from, to)
-        .match(/"(?:output|content|summary)_index":\d+/g)
-        ?.join() ?? ""
-    const key = `${type} ${own("item_id")?.value ?? ""} ${numbers}`
-    runs.set(key, [...(runs.get(key) ?? []), delta])
+    const literals = Literals.inRange(text, from, to).filter(({ path }) => path.includes("delta"))
+    if (literals.length === 0) continue
+    const event = text.slice(from, to)
+    const type = /"type":\s*"([^"]*)"/.exec(event)?.[1] ?? ""
+    // items are told apart by their places: some servers give them another id in every event
+    const place = event.match(/"(?:output_|content_|summary_|command_)?index":\s*\d+/g)?.join() ?? ""
+    for (const literal of literals) {
+      const key = `${type} ${place} ${literal.path.join(".")}`
+      runs.set(key, [...(runs.get(key) ?? []), literal])
+    }
   }
   return [...runs.values()]
 }
@@ -447,6 +445,7 @@ const byPlace = (exchange: Exchange, table: Placeholders.Table): Scrubbed => {
   const { request, response } = exchange
   const place = { isLogin: isLoginUrl(request.url) }
   const answer = { isLogin: false }
+  note(request.url, answer, table)
   for (const headers of [request.headers, response._tag === "Response" ? response.headers : {}]) {
     for (const [name, value] of Object.entries(headers)) {
       if (harmless.has(name)) note(value, answer, table)

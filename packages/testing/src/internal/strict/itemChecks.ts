@@ -160,7 +160,9 @@ const checkPart = (value: unknown, param: string, allowed: ReadonlyArray<string>
   const key = partText[type]
   if (key !== undefined) {
     if (part[key] === undefined) return missing(`${param}.${key}`)
-    if (typeof part[key] !== "string") return wrongType(`${param}.${key}`, "a string", part[key])
+    const text = part[key]
+    if (typeof text !== "string") return wrongType(`${param}.${key}`, "a string", text)
+    if (text.length > limits.output) return tooLong(`${param}.${key}`, limits.output, text.length)
   }
   if (type !== "input_image") return undefined
   const url = part["image_url"] ?? undefined
@@ -203,7 +205,11 @@ const checkItem = (value: unknown, param: string): Found => {
     () => checkFields(item, param, shape),
     () => checkId(item, param, shape.prefix),
     () => ("call_id" in shape.required ? atMost(item, param, "call_id", limits.callId) : undefined),
-    () => ("name" in shape.required ? checkName(item["name"], `${param}.name`) : undefined),
+    // an output may name its tool, too
+    () =>
+      typeof (item["name"] ?? undefined) === "string" || "name" in shape.required
+        ? checkName(item["name"], `${param}.name`)
+        : undefined,
     () => atMost(item, param, "arguments", limits.arguments),
     () => atMost(item, param, "input", limits.output),
     () => atMost(item, param, "output", limits.output),

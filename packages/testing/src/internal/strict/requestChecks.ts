@@ -224,7 +224,9 @@ const checkReasoning = (body: Json, model: Json): Found => {
   return firstOf(
     () => optionalObject(body, "reasoning"),
     () => {
-      if (effort === undefined || effort === "none") return undefined
+      // the catalogue lists it nowhere, and the newer models do not take it
+      const isNone = effort === "none" && model["use_responses_lite"] !== true
+      if (effort === undefined || isNone) return undefined
       if (typeof effort !== "string") return wrongType("reasoning.effort", "a string", effort)
       return levels.length === 0 || levels.includes(effort)
         ? undefined

@@ -42,6 +42,9 @@ const notPermitted: ReadonlyArray<string> = [
   "minContains",
   "maxContains",
   "uniqueItems",
+  "minLength",
+  "maxLength",
+  "examples",
   "default"
 ]
 
