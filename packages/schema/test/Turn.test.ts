@@ -159,15 +159,15 @@ describe("join", () => {
   })
 
   it("hands out no call twice, and none if the second part did not complete", () => {
-    const first = turn("one", { toolCalls: [call("call_1")] })
+    const first = turn("one", { toolCalls: [call("call_0"), call("call_1")] })
     const second = turn("two", { toolCalls: [call("call_1"), call("call_2")], abandonedToolCalls: [call("call_3")] })
     const ids = (calls: ReadonlyArray<Turn.ToolCall>) => calls.map(({ callId }) => callId)
     const joined = Turn.join(first, second)
-    assert.deepStrictEqual(ids(joined.toolCalls), ["call_1", "call_2"])
+    assert.deepStrictEqual(ids(joined.toolCalls), ["call_0", "call_1", "call_2"])
     assert.deepStrictEqual(ids(joined.abandonedToolCalls), ["call_1", "call_3"])
     const cut = Turn.join(first, { ...second, status: "incomplete", incompleteReason: "expired", toolCalls: [] })
     assert.isEmpty(cut.toolCalls)
-    assert.deepStrictEqual(ids(cut.abandonedToolCalls), ["call_1", "call_3"])
+    assert.deepStrictEqual(ids(cut.abandonedToolCalls), ["call_0", "call_1", "call_3"])
     assert.strictEqual(cut.incompleteReason, "expired")
     assert.notProperty(
       Turn.join({ ...first, status: "incomplete", incompleteReason: "expired" }, second),

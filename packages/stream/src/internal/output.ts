@@ -5,6 +5,7 @@ import { type Added, type Kind as PartKind, Parts } from "./parts.ts"
 import { type Place, Places } from "./places.ts"
 import * as Slots from "./slot.ts"
 import { kindOf, type Slot } from "./slot.ts"
+import { isPresent } from "./statement.ts"
 import { asIndex, asObject, asText, asWords, isBlank, isDeep, isWithin, jsonOf, type Raw } from "./values.ts"
 
 type Out = Array<TurnEvent.TurnEvent>
@@ -391,7 +392,7 @@ export class Output {
     if (!settled.agrees) this.#note("differs from its item")
     else if (added.length > 0) {
       for (const event of added) out.push(event)
-      for (const key of ["summary", "content"]) if (Array.isArray(later[key])) changed[key] = later[key]
+      for (const key of ["summary", "content"]) if (isPresent(later[key])) changed[key] = later[key]
     }
     const encrypted = asWords(later["encrypted_content"])
     if (slot.kind === "reasoning" && encrypted !== undefined && asWords(done["encrypted_content"]) === undefined) {

@@ -124,7 +124,6 @@ export class Places {
       const isOther = differ(id, at.itemId) || differ(callId, at.callId)
       return isOther ? undefined : at
     }
-    if (at.call !== undefined) return at.call.callId === callId ? at : undefined
     return !differ(id, at.itemId) && isWithin(at.item, item) ? at : undefined
   }
 
