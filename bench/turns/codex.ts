@@ -22,7 +22,7 @@ export const runtime = (baseUrl: string, layer: Client = Codex.layerCarrier) =>
     Layer.provide(layer, [
       CodexConfig.layer({ baseUrl, model }),
       CodexAuth.layerToken({ accessToken: Redacted.make(accessToken) }),
-      TransportNode.layer({ proxy: "none" })
+      TransportNode.layer({ proxy: "none", maxConnections: 4096 })
     ])
   )
 
