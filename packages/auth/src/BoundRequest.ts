@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as Headers from "@effect/platform/Headers"
 import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClient from "@effect/platform/HttpClient"
@@ -19,6 +20,7 @@ import * as Redaction from "@effect-codex/schema/Redaction"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
 /**
@@ -121,6 +123,20 @@ export const execute = <R>(
       })
     )
   })
+
+/**
+ * Keeps `fetch` from following redirects: they would carry the secret to another place. Its other settings stay.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withoutRedirects = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (init) =>
+    Effect.provideService(self, FetchHttpClient.RequestInit, {
+      ...Option.getOrElse(init, () => ({})),
+      redirect: "manual"
+    })
+  )
 
 /** Shows responses and errors with the caller's request in place of the one that was sent. */
 const rebinder = (request: HttpClientRequest.HttpClientRequest, values: ReadonlyArray<string>) => {

@@ -26,7 +26,6 @@ import * as BoundRequest from "./BoundRequest.ts"
 import * as Credentials from "./Credentials.ts"
 import { tokenIn } from "./internal/accessToken.ts"
 import { because } from "./internal/because.ts"
-import { withoutRedirects } from "./internal/redirects.ts"
 import * as Session from "./internal/session.ts"
 import { factsOf } from "./internal/statement.ts"
 import * as Variables from "./internal/variables.ts"
@@ -231,7 +230,7 @@ export const authorize = (
               description: error.message
             })
       ),
-      withoutRedirects,
+      BoundRequest.withoutRedirects,
       Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, "chatgpt-account-id"])
     )
   }

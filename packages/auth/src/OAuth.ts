@@ -17,7 +17,6 @@ import * as Redacted from "effect/Redacted"
 import { LoginExpired, LoginFailed, RefreshFailed } from "./AuthError.ts"
 import * as BoundRequest from "./BoundRequest.ts"
 import { isJsonObject, type Json, numberIn, parseJson, textIn } from "./internal/json.ts"
-import { withoutRedirects } from "./internal/redirects.ts"
 import { type Answer, codeOf, factsOf } from "./internal/statement.ts"
 
 /**
@@ -226,7 +225,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
         ),
         Effect.mapError(() => "network" as const),
         Effect.timeoutFail({ duration, onTimeout: () => "timeout" as const }),
-        withoutRedirects,
+        BoundRequest.withoutRedirects,
         // The methods have spans of their own.
         Effect.locally(HttpClient.currentTracerDisabledWhen, () => true),
         Effect.locally(HttpClient.currentTracerPropagation, false)

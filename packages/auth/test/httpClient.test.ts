@@ -13,9 +13,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
-import * as Tracer from "effect/Tracer"
 import { AuthError, CodexAuth, type Credentials } from "../src/index.ts"
 import { secret } from "./support/jwt.ts"
+import { recordingTracer } from "./support/tracing.ts"
 
 const credentials = (serial: number): Credentials.Credentials => ({
   accessToken: secret(`planted-token-${serial}`),
@@ -192,30 +192,7 @@ describe("CodexAuth.httpClient", () => {
       const { client, requests } = scripted(() => 200)
       const seen: Array<string> = []
       const note = (value: unknown) => Effect.sync(() => void seen.push(...renderings(value)))
-      const tracer = Tracer.make({
-        span: (name, parent, context, links, startTime, kind) => {
-          const attributes = new Map<string, unknown>()
-          seen.push(name)
-          return {
-            _tag: "Span",
-            spanId: "1",
-            traceId: "1",
-            sampled: true,
-            name,
-            parent,
-            context,
-            links: [...links],
-            status: { _tag: "Started", startTime },
-            attributes,
-            kind,
-            end: (_time, exit) => void seen.push(...renderings(exit)),
-            attribute: (key, value) => void seen.push(`${key}=${String(value)}`),
-            event: () => {},
-            addLinks: () => {}
-          }
-        },
-        context: (f) => f()
-      })
+      const tracer = recordingTracer((...values) => void seen.push(...values.flatMap(renderings)))
       const authorized = CodexAuth.authorize(HttpClient.tapRequest(client, note), recovering)
       yield* note(yield* authorized.get("https://chatgpt.com/x").pipe(Effect.withTracer(tracer)))
       assert.property(headers(requests[0]), "authorization")

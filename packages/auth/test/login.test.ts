@@ -15,7 +15,6 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
-import * as Tracer from "effect/Tracer"
 import {
   type AuthError,
   AuthStore,
@@ -29,6 +28,7 @@ import {
 } from "../src/index.ts"
 import * as Node from "../src/node.ts"
 import { accessToken, secret } from "./support/jwt.ts"
+import { recordingTracer } from "./support/tracing.ts"
 
 interface Seen {
   readonly path: string
@@ -196,29 +196,9 @@ describe("BrowserLogin", () => {
 
   it.scopedLive("writes the code into no span", () => {
     const written: Array<string> = []
-    const tracer = Tracer.make({
-      span: (name, parent, context, links, startTime, kind) => {
-        written.push(name)
-        return {
-          _tag: "Span",
-          spanId: "1",
-          traceId: "1",
-          sampled: true,
-          name,
-          parent,
-          context,
-          links: [...links],
-          status: { _tag: "Started", startTime },
-          attributes: new Map(),
-          kind,
-          end: (_time, exit) => void written.push(inspect(exit, { depth: 9 })),
-          attribute: (key, value) => void written.push(`${key}=${String(value)}`),
-          event: (name, _time, attributes) => void written.push(name, inspect(attributes)),
-          addLinks: () => {}
-        }
-      },
-      context: (f) => f()
-    })
+    const tracer = recordingTracer(
+      (...values) => void written.push(...values.map((value) => inspect(value, { depth: 9 })))
+    )
     return Effect.gen(function* () {
       const { fiber, state, visit } = yield* waiting()
       yield* visit(`?code=planted-code&state=${state}`)

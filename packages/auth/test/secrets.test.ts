@@ -12,9 +12,9 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import * as Tracer from "effect/Tracer"
 import { AuthError, AuthStore, CodexAuth, Logout, OAuth } from "../src/index.ts"
 import { jwt, secret } from "./support/jwt.ts"
+import { recordingTracer } from "./support/tracing.ts"
 
 const planted = jwt(
   {
@@ -40,29 +40,7 @@ const observed = <A, E, R>(self: Effect.Effect<A, E, R>) =>
     const note = (...values: ReadonlyArray<unknown>) => {
       for (const value of values) written.push(...renderings(value))
     }
-    const tracer = Tracer.make({
-      span: (name, parent, context, links, startTime, kind) => {
-        note(name)
-        return {
-          _tag: "Span",
-          spanId: "1",
-          traceId: "1",
-          sampled: true,
-          name,
-          parent,
-          context,
-          links: [...links],
-          status: { _tag: "Started", startTime },
-          attributes: new Map(),
-          kind,
-          end: (_time, exit) => note(exit),
-          attribute: (key, value) => note(key, value),
-          event: (key, _time, attributes) => note(key, attributes),
-          addLinks: () => {}
-        }
-      },
-      context: (f) => f()
-    })
+    const tracer = recordingTracer(note)
     const log = Layer.merge(
       Logger.replace(
         Logger.defaultLogger,

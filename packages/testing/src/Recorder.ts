@@ -21,11 +21,11 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Cassette from "./Cassette.ts"
+import { concat } from "./internal/bytes.ts"
 import type { Chunk, Exchange, NoResponse, Request, Response } from "./internal/cassette/exchange.ts"
 import * as Leaks from "./internal/cassette/leaks.ts"
 import * as Scrub from "./internal/cassette/scrub.ts"
 import * as Http from "./internal/http.ts"
-import * as Play from "./internal/play.ts"
 
 /**
  * What was recorded cannot be written.
@@ -192,7 +192,7 @@ const asRead = ({ request, response }: Exchange): Exchange => {
   const exchange = { request, response }
   if (response._tag !== "Response") return exchange
   const { "content-encoding": encoding, "content-length": _length, ...headers } = response.headers
-  const body = Play.concat(response.chunks.map(({ bytes }) => bytes))
+  const body = concat(response.chunks.map(({ bytes }) => bytes))
   return encoding === undefined || Leaks.compression(body, response.headers) !== undefined
     ? exchange
     : { ...exchange, response: { ...response, headers } }
@@ -205,7 +205,7 @@ const compressedBody = (exchanges: ReadonlyArray<Exchange>): string | undefined 
       return `The body of request ${n + 1} is compressed (${sent}). Turn the client's compression off to record it.`
     }
     if (response._tag !== "Response") continue
-    const received = Leaks.compression(Play.concat(response.chunks.map(({ bytes }) => bytes)), response.headers)
+    const received = Leaks.compression(concat(response.chunks.map(({ bytes }) => bytes)), response.headers)
     if (received !== undefined) {
       return `The body of response ${n + 1} is compressed (${received}), although nobody asked for that.`
     }

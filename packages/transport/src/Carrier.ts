@@ -10,7 +10,6 @@
  * @since 0.1.0
  */
 import * as Cookies from "@effect/platform/Cookies"
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -100,15 +99,6 @@ export interface Service {
  */
 export class Carrier extends Context.Tag("@effect-codex/transport/Carrier")<Carrier, Service>() {}
 
-/** Fetch would follow redirects, and take the credentials along. */
-const withoutRedirects = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (init) =>
-    Effect.provideService(self, FetchHttpClient.RequestInit, {
-      ...Option.getOrElse(init, () => ({})),
-      redirect: "manual"
-    })
-  )
-
 /** A client that treats a bad status as an error still has the response. */
 const responseOf = (
   error: HttpClientError.HttpClientError
@@ -176,7 +166,7 @@ export const fromHttpClient = (httpClient: HttpClient.HttpClient): Service => {
           Effect.catchAll(responseOf),
           // the client's own span would record the request
           Effect.withTracerEnabled(false),
-          withoutRedirects
+          BoundRequest.withoutRedirects
         )
         const running = sending.pipe(
           Effect.flatMap((response) => {

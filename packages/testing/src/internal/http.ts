@@ -13,14 +13,14 @@ import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as Play from "./play.ts"
+import { concat } from "./bytes.ts"
 
 const collect = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<Uint8Array<ArrayBuffer>, E> =>
   Effect.suspend(() => {
     const all: Array<Uint8Array> = []
     return Effect.map(
       Stream.runForEach(stream, (bytes) => Effect.sync(() => all.push(bytes))),
-      () => Play.concat(all)
+      () => concat(all)
     )
   })
 

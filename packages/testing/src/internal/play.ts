@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import type * as Script from "../Script.ts"
+import { concat } from "./bytes.ts"
 import * as Gzip from "./gzip.ts"
 
 /** Bytes that go out at once, after a wait. */
@@ -58,16 +59,6 @@ function* cutBytes(pieces: Iterable<Piece>, limit: number): Generator<Piece> {
     yield { wait, bytes: bytes.subarray(0, left) }
     left -= bytes.length
   }
-}
-
-export const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
-  const out = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    out.set(chunk, at)
-    at += chunk.length
-  }
-  return out
 }
 
 /** Bytes before a wait go out even when they fill no chunk. */

@@ -97,7 +97,7 @@ const errorBodyLimit = { bytes: 65_536, millis: 10_000 }
 /** The most bytes of a JSON document. */
 const documentLimit = 16_777_216
 
-export const metadataOf = (headers: Head["headers"], now: number): ResponseMetadata =>
+const metadataOf = (headers: Head["headers"], now: number): ResponseMetadata =>
   defined({
     ...ErrorResponse.ids(headers),
     model: headers["openai-model"],

@@ -1,6 +1,7 @@
 /**
  * A body that is changed in places, while the bounds of its chunks stay where they were.
  */
+import { concat } from "../bytes.ts"
 
 export interface Document {
   readonly text: string
@@ -36,16 +37,6 @@ const fromLatin1 = (bytes: Uint8Array): string => {
 
 export const encode = (text: string, encoding: Document["encoding"]): Uint8Array =>
   encoding === "utf8" ? encoder.encode(text) : Uint8Array.from(text, (char) => char.charCodeAt(0) & 0xff)
-
-const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const out = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    out.set(chunk, at)
-    at += chunk.length
-  }
-  return out
-}
 
 export const make = (chunks: ReadonlyArray<Uint8Array>): Document => {
   const bytes = concat(chunks)

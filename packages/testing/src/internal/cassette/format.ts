@@ -6,6 +6,7 @@
  */
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
+import { concat } from "../bytes.ts"
 import { parseJson } from "../json.ts"
 import { decodeUtf8 } from "./document.ts"
 import type { Exchange, NoResponse, Request, Response } from "./exchange.ts"
@@ -157,13 +158,7 @@ const readBytes = (lines: Lines): Uint8Array | undefined => {
     } else break
     lines.next()
   }
-  const out = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    out.set(part, at)
-    at += part.length
-  }
-  return out
+  return concat(parts)
 }
 
 const readBody = (lines: Lines): Uint8Array | undefined => {
