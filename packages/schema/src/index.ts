@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Defined from "./Defined.ts"
+export * as ErrorStatement from "./ErrorStatement.ts"
 export * as FailedExchange from "./FailedExchange.ts"
 export * as Failure from "./Failure.ts"
 export * as Guard from "./Guard.ts"
@@ -21,6 +22,7 @@ export * as RateLimits from "./RateLimits.ts"
 export * as Redaction from "./Redaction.ts"
 export * as ResponseEvent from "./ResponseEvent.ts"
 export * as ResponsesRequest from "./ResponsesRequest.ts"
+export * as RetryAfter from "./RetryAfter.ts"
 export * as RoutingToken from "./RoutingToken.ts"
 export * as ServiceError from "./ServiceError.ts"
 export * as Tool from "./Tool.ts"
