@@ -25,6 +25,9 @@ export const embedded = (script: Script.Script, config?: CodexConfig.Options): L
     Layer.provide(HttpLayer.layer())
   )
 
-/** The embedded backend with these answers, or the real one. */
-export const backend = (...script: ReadonlyArray<Script.Step>): Layer.Layer<Codex.Codex, Failure> =>
+/** The embedded backend with this script, or the real one. */
+export const scripted = (script: Script.Script): Layer.Layer<Codex.Codex, Failure> =>
   process.argv.includes("--live") ? CodexNode.layer() : embedded(script)
+
+/** The embedded backend with these answers, or the real one. */
+export const backend = (...script: ReadonlyArray<Script.Step>): Layer.Layer<Codex.Codex, Failure> => scripted(script)

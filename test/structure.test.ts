@@ -13,8 +13,12 @@ const allowed: Record<string, ReadonlyArray<string>> = {
   auth: ["schema"],
   transport: ["schema", "auth"],
   client: ["schema", "stream", "auth", "transport"],
-  testing: ["schema", "auth", "transport", "client"]
+  testing: ["schema", "auth", "transport", "client"],
+  ai: ["schema", "transport", "client"]
 }
+
+/** Packages of others that a library package may import besides `effect` and `@effect/platform`: what it is made for. */
+const madeFor: Record<string, string> = { ai: "@effect/ai/" }
 
 const nameOf = (folder: string) => (folder === "client" ? "effect-codex" : `@effect-codex/${folder}`)
 
@@ -56,6 +60,7 @@ describe("packages", () => {
             ? names.has(name)
             : specifier.startsWith("effect/") ||
               specifier.startsWith("@effect/platform/") ||
+              (folder in madeFor && specifier.startsWith(madeFor[folder] as string)) ||
               isNode ||
               // helpers for tests stand in a module of their own
               (path === "vitest.ts" && specifier === "@effect/vitest")

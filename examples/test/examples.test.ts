@@ -48,7 +48,10 @@ describe("examples", () => {
     "structured-output.ts": "- some salt",
     "images.ts": "The image cannot be sent: its URL is neither",
     "concurrent.ts": "Why do cats purr?        ###########",
-    "cancellation.ts": "too long a story"
+    "cancellation.ts": "too long a story",
+    "effect-ai.ts": "Dumplings: 40 minutes",
+    "effect-ai-tools.ts": "weather was answered: The arguments",
+    "effect-ai-chat.ts": '"What do I like?" after 1 pieces of reasoning'
   }
   for (const [file, line] of Object.entries(expected)) {
     it(file, { timeout: 60_000 }, async () => {

@@ -82,6 +82,14 @@ export interface Request extends TurnRequest.TurnRequest {
 }
 
 /**
+ * Which events of a stream a person gets to see, so that a retry may not repeat them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Shown = "everything" | "text" | "nothing"
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -91,12 +99,23 @@ export interface Service {
    * `TurnRestarted` and starts over: drop what was shown. With `onceShown: "fail"` it fails instead, and the error has
    * what had arrived in `partial`. Shown means what a person could have seen: text, reasoning, refusals, calls, items; a
    * silent retry may repeat `TurnStarted`.
+   *
+   * A program that shows less of the events can have more retries be silent: with `shown: "text"` only text and refusals
+   * count as shown, with `shown: "nothing"` nothing does, for a program that waits for the end. What came before
+   * a silent retry is then repeated after another `TurnStarted`.
    */
   readonly stream: {
-    (request: Request, options: { readonly onceShown: "fail" }): Stream.Stream<TurnEvent.TurnEvent, CodexError>
     (
       request: Request,
-      options?: { readonly onceShown?: "restart" }
+      options: { readonly onceShown: "fail"; readonly shown?: Shown }
+    ): Stream.Stream<TurnEvent.TurnEvent, CodexError>
+    (
+      request: Request,
+      options: { readonly onceShown?: "restart"; readonly shown: "nothing" }
+    ): Stream.Stream<TurnEvent.TurnEvent, CodexError>
+    (
+      request: Request,
+      options?: { readonly onceShown?: "restart"; readonly shown?: Shown }
     ): Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError>
   }
   /** The finished turn. Broken attempts are retried without anybody having seen them. */
@@ -120,6 +139,7 @@ export interface Service {
 
 const never = () => false
 const isText = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta"
+const isWords = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta" || event._tag === "RefusalDelta"
 
 /** What a person could have seen, or a program acted upon. */
 const isVisible = (event: TurnEvent.TurnEvent): boolean => {
@@ -133,6 +153,12 @@ const isVisible = (event: TurnEvent.TurnEvent): boolean => {
     default:
       return true
   }
+}
+
+const showing: Readonly<Record<Shown, (event: TurnEvent.TurnEvent) => boolean>> = {
+  everything: isVisible,
+  text: isWords,
+  nothing: never
 }
 
 /**
@@ -260,10 +286,10 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
       )
 
     return {
-      stream: ((request: Request, options?: { readonly onceShown?: "fail" | "restart" }) =>
-        fromPull(
-          deliver(request, { onceShown: options?.onceShown ?? "restart", isShown: isVisible, onlyEnd: false })
-        )) as Service["stream"],
+      stream: ((
+        request: Request,
+        { onceShown = "restart", shown = "everything" }: { onceShown?: "fail" | "restart"; shown?: Shown } = {}
+      ) => fromPull(deliver(request, { onceShown, isShown: showing[shown], onlyEnd: false }))) as Service["stream"],
       text: (request) =>
         Stream.mapChunks(
           fromPull(deliver(request, { onceShown: "fail", isShown: isText, onlyEnd: false })),

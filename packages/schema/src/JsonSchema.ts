@@ -153,8 +153,9 @@ export const parse = <A, I>(schema: Schema.Schema<A, I>, text: string): Effect.E
 }
 
 /**
- * The JSON Schema the model gets, and the codec for what it answers. `warnings` lists what the server does not support
- * and only decoding checks.
+ * The JSON Schema the model gets, and the codec for what it answers. `encodedCodec` is the first half of the codec: it
+ * gives what the schema decodes from, so that a strict answer's `null` for an absent key is gone, and needs no services.
+ * `warnings` lists what the server does not support and only decoding checks.
  *
  * @since 0.1.0
  * @category models
@@ -162,6 +163,7 @@ export const parse = <A, I>(schema: Schema.Schema<A, I>, text: string): Effect.E
 export interface Form<A> {
   readonly jsonSchema: JsonSchema
   readonly codec: Schema.Schema<A, unknown>
+  readonly encodedCodec: Schema.Schema<unknown, unknown>
   readonly warnings: ReadonlyArray<string>
 }
 
@@ -198,11 +200,12 @@ export const fromSchema = <A, I>(
       problem("", "has to be an object: put it into a Schema.Struct.")
     }
     const open = acceptable(root, "", report)
+    const encoded = Schema.encodedSchema(schema).ast
+    const read = strict ? nullForAbsent(encoded) : encoded
     return {
       jsonSchema: strict ? strictSubset(open, "null", problem) : open,
-      codec: strict
-        ? Schema.compose(Schema.make<I, unknown>(nullForAbsent(Schema.encodedSchema(schema).ast)), schema)
-        : Schema.make<A, unknown>(schema.ast),
+      codec: strict ? Schema.compose(Schema.make<I, unknown>(read), schema) : Schema.make<A, unknown>(schema.ast),
+      encodedCodec: Schema.make<unknown, unknown>(read),
       warnings
     }
   })

@@ -12,6 +12,8 @@ import type * as Turn from "./Turn.ts"
 
 /**
  * A form the answer is held to. `format` is what a request sends; `decode` reads the answer of a finished turn.
+ * `decodeEncoded` gives what the schema decodes from instead, for a caller that decodes it once more: without `null` for
+ * absent keys. It fails where `decode` does.
  *
  * @since 0.1.0
  * @category models
@@ -20,6 +22,7 @@ export interface OutputFormat<out A> {
   readonly name: string
   readonly format: ResponsesRequest.TextFormat
   readonly decode: (turn: Answer) => Effect.Effect<A, InvalidOutput>
+  readonly decodeEncoded: (turn: Answer) => Effect.Effect<unknown, InvalidOutput>
 }
 
 /**
@@ -92,25 +95,34 @@ export const make = <A, I>(options: {
   if (!ToolSpec.isName(name)) {
     return Effect.fail(new JsonSchema.UnsupportedSchema({ name, problems: [ToolSpec.nameRule] }))
   }
-  return Effect.map(JsonSchema.strictFromSchema(name, options.schema), ({ codec, jsonSchema }) => ({
-    name,
-    format: {
-      type: "json_schema",
-      name,
-      ...(description === undefined ? {} : { description }),
-      strict: true,
-      schema: jsonSchema
-    },
-    decode: (turn) => {
-      const fail = (
-        text: string,
-        reason: InvalidOutput["reason"],
-        issues: ReadonlyArray<JsonSchema.Issue> = []
-      ): Effect.Effect<never, InvalidOutput> => Effect.fail(new InvalidOutput({ format: name, text, reason, issues }))
-      if (turn.refusal !== undefined) return fail(turn.refusal, "refused")
-      if (turn.status === "incomplete") return fail(turn.text, "incomplete")
-      const text = answerOf(turn)
-      return JsonSchema.parse(codec, text).pipe(Effect.catchAll(({ issues, reason }) => fail(text, reason, issues)))
+  return Effect.map(
+    JsonSchema.strictFromSchema(name, options.schema),
+    ({ codec, encodedCodec, jsonSchema }): OutputFormat<A> => {
+      const decode = (turn: Answer) => read(name, codec, turn)
+      return {
+        name,
+        format: {
+          type: "json_schema",
+          name,
+          ...(description === undefined ? {} : { description }),
+          strict: true,
+          schema: jsonSchema
+        },
+        decode,
+        decodeEncoded: (turn) => Effect.zipRight(decode(turn), read(name, encodedCodec, turn))
+      }
     }
-  }))
+  )
+}
+
+const read = <A>(name: string, codec: Schema.Schema<A, unknown>, turn: Answer): Effect.Effect<A, InvalidOutput> => {
+  const fail = (
+    text: string,
+    reason: InvalidOutput["reason"],
+    issues: ReadonlyArray<JsonSchema.Issue> = []
+  ): Effect.Effect<never, InvalidOutput> => Effect.fail(new InvalidOutput({ format: name, text, reason, issues }))
+  if (turn.refusal !== undefined) return fail(turn.refusal, "refused")
+  if (turn.status === "incomplete") return fail(turn.text, "incomplete")
+  const text = answerOf(turn)
+  return JsonSchema.parse(codec, text).pipe(Effect.catchAll(({ issues, reason }) => fail(text, reason, issues)))
 }

@@ -325,8 +325,20 @@ const kindOf = ({ code, message, status, type }: Facts): Kind | undefined => {
   if (message !== undefined && modelText.test(message)) return "model"
   if (type === "invalid_request_error")
     return message !== undefined && overflowText.test(message) ? "context" : "invalid"
-  return status === 429 ? "rate_limited" : undefined
+  return status === undefined ? undefined : byStatus.get(status)
 }
+
+/** Where nothing else is known. */
+const byStatus: ReadonlyMap<number, Kind> = new Map([
+  [400, "invalid"],
+  [401, "access"],
+  [402, "access"],
+  [403, "access"],
+  [413, "invalid"],
+  [422, "invalid"],
+  [429, "rate_limited"],
+  [503, "overloaded"]
+])
 
 /**
  * A failure of no known class.
@@ -408,8 +420,24 @@ const tryAgainIn = /try again in\s?(\d+(?:\.\d+)?)\s?(ms|s|seconds?|milliseconds
 const unitMillis = (unit = "s"): number => (/^m(?:s|illi)/i.test(unit) ? 1 : /^m/i.test(unit) ? 60_000 : 1000)
 
 /**
- * The delay in a text such as "Please try again in 1.5s", in milliseconds. It counts in the message of a
- * `rate_limit_exceeded` inside a stream (protocol D.7) and of an HTTP 429.
+ * How long to wait before another try: what fields and headers ask for, and, of an error that says "too much", what its
+ * words ask for (protocol D.7); the longer time holds.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const delayOf = (facts: Facts): number | undefined => {
+  const kind = kindOf(facts)
+  const isThrottled = kind === "rate_limited" || kind === "overloaded"
+  const times = [
+    facts.retryAfterMillis,
+    isThrottled && facts.message !== undefined ? delayInText(facts.message) : undefined
+  ].filter((time) => time !== undefined)
+  return times.length === 0 ? undefined : Math.max(...times)
+}
+
+/**
+ * The delay in a text such as "Please try again in 1.5s", in milliseconds.
  *
  * @since 0.1.0
  * @category combinators

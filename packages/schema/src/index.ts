@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Defined from "./Defined.ts"
+export * as ErrorStatement from "./ErrorStatement.ts"
 export * as FailedExchange from "./FailedExchange.ts"
 export * as Failure from "./Failure.ts"
 export * as Guard from "./Guard.ts"
@@ -22,6 +23,7 @@ export * as Redaction from "./Redaction.ts"
 export * as Repair from "./Repair.ts"
 export * as ResponseEvent from "./ResponseEvent.ts"
 export * as ResponsesRequest from "./ResponsesRequest.ts"
+export * as RetryAfter from "./RetryAfter.ts"
 export * as RoutingToken from "./RoutingToken.ts"
 export * as ServiceError from "./ServiceError.ts"
 export * as Tool from "./Tool.ts"

@@ -73,6 +73,8 @@ export class TurnDecoder {
   #out: Array<TurnEvent.TurnEvent> = []
   #closing = false
   #stray = ""
+  /** A payload without a type, before all events, that may say why none came. */
+  #explanation: Raw | undefined
 
   constructor(options: Options = {}) {
     this.#maxEventSize = Math.min(options.maxEventSize ?? Sse.defaultMaxEventSize, Sse.largestSize)
@@ -152,8 +154,9 @@ export class TurnDecoder {
       this.#closing = true
       this.#parser.flush()
     }
-    if (this.state.outcome === undefined && this.#stray !== "") {
-      const error = Statement.inText(this.#stray)
+    if (this.state.outcome === undefined) {
+      const said = this.state.events === 0 ? this.#explanation : undefined
+      const error = said ?? (this.#stray === "" ? undefined : Statement.inText(this.#stray))
       if (error !== undefined) this.state.stepAs("error", error, this.#out)
     }
     if (!this.#takeOutcome() && this.state.outcome === undefined) this.failure = this.truncated()
@@ -218,7 +221,10 @@ export class TurnDecoder {
     const error = Statement.behindHalfAnEvent(data)
     if (error !== undefined) this.state.stepAs("error", error, this.#out)
     // the sentinel of other servers; never needed, never wrong
-    else if (!this.#closing && data !== "[DONE]") this.state.stepMalformed(data, name)
+    else if (!this.#closing && data !== "[DONE]") {
+      if (this.state.events === 0) this.#explanation = Statement.inText(data)
+      this.state.stepMalformed(data, name)
+    }
   }
 }
 

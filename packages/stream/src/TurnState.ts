@@ -9,10 +9,12 @@
  */
 import type { ResponseEvent, TurnEvent } from "@effect-codex/schema"
 import {
+  ErrorStatement,
   ResponseEvent as Events,
   Failure,
   Guard,
   RateLimits,
+  RetryAfter,
   RoutingToken,
   ServiceError,
   Turn,
@@ -21,7 +23,6 @@ import {
 import * as Redacted from "effect/Redacted"
 import type { Delta } from "./internal/delta.ts"
 import * as Output from "./internal/output.ts"
-import * as Statement from "./internal/statement.ts"
 import { asObject, asWords, isDeep, maxDepth, type Raw } from "./internal/values.ts"
 import { InvalidEvent } from "./StreamError.ts"
 
@@ -50,26 +51,6 @@ const guards = new Map<string, Guard.Guard>(
   Object.entries(Events.byType).map(([type, schema]) => [type, Guard.make(schema)])
 )
 const hostedGuard = Guard.make(Events.HostedEvent)
-
-/** Header names in lower case, values as text: events carry them in any case and sometimes as numbers. */
-const asHeaders = (value: unknown): Readonly<Record<string, string>> | undefined => {
-  const raw = asObject(value)
-  return (
-    raw &&
-    Object.fromEntries(
-      Object.entries(raw).flatMap(([name, header]) =>
-        typeof header === "string" || typeof header === "number" ? [[name.toLowerCase(), String(header)]] : []
-      )
-    )
-  )
-}
-
-/** The delay that an error's own headers ask for, in milliseconds. */
-const retryAfter = (headers: Readonly<Record<string, string>> | undefined): number | undefined => {
-  const millis = Number(headers?.["retry-after-ms"] ?? Number.NaN)
-  const seconds = Number(headers?.["retry-after"] ?? Number.NaN)
-  return millis >= 0 ? millis : seconds >= 0 ? seconds * 1000 : undefined
-}
 
 /** What of a response object is read, and what only repeats the request. */
 const notExtra: ReadonlySet<string> = new Set([
@@ -352,15 +333,15 @@ export class TurnState {
       case "refusal":
         return this.#output.partDone(event, "refusal", index, part["refusal"], out)
       case "output_text":
-        return this.#output.partDone(event, "text", index, part["text"], out)
+        return this.#output.partDone(event, "text", index, part["text"], out, part["annotations"])
       case "reasoning_text":
         return this.#output.partDone(event, "content", index, part["text"], out)
     }
   }
 
   #headers(value: unknown, out: Array<TurnEvent.TurnEvent>): void {
-    const headers = asHeaders(value)
-    if (headers === undefined) return
+    if (asObject(value) === undefined) return
+    const headers = RetryAfter.headersIn(value)
     this.model = asWords(headers["openai-model"]) ?? this.model
     this.routingToken = RoutingToken.first(this.routingToken, RoutingToken.fromHeaders(headers))
     this.#limits(RateLimits.fromHeaders(headers, this.#now?.()), out)
@@ -389,13 +370,13 @@ export class TurnState {
     }
     const status = response?.["status"]
     // whatever the event is called: a response that says it failed has failed
-    if (status === "failed" || Statement.isPresent(response?.["error"])) return this.#failed(event as Raw, out)
+    if (status === "failed" || ErrorStatement.isPresent(response?.["error"])) return this.#failed(event as Raw, out)
     this.#usage(response, out)
     const details = response?.["incomplete_details"]
     const completed =
       event.type !== "response.incomplete" &&
-      (status === "completed" || !Statement.isPresent(status)) &&
-      !Statement.isPresent(details)
+      (status === "completed" || !ErrorStatement.isPresent(status)) &&
+      !ErrorStatement.isPresent(details)
     const output = response?.["output"]
     if (Array.isArray(output)) this.#output.backfill(output, completed, out)
     this.#output.close(completed, out)
@@ -431,21 +412,25 @@ export class TurnState {
     const response = this.#response(event["response"], out)
     this.#usage(response, out)
     const stated = [response?.["error"], asObject(response?.["status_details"])?.["error"], event["error"], event]
-    this.#fail(Statement.factsOf(stated.find(Statement.isPresent), this.#now))
+    const error = stated.find(ErrorStatement.isPresent)
+    this.#fail(error, [event["headers"], response?.["headers"]])
   }
 
   /** An `error` event: flat, nested, with a `detail`, with a status and headers of its own (protocol D.5, H.4). */
   #error(event: Raw): void {
-    this.#fail({ ...Statement.factsOf(event, this.#now), retryAfterMillis: retryAfter(asHeaders(event["headers"])) })
+    this.#fail(event, [event["headers"]])
   }
 
-  #fail(stated: ServiceError.Facts): void {
-    const isThrottled = stated.code === "rate_limit_exceeded" || stated.type === "rate_limit_exceeded"
+  #fail(error: unknown, headers: ReadonlyArray<unknown> = []): void {
+    const now = this.#now?.()
+    const stated: ServiceError.Facts = ErrorStatement.fromValue(error, now)
+    const delays = headers.map((one) => RetryAfter.fromHeaders(RetryAfter.headersIn(one), now ?? Number.NaN))
     const facts: ServiceError.Facts = {
       ...stated,
-      retryAfterMillis:
-        stated.retryAfterMillis ??
-        (isThrottled && stated.message !== undefined ? ServiceError.delayInText(stated.message) : undefined),
+      retryAfterMillis: ServiceError.delayOf({
+        ...stated,
+        retryAfterMillis: delays.find((delay) => delay !== undefined) ?? stated.retryAfterMillis
+      }),
       model: this.model,
       rateLimits: this.rateLimits,
       responseId: this.responseId,

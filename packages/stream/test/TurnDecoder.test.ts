@@ -397,6 +397,71 @@ describe("an error in other clothes", () => {
     assert.deepInclude(decodeText(body).failure as object, expected)
   })
 
+  it.each<readonly [string, string, object]>([
+    ["words beside a code", '{"message":"used up","code":"usage_limit_reached"}', { _tag: "UsageLimit" }],
+    ["a code alone", '{"code":"usage_limit_reached"}', { _tag: "UsageLimit" }],
+    ["a status and words", '{"status":429,"message":"slow"}', { _tag: "RateLimited", serverMessage: "slow" }],
+    ["a text that is a code", '{"error":"usage_limit_reached"}', { _tag: "UsageLimit", code: "usage_limit_reached" }],
+    [
+      "a code with a description",
+      '{"error":"invalid_token","error_description":"It is bad"}',
+      { code: "invalid_token", serverMessage: "It is bad" }
+    ],
+    ["JSON in a text", '{"error":"{\\"code\\":\\"slow_down\\"}"}', { _tag: "ServerOverloaded", code: "slow_down" }],
+    ["a list under another key", '{"success":false,"errors":[{"message":"no"}]}', { serverMessage: "no" }],
+    ["a status that is final", '{"type":"error","status":400,"error":{"message":"no"}}', { _tag: "InvalidRequest" }],
+    ["a status as text", '{"type":"error","status_code":"403"}', { _tag: "AccessDenied", status: 403 }],
+    [
+      "times as texts",
+      '{"error":{"type":"usage_limit_reached","resets_at":"1795400000"}}',
+      { resetsAt: 1_795_400_000_000 }
+    ]
+  ])("%s", (_, data, expected) => {
+    const { failure } = decodeText(`${frames([created, delta("Hi")])}data: ${data}\n\n`)
+    assert.deepInclude({ ...failure }, expected)
+  })
+
+  it.each([
+    ["a detail", '{"detail":"Unsupported parameter: x"}', "Unsupported parameter: x"],
+    ["a list", '[{"error":{"message":"no"}}]', "no"],
+    ["words", '{"message":"no"}', "no"]
+  ])("explains a body without any event: %s", (_, data, words) => {
+    for (const body of [data, `data: ${data}\n\n`, `\uFEFF${data}`]) {
+      const { failure } = decodeText(body)
+      assert.deepInclude({ ...failure }, { _tag: "ResponseFailed", serverMessage: words })
+    }
+  })
+
+  it.each<readonly [object, number | undefined]>([
+    [{ "retry-after": "5" }, 5000],
+    [{ "Retry-After": ["5"] }, 5000],
+    [{ "retry-after-ms": "", "retry-after": 5 }, 5000],
+    [{ "retry-after": "Thu, 01 Jan 1970 00:00:09 GMT" }, 8000],
+    [{ "retry-after": "" }, undefined],
+    [{ "retry-after": "1e400" }, undefined],
+    [{ "retry-after": "9".repeat(30) }, undefined]
+  ])("asks for a wait in its headers: %j", (headers, expected) => {
+    const error = { code: "rate_limit_exceeded" }
+    for (const event of [
+      { type: "error", headers, error },
+      { type: "error", error: { ...error, headers } },
+      { type: "response.failed", headers, response: { error } },
+      { type: "response.failed", response: { headers, error } }
+    ]) {
+      assert.strictEqual(decodeText(frames([event]), { now: () => 1000 }).failure?.retryAfterMillis, expected)
+    }
+  })
+
+  it.each([
+    ["rate_limit_exceeded", "try again in 3.2s", 3200],
+    ["slow_down", "Please try again in 3.2s", 3200],
+    ["server_is_overloaded", "try again in 2 minutes", 120_000],
+    ["server_error", "try again in 3.2s", undefined]
+  ])("asks for a wait in its words: %s", (code, message, expected) => {
+    const { failure } = decodeText(frames([{ type: "response.failed", response: { error: { code, message } } }]))
+    assert.strictEqual(failure?.retryAfterMillis, expected)
+  })
+
   it("is not seen where there is none", () => {
     for (const body of [
       'data: {"type":"response.web_search_call.failed","error":{"code":"x"}}\n\n',

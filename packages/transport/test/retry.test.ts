@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { RetryAfter, RetryPolicy } from "@effect-codex/transport"
+import * as RetryAfter from "@effect-codex/schema/RetryAfter"
+import { RetryPolicy } from "@effect-codex/transport"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"

@@ -1,7 +1,7 @@
 /** When two forms of one item are the same, and which of them says more. */
 import { type Item, Turn } from "@effect-codex/schema"
 import type { Slot } from "./slot.ts"
-import { asObject, asWords, isBlank, isWithin, parse, type Raw } from "./values.ts"
+import { asObject, asWords, isBlank, isEmpty, isWithin, parse, type Raw } from "./values.ts"
 
 /** Whether a call's own status lets it be carried out. */
 export const isCompleted = (status: unknown): boolean =>
@@ -10,7 +10,8 @@ export const isCompleted = (status: unknown): boolean =>
 /** The arguments that stand before an item which has none, or which has the same as an object. */
 export const earlierArguments = (slot: Slot, value: unknown): string | undefined => {
   const shown = slot.arguments.value
-  if (asObject(value) !== undefined) {
+  // free-form input is a text: an empty object says nothing there
+  if (asObject(value) !== undefined && !(slot.callType === "custom" && isEmpty(value))) {
     const parsed = isBlank(shown) ? undefined : parse(shown)
     return isWithin(parsed, value) && isWithin(value, parsed) ? shown : undefined
   }

@@ -5,8 +5,19 @@ import { type Added, type Kind as PartKind, Parts } from "./parts.ts"
 import { type Place, Places } from "./places.ts"
 import * as Slots from "./slot.ts"
 import { kindOf, type Slot } from "./slot.ts"
-import { isPresent } from "./statement.ts"
-import { asIndex, asObject, asText, asWords, isBlank, isDeep, isWithin, jsonOf, type Raw } from "./values.ts"
+import {
+  asIndex,
+  asObject,
+  asText,
+  asWords,
+  filledFrom,
+  isBlank,
+  isDeep,
+  isEmpty,
+  isWithin,
+  jsonOf,
+  type Raw
+} from "./values.ts"
 
 type Out = Array<TurnEvent.TurnEvent>
 
@@ -72,13 +83,15 @@ export class Output {
     out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
   }
 
-  /** The full text of one part. */
-  partDone(place: Place, kind: PartKind, index: unknown, text: unknown, out: Out): void {
-    if (typeof text !== "string") return
+  /** The full text of one part, and the annotations that stand with it. */
+  partDone(place: Place, kind: PartKind, index: unknown, text: unknown, out: Out, annotations?: unknown): void {
+    if (typeof text !== "string" || this.#isDeep(annotations)) return
     const slot = this.#places.ofClosing(place, kind === "text" || kind === "refusal" ? "message" : "reasoning")
     if (slot === undefined) return
     const part = partIndex(index)
-    const delta = slot.parts.part(kind, part).text.settle(text)
+    const known = slot.parts.part(kind, part)
+    if (Array.isArray(annotations) && annotations.length > 0) known.annotations ??= annotations.slice()
+    const delta = known.text.settle(text)
     if (delta === undefined) this.#note(differs)
     else if (delta !== "") out.push(textDelta(slot, kind, part, delta))
   }
@@ -117,7 +130,7 @@ export class Output {
     if (item === undefined || asWords(item["type"]) === undefined || this.#isDeep(item)) return
     const slot = this.#places.ofBegun(event, item, kindOf(item["type"]))
     if (slot === undefined) return
-    slot.begun = Slots.withNames(slot, item) as unknown as Item.Item
+    slot.begun = Slots.inherit(slot, item) as unknown as Item.Item
     if (slot.kind !== "call") return
     slot.callType = item["type"] === "custom_tool_call" ? "custom" : "function"
     this.#name(slot, item)
@@ -139,6 +152,7 @@ export class Output {
     const slot = this.#places.ofHosted(event)
     if (slot !== undefined) slot.tool ??= tool
     const progress = { _tag: "HostedToolProgress", outputIndex: slot?.index ?? 0, tool, stage } as const
+    if (slot !== undefined) this.#hostedText(slot, event)
     const delta = asText(event["delta"]) ?? asText(event["partial_image_b64"])
     const shell = asObject(event["delta"])
     const channels = (["stdout", "stderr"] as const).flatMap((channel) => {
@@ -147,6 +161,17 @@ export class Output {
     })
     if (channels.length > 0) out.push(...channels)
     else out.push(delta === undefined ? progress : { ...progress, delta })
+  }
+
+  /** The code or the arguments that a hosted tool is given, for an item that leaves them out. */
+  #hostedText(slot: Slot, event: Raw): void {
+    const type = String(event["type"])
+    if (slot.kind !== "item" || slot.item !== undefined) return
+    if (!/_(?:code|arguments)\.(?:delta|done)$/.test(type)) return
+    const full = asText(event["code"]) ?? asText(event["arguments"])
+    if (type.endsWith(".done")) {
+      if (full !== undefined) slot.arguments.settle(full)
+    } else slot.arguments.append(asText(event["delta"]) ?? "")
   }
 
   /**
@@ -252,21 +277,22 @@ export class Output {
     }
   }
 
-  /** Shows what the begun item holds, where nothing came after it. */
-  #loadBegun(slot: Slot, out: Out): void {
+  /** Shows what the begun item holds, where nothing came after it: of each kind of text that its end leaves blank. */
+  #loadBegun(slot: Slot, out: Out, end?: Item.Item): void {
     if (slot.begun === undefined) return
-    slot.parts.load(slot.begun)
+    const texts = end === undefined ? [] : Turn.textsOf(end).filter(({ text }) => !isBlank(text))
+    const kinds = new Set<PartKind>(texts.map(({ kind }) => kind))
+    const words = new Set(texts.map(({ text }) => text.trim()))
+    slot.parts.load(slot.begun, ({ kind, text }) => !kinds.has(kind) && !words.has(text.trim()))
     for (const { index, kind, text } of slot.parts.inOrder()) out.push(textDelta(slot, kind, index, text.value))
   }
 
   #finish(slot: Slot, item: Raw, out: Out, isRebuilt = false): void {
-    const whole = Slots.withNames(slot, item) as unknown as Item.Item
+    const whole = Slots.inherit(slot, item) as unknown as Item.Item
     switch (slot.kind) {
       case "message":
       case "reasoning": {
-        if (slot.parts.isEmpty && slot.begun !== undefined && Turn.textsOf(whole).every(({ text }) => isBlank(text))) {
-          this.#loadBegun(slot, out)
-        }
+        if (slot.parts.isEmpty && slot.begun !== undefined) this.#loadBegun(slot, out, whole)
         const added: Added = (kind, index, delta) => out.push(textDelta(slot, kind, index, delta))
         const settled = slot.parts.settle(whole, added)
         if (!settled.agrees) this.#note(differs)
@@ -361,11 +387,16 @@ export class Output {
     out.push({ _tag: "ToolCallRepeated", outputIndex: slot.index, call })
   }
 
-  /** A finished item is done once more: the first one stays. */
+  /** A finished item is done once more: the first one stays, with what it left out. */
   #again(slot: Slot, item: Raw, out: Out): void {
     const call = slot.call === undefined ? undefined : Turn.callOf(item as unknown as Item.Item)
     if (call !== undefined) this.#repeats(slot, call, out)
-    else if (!isWithin(slot.item, item)) this.#note("differs from its item")
+    else if (!isWithin(slot.item, item)) {
+      this.#note("differs from its item")
+      // once, so that each of many costs no more than its own bytes
+      if (!slot.isCompared) this.#fill(slot, item, out)
+      slot.isCompared = true
+    }
   }
 
   /** Compares a finished item with the one of the terminal list, and takes over what it left out. */
@@ -380,25 +411,42 @@ export class Output {
       else if (!Compare.isSameCall(done, slot.call, item, call)) this.#repeats(slot, call, out)
       return
     }
-    if (slot.kind !== "message" && slot.kind !== "reasoning") return
-    const parts = new Parts(() => {})
-    parts.load(slot.item as Item.Item)
-    const added: Array<TurnEvent.TurnEvent> = []
-    const settled = parts.settle(item as unknown as Item.Item, (kind, index, delta) => {
-      added.push(textDelta(slot, kind, index, delta))
-    })
-    const later = settled.item as unknown as Raw
-    const changed: Record<string, unknown> = {}
-    if (!settled.agrees) this.#note("differs from its item")
-    else if (added.length > 0) {
-      for (const event of added) out.push(event)
-      for (const key of ["summary", "content"]) if (isPresent(later[key])) changed[key] = later[key]
+    if (!this.#fill(slot, item, out)) this.#note("differs from its item")
+  }
+
+  /** Takes over what a finished item left out and a later form of it has; whether its texts are the same otherwise. */
+  #fill(slot: Slot, item: Raw, out: Out): boolean {
+    const done = slot.item as unknown as Raw
+    const { encrypted_content: encrypted, status: _, ...rest } = item
+    let later: Raw = rest
+    if (slot.kind === "message" || slot.kind === "reasoning") {
+      const parts = new Parts(() => {})
+      parts.load(slot.item as Item.Item)
+      const added: Array<TurnEvent.TurnEvent> = []
+      const settled = parts.settle(rest as unknown as Item.Item, (kind, index, delta) => {
+        added.push(textDelta(slot, kind, index, delta))
+      })
+      later = settled.item as unknown as Raw
+      if (!settled.agrees) {
+        const { content, summary, ...others } = later
+        later = {
+          ...others,
+          ...(isEmpty(done["content"]) && { content }),
+          ...(isEmpty(done["summary"]) && { summary })
+        }
+      } else if (added.length > 0) {
+        for (const event of added) out.push(event)
+        const texts: Record<string, unknown> = {}
+        for (const key of ["summary", "content"]) if (!isEmpty(later[key])) texts[key] = later[key]
+        slot.item = { ...done, ...texts } as unknown as Item.Item
+      }
+      const isNew = asWords(encrypted) !== undefined && asWords(done["encrypted_content"]) === undefined
+      if (slot.kind === "reasoning" && isNew) later = { ...later, encrypted_content: encrypted }
+      slot.item = filledFrom(slot.item, later) as Item.Item
+      return settled.agrees
     }
-    const encrypted = asWords(later["encrypted_content"])
-    if (slot.kind === "reasoning" && encrypted !== undefined && asWords(done["encrypted_content"]) === undefined) {
-      changed["encrypted_content"] = encrypted
-    }
-    if (Object.keys(changed).length > 0) slot.item = { ...done, ...changed } as unknown as Item.Item
+    slot.item = filledFrom(done, later) as Item.Item
+    return true
   }
 
   /** Finds the slots of a list of items: by id, else by the same content, else by place. */

@@ -65,9 +65,13 @@ export class Parts {
   }
 
   /** Takes over the texts of an item that came earlier. */
-  load(item: Item.Item): void {
-    for (const { index, kind, text } of Turn.textsOf(item)) {
-      if (text !== "") this.part(kind, index).text.settle(text)
+  load(item: Item.Item, isWanted: (text: Turn.ItemText) => boolean = () => true): void {
+    for (const one of Turn.textsOf(item)) {
+      const { annotations, index, kind, text } = one
+      if (text === "" || !isWanted(one)) continue
+      const part = this.part(kind, index)
+      part.text.settle(text)
+      if (annotations.length > 0) part.annotations ??= annotations.slice()
     }
   }
 

@@ -2,7 +2,7 @@
 import type { Item, Turn } from "@effect-codex/schema"
 import { type Kind as PartKind, Parts } from "./parts.ts"
 import { Text } from "./text.ts"
-import { asText, asWords, isBlank, type Raw } from "./values.ts"
+import { asText, asWords, isBlank, isEmpty, type Raw } from "./values.ts"
 
 export type Kind = "message" | "reasoning" | "call" | "item"
 
@@ -37,6 +37,8 @@ export class Slot {
   callId: string | undefined
   name: string | undefined
   started = false
+  /** Whether the finished item was compared with a second one. */
+  isCompared = false
   /** Whether its item was done but is half a call by its own status. */
   isHalf = false
   /** The call of the finished item, or of half a one. */
@@ -60,20 +62,36 @@ export class Slot {
   }
 }
 
-/** What an item does not leave blank, and has from the item that it began as. */
-const inherited = ["id", "role", "phase", "namespace", "name", "call_id", "execution"] as const
+/**
+ * What an item does not have from the item it began as: its end is not its beginning, what it begins with of encrypted
+ * content can be cut, and its texts are compared with their deltas.
+ */
+const own: ReadonlySet<string> = new Set(["status", "encrypted_content", "content", "summary"])
 
-/** The item with the names that it leaves blank and its beginning has. */
-export const withNames = (slot: Slot, item: Raw): Raw => {
+/** The texts of hosted items that come in deltas. */
+export const hostedText: Readonly<Record<string, string>> = { code_interpreter_call: "code", mcp_call: "arguments" }
+
+/** Keys that are no text where they are of another type. */
+const names: ReadonlySet<string> = new Set(["id", "role", "phase", "namespace", "name", "call_id", "execution"])
+
+/** The item with what it leaves empty and its beginning or its deltas have. */
+export const inherit = (slot: Slot, item: Raw): Raw => {
   let whole: Record<string, unknown> | undefined
-  for (const key of inherited) {
-    const earlier =
-      asWords((slot.begun as Raw | undefined)?.[key]) ??
-      (slot.kind !== "call" ? undefined : key === "name" ? slot.name : key === "call_id" ? slot.callId : undefined)
-    if (earlier === undefined || asWords(item[key]) !== undefined) continue
+  const give = (key: string, earlier: unknown) => {
+    if (names.has(key) ? asWords(earlier) === undefined || asWords(item[key]) !== undefined : !isEmpty(item[key]))
+      return
+    if (isEmpty(earlier)) return
     whole ??= { ...item }
     whole[key] = earlier
   }
+  const begun = slot.begun as Raw | undefined
+  const text =
+    slot.kind === "call" ? (slot.callType === "custom" ? "input" : "arguments") : hostedText[String(item["type"])]
+  for (const key in begun) if (!own.has(key) && key !== text) give(key, begun[key])
+  if (slot.kind === "call") {
+    give("name", whole?.["name"] ?? slot.name)
+    give("call_id", whole?.["call_id"] ?? slot.callId)
+  } else if (text !== undefined) give(text, slot.arguments.length > 0 ? slot.arguments.value : begun?.[text])
   return whole ?? item
 }
 

@@ -63,6 +63,35 @@ export const isWithin = (known: unknown, next: unknown): boolean => {
   return true
 }
 
+/** Whether a value of an item says nothing. */
+export const isEmpty = (value: unknown): boolean => {
+  if (value === undefined || value === null) return true
+  if (typeof value === "string") return isBlank(value)
+  if (typeof value !== "object") return false
+  for (const _ in value) return false
+  return true
+}
+
+/**
+ * The value with what `other` says where it says nothing itself, key by key; lists of one length, element by element. The
+ * same value where `other` adds nothing. Takes as long as `other` is large. Both must not be deep.
+ */
+export const filledFrom = (value: unknown, other: unknown): unknown => {
+  if (isEmpty(value)) return isEmpty(other) ? value : other
+  if (typeof value !== "object" || value === null || typeof other !== "object" || other === null) return value
+  if (Array.isArray(value) !== Array.isArray(other)) return value
+  if (Array.isArray(value) && value.length !== (other as ReadonlyArray<unknown>).length) return value
+  let filled: Record<string, unknown> | undefined
+  for (const key in other) {
+    const before = Object.hasOwn(value, key) ? (value as Raw)[key] : undefined
+    const after = key === "__proto__" ? before : filledFrom(before, (other as Raw)[key])
+    if (after === before) continue
+    filled ??= (Array.isArray(value) ? value.slice() : { ...value }) as Record<string, unknown>
+    filled[key] = after
+  }
+  return filled ?? value
+}
+
 /** The JSON text of a value, unless it is nested beyond the stack. */
 export const jsonOf = (value: unknown): string | undefined => {
   try {

@@ -1,0 +1,37 @@
+/** The errors of the client as those of `@effect/ai`. Ours stays whole as the `cause`. */
+import * as AiError from "@effect/ai/AiError"
+import type { JsonSchema, OutputFormat, Tool } from "@effect-codex/schema"
+import type { CodexError, ToolLoop } from "effect-codex"
+
+export type Cause =
+  | CodexError.CodexError
+  | JsonSchema.UnsupportedSchema
+  | OutputFormat.InvalidOutput
+  | Tool.InvalidToolArguments
+  | ToolLoop.UnknownTool
+  | ToolLoop.CallRejected
+
+export type Method = "generateText" | "generateObject" | "streamText"
+
+const module = "CodexLanguageModel"
+
+/** The HTTP members of `AiError` hold the request's headers and are never made. */
+export const fromCause = (method: Method, cause: Cause): AiError.AiError => {
+  const options = { module, method, description: cause.message, cause }
+  switch (cause._tag) {
+    case "InvalidRequest":
+    case "ContextWindowExceeded":
+    case "UnsupportedSchema":
+      return new AiError.MalformedInput(options)
+    case "StreamTruncated":
+    case "InvalidUtf8":
+    case "InvalidEvent":
+    case "InvalidOutput":
+    case "InvalidToolArguments":
+    case "UnknownTool":
+    case "CallRejected":
+      return new AiError.MalformedOutput(options)
+    default:
+      return new AiError.UnknownError(options)
+  }
+}

@@ -1,0 +1,179 @@
+/** A prompt as the entries of a request, with the exact items of the turns that are remembered. */
+import type * as Prompt from "@effect/ai/Prompt"
+import type { History, Message, RoutingToken } from "@effect-codex/schema"
+import * as Effect from "effect/Effect"
+import * as Encoding from "effect/Encoding"
+import * as Predicate from "effect/Predicate"
+import type { KeptTurn } from "../CodexMetadata.ts"
+import * as Digest from "./digest.ts"
+import type { Toolkit } from "./toolkit.ts"
+import type { Remembered, TurnMemory } from "./turnMemory.ts"
+
+export interface Read {
+  readonly entries: ReadonlyArray<History.Entry>
+  /** Of the conversation the prompt goes on with, if it is known. */
+  readonly conversationId: string | undefined
+  /** Of the turn whose calls the prompt answers. */
+  readonly routingToken: RoutingToken.RoutingToken | undefined
+  /** The digest of the whole prompt, and its last message: the place of the turn that answers it. */
+  readonly digest: string
+  readonly asked: Prompt.Message | undefined
+}
+
+const urlOf = ({ data, mediaType }: Prompt.FilePart): string => {
+  if (data instanceof URL) return data.href
+  if (typeof data !== "string") return `data:${mediaType};base64,${Encoding.encodeBase64(data)}`
+  return /^\s*[a-z][a-z0-9+.-]*:/i.test(data) ? data : `data:${mediaType};base64,${data}`
+}
+
+const userContent = (part: Prompt.UserMessagePart): Message.Content => {
+  if (part.type === "text") return { _tag: "Text", text: part.text }
+  const url = urlOf(part)
+  if (!part.mediaType.startsWith("image/")) {
+    return { _tag: "Document", url, ...(part.fileName !== undefined && { filename: part.fileName }) }
+  }
+  const detail = part.options.codex?.imageDetail
+  return { _tag: "Image", url, ...(detail !== undefined && { detail }) }
+}
+
+/** An assistant message as far as its parts tell. Reasoning cannot be replayed without its encrypted form. */
+const assistantContent = (
+  part: Prompt.AssistantMessagePart,
+  toolkit: Toolkit
+): ReadonlyArray<Message.AssistantContent> => {
+  switch (part.type) {
+    case "text":
+      return [{ _tag: "Text", text: part.text }]
+    case "reasoning":
+      return [{ _tag: "Reasoning", summary: part.text === "" ? [] : [part.text] }]
+    case "tool-call":
+      return part.providerExecuted
+        ? []
+        : [{ _tag: "ToolCall", call: toolkit.earlierCall(part.id, part.name, part.params) }]
+    default:
+      return []
+  }
+}
+
+/** Text goes out as it is, anything else as JSON. */
+const outputOf = (result: unknown): string => (typeof result === "string" ? result : (JSON.stringify(result) ?? ""))
+
+const resultOf = ({ id, isFailure, result }: Prompt.ToolResultPart): Message.ToolMessage => ({
+  role: "tool",
+  content: [{ _tag: "ToolResult", callId: id, output: outputOf(result), ...(isFailure && { isError: true }) }]
+})
+
+const isKept = (value: unknown): value is KeptTurn =>
+  Predicate.isRecord(value) &&
+  Array.isArray(value["items"]) &&
+  Array.isArray(value["answers"]) &&
+  typeof value["said"] === "string" &&
+  typeof value["conversationId"] === "string"
+
+const callIdsOf = (entry: History.Entry): ReadonlyArray<string> => {
+  if ("role" in entry && entry.role === "tool") {
+    return (entry as Message.ToolMessage).content.map(({ callId }) => callId)
+  }
+  const { call_id: callId } = entry as { readonly call_id?: unknown }
+  return typeof callId === "string" ? [callId] : []
+}
+
+/** The answers to the calls of a turn in the order of the calls, whoever gave them. */
+const inOrder = (
+  answers: ReadonlyArray<History.Entry>,
+  calls: ReadonlyArray<History.Entry>
+): ReadonlyArray<History.Entry> => {
+  const places = new Map<string, number>()
+  for (const id of calls.flatMap(callIdsOf)) places.set(id, places.size)
+  const placeOf = (entry: History.Entry) => places.get(callIdsOf(entry)[0] ?? "") ?? Number.POSITIVE_INFINITY
+  return [...answers].sort((a, b) => {
+    const [first, second] = [placeOf(a), placeOf(b)]
+    return first === second ? 0 : first - second
+  })
+}
+
+export const read = (
+  prompt: Prompt.Prompt,
+  {
+    digests,
+    memory,
+    seed,
+    toolkit
+  }: {
+    readonly digests: Digest.Digests
+    readonly memory: TurnMemory
+    /** Sets the turns of a conversation that the program names apart from all others. */
+    readonly seed: string
+    readonly toolkit: Toolkit
+  }
+): Effect.Effect<Read> =>
+  Effect.gen(function* () {
+    const entries: Array<History.Entry> = []
+    let digest = yield* digests.start(seed)
+    let asked: Prompt.Message | undefined
+    let last: KeptTurn | undefined
+    let routingToken: RoutingToken.RoutingToken | undefined
+    /** Answers that no tool message has taken along yet. */
+    let owed: KeptTurn | undefined
+
+    const settle = (results: ReadonlyArray<History.Entry>) => {
+      entries.push(...(owed === undefined ? results : inOrder([...owed.answers, ...results], owed.items)))
+      owed = undefined
+    }
+
+    const silentTurn = (before: string, asked: Prompt.Message) =>
+      Effect.map(
+        Effect.flatMap(Digest.ofSaid({ text: "", callIds: [] }), (said) => Digest.join(before, said)),
+        (digest) => memory.recall({ digest, asked })
+      )
+
+    for (const message of prompt.content) {
+      const step = yield* digests.after(digest, message)
+      switch (message.role) {
+        case "system":
+          settle([])
+          entries.push({ role: "system", content: message.content })
+          break
+        case "user": {
+          // a turn without words leaves no message behind
+          const silent = asked?.role === "user" || asked?.role === "tool" ? yield* silentTurn(digest, asked) : undefined
+          settle([])
+          if (silent !== undefined) {
+            entries.push(...silent.items)
+            last = silent
+            owed = silent
+            settle([])
+          }
+          routingToken = undefined
+          entries.push({ role: "user", content: message.content.map(userContent) })
+          break
+        }
+        case "tool":
+          settle(message.content.map(resultOf))
+          break
+        case "assistant": {
+          settle([])
+          const remembered: Remembered | undefined = memory.recall({ digest: step.digest, asked })
+          const { codex } = message.options
+          const kept = isKept(codex) && codex.said === step.own ? codex : remembered
+          if (kept === undefined) {
+            routingToken = undefined
+            entries.push({
+              role: "assistant",
+              content: message.content.flatMap((part) => assistantContent(part, toolkit))
+            })
+          } else {
+            entries.push(...kept.items)
+            last = kept
+            owed = kept
+            routingToken = remembered?.routingToken
+          }
+          break
+        }
+      }
+      digest = step.digest
+      asked = message
+    }
+    settle([])
+    return { entries, conversationId: last?.conversationId, routingToken, digest, asked }
+  })

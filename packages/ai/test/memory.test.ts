@@ -1,0 +1,248 @@
+/** Turns are found again by everything that was said before them, and only by those who said it. */
+import { Chat, LanguageModel, Prompt, type Response } from "@effect/ai"
+import { assert, describe, it } from "@effect/vitest"
+import { CodexLanguageModel, CodexPrompt } from "@effect-codex/ai"
+import { Script, ScriptedBackend, TestCodex } from "@effect-codex/testing"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as TurnMemory from "../src/internal/turnMemory.ts"
+import { handlers, outline, rounds, sent, tools } from "./support.ts"
+
+const layer = (script: Script.Script, options?: CodexLanguageModel.Options) =>
+  Layer.provideMerge(CodexLanguageModel.layer(options), TestCodex.layer(script))
+
+/** Everybody gets the same answer, each with reasoning of its own. */
+const always = (text: string): Script.Script => Script.always(Script.turn({ reasoning: [], text }))
+
+const keptOf = (parts: ReadonlyArray<Response.AnyPart>) =>
+  parts.flatMap((part) => (part.type === "finish" && part.metadata.codex ? [part.metadata.codex.turn] : []))
+
+const secretsIn = (entries: ReadonlyArray<unknown>): ReadonlyArray<string> =>
+  entries.flatMap((entry) => {
+    const { encrypted_content: secret } = entry as { readonly encrypted_content?: unknown }
+    return typeof secret === "string" ? [secret] : []
+  })
+
+type Move = { readonly chat: number; readonly how: "generate" | "stream" | "json"; readonly words: string }
+
+const move: FastCheck.Arbitrary<Move> = FastCheck.record({
+  chat: FastCheck.nat({ max: 2 }),
+  how: FastCheck.constantFrom("generate", "generate", "stream", "json" as const),
+  words: FastCheck.constantFrom("Hi", "Hi", "Go on")
+})
+
+describe("conversations that say the same words", () => {
+  it.effect.prop(
+    "never see each other's items, and see all of their own",
+    [FastCheck.array(move, { minLength: 4, maxLength: 12 })],
+    ([moves]) =>
+      Effect.gen(function* () {
+        const chats = yield* Effect.forEach([0, 1, 2], () => Chat.empty)
+        const own = chats.map(() => new Set<string>())
+        const ids = chats.map(() => new Set<string | undefined>())
+        const throughJson = chats.map(() => false)
+        for (const { chat: n, how, words } of moves) {
+          const chat = chats[n] as Chat.Service
+          if (how === "json") {
+            chats[n] = yield* Effect.flatMap(chat.exportJson, Chat.fromJson)
+            throughJson[n] = true
+            continue
+          }
+          const parts: ReadonlyArray<Response.AnyPart> =
+            how === "generate"
+              ? (yield* chat.generateText({ prompt: words })).content
+              : Chunk.toReadonlyArray(yield* Stream.runCollect(chat.streamText({ prompt: words })))
+          const request = (yield* sent).at(-1)
+          const secrets = secretsIn(request?.input ?? [])
+          for (const secret of secrets) assert.isTrue(own[n]?.has(secret), "an item of another conversation")
+          if (!throughJson[n]) {
+            assert.strictEqual(secrets.length, own[n]?.size, "an item is missing")
+            ids[n]?.add(request?.headers["session-id"])
+            assert.isAtMost(ids[n]?.size ?? 0, 1)
+          }
+          for (const secret of secretsIn(keptOf(parts).flatMap(({ items }) => items))) own[n]?.add(secret)
+        }
+        const all = ids.flatMap((set) => [...set])
+        assert.strictEqual(new Set(all).size, all.length, "two conversations have one id")
+      }).pipe(Effect.provide(layer(always("OK.")))),
+    { fastCheck: { numRuns: 40 } }
+  )
+})
+
+describe("a chat", () => {
+  it.effect("that went through JSON is recognised in the same process", () =>
+    Effect.gen(function* () {
+      const chat = yield* Chat.empty
+      yield* Effect.provide(rounds(chat, "Where is it cold?"), handlers())
+      const copy = yield* Effect.flatMap(chat.exportJson, Chat.fromJson)
+      yield* copy.generateText({ prompt: "Thanks" })
+      const requests = yield* sent
+      assert.strictEqual(
+        outline(requests.at(-1)?.input ?? []),
+        "user reasoning call:weather output reasoning assistant user"
+      )
+      assert.strictEqual(new Set(requests.map(({ headers }) => headers["session-id"])).size, 1)
+    }).pipe(
+      Effect.provide(
+        layer([
+          Script.turn({ reasoning: [], toolCalls: [{ name: "weather", arguments: { city: "Prague", unit: "C" } }] }),
+          Script.turn({ reasoning: [], text: "There." }),
+          Script.turn({ text: "Bye." })
+        ])
+      )
+    )
+  )
+
+  it.effect("of another process goes on without its reasoning, and says so", () =>
+    Effect.gen(function* () {
+      const json = yield* Effect.flatMap(Chat.empty, (chat) =>
+        Effect.zipRight(chat.generateText({ prompt: "Hi" }), chat.exportJson)
+      ).pipe(Effect.provide(layer([Script.turn({ reasoning: "Hm.", text: "Hello" })])))
+      yield* Effect.gen(function* () {
+        const chat = yield* Chat.fromJson(json)
+        const { content } = yield* chat.generateText({ prompt: "Thanks" })
+        const finish = content.flatMap((part) => (part.type === "finish" ? [part] : []))[0]
+        assert.deepStrictEqual(
+          finish?.metadata.codex?.repairs.map(({ _tag }) => _tag),
+          ["ReasoningDropped"]
+        )
+        assert.strictEqual(outline((yield* sent)[0]?.input ?? []), "user assistant user")
+      }).pipe(Effect.provide(layer([Script.turn({ text: "Bye" })])))
+    })
+  )
+
+  it.effect("whose answer was edited is sent as it was edited", () =>
+    Effect.gen(function* () {
+      const asked = Prompt.make("Hi")
+      const { content } = yield* LanguageModel.generateText({ prompt: asked })
+      const history = Prompt.merge(asked, CodexPrompt.fromResponseParts(content))
+      const edited = Prompt.fromMessages(
+        history.content.map((message) =>
+          message.role === "assistant" ? { ...message, content: [Prompt.makePart("text", { text: "No." })] } : message
+        )
+      )
+      yield* LanguageModel.generateText({ prompt: Prompt.merge(edited, "Go on") })
+      const input = (yield* sent).at(-1)?.input ?? []
+      assert.strictEqual(outline(input), "user assistant user")
+      assert.include(JSON.stringify(input), "No.")
+    }).pipe(Effect.provide(layer(always("OK."))))
+  )
+})
+
+describe("CodexPrompt.fromResponseParts", () => {
+  const calls = Script.turn({
+    reasoning: "Hm.",
+    text: "Look:",
+    toolCalls: [
+      { name: "weather", arguments: { city: "Prague" } },
+      { name: "nope", arguments: {} }
+    ]
+  })
+  for (const how of ["generateText", "streamText"] as const) {
+    it.effect(`of ${how} keeps everything on the way into another process`, () =>
+      Effect.gen(function* () {
+        const json = yield* Effect.gen(function* () {
+          const asked = Prompt.make("Go")
+          const parts: ReadonlyArray<Response.AnyPart> =
+            how === "generateText"
+              ? (yield* LanguageModel.generateText({ prompt: asked, toolkit: tools })).content
+              : Chunk.toReadonlyArray(
+                  yield* Stream.runCollect(LanguageModel.streamText({ prompt: asked, toolkit: tools }))
+                )
+          const answer = CodexPrompt.fromResponseParts(parts)
+          const id = (yield* sent)[0]?.headers["session-id"]
+          return { id, json: yield* Schema.encode(Prompt.FromJson)(Prompt.merge(asked, answer)) }
+        }).pipe(Effect.provide(layer([calls])), Effect.provide(handlers()))
+        yield* Effect.gen(function* () {
+          const history = yield* Schema.decode(Prompt.FromJson)(json.json)
+          yield* LanguageModel.generateText({ prompt: history, toolkit: tools })
+          const request = (yield* sent)[0]
+          assert.strictEqual(
+            outline(request?.input ?? []),
+            "user reasoning assistant call:weather call:nope output output"
+          )
+          assert.strictEqual(secretsIn(request?.input ?? []).length, 1)
+          assert.strictEqual(request?.headers["session-id"], json.id)
+        }).pipe(Effect.provide(layer([Script.turn({ text: "Done." })])), Effect.provide(handlers()))
+      })
+    )
+  }
+
+  it("keeps the metadata of other providers as options", () => {
+    const text = { type: "text", text: "Hi", metadata: { openai: { itemId: "msg_1" } } }
+    const [message] = CodexPrompt.fromResponseParts([text as unknown as Response.AnyPart]).content
+    assert.deepStrictEqual(message?.role === "assistant" ? message.content[0]?.options : undefined, {
+      openai: { itemId: "msg_1" }
+    })
+  })
+})
+
+describe("the memory", () => {
+  const turn = (n: number): TurnMemory.Remembered => ({
+    items: [{ type: "message", role: "assistant", content: [{ type: "output_text", text: `${n}` }] }],
+    answers: [],
+    said: "",
+    conversationId: `c${n}`
+  })
+
+  it("stays within its bound and forgets what was not used for longest", () => {
+    const memory = TurnMemory.make({ maxTurns: 10, maxSize: 1_000_000 })
+    const asked = Array.from({ length: 1000 }, () => ({}))
+    asked.forEach((message, n) => {
+      memory.remember({ digest: `${n}`, asked: message }, turn(n))
+      assert.isAtMost(memory.size().turns, 10)
+      assert.strictEqual(memory.recall({ digest: "0", asked: asked[0] })?.conversationId, "c0")
+    })
+    assert.isUndefined(memory.recall({ digest: "500", asked: asked[500] }))
+    assert.strictEqual(memory.recall({ digest: "999", asked: asked[999] })?.conversationId, "c999")
+  })
+
+  it("stays within its size, whatever the turns are", () => {
+    const one = JSON.stringify(turn(0)).length
+    const memory = TurnMemory.make({ maxTurns: 1000, maxSize: 5 * one })
+    for (let n = 0; n < 10; n++) memory.remember({ digest: `${n}`, asked: {} }, turn(n))
+    assert.isAtMost(memory.size().size, 5 * one)
+    assert.strictEqual(memory.size().turns, 5)
+    memory.remember({ digest: "large", asked: {} }, { ...turn(0), said: "x".repeat(6 * one) })
+    assert.strictEqual(memory.size().turns, 5)
+  })
+
+  it.effect("holds after many chats, and a chat of today is still recognised", () =>
+    Effect.gen(function* () {
+      const last = yield* Effect.forEach(
+        Array.from({ length: 100 }, (_, n) => n),
+        (n) => Effect.flatMap(Chat.empty, (chat) => Effect.as(chat.generateText({ prompt: `Hi ${n}` }), chat))
+      )
+      yield* (last.at(-1) as Chat.Service).generateText({ prompt: "Go on" })
+      yield* (last.at(0) as Chat.Service).generateText({ prompt: "Go on" })
+      const [recent, old] = (yield* sent).slice(-2)
+      assert.strictEqual(outline(recent?.input ?? []), "user reasoning assistant user")
+      assert.strictEqual(outline(old?.input ?? []), "user assistant user")
+    }).pipe(Effect.provide(layer(always("OK."), { memory: { maxTurns: 10 } })))
+  )
+})
+
+it.effect("the routing token of a turn goes along with the answers to its calls, and no further", () =>
+  Effect.gen(function* () {
+    const chat = yield* Chat.empty
+    yield* Effect.provide(rounds(chat, "Go"), handlers())
+    yield* chat.generateText({ prompt: "Thanks" })
+    const backend = yield* ScriptedBackend.ScriptedBackend
+    assert.deepStrictEqual(
+      (yield* backend.requests).map(({ headers }) => headers["x-codex-turn-state"]),
+      [undefined, "token_1", undefined]
+    )
+  }).pipe(
+    Effect.provide(
+      layer([
+        Script.turn({ toolCalls: [{ name: "clock" }] }).pipe(Script.headers({ "x-codex-turn-state": "token_1" })),
+        Script.turn({ text: "Noon." }).pipe(Script.headers({ "x-codex-turn-state": "token_1" })),
+        Script.turn({ text: "Bye." })
+      ])
+    )
+  )
+)

@@ -1,0 +1,199 @@
+/**
+ * Reads the error that a server or a relay states, in each of the forms there are (protocol D.5, E.1, F.5): an `error`
+ * object, a `detail`, a list, a text, JSON in a text, a page. HTTP bodies, events and the login server are read by the
+ * same code.
+ *
+ * @since 0.1.0
+ */
+import { defined } from "./Defined.ts"
+import * as ResponseEvent from "./ResponseEvent.ts"
+import * as RetryAfter from "./RetryAfter.ts"
+
+/**
+ * What an error states. Texts are as the server wrote them: scrub them before anybody sees them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ErrorStatement {
+  readonly code?: string
+  /** The wire's `type`, which sometimes holds the code. */
+  readonly type?: string
+  readonly message?: string
+  readonly param?: string
+  /** From 400 to 599. */
+  readonly status?: number
+  readonly planType?: string
+  /** In milliseconds since 1970. */
+  readonly resetsAt?: number
+  readonly windowMinutes?: number
+  /** What a field or a header inside of the error asks to wait. */
+  readonly retryAfterMillis?: number
+}
+
+type Raw = Readonly<Record<string, unknown>>
+
+const asObject = (value: unknown): Raw | undefined =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : undefined
+
+const asWords = (value: unknown): string | undefined =>
+  typeof value === "string" && /\S/.test(value) ? value : undefined
+
+/** Numbers are sometimes written as text. */
+const asNumber = (value: unknown): number | undefined => {
+  const number = typeof value === "string" && /^\s*\d+(?:\.\d+)?\s*$/.test(value) ? Number(value) : value
+  return typeof number === "number" && Number.isFinite(number) ? number : undefined
+}
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Whether a value says anything: servers send `null`, `false`, blank texts and empty lists for "nothing".
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isPresent = (value: unknown): boolean =>
+  value !== undefined &&
+  value !== null &&
+  value !== false &&
+  (typeof value !== "string" || asWords(value) !== undefined) &&
+  !(Array.isArray(value) && value.length === 0)
+
+/** How deep errors in errors are read. */
+const maxNesting = 4
+
+/** Later times in seconds are in milliseconds. */
+const latestSeconds = 100_000_000_000
+
+const asTime = (value: unknown): number | undefined => {
+  const number = asNumber(value)
+  if (number !== undefined) return number > latestSeconds ? number : number * 1000
+  const date = typeof value === "string" && /^\d{4}-\d\d-\d\d/.test(value) ? Date.parse(value) : Number.NaN
+  return Number.isNaN(date) ? undefined : date
+}
+
+const asStatus = (value: unknown): number | undefined => {
+  const status = asNumber(value)
+  return status !== undefined && Number.isInteger(status) && status >= 400 && status < 600 ? status : undefined
+}
+
+const asDelay = (value: unknown, unit: number): number | undefined => {
+  const number = asNumber(value)
+  return number !== undefined && number >= 0 ? Math.ceil(number * unit) : undefined
+}
+
+const delayOf = (error: Raw, now: number | undefined): number | undefined =>
+  asDelay(error["retry_after_ms"], 1) ??
+  asDelay(error["retry_after"] ?? error["retry_after_seconds"], 1000) ??
+  RetryAfter.fromHeaders(RetryAfter.headersIn(error["headers"]), now ?? Number.NaN)
+
+/** A text that is a code and no sentence. */
+const isCode = (text: string): boolean => text.length <= 64 && /^[a-z][a-z0-9]*(?:[_.][a-z0-9]+)+$/.test(text)
+
+const read = (value: unknown, now: number | undefined, nesting: number): ErrorStatement => {
+  if (typeof value === "string") return ofText(value, now, nesting)
+  if (Array.isArray(value)) return ofList(value, now, nesting)
+  const error = asObject(value)
+  if (error === undefined) return {}
+  const type = asWords(error["type"])
+  const resetsIn = asNumber(error["resets_in_seconds"])
+  const own: ErrorStatement = defined({
+    code: asWords(error["code"]),
+    // the type of an event says nothing of its error
+    type: type === undefined || ResponseEvent.isTerminalType(type) ? undefined : type,
+    message:
+      asWords(error["message"]) ??
+      asWords(error["error_description"]) ??
+      asWords(error["msg"]) ??
+      asWords(error["title"]),
+    param: asWords(error["param"]),
+    status: asStatus(error["status"]) ?? asStatus(error["status_code"]) ?? asStatus(error["code"]),
+    planType: asWords(error["plan_type"]),
+    resetsAt:
+      asTime(error["resets_at"]) ?? (resetsIn === undefined || now === undefined ? undefined : now + resetsIn * 1000),
+    windowMinutes: asNumber(error["limit_window_minutes"]),
+    retryAfterMillis: delayOf(error, now)
+  })
+  const stated = nesting === 0 ? undefined : [error["error"], error["detail"], error["errors"]].find(isPresent)
+  if (stated === undefined) return own
+  const inner = read(stated, now, nesting - 1)
+  // a text beside which the error says more is its code
+  const isName = typeof stated === "string" && inner.code === inner.message
+  return isName ? { ...inner, ...own } : { ...own, ...inner }
+}
+
+const ofText = (text: string, now: number | undefined, nesting: number): ErrorStatement => {
+  if (asWords(text) === undefined) return {}
+  const inner = nesting > 0 && /^\s*\{/.test(text) ? asObject(parse(text)) : undefined
+  if (inner !== undefined) return read(inner, now, nesting - 1)
+  return isCode(text) ? { code: text, message: text } : { message: text }
+}
+
+/** Validation errors come as a list of `{ loc, msg }`. */
+const ofList = (list: ReadonlyArray<unknown>, now: number | undefined, nesting: number): ErrorStatement => {
+  if (nesting === 0) return {}
+  const all = list.slice(0, 10).map((one) => read(one, now, nesting - 1))
+  const words = all.flatMap(({ message }) => message ?? [])
+  return { ...all[0], ...(words.length > 0 && { message: words.join("; ") }) }
+}
+
+/**
+ * The error in a value of parsed JSON. `now`, in milliseconds since 1970, turns "in n seconds" into a time.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { ErrorStatement } from "@effect-codex/schema"
+ *
+ * ErrorStatement.fromValue({ error: { code: "slow_down", message: "Later." } }) // { code: "slow_down", message: "Later." }
+ * ```
+ */
+export const fromValue = (value: unknown, now?: number): ErrorStatement => read(value, now, maxNesting)
+
+const isHtml = (text: string): boolean => /^\s*<(?:!doctype|html|head|body|title|\?xml)\b/i.test(text)
+
+/** Searched step by step: a pattern that looks for the end of each `<title` again takes quadratic time. */
+const htmlTitle = (text: string): string | undefined => {
+  const start = text.search(/<title[\s>]/i)
+  const open = start === -1 ? -1 : text.indexOf(">", start)
+  if (open === -1) return undefined
+  const end = text.indexOf("<", open)
+  return asWords(
+    text
+      .slice(open + 1, end === -1 ? undefined : end)
+      .replace(/\s+/g, " ")
+      .trim()
+  )
+}
+
+/**
+ * The error in the text of a body: JSON of any form, a page, of which the title counts, or plain words.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromText = (body: string, now?: number): ErrorStatement => {
+  // what some servers put before their JSON
+  const text = body.replace(/^\uFEFF/, "").trim()
+  const json = parse(text)
+  if (typeof json === "object" && json !== null) return fromValue(json, now)
+  if (typeof json === "string") return fromValue(json, now)
+  const message = isHtml(text) ? htmlTitle(text) : asWords(text)
+  return message === undefined ? {} : { message }
+}
+
+/**
+ * Whether a text is a page for people.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isPage: (text: string) => boolean = isHtml

@@ -1,0 +1,61 @@
+/**
+ * How long the server asks to wait, from headers: those of a response, and those that an event carries. The form inside a
+ * text ("try again in 1.5s") is read by `ServiceError.delayInText`.
+ *
+ * @since 0.1.0
+ */
+
+const decimal = /^\d+(?:\.\d+)?$/
+const httpDate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/
+
+/** No date is later. */
+const latest = 8_640_000_000_000_000
+
+const within = (millis: number): number | undefined => (millis <= latest ? millis : undefined)
+
+const number = (text: string | undefined): number | undefined => {
+  const trimmed = text?.trim()
+  return trimmed !== undefined && decimal.test(trimmed) ? Number(trimmed) : undefined
+}
+
+/**
+ * Milliseconds to wait: `retry-after-ms`, else `retry-after` in seconds, else `retry-after` as an HTTP date seen from
+ * `now` (milliseconds since 1970; a date in the past is no wait). `undefined` when there is none that can be read.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { RetryAfter } from "@effect-codex/schema"
+ *
+ * RetryAfter.fromHeaders({ "retry-after": "2" }, 0) // 2000
+ * ```
+ */
+export const fromHeaders = (headers: Readonly<Record<string, string | undefined>>, now: number): number | undefined => {
+  const millis = number(headers["retry-after-ms"])
+  if (millis !== undefined) return within(Math.ceil(millis))
+  const text = headers["retry-after"]
+  const seconds = number(text)
+  if (seconds !== undefined) return within(Math.ceil(seconds * 1000))
+  if (text === undefined || !httpDate.test(text.trim())) return undefined
+  const date = Date.parse(text)
+  const wait = Math.max(0, date - now)
+  return Number.isNaN(wait) ? undefined : wait
+}
+
+/**
+ * The headers that an event or an error carries: names in lower case, values as text. They come in any case, as numbers
+ * and as lists.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const headersIn = (value: unknown): Readonly<Record<string, string>> => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return {}
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, header]) => {
+      const one: unknown = Array.isArray(header) ? header[0] : header
+      return typeof one === "string" || typeof one === "number" ? [[name.toLowerCase(), String(one)]] : []
+    })
+  )
+}

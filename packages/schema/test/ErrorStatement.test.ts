@@ -1,0 +1,65 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ErrorStatement } from "@effect-codex/schema"
+
+describe("what an error states", () => {
+  it.each<readonly [unknown, ErrorStatement.ErrorStatement]>([
+    [{ error: { code: "slow_down", message: "Later." } }, { code: "slow_down", message: "Later." }],
+    [{ error: { type: "usage_limit_reached" } }, { type: "usage_limit_reached" }],
+    [{ type: "error", error: { message: "no" } }, { message: "no" }],
+    [{ detail: "no" }, { message: "no" }],
+    [{ detail: [{ loc: ["body"], msg: "a" }, { msg: "b" }, "c"] }, { message: "a; b; c" }],
+    [{ detail: { code: "deactivated_workspace" } }, { code: "deactivated_workspace" }],
+    [{ errors: [{ code: 403, message: "no" }] }, { status: 403, message: "no" }],
+    [{ error: "invalid_grant" }, { code: "invalid_grant", message: "invalid_grant" }],
+    [
+      { error: "invalid_grant", error_description: "It was used." },
+      { code: "invalid_grant", message: "It was used." }
+    ],
+    [
+      { error: "No luck.", code: "x_1" },
+      { code: "x_1", message: "No luck." }
+    ],
+    [{ error: '{"code":"a_b","message":"m"}' }, { code: "a_b", message: "m" }],
+    [
+      { title: "Too Many Requests", status: "429", type: "about:blank" },
+      { type: "about:blank", message: "Too Many Requests", status: 429 }
+    ],
+    [
+      { error: { resets_at: "1795400000", limit_window_minutes: "300" } },
+      { resetsAt: 1_795_400_000_000, windowMinutes: 300 }
+    ],
+    [{ error: { resets_at: 1_795_400_000_000 } }, { resetsAt: 1_795_400_000_000 }],
+    [{ error: { resets_at: "2026-11-23T00:00:00Z" } }, { resetsAt: Date.UTC(2026, 10, 23) }],
+    [{ error: { resets_in_seconds: "60" } }, { resetsAt: 61_000 }],
+    [{ error: { retry_after: 1.5 } }, { retryAfterMillis: 1500 }],
+    [{ error: { retry_after_ms: "20", retry_after: -1 } }, { retryAfterMillis: 20 }],
+    [{ error: { message: "", code: " ", param: null, status: 200, resets_at: "soon", retry_after: "x" } }, {}],
+    ...[null, undefined, 5, "", " ", [], {}, { error: null }, { error: [] }, { error: { error: {} } }].map(
+      (nothing) => [nothing, {}] as const
+    )
+  ])("%j", (value, expected) => {
+    assert.deepStrictEqual(ErrorStatement.fromValue(value, 1000), expected)
+    if (value !== undefined)
+      assert.deepStrictEqual(ErrorStatement.fromText(JSON.stringify(value), 1000), textOf(value, expected))
+  })
+
+  /** A number alone is a text, and so is what is no JSON. */
+  const textOf = (value: unknown, expected: ErrorStatement.ErrorStatement) =>
+    typeof value === "number" || value === null ? { message: JSON.stringify(value) } : expected
+
+  it("is the title of a page, and plain words", () => {
+    assert.deepStrictEqual(ErrorStatement.fromText("\uFEFF <!DOCTYPE html><title a>Just\n a moment</title>"), {
+      message: "Just a moment"
+    })
+    assert.deepStrictEqual(ErrorStatement.fromText("<html></html>"), {})
+    assert.deepStrictEqual(ErrorStatement.fromText("upstream connect error"), { message: "upstream connect error" })
+  })
+
+  it("is read however deep and long it is", () => {
+    const depth = 100_000
+    assert.deepStrictEqual(ErrorStatement.fromText(`${'{"error":'.repeat(depth)}1${"}".repeat(depth)}`), {})
+    assert.deepStrictEqual(ErrorStatement.fromText(`${"[".repeat(depth)}${"]".repeat(depth)}`), {})
+    const page = `<html>${"<title".repeat(20_000)}`
+    assert.deepStrictEqual(ErrorStatement.fromText(page), {})
+  })
+})

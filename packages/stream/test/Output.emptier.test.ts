@@ -1,0 +1,182 @@
+/** A later, emptier value never erases an earlier, fuller one: every item type, every field, every event that closes. */
+import { assert, describe, it } from "@effect/vitest"
+import { decodeText, frames } from "./support.ts"
+
+type Raw = Readonly<Record<string, unknown>>
+
+const samples: ReadonlyArray<Raw> = [
+  {
+    type: "message",
+    id: "msg_1",
+    role: "assistant",
+    phase: "final_answer",
+    channel: "main",
+    content: [
+      { type: "output_text", text: "Hello", annotations: [{ type: "url_citation", url: "https://example.org" }] }
+    ]
+  },
+  {
+    type: "reasoning",
+    id: "rs_1",
+    summary: [{ type: "summary_text", text: "I think." }],
+    content: [{ type: "reasoning_text", text: "Raw." }],
+    encrypted_content: "gAAAA",
+    model: "m"
+  },
+  {
+    type: "function_call",
+    id: "fc_1",
+    call_id: "call_1",
+    name: "ls",
+    namespace: "fs",
+    arguments: '{"a":1}',
+    created_by: { type: "agent" }
+  },
+  { type: "custom_tool_call", id: "ctc_1", call_id: "call_1", name: "sql", input: "SELECT 1", namespace: "db" },
+  {
+    type: "local_shell_call",
+    id: "lsh_1",
+    call_id: "call_1",
+    action: { type: "exec", command: ["ls"], env: { A: "b" } }
+  },
+  { type: "tool_search_call", id: "ts_1", call_id: "call_1", execution: "client", arguments: { query: "x" } },
+  { type: "web_search_call", id: "ws_1", action: { type: "search", query: "x", sources: [{ url: "u" }] } },
+  { type: "image_generation_call", id: "ig_1", result: "AAAA", revised_prompt: "a cat", size: "1x1" },
+  { type: "code_interpreter_call", id: "ci_1", code: "1+1", container_id: "c", outputs: [{ type: "logs", logs: "2" }] },
+  {
+    type: "mcp_call",
+    id: "mcp_1",
+    name: "get",
+    server_label: "s",
+    arguments: "{}",
+    output: "found",
+    error: { code: 1 }
+  },
+  { type: "from_the_future", id: "ff_1", payload: { deep: [{ x: 1 }] }, note: "n" }
+]
+
+const emptinesses: ReadonlyArray<readonly [string, (item: Raw, key: string) => Raw]> = [
+  ["absent", (item, key) => Object.fromEntries(Object.entries(item).filter(([name]) => name !== key))],
+  ...[null, "", " \n", [], {}].map(
+    (empty) => [JSON.stringify(empty), (item: Raw, key: string): Raw => ({ ...item, [key]: empty })] as const
+  )
+]
+
+const done = (item: Raw) => ({ type: "response.output_item.done", output_index: 0, item })
+const added = (item: Raw) => ({ type: "response.output_item.added", output_index: 0, item })
+const completed = (output: ReadonlyArray<Raw>) => ({
+  type: "response.completed",
+  response: { id: "resp_1", status: "completed", output }
+})
+
+const isCall = (item: Raw) => String(item["type"]).endsWith("_call") && "call_id" in item
+
+/** Each way for a fuller and an emptier form of one item to come, and the fields that it must not cost. */
+const ways: ReadonlyArray<
+  readonly [string, (full: Raw, empty: Raw) => ReadonlyArray<Raw>, (item: Raw, key: string) => boolean]
+> = [
+  // what an item begins with of encrypted content can be cut
+  [
+    "begun, then done",
+    (full, empty) => [added(full), done(empty), completed([])],
+    (_, key) => key !== "encrypted_content"
+  ],
+  // without an id another form may be another item
+  ["done, then done again", (full, empty) => [done(full), done(empty), completed([])], (_, key) => key !== "id"],
+  ["done, then listed", (full, empty) => [done(full), completed([empty])], () => true],
+  // the first form of a call counts, so that it is carried out once and as it was first said
+  [
+    "done, then done in full",
+    (full, empty) => [done(empty), done(full), completed([])],
+    (item, key) => !isCall(item) && key !== "id"
+  ],
+  ["done, then listed in full", (full, empty) => [done(empty), completed([full])], (item) => !isCall(item)]
+]
+
+describe("a later, emptier item", () => {
+  for (const [way, events, holds] of ways) {
+    it(`takes nothing away: ${way}`, () => {
+      let compared = 0
+      for (const full of samples) {
+        for (const key of Object.keys(full)) {
+          if (key === "type" || !holds(full, key)) continue
+          for (const [emptiness, without] of emptinesses) {
+            // arguments that are an object say what they are
+            if (full["type"] === "function_call" && key === "arguments" && emptiness === "{}") continue
+            const { failure, turn } = decodeText(frames(events(full, without(full, key))))
+            const name = `${String(full["type"])}.${key} ${emptiness}`
+            assert.isUndefined(failure, name)
+            const items = turn?.items as unknown as ReadonlyArray<Raw>
+            assert.lengthOf(items, 1, name)
+            assert.deepStrictEqual(items[0]?.[key], full[key], name)
+            compared++
+          }
+        }
+      }
+      assert.isAbove(compared, 120)
+    })
+  }
+
+  it("takes nothing away from within a field", () => {
+    const full = { type: "web_search_call", id: "ws_1", action: { type: "search", query: "x" } }
+    for (const query of [null, "", undefined]) {
+      const empty = { ...full, action: { type: "search", query } }
+      for (const events of [
+        [done(empty), done(full), completed([])],
+        [done(empty), completed([full])]
+      ]) {
+        assert.deepStrictEqual(decodeText(frames(events)).turn?.items as unknown, [full])
+      }
+    }
+  })
+
+  it("has the end of its own, not that of its beginning", () => {
+    const begun = { type: "web_search_call", id: "ws_1", status: "in_progress" }
+    const { turn } = decodeText(frames([added(begun), done({ type: "web_search_call", id: "ws_1" }), completed([])]))
+    assert.deepStrictEqual(turn?.items as unknown, [{ type: "web_search_call", id: "ws_1" }])
+  })
+
+  it("shows the text that only its second form has, once", () => {
+    const message = (content: ReadonlyArray<Raw>) => ({ type: "message", id: "msg_1", role: "assistant", content })
+    const full = message([{ type: "output_text", text: "Hello" }])
+    const { events, turn } = decodeText(frames([done(message([])), done(full), done(full), completed([full])]))
+    assert.strictEqual(turn?.text, "Hello")
+    assert.deepStrictEqual(
+      events.flatMap((event) => (event._tag === "TextDelta" ? [event.delta] : [])),
+      ["Hello"]
+    )
+  })
+
+  it("keeps the code and the arguments of a hosted tool that came in deltas", () => {
+    for (const [type, part, key] of [
+      ["code_interpreter_call", "code_interpreter_call_code", "code"],
+      ["mcp_call", "mcp_call_arguments", "arguments"]
+    ] as const) {
+      const at = { output_index: 0, item_id: "x_1" }
+      const deltas = [
+        { type: `response.${part}.delta`, ...at, delta: "1+" },
+        { type: `response.${part}.delta`, ...at, delta: "1" }
+      ]
+      const whole = { type: `response.${part}.done`, ...at, [key]: "1+1" }
+      for (const events of [deltas, [...deltas, whole], [whole], [...deltas, { ...whole, [key]: "" }]]) {
+        const item = { type, id: "x_1", [key]: "" }
+        const { turn } = decodeText(frames([added(item), ...events, done({ ...item, [key]: null }), completed([])]))
+        assert.deepStrictEqual(turn?.items as unknown, [{ type, id: "x_1", [key]: "1+1" }])
+      }
+    }
+  })
+
+  it("keeps the annotations that came with the end of a part", () => {
+    const annotations = [{ type: "url_citation", url: "https://example.org" }]
+    const part = { type: "output_text", text: "Hi", annotations }
+    const message = (part: Raw) => ({ type: "message", id: "msg_1", role: "assistant", content: [part] })
+    const { turn } = decodeText(
+      frames([
+        { type: "response.content_part.done", output_index: 0, item_id: "msg_1", content_index: 0, part },
+        done(message({ type: "output_text", text: "Hi" })),
+        completed([])
+      ])
+    )
+    assert.deepStrictEqual(turn?.items as unknown, [message(part)])
+  })
+})
