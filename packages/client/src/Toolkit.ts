@@ -153,12 +153,10 @@ export const make = <const Id extends string, Tools extends Record<string, Tool.
         tag,
         Effect.map(Effect.context<never>(), (context) =>
           Object.entries(tools).map(([key, tool]) => {
-            const handle = functions[key] as Functions<Record<string, Tool.Tool<unknown>>>[string]
-            return handler(
-              tool,
-              (args, invocation) => Effect.provide(handle(args, invocation) as Effect.Effect<Output, unknown>, context),
-              options
-            )
+            // what it needs is in the context
+            const handle = functions[key] as (args: unknown, invocation: Invocation) => Effect.Effect<Output, unknown>
+            // @effect-diagnostics-next-line anyUnknownInErrorContext:off
+            return handler(tool, (args, invocation) => Effect.provide(handle(args, invocation), context), options)
           })
         )
       )
