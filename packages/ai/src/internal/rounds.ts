@@ -1,5 +1,5 @@
 /** The requests that one call of the interface takes: what follows each of them. */
-import { type History, Turn, type TurnRequest } from "@effect-codex/schema"
+import { type History, type Repair, Turn } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Outcome from "./outcome.ts"
 import type { Misfit, Toolkit } from "./toolkit.ts"
@@ -37,7 +37,7 @@ export const conclude = (
   { invalidToolCalls, toolkit }: { readonly invalidToolCalls: "answer" | "fail"; readonly toolkit: Toolkit },
   before: Progress,
   turn: Turn.Turn,
-  repairs: ReadonlyArray<TurnRequest.Repair>
+  repairs: ReadonlyArray<Repair.Repair>
 ): Effect.Effect<Next, Misfit["error"]> =>
   Effect.gen(function* () {
     const judged = yield* Effect.forEach(turn.toolCalls, toolkit.judge)
@@ -58,8 +58,7 @@ export const conclude = (
     if (noneFits && before.hidden < maxHidden) {
       return { _tag: "Again", progress: { ...again, items: [...items, ...answers], hidden: before.hidden + 1 } }
     }
-    const isUnfinished = turn.status === "completed" && turn.endTurn === false && turn.toolCalls.length === 0
-    if (isUnfinished && before.followUps < maxFollowUps) {
+    if (Turn.isUnfinished(turn) && before.followUps < maxFollowUps) {
       return { _tag: "Again", progress: { ...again, followUps: before.followUps + 1 } }
     }
     const outcome: Outcome.Outcome = {
