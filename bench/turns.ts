@@ -15,7 +15,7 @@ const quick = process.argv.includes("--quick")
 const streaming: ReadonlyArray<Name> = ["undici", "openai", "Codex.stream"]
 const names: ReadonlyArray<Name> = [...streaming, "Codex.turn", "Codex.turn over HttpClient"]
 
-const clientFile = await bundle()
+const clientFile = await bundle(new URL("./turns/client.ts", import.meta.url), "client")
 
 const start = (file: string | URL, ...args: ReadonlyArray<string>): ChildProcess =>
   fork(file, args, { serialization: "advanced" })

@@ -7,11 +7,11 @@ import { build } from "esbuild"
 
 const ours = /^(?:@effect-codex\/|effect-codex(?:\/|$))/
 
-/** Bundles the project's own packages and leaves all others where they are; gives the file. */
-export const bundle = async (): Promise<string> => {
-  const outfile = fileURLToPath(new URL("../.bundle/client.mjs", import.meta.url))
+/** Bundles a module with the project's own packages and leaves all others where they are; gives the file. */
+export const bundle = async (entry: URL, name: string): Promise<string> => {
+  const outfile = fileURLToPath(new URL(`../.bundle/${name}.mjs`, import.meta.url))
   await build({
-    entryPoints: [fileURLToPath(new URL("client.ts", import.meta.url))],
+    entryPoints: [fileURLToPath(entry)],
     outfile,
     bundle: true,
     format: "esm",

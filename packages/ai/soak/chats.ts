@@ -1,5 +1,5 @@
 /**
- * Whether the memory of turns stays within its bound over many chats: `npm run soak -w @effect-codex/ai` (10,000 chats of two rounds).
+ * Whether the memory of turns stays within its bound over many chats: `pnpm --filter @effect-codex/ai soak` (10,000 chats of two rounds).
  * It prints the heap after every thousand and fails when a chat got an item of another one, or when the heap goes on growing.
  */
 import * as Chat from "@effect/ai/Chat"

@@ -323,14 +323,8 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
         const words = yield* wordsOf(self, outcome)
         const text = words.map((part) => (part.type === "text" ? part.text : "")).join("")
         const kept = yield* keep(self, done, text)
-        const metadata: Response.ResponseMetadataPartEncoded = {
-          type: "response-metadata",
-          id: outcome.turn.responseId,
-          modelId: outcome.turn.model,
-          timestamp
-        }
         return [
-          metadata,
+          Outcome.metadata(outcome.turn, timestamp),
           ...words,
           ...(yield* Outcome.sources(outcome.turn)),
           ...Outcome.hosted(outcome.turn, self.toolkit),
@@ -362,7 +356,9 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
             })
           )
           const rest = Effect.gen(function* () {
-            const ending = Stream.fromIterable(writer.end())
+            const begun: ReadonlyArray<Response.StreamPartEncoded> =
+              writer.started() || turn === undefined ? [] : [Outcome.metadata(turn, timestamp())]
+            const ending = Stream.fromIterable([...begun, ...writer.end()])
             // a stream of the client that does not fail ends with its turn
             const next = yield* conclude(self, progress, turn ?? Turn.fromItems([]), repairs)
             const text = spoken + writer.text()

@@ -75,7 +75,7 @@ export const ofSaid = (said: Said): Effect.Effect<string> => sha256(canonicalSai
 
 /** Digests of whole conversations. What was digested once, at its place, is not digested again. */
 export interface Digests {
-  readonly start: (seed: string) => Effect.Effect<string>
+  readonly start: (seed: string) => string
   readonly after: (before: string, message: Prompt.Message) => Effect.Effect<Step>
 }
 
@@ -92,7 +92,7 @@ export const join = (before: string, own: string): Effect.Effect<string> => sha2
 export const make = (): Digests => {
   const steps = new WeakMap<Prompt.Message, Step>()
   return {
-    start: (seed) => sha256(`start ${seed}`),
+    start: (seed) => `start ${seed}`,
     after: (before, message) =>
       Effect.suspend(() => {
         const known = steps.get(message)

@@ -26,6 +26,16 @@ export interface Outcome {
 /** Parts that both kinds of responses have. */
 type Part = Response.PartEncoded & Response.StreamPartEncoded
 
+export const metadata = (
+  { model, responseId }: Turn.Turn,
+  timestamp: string
+): Response.ResponseMetadataPartEncoded => ({
+  type: "response-metadata",
+  id: responseId,
+  modelId: model,
+  timestamp
+})
+
 export const finishReason = (turn: Turn.Turn, calls: ReadonlyArray<Fit>): Response.FinishReason => {
   if (turn.status === "incomplete") {
     switch (turn.incompleteReason) {

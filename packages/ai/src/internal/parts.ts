@@ -59,6 +59,8 @@ export const writer = (prefix: string, timestamp: () => string): Writer => {
   let attempt = 0
   let blocks = 0
   let said = ""
+  /** The text that was written to last, which most deltas go on with. */
+  let current: (Open & { readonly part: number }) | undefined
 
   const push = (part: Response.StreamPartEncoded) => {
     out.push(part)
@@ -67,6 +69,7 @@ export const writer = (prefix: string, timestamp: () => string): Writer => {
 
   const end = (key: string, block: Open, codex: Metadata.Text) => {
     open.delete(key)
+    current = undefined
     if (block.kind === "text") said += block.text
     const known = Object.keys(codex).length > 0
     push({ type: `${block.kind}-end`, id: block.id, ...(known && { metadata: { codex } }) })
@@ -77,11 +80,20 @@ export const writer = (prefix: string, timestamp: () => string): Writer => {
   }
 
   const begin = (kind: "text" | "reasoning", outputIndex: number, part: number, refusal = false): Open => {
+    if (
+      current?.outputIndex === outputIndex &&
+      current.part === part &&
+      current.kind === kind &&
+      current.refusal === refusal
+    ) {
+      return current
+    }
     const key = `${kind} ${outputIndex} ${part} ${refusal}`
     const known = open.get(key)
     if (known !== undefined) return known
-    const block: Open = { kind, id: `${prefix}${kind}_${blocks++}`, outputIndex, refusal, text: "" }
+    const block = { kind, id: `${prefix}${kind}_${blocks++}`, outputIndex, part, refusal, text: "" }
     open.set(key, block)
+    current = block
     push({ type: `${kind}-start`, id: block.id, ...(refusal && { metadata: { codex: { refusal } } }) })
     return block
   }

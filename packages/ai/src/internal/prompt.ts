@@ -109,7 +109,7 @@ export const read = (
 ): Effect.Effect<Read> =>
   Effect.gen(function* () {
     const entries: Array<History.Entry> = []
-    let digest = yield* digests.start(seed)
+    let digest = digests.start(seed)
     let asked: Prompt.Message | undefined
     let last: KeptTurn | undefined
     let routingToken: RoutingToken.RoutingToken | undefined
