@@ -20,7 +20,7 @@ import * as LanguageModel from "@effect/ai/LanguageModel"
 import * as AiModel from "@effect/ai/Model"
 import type * as Response from "@effect/ai/Response"
 import * as Telemetry from "@effect/ai/Telemetry"
-import { type History, OutputFormat, RoutingToken, Turn, type TurnRequest } from "@effect-codex/schema"
+import { type History, OutputFormat, type Repair, RoutingToken, Turn } from "@effect-codex/schema"
 import { ConversationId } from "@effect-codex/transport"
 import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
@@ -118,7 +118,7 @@ interface Progress {
   readonly turn: Turn.Turn | undefined
   readonly items: ReadonlyArray<History.Entry>
   readonly misfits: ReadonlyArray<Toolkit.Misfit>
-  readonly repairs: ReadonlyArray<TurnRequest.Repair>
+  readonly repairs: ReadonlyArray<Repair.Repair>
   readonly requests: number
   readonly hidden: number
   readonly followUps: number
@@ -149,7 +149,7 @@ const conclude = (
   { mode, toolkit }: Run,
   before: Progress,
   turn: Turn.Turn,
-  repairs: ReadonlyArray<TurnRequest.Repair>
+  repairs: ReadonlyArray<Repair.Repair>
 ): Effect.Effect<Next, Cause> =>
   Effect.gen(function* () {
     const judged = yield* Effect.forEach(turn.toolCalls, toolkit.judge)
@@ -288,7 +288,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
     const turnOf = (request: Codex.Request) =>
       Effect.suspend(() => {
         let turn: Turn.Turn | undefined
-        const repairs: Array<TurnRequest.Repair> = []
+        const repairs: Array<Repair.Repair> = []
         return codex.stream(request, { shown: "nothing" }).pipe(
           Stream.runForEachChunk((events) => {
             for (const event of events) {
@@ -344,7 +344,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
         Effect.map(Effect.clock, (clock) => {
           const timestamp = () => DateTime.formatIso(DateTime.unsafeMake(clock.unsafeCurrentTimeMillis()))
           const writer = Parts.writer(progress.requests === 1 ? "" : `${progress.requests}_`, timestamp)
-          const repairs: Array<TurnRequest.Repair> = []
+          const repairs: Array<Repair.Repair> = []
           let turn: Turn.Turn | undefined
           const live = codex.stream(requestOf(self, progress), { onceShown: "fail", shown: "text" }).pipe(
             Stream.mapChunks((events) => {

@@ -6,7 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { ToolLoop } from "effect-codex"
+import { ToolError } from "effect-codex"
 import * as CodexTool from "../CodexTool.ts"
 
 /** A call that fits: what its handler gets. */
@@ -21,7 +21,7 @@ export interface Fit {
 export interface Misfit {
   readonly _tag: "Misfit"
   readonly call: Turn.ToolCall
-  readonly error: Tool.InvalidToolArguments | ToolLoop.UnknownTool | ToolLoop.CallRejected
+  readonly error: Tool.InvalidToolArguments | ToolError.UnknownTool | ToolError.CallRejected
 }
 
 export interface Toolkit {
@@ -179,10 +179,10 @@ export const make = (
         if (found === undefined || found.kind !== type) {
           const known = [...handled.keys()]
           return misfit(
-            new ToolLoop.UnknownTool({ name: namespace === undefined ? name : `${namespace}.${name}`, known })
+            new ToolError.UnknownTool({ name: namespace === undefined ? name : `${namespace}.${name}`, known })
           )
         }
-        if (unreadable !== undefined) return misfit(new ToolLoop.CallRejected({ name, reason: "unreadable" }))
+        if (unreadable !== undefined) return misfit(new ToolError.CallRejected({ name, reason: "unreadable" }))
         const json = paramsJson(found.kind, call)
         const invalid = (problem: Pick<Tool.InvalidToolArguments, "reason" | "issues">) =>
           misfit(
