@@ -90,6 +90,15 @@ describe("a prompt made anew for each request", () => {
     }).pipe(Effect.provide(layer(always("OK."))))
   )
 
+  it.effect("with two questions in a row is not taken for one whose answer had no words", () =>
+    Effect.gen(function* () {
+      yield* LanguageModel.generateText({ prompt: [user("Hi")] })
+      const before = (yield* sent).length
+      yield* LanguageModel.generateText({ prompt: [user("Hi"), user("Go on")] })
+      assert.strictEqual(outline((yield* sent)[before]?.input ?? []), "user user")
+    }).pipe(Effect.provide(layer(Script.always(Script.turn({ toolCalls: [{ name: "nope" }] })))))
+  )
+
   it.effect("is recognised whatever the order of keys and the options", () =>
     Effect.gen(function* () {
       const call = (result: unknown, options = {}) =>
