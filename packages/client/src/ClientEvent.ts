@@ -111,8 +111,6 @@ export const fromError = ({ _tag, group, retryAfterMillis }: Failure.Failure): C
   ...(retryAfterMillis !== undefined && { retryAfterMillis })
 })
 
-const encode = Schema.encodeSync(ClientEvent)
-
 /**
  * An event as a server-sent event, named by its tag.
  *
@@ -127,7 +125,7 @@ const encode = Schema.encodeSync(ClientEvent)
  * // data: {"_tag":"Text","outputIndex":0,"part":0,"delta":"Hi"}
  * ```
  */
-export const toSse = (event: ClientEvent): string => `event: ${event._tag}\ndata: ${JSON.stringify(encode(event))}\n\n`
+export const toSse = (event: ClientEvent): string => `event: ${event._tag}\ndata: ${JSON.stringify(event)}\n\n`
 
 /**
  * The body of a response with the content type `text/event-stream`. A failure is its last event, not the end of the
