@@ -69,7 +69,7 @@ describe("conversations that say the same words", () => {
         const all = ids.flatMap((set) => [...set])
         assert.strictEqual(new Set(all).size, all.length, "two conversations have one id")
       }).pipe(Effect.provide(layer(always("OK.")))),
-    { fastCheck: { numRuns: 40 } }
+    { fastCheck: { numRuns: 25 } }
   )
 })
 

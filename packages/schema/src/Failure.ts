@@ -10,8 +10,10 @@
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { FailedExchange } from "./FailedExchange.ts"
+import type { Entry } from "./History.ts"
 import * as Wire from "./internal/wire.ts"
 import * as Turn from "./Turn.ts"
 
@@ -27,6 +29,9 @@ export const TypeId: unique symbol = Symbol.for("@effect-codex/schema/Failure")
  */
 export type TypeId = typeof TypeId
 
+/** Entries are not checked: they are the caller's and the server's own, and are compiled before they are sent. */
+const entry = Schema.Object as Schema.Schema.Any as Schema.Schema<Entry, object>
+
 /**
  * The facts every error may carry.
  *
@@ -35,6 +40,8 @@ export type TypeId = typeof TypeId
  * - `requestId`, `cfRay`, `responseId`: the ids that support asks for.
  * - `retryAfterMillis`: how long the server asked to wait.
  * - `partial`: what had arrived of the turn, by the last attempt that brought anything.
+ * - `history`: the history that a conversation or a tool loop had reached, `Redacted` because it can hold encrypted
+ *   reasoning; `error.items` is the same to go on from.
  * - `exchange`: the failed exchange, where the configuration captures it. It is `Redacted` only to keep logs short: it
  *   holds no secret.
  *
@@ -50,6 +57,7 @@ export const fields = {
   responseId: Wire.optional(Schema.String),
   retryAfterMillis: Wire.optional(Schema.Number),
   partial: Wire.optional(Turn.PartialTurn),
+  history: Wire.optional(Schema.Redacted(Schema.Array(entry))),
   exchange: Wire.optional(Schema.Redacted(FailedExchange))
 }
 
@@ -76,6 +84,8 @@ export interface Failure extends Facts, Error {
   readonly isRetryable: boolean
   /** How long the server asked to wait, if it did. */
   readonly retryAfter: Duration.Duration | undefined
+  /** What a conversation or a tool loop had finished before it failed: the `input` of a request that goes on from there. */
+  readonly items: ReadonlyArray<Entry> | undefined
 }
 
 /**
@@ -92,7 +102,7 @@ export interface FailureClass<Self, Tag extends string, All extends Schema.Struc
     Schema.Struct.Context<All>,
     Schema.Struct.Constructor<Omit<All, "_tag">>,
     unknown,
-    Cause.YieldableError & Pick<Failure, TypeId | "isRetryable" | "retryAfter">
+    Cause.YieldableError & Pick<Failure, TypeId | "isRetryable" | "retryAfter" | "items">
   > {
   readonly _tag: Tag
 }
@@ -130,6 +140,9 @@ export const Class =
       }
       get retryAfter(): Duration.Duration | undefined {
         return this.retryAfterMillis === undefined ? undefined : Duration.millis(this.retryAfterMillis)
+      }
+      get items(): ReadonlyArray<Entry> | undefined {
+        return this.history === undefined ? undefined : Redacted.value(this.history)
       }
     }
     return Base as never

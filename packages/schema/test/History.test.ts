@@ -769,11 +769,17 @@ describe("encrypted content of another account", () => {
   const compaction: Item.Item = { type: "compaction", id: "cmp_1", encrypted_content: "gAAAA" }
   const turn = (n: number, from: Origin.Origin | undefined) => {
     const items = [reasoning(`rs_${n}`), assistant(`msg_${n}`, "a")]
-    return from === undefined ? items : Origin.tag(items, from)
+    return from === undefined ? items : Origin.tag(items, Origin.toTag(from))
   }
 
   it("is left out before the server refuses it, with the ids that refer to it", () => {
-    const history = [...Origin.tag([compaction], there), ...turn(1, there), user("x"), ...turn(2, here), user("y")]
+    const history = [
+      ...Origin.tag([compaction], Origin.toTag(there)),
+      ...turn(1, there),
+      user("x"),
+      ...turn(2, here),
+      user("y")
+    ]
     const { items, repairs } = History.compile(history, { account: here.account })
     assert.deepStrictEqual(
       items.map((item) => [item.type, Item.id(item)]),
@@ -795,7 +801,7 @@ describe("encrypted content of another account", () => {
   })
 
   it("is known by a tag that survives JSON and does not hold the account id", () => {
-    const tagged = Origin.tag([compaction, ...turn(1, undefined)], there)
+    const tagged = Origin.tag([compaction, ...turn(1, undefined)], Origin.toTag(there))
     const json = JSON.stringify(tagged)
     assert.notInclude(json, there.account)
     const read = Schema.decodeUnknownSync(Schema.Array(Item.Item))(JSON.parse(json))
@@ -808,7 +814,7 @@ describe("encrypted content of another account", () => {
       ]
     )
     assert.deepStrictEqual(read.map(Origin.untag), [compaction, ...turn(1, undefined)])
-    assert.deepStrictEqual(Origin.tag(read, here), read)
+    assert.deepStrictEqual(Origin.tag(read, Origin.toTag(here)), read)
   })
 
   it("does not make a second copy of an item out of the same one without a tag", () => {

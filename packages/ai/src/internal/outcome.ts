@@ -2,7 +2,7 @@
 import type * as IdGenerator from "@effect/ai/IdGenerator"
 import { IdGenerator as IdGeneratorTag } from "@effect/ai/IdGenerator"
 import type * as Response from "@effect/ai/Response"
-import { type History, type Item, Turn, type TurnRequest } from "@effect-codex/schema"
+import { type History, type Item, type Repair, Turn } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
@@ -17,7 +17,7 @@ export interface Outcome {
   /** What the last request brought: the answer, where there were hidden ones. */
   readonly last: Turn.Turn
   readonly requests: number
-  readonly repairs: ReadonlyArray<TurnRequest.Repair>
+  readonly repairs: ReadonlyArray<Repair.Repair>
   readonly calls: ReadonlyArray<Fit>
   readonly misfits: ReadonlyArray<Misfit>
   readonly reason: Response.FinishReason
