@@ -64,6 +64,7 @@ export declare namespace Config {
    *   which keeps the prompt cache.
    * - `conversationId` names the conversation. Without it a prompt that goes on from a remembered turn keeps the id of that
    *   turn, and any other gets a new one.
+   * - `timeLimit` is that of each request; a call can take several.
    * - `invalidToolCalls`: what becomes of calls that fit no tool of the toolkit. `"answer"` (the default) tells the model:
    *   at once, in a hidden request, when no call of the turn fits, at most three times; else with the next request.
    *   `"fail"` fails with `MalformedOutput` before any handler runs.

@@ -46,7 +46,7 @@ export const conclude = (
     if (invalidToolCalls === "fail" && misfits[0] !== undefined) return yield* Effect.fail(misfits[0].error)
     const answers = misfits.map(Outcome.answerOf)
     const whole = before.turn === undefined ? turn : Turn.join(before.turn, turn)
-    const items = [...before.items, ...Outcome.itemsOf(turn)]
+    const items = [...before.items, ...turn.items]
     const again: Progress = {
       ...before,
       turn: whole,
