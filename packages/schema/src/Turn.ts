@@ -478,6 +478,15 @@ export const fromItems = (items: ReadonlyArray<Item.Item>): Turn => {
   }
 }
 
+/**
+ * Whether the server wants the turn finished in a further request, with the history so far (protocol D.4).
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isUnfinished = ({ endTurn, status, toolCalls }: Turn): boolean =>
+  status === "completed" && endTurn === false && toolCalls.length === 0
+
 /** The most differences that are listed one by one. */
 const maxDrift = 20
 

@@ -26,7 +26,7 @@ export interface Misfit {
 
 export interface Toolkit {
   readonly specs: ReadonlyArray<ToolSpec.ToolSpec>
-  readonly choice: ToolSpec.ToolChoice | undefined
+  readonly choice: ToolSpec.ToolChoice
   readonly judge: (call: Turn.ToolCall) => Effect.Effect<Fit | Misfit>
   /** How a call of an earlier turn is sent, by the name of its tool. */
   readonly earlierCall: (callId: string, name: string, params: unknown) => Turn.ToolCall
@@ -109,12 +109,7 @@ const declare = (tool: AiTool.Any): Effect.Effect<Declared, JsonSchema.Unsupport
   )
 }
 
-const choiceOf = (
-  { toolChoice }: ProviderOptions,
-  declared: ReadonlyArray<Declared>
-): ToolSpec.ToolChoice | undefined => {
-  // without tools there is nothing to choose
-  if (declared.length === 0) return undefined
+const choiceOf = ({ toolChoice }: ProviderOptions, declared: ReadonlyArray<Declared>): ToolSpec.ToolChoice => {
   if (typeof toolChoice === "string") return toolChoice
   if ("oneOf" in toolChoice) return toolChoice.mode === "required" ? "required" : "auto"
   const chosen = declared.find(({ tool }) => tool.name === toolChoice.tool)
