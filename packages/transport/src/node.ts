@@ -114,6 +114,12 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
   Layer.scoped(
     NodeHttpClient.Dispatcher,
     Effect.gen(function* () {
+      // Bun puts its own module in the place of undici, without the parts that are used here
+      if ("bun" in process.versions) {
+        return yield* new InvalidConfig({
+          problems: ["undici does not run on Bun: use `effect-codex/bun`, or `Codex.layer` with `FetchHttpClient`"]
+        })
+      }
       const proxies = yield* Proxies.resolve(options.proxy ?? "environment")
       const connect = defined({
         timeout: millis(options.connectTimeout, "30 seconds"),
