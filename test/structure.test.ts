@@ -14,8 +14,12 @@ const allowed: Record<string, ReadonlyArray<string>> = {
   transport: ["schema", "auth"],
   client: ["schema", "stream", "auth", "transport"],
   testing: ["schema", "auth", "transport", "client"],
-  ai: ["schema", "transport", "client"]
+  ai: ["schema", "transport", "client"],
+  cli: ["schema", "stream", "auth", "testing", "client"]
 }
+
+/** Programs run on Node and bring what they need; the others are libraries. */
+const programs: ReadonlySet<string> = new Set(["cli"])
 
 /** Packages of others that a library package may import besides `effect` and `@effect/platform`: what it is made for. */
 const madeFor: Record<string, string> = { ai: "@effect/ai/" }
@@ -62,6 +66,7 @@ describe("packages", () => {
               specifier.startsWith("@effect/platform/") ||
               (folder in madeFor && specifier.startsWith(madeFor[folder] as string)) ||
               isNode ||
+              programs.has(folder) ||
               // helpers for tests stand in a module of their own
               (path === "vitest.ts" && specifier === "@effect/vitest")
           assert.isTrue(fine, `packages/${folder}/src/${path} imports ${specifier}`)
@@ -77,7 +82,7 @@ describe("packages", () => {
           .sort(),
         others.map(nameOf).sort()
       )
-      assert.property(manifest.peerDependencies, "effect")
+      assert.property(programs.has(folder) ? manifest.dependencies : manifest.peerDependencies, "effect")
     })
 
     it(`${folder} has a README and a license`, () => {

@@ -9,7 +9,7 @@ import * as Failure from "@effect-codex/schema/Failure"
 import * as Schema from "effect/Schema"
 import { accessTokenVariable } from "./internal/variables.ts"
 
-const logIn = `Log in with \`codex login\` (a program can use BrowserLogin or DeviceLogin), or set ${accessTokenVariable} to an access token.`
+const logIn = `Log in with \`npx @effect-codex/cli login\` or \`codex login\` (a program can use BrowserLogin or DeviceLogin), or set ${accessTokenVariable} to an access token.`
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 

@@ -1,0 +1,16 @@
+/** What a command says when it fails, and its exit code. */
+import { Failure } from "@effect-codex/schema"
+import * as Predicate from "effect/Predicate"
+
+/** The codes, as `docs/command-line.md` lists them. */
+export const exitCodes = { failed: 1, usage: 2, account: 3, later: 4, interrupted: 130 } as const
+
+export const of = (error: unknown): number =>
+  Failure.isFailure(error) && error.group !== "request" ? exitCodes[error.group] : exitCodes.failed
+
+/** One sentence; what an error without one of its own is called. */
+export const sentence = (error: unknown): string => {
+  const message = Predicate.hasProperty(error, "message") ? error.message : undefined
+  if (typeof message === "string" && message.trim() !== "") return message
+  return Predicate.hasProperty(error, "_tag") ? String(error._tag) : "Something failed."
+}

@@ -1,0 +1,100 @@
+/** How turns and tables look. Colours and movement are for terminals; everything else gets plain text. */
+import type * as RateLimits from "@effect-codex/schema/RateLimits"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ToolLoop } from "effect-codex"
+
+const isTerminal = process.stdout.isTTY === true
+const isColourful = isTerminal && !process.env["NO_COLOR"]
+
+export const dim = (text: string): string => (isColourful ? `\u001b[2m${text}\u001b[22m` : text)
+
+export const write = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(text))
+
+export const line = (text: string): Effect.Effect<void> => write(`${text}\n`)
+
+const clear = "\r\u001b[K"
+const frames = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+/** Says that something is waited for, and for how long, until the effect it gives is run. Only a terminal sees it. */
+const waiting: Effect.Effect<Effect.Effect<void>, never, Scope.Scope> = Effect.gen(function* () {
+  if (!isTerminal) return Effect.void
+  let tick = 0
+  const timer = setInterval(() => {
+    const seconds = Math.floor((tick * 100) / 1000)
+    process.stderr.write(`${clear}${dim(`${frames[tick++ % frames.length]} ${seconds} s`)}`)
+  }, 100)
+  let over = false
+  const stop = Effect.sync(() => {
+    if (over) return
+    over = true
+    clearInterval(timer)
+    process.stderr.write(clear)
+  })
+  yield* Effect.addFinalizer(() => stop)
+  return stop
+})
+
+/** What is shown of an event. Reasoning and tools are for people who watch. */
+const rendered = (event: ToolLoop.LoopEvent<unknown>): string => {
+  switch (event._tag) {
+    case "TextDelta":
+    case "RefusalDelta":
+      return event.delta
+    case "ReasoningDelta":
+      return isTerminal ? dim(event.delta) : ""
+    case "ToolStarted":
+      return isTerminal ? dim(`[${event.call.name} ${event.call.arguments}]\n`) : ""
+    case "ToolFailed":
+      return isTerminal ? dim(`[${event.call.name} failed]\n`) : ""
+    case "TurnRestarted":
+      return `\n${dim("[the answer starts over]")}\n`
+    case "ItemCompleted":
+      return event.item.type === "message" || isTerminal ? "\n" : ""
+    default:
+      return ""
+  }
+}
+
+/** Shows a turn as it streams. */
+export const show = <E, R>(events: Stream.Stream<ToolLoop.LoopEvent<unknown>, E, R>): Effect.Effect<void, E, R> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const stop = yield* waiting
+      yield* Stream.runForEach(events, (event) => {
+        const text = rendered(event)
+        return text === "" ? Effect.void : Effect.zipRight(stop, write(text))
+      })
+    })
+  )
+
+const barWidth = 24
+
+/** How much of a window is used: `primary  ████░░░░  17 %  resets in 3 h 5 min`. */
+export const bar = ({ resetsAt, usedPercent, windowMinutes }: RateLimits.RateLimitWindow, now: number): string => {
+  const full = Math.round((Math.min(100, Math.max(0, usedPercent)) / 100) * barWidth)
+  const name = windowMinutes === undefined ? "window" : duration(windowMinutes)
+  const reset = resetsAt === undefined ? "" : `  resets in ${duration(Math.max(0, (resetsAt - now) / 60_000))}`
+  return `${name.padEnd(10)} ${"█".repeat(full)}${"░".repeat(barWidth - full)} ${`${Math.round(usedPercent)} %`.padStart(5)}${reset}`
+}
+
+const duration = (minutes: number): string => {
+  const whole = Math.round(minutes)
+  const [days, hours, rest] = [Math.floor(whole / 1440), Math.floor((whole % 1440) / 60), whole % 60]
+  const parts = [days > 0 && `${days} d`, hours > 0 && `${hours} h`, rest > 0 && `${rest} min`].filter(Boolean)
+  return parts.length === 0 ? "0 min" : parts.join(" ")
+}
+
+/** Rows as columns. */
+export const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)))
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd()
+    )
+    .join("\n")
+}

@@ -1,0 +1,73 @@
+/** What there is to know of the account: who, which models, how much is used. */
+import * as Command from "@effect/cli/Command"
+import { ModelCatalogue } from "@effect-codex/schema"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { Codex, CodexAuth } from "effect-codex"
+import * as Backend from "../Backend.ts"
+import * as Screen from "../Screen.ts"
+import { root } from "./root.ts"
+
+/** Enough of an identifier to recognise it by. */
+const hint = (value: Redacted.Redacted): string => `${Redacted.value(value).slice(0, 6)}…`
+
+export const whoami = Command.make("whoami", {}, () =>
+  Effect.gen(function* () {
+    const { mock } = yield* root
+    yield* Effect.gen(function* () {
+      const { accountId, expiresAt, planType } = yield* (yield* CodexAuth.CodexAuth).credentials
+      const expires = expiresAt === undefined ? "unknown" : DateTime.formatIso(DateTime.unsafeMake(expiresAt))
+      yield* Screen.line(
+        Screen.table([
+          ["plan", planType ?? "unknown"],
+          ["account", hint(accountId)],
+          ["expires", expires]
+        ])
+      )
+    }).pipe(Effect.provide(Backend.auth(mock)))
+  })
+).pipe(Command.withDescription("Show whose login it is, and how long its access token lasts."))
+
+export const models = Command.make("models", {}, () =>
+  Effect.gen(function* () {
+    const { mock } = yield* root
+    yield* Effect.gen(function* () {
+      const { models, source } = yield* (yield* Codex.Codex).models
+      if (source === "bundled")
+        yield* Screen.line("The server's list cannot be had; this is the one of this version.\n")
+      yield* Screen.line(
+        Screen.table([
+          ["model", "effort", "context", "what for"],
+          ...ModelCatalogue.listed(models).map((model) => [
+            model.slug,
+            model.default_reasoning_level ?? "",
+            model.context_window === undefined || model.context_window === null
+              ? ""
+              : `${Math.round(model.context_window / 1000)}k`,
+            model.description ?? ""
+          ])
+        ])
+      )
+    }).pipe(Effect.provide(Backend.codex(mock)))
+  })
+).pipe(Command.withDescription("List the models of the account."))
+
+export const usage = Command.make("usage", {}, () =>
+  Effect.gen(function* () {
+    const { mock } = yield* root
+    yield* Effect.gen(function* () {
+      const { credits, limits, planType } = yield* (yield* Codex.Codex).usage
+      const now = yield* Clock.currentTimeMillis
+      yield* Screen.line(`plan ${planType ?? "unknown"}`)
+      for (const { limitId, limitName, windows } of limits) {
+        yield* Screen.line(`\n${limitName ?? limitId}`)
+        for (const window of windows) yield* Screen.line(Screen.bar(window, now))
+      }
+      if (credits?.hasCredits === true) {
+        yield* Screen.line(`\ncredits ${credits.unlimited ? "unlimited" : (credits.balance ?? "some")}`)
+      }
+    }).pipe(Effect.provide(Backend.codex(mock)))
+  })
+).pipe(Command.withDescription("Show how much of the plan's limits is used, and when they are reset."))

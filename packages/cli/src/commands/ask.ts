@@ -1,0 +1,103 @@
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import { Message } from "@effect-codex/schema"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { ClientEvent, Codex } from "effect-codex"
+import * as Backend from "../Backend.ts"
+import * as Screen from "../Screen.ts"
+import { stdin } from "../Stdin.ts"
+import { root } from "./root.ts"
+
+class NothingToAsk extends Data.TaggedError("NothingToAsk") {
+  override get message() {
+    return 'There is nothing to ask: write a prompt, as in `effect-codex ask "Say hello"`, or pipe one in.'
+  }
+}
+
+class InvalidSchemaFile extends Data.TaggedError("InvalidSchemaFile")<{ readonly file: string }> {
+  override get message() {
+    return `${this.file} holds no JSON Schema: it has to be one JSON object.`
+  }
+}
+
+const mediaTypes: Readonly<Record<string, string>> = {
+  ".png": "image/png",
+  ".jpg": "image/jpeg",
+  ".jpeg": "image/jpeg",
+  ".gif": "image/gif",
+  ".webp": "image/webp"
+}
+
+const imageOf = (file: string) =>
+  Effect.gen(function* () {
+    const { readFile } = yield* FileSystem.FileSystem
+    const { extname } = yield* Path.Path
+    return yield* Message.imageData(yield* readFile(file), mediaTypes[extname(file).toLowerCase()] ?? "image/png")
+  })
+
+const JsonObject = Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+
+const outputOf = (file: string) =>
+  Effect.gen(function* () {
+    const { readFileString } = yield* FileSystem.FileSystem
+    const schema = yield* Effect.mapError(
+      Schema.decodeUnknown(JsonObject)(yield* readFileString(file)),
+      () => new InvalidSchemaFile({ file })
+    )
+    return { format: { type: "json_schema", name: "answer", schema, strict: false } } as const
+  })
+
+const file = Options.file
+const options = {
+  prompt: Args.text({ name: "prompt" }).pipe(Args.repeated),
+  model: Options.text("model").pipe(Options.withAlias("m"), Options.optional),
+  effort: Options.text("effort").pipe(
+    Options.optional,
+    Options.withDescription("How hard the model thinks: low, medium, high, …")
+  ),
+  image: file("image", { exists: "yes" }).pipe(
+    Options.repeated,
+    Options.withDescription("Show the model a picture; can be given more than once.")
+  ),
+  instructions: file("instructions", { exists: "yes" }).pipe(
+    Options.optional,
+    Options.withDescription("A file with the instructions.")
+  ),
+  schema: file("schema", { exists: "yes" }).pipe(
+    Options.optional,
+    Options.withDescription("A file with a JSON Schema the answer has to follow.")
+  ),
+  json: Options.boolean("json").pipe(Options.withDescription("Print one event a line, as JSON."))
+}
+
+export const ask = Command.make("ask", options, ({ effort, image, instructions, json, model, prompt, schema }) =>
+  Effect.gen(function* () {
+    const { mock } = yield* root
+    const { readFileString } = yield* FileSystem.FileSystem
+    const text = [...prompt, yield* stdin].filter((part) => part.trim() !== "").join("\n\n")
+    if (text === "" && image.length === 0) return yield* new NothingToAsk()
+    const images = yield* Effect.forEach(image, imageOf)
+    const request: Codex.Request = {
+      input: [Message.user([...images, ...(text === "" ? [] : [Message.text(text)])])],
+      ...(Option.isSome(model) && { model: model.value }),
+      ...(Option.isSome(effort) && { reasoning: { effort: effort.value } }),
+      ...(Option.isSome(instructions) && { instructions: yield* readFileString(instructions.value) }),
+      ...(Option.isSome(schema) && { output: yield* outputOf(schema.value) })
+    }
+    yield* Effect.gen(function* () {
+      const events = (yield* Codex.Codex).stream(request)
+      yield* json
+        ? Stream.runForEach(Stream.filterMap(events, ClientEvent.fromEvent), (event) =>
+            Screen.line(JSON.stringify(event))
+          )
+        : Screen.show(events)
+    }).pipe(Effect.provide(Backend.codex(mock)))
+  })
+).pipe(Command.withDescription("Ask, and stream the answer. Reads standard input as well."))

@@ -1,0 +1,79 @@
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as NodeKeyValueStore from "@effect/platform-node/NodeKeyValueStore"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { Conversation } from "effect-codex"
+import * as Backend from "../Backend.ts"
+import * as ExitCode from "../ExitCode.ts"
+import * as Screen from "../Screen.ts"
+import { lines } from "../Stdin.ts"
+import { root } from "./root.ts"
+
+/** Where the chats are kept: `$XDG_DATA_HOME/effect-codex/chats`, by default below `~/.local/share`. */
+const folder = Effect.gen(function* () {
+  const { join } = yield* Path.Path
+  const data = yield* Config.option(Config.nonEmptyString("XDG_DATA_HOME"))
+  const home = yield* Config.withDefault(Config.nonEmptyString("HOME"), ".")
+  return join(
+    Option.getOrElse(data, () => join(home, ".local", "share")),
+    "effect-codex",
+    "chats"
+  )
+})
+
+const ctrlC = Effect.async<void>((resume) => {
+  const listener = () => resume(Effect.void)
+  process.once("SIGINT", listener)
+  return Effect.sync(() => void process.off("SIGINT", listener))
+})
+
+const list = Effect.gen(function* () {
+  const { readDirectory } = yield* FileSystem.FileSystem
+  const files = yield* Effect.orElseSucceed(readDirectory(yield* folder), () => [])
+  const names = new Set(files.map((file) => decodeURIComponent(file).replace(/\.[01]$/, "")))
+  yield* Screen.line(names.size === 0 ? "There are no chats yet." : [...names].sort().join("\n"))
+})
+
+const talk = (name: string) =>
+  Effect.gen(function* () {
+    const conversation = yield* Conversation.persisted(name)
+    const { length } = yield* conversation.history
+    yield* Screen.line(
+      Screen.dim(length === 0 ? `The new chat ${name}.` : `The chat ${name}, ${length} entries so far.`)
+    )
+    yield* Stream.runForEach(lines, (said) =>
+      said.trim() === ""
+        ? Effect.void
+        : Screen.show(conversation.run(said.trimEnd())).pipe(
+            Effect.raceFirst(Effect.zipRight(ctrlC, Screen.line("\n[cancelled]"))),
+            Effect.catchAll((error) => Screen.line(`[${ExitCode.sentence(error)}]`))
+          )
+    )
+  })
+
+export const chat = Command.make(
+  "chat",
+  {
+    name: Args.text({ name: "name" }).pipe(Args.withDefault("default")),
+    list: Options.boolean("list").pipe(Options.withDescription("List the chats there are."))
+  },
+  ({ list: isList, name }) =>
+    Effect.gen(function* () {
+      const { mock } = yield* root
+      if (isList) return yield* list
+      yield* talk(name).pipe(
+        Effect.provide(Backend.codex(mock)),
+        Effect.provide(NodeKeyValueStore.layerFileSystem(yield* folder))
+      )
+    })
+).pipe(
+  Command.withDescription(
+    "Talk, one line at a time. A chat is kept by its name. Ctrl-C cancels the turn, a second one ends."
+  )
+)

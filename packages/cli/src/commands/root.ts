@@ -1,0 +1,10 @@
+/** The options that all commands share. They stand before the command: `effect-codex --mock ask "Hi"`. */
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+
+export const root = Command.make("effect-codex", {
+  mock: Options.boolean("mock").pipe(
+    Options.withDescription("Ask an embedded backend instead of the real one: no login, no network.")
+  ),
+  debug: Options.boolean("debug").pipe(Options.withDescription("Show where an error comes from."))
+})

@@ -1,0 +1,147 @@
+/** The command line as a person runs it: as a process of its own. */
+import { spawn, spawnSync } from "node:child_process"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import { fileURLToPath } from "node:url"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+
+const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
+const home = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-cli-"))
+afterAll(() => Fs.rmSync(home, { recursive: true, force: true }))
+
+const { OPENAI_CODEX_ACCESS_TOKEN: _token, CODEX_HOME: _home, XDG_DATA_HOME: _data, ...inherited } = process.env
+const env = { ...inherited, HOME: home }
+
+interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+interface Options {
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Sends Ctrl-C once this has been printed. */
+  readonly interruptAfter?: string
+}
+
+const run = (
+  args: ReadonlyArray<string>,
+  options: Options = {},
+  command = process.execPath,
+  prefix = ["--import", "tsx", bin]
+) =>
+  new Promise<Ran>((resolve, reject) => {
+    const child = spawn(command, [...prefix, ...args], { env: { ...env, ...options.env } })
+    let stdout = ""
+    let stderr = ""
+    let interrupted = options.interruptAfter === undefined
+    child.stdout.on("data", (data) => {
+      stdout += data
+      if (!interrupted && stdout.includes(options.interruptAfter ?? "")) {
+        interrupted = true
+        child.kill("SIGINT")
+      } else if (stdout.includes("[cancelled]")) child.stdin.end()
+    })
+    child.stderr.on("data", (data) => {
+      stderr += data
+    })
+    child.on("error", reject)
+    child.on("close", (code) => resolve({ code, stdout, stderr }))
+    if (options.interruptAfter === undefined) child.stdin.end(options.input ?? "")
+    else child.stdin.write(options.input ?? "")
+  })
+
+const timeout = { timeout: 60_000 }
+
+describe("effect-codex", () => {
+  it("ask streams the answer and nothing else to a pipe", timeout, async () => {
+    const { code, stderr, stdout } = await run(["--mock", "ask", "Hi"])
+    assert.strictEqual(code, 0, stderr)
+    assert.match(stdout, /^You said: “Hi”\. .* streams\.\n$/)
+    assert.strictEqual(stderr, "")
+  })
+
+  it("ask reads standard input beside the prompt, and prints one event a line", timeout, async () => {
+    const { code, stdout } = await run(["--mock", "ask", "--json", "Explain:"], { input: "some text\n" })
+    assert.strictEqual(code, 0)
+    const events = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+    assert.deepInclude(events.at(-1), { _tag: "Completed", status: "completed" })
+    assert.include(events.at(-1).text, "“Explain:\n\nsome text”")
+  })
+
+  it("ask without anything to ask says how", timeout, async () => {
+    const { code, stderr } = await run(["--mock", "ask"])
+    assert.strictEqual(code, 1)
+    assert.match(stderr, /^There is nothing to ask: .*\n$/)
+  })
+
+  it("whoami without a login says where it looked, in one sentence, and how to log in", timeout, async () => {
+    const { code, stderr, stdout } = await run(["whoami"])
+    assert.strictEqual(code, 3)
+    assert.strictEqual(stdout, "")
+    assert.include(stderr, Path.join(home, ".codex", "auth.json"))
+    assert.include(stderr, "@effect-codex/cli login")
+    assert.notMatch(stderr, /^\s+at /m)
+  })
+
+  it("whoami, models and usage show what the backend knows, and no secret", timeout, async () => {
+    const [whoami, models, usage] = await Promise.all(
+      ["whoami", "models", "usage"].map((command) => run(["--mock", command]))
+    )
+    assert.match(whoami?.stdout ?? "", /plan +plus\naccount +acc_te…\nexpires +\d{4}-/)
+    assert.match(models?.stdout ?? "", /^model +effort +context/)
+    assert.match(usage?.stdout ?? "", /5 h +[█░]{24} +0 % {2}resets in 5 h/)
+  })
+
+  it("an unreachable backend is a matter of later, also with --debug without a token", timeout, async () => {
+    const secret = `eyJhbGciOiJub25lIn0.${Buffer.from(JSON.stringify({ "https://api.openai.com/auth": { chatgpt_account_id: "canary-account" } })).toString("base64url")}.canary`
+    const { code, stderr, stdout } = await run(["--debug", "usage"], {
+      env: { OPENAI_CODEX_ACCESS_TOKEN: secret, OPENAI_CODEX_BASE_URL: "http://127.0.0.1:9/backend-api" }
+    })
+    assert.strictEqual(code, 4, stderr)
+    assert.notInclude(stdout + stderr, "canary")
+  })
+
+  it("a command that is not there is a matter of usage", timeout, async () => {
+    assert.strictEqual((await run(["bogus"])).code, 2)
+  })
+
+  it("chat remembers, and Ctrl-C cancels the turn alone", timeout, async () => {
+    const first = await run(["--mock", "chat", "holiday"], { input: "Hello\n" })
+    assert.strictEqual(first.code, 0, first.stderr)
+    assert.include(first.stdout, "The new chat holiday.")
+    const cancelled = await run(["--mock", "chat", "holiday"], { input: "Once more\n", interruptAfter: "You said" })
+    assert.strictEqual(cancelled.code, 0, cancelled.stderr)
+    assert.include(cancelled.stdout, "The chat holiday, 3 entries so far.")
+    assert.include(cancelled.stdout, "[cancelled]")
+    assert.include((await run(["chat", "--list"])).stdout, "holiday")
+  })
+
+  it("replay shows a recording, and fails as it did", timeout, async () => {
+    const file = Path.join(home, "cut.jsonl")
+    Fs.writeFileSync(
+      file,
+      '{"type":"response.created","response":{"id":"resp_1"}}\n{"type":"response.output_text.delta","output_index":0,"content_index":0,"item_id":"msg_1","delta":"Half"}\n'
+    )
+    const { code, stderr, stdout } = await run(["replay", file])
+    assert.strictEqual(code, 4)
+    assert.strictEqual(stdout, "Half\n")
+    assert.include(stderr, "ended")
+  })
+
+  const hasScript = spawnSync("script", ["--version"]).status === 0
+  it.skipIf(!hasScript)("a terminal sees the reasoning dimmed, and with NO_COLOR plain", timeout, async () => {
+    const command = `${process.execPath} --import tsx ${bin} --mock ask Hi`
+    const inTerminal = (more: Readonly<Record<string, string>>) =>
+      run([], { env: { ...more, TERM: "xterm" } }, "script", ["-qec", command, "/dev/null"])
+    const [coloured, plain] = await Promise.all([inTerminal({ NO_COLOR: "" }), inTerminal({ NO_COLOR: "1" })])
+    assert.include(coloured.stdout, "\u001b[2m")
+    assert.notInclude(plain.stdout, "\u001b[2m")
+    assert.include(plain.stdout.replaceAll("\r", ""), "You said: “Hi”.")
+  })
+})
