@@ -20,6 +20,7 @@ export {
 } from "@effect-codex/schema"
 export { Carrier, CodexConfig, FailureCapture, RateLimitWatch, RetryPolicy } from "@effect-codex/transport"
 export * as Catalogue from "./Catalogue.ts"
+export * as ClientEvent from "./ClientEvent.ts"
 export * as Codex from "./Codex.ts"
 export * as CodexError from "./CodexError.ts"
 export * as Conversation from "./Conversation.ts"

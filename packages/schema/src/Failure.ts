@@ -72,6 +72,19 @@ type Fields = typeof fields
 export interface Facts extends Schema.Struct.Type<Fields> {}
 
 /**
+ * What has to change before a failed request can succeed, for programs that send many and name no tags:
+ *
+ * - `request`: this request. Others can succeed; change it, or leave it out.
+ * - `account`: the login, the plan, the settings or the network. No request succeeds until somebody has seen to it, or until
+ *   the plan's limit is reset; stop.
+ * - `later`: nothing. The same request can succeed when it is sent again later.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Group = "request" | "account" | "later"
+
+/**
  * What every error has besides its own fields.
  *
  * @since 0.1.0
@@ -84,6 +97,8 @@ export interface Failure extends Facts, Error {
   readonly isRetryable: boolean
   /** How long the server asked to wait, if it did. */
   readonly retryAfter: Duration.Duration | undefined
+  /** What has to change before the request can succeed. */
+  readonly group: Group
   /** What a conversation or a tool loop had finished before it failed: the `input` of a request that goes on from there. */
   readonly items: ReadonlyArray<Entry> | undefined
 }
@@ -102,14 +117,14 @@ export interface FailureClass<Self, Tag extends string, All extends Schema.Struc
     Schema.Struct.Context<All>,
     Schema.Struct.Constructor<Omit<All, "_tag">>,
     unknown,
-    Cause.YieldableError & Pick<Failure, TypeId | "isRetryable" | "retryAfter" | "items">
+    Cause.YieldableError & Pick<Failure, TypeId | "isRetryable" | "group" | "retryAfter" | "items">
   > {
   readonly _tag: Tag
 }
 
 /**
  * An error class with the shared facts and fields of its own. It is final (`isRetryable` is `false`) unless the class
- * overrides that.
+ * overrides that. `lasting` is the group of an error that is not retryable.
  *
  * @since 0.1.0
  * @category constructors
@@ -126,7 +141,7 @@ export interface FailureClass<Self, Tag extends string, All extends Schema.Struc
  * ```
  */
 export const Class =
-  <Self>(identifier: string) =>
+  <Self>(identifier: string, lasting: Exclude<Group, "later"> = "request") =>
   <Tag extends string, Own extends Schema.Struct.Fields>(
     tag: Tag,
     own: Own
@@ -137,6 +152,9 @@ export const Class =
       }
       get isRetryable(): boolean {
         return false
+      }
+      get group(): Group {
+        return this.isRetryable ? "later" : lasting
       }
       get retryAfter(): Duration.Duration | undefined {
         return this.retryAfterMillis === undefined ? undefined : Duration.millis(this.retryAfterMillis)
