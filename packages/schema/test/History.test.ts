@@ -909,3 +909,41 @@ describe("validate", () => {
     )
   })
 })
+
+describe("what only a caller can write", () => {
+  it("has the roles of other systems as those of this one", () => {
+    for (const [role, known] of [
+      ["tool", "user"],
+      ["human", "user"],
+      ["model", "assistant"]
+    ] as const) {
+      const message = { type: "message", role, content: [{ type: "input_text", text: "a" }] } as unknown as Item.Item
+      const { items, repairs } = History.compile([message])
+      assert.deepInclude(items[0], { role: known })
+      assert.deepInclude(repairs[0], { _tag: "FieldRepaired", field: "role" })
+    }
+  })
+
+  it("is read where a property fails when it is read, and is never a defect", () => {
+    const failing = { type: "message", role: "user", content: [{ type: "input_text", text: "a" }] }
+    Object.defineProperty(failing, "more", {
+      enumerable: true,
+      get: () => {
+        throw new Error("boom")
+      }
+    })
+    const { items, repairs } = History.compile([failing as unknown as Item.Item])
+    assert.deepInclude(items[0], { role: "user" })
+    assert.deepInclude(repairs[0], { _tag: "FieldRepaired", field: "more" })
+  })
+
+  it("shows images by a URL in an object, and tells that a URL is not valid", () => {
+    const image = (image_url: unknown) =>
+      History.compile([{ type: "message", role: "user", content: [{ type: "input_image", image_url }] } as never]).items
+    const url = "https://example.org/a.png"
+    assert.deepStrictEqual(image({ url, detail: "high" }), image(url))
+    for (const bad of ["https://exa mple.org/a.png", "https://[::1/a.png", "http://a:99999/"]) {
+      assert.include(JSON.stringify(image(bad)), "its URL is not valid")
+    }
+  })
+})
