@@ -101,7 +101,11 @@ describe("effect-codex", () => {
   it("an unreachable backend is a matter of later, also with --debug without a token", timeout, async () => {
     const secret = `eyJhbGciOiJub25lIn0.${Buffer.from(JSON.stringify({ "https://api.openai.com/auth": { chatgpt_account_id: "canary-account" } })).toString("base64url")}.canary`
     const { code, stderr, stdout } = await run(["--debug", "usage"], {
-      env: { OPENAI_CODEX_ACCESS_TOKEN: secret, OPENAI_CODEX_BASE_URL: "http://127.0.0.1:9/backend-api" }
+      env: {
+        OPENAI_CODEX_ACCESS_TOKEN: secret,
+        OPENAI_CODEX_BASE_URL: "http://127.0.0.1:9/backend-api",
+        OPENAI_CODEX_OUTAGE_RETRIES: "0"
+      }
     })
     assert.strictEqual(code, 4, stderr)
     assert.notInclude(stdout + stderr, "canary")
