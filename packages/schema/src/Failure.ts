@@ -232,13 +232,15 @@ export const withFacts = <E extends Failure>(failure: E, facts: { readonly [K in
  * @category combinators
  */
 export const mapTexts = <E extends Failure>(failure: E, scrub: (text: string) => string): E => {
-  const texts = Object.entries(ownFields(failure)).flatMap(([key, value]) => {
-    if (key === "_tag") return []
-    if (typeof value === "string") return [[key, scrub(value)] as const]
-    if (key === "rateLimits") return [[key, mapInner(value, scrub)] as const]
-    if (key !== "partial" || !isRecord(value) || value["rateLimits"] === undefined) return []
-    return [[key, { ...value, rateLimits: mapInner(value["rateLimits"], scrub) }] as const]
-  })
+  const texts = Object.entries(ownFields(failure)).flatMap(
+    ([key, value]): ReadonlyArray<readonly [string, unknown]> => {
+      if (key === "_tag") return []
+      if (typeof value === "string") return [[key, scrub(value)]]
+      if (key === "rateLimits") return [[key, mapInner(value, scrub)]]
+      if (key !== "partial" || !isRecord(value) || value["rateLimits"] === undefined) return []
+      return [[key, { ...value, rateLimits: mapInner(value["rateLimits"], scrub) }]]
+    }
+  )
   return withFacts<Failure>(failure, Object.fromEntries(texts)) as E
 }
 
