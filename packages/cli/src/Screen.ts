@@ -1,7 +1,7 @@
 /** How turns and tables look. Colours and movement are for terminals; everything else gets plain text. */
 import type * as RateLimits from "@effect-codex/schema/RateLimits"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { ToolLoop } from "effect-codex"
 
@@ -14,27 +14,23 @@ export const write = (text: string): Effect.Effect<void> => Effect.sync(() => vo
 
 export const line = (text: string): Effect.Effect<void> => write(`${text}\n`)
 
+const writeError = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(text))
+
 const clear = "\r\u001b[K"
 const frames = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
-/** Says that something is waited for, and for how long, until the effect it gives is run. Only a terminal sees it. */
-const waiting: Effect.Effect<Effect.Effect<void>, never, Scope.Scope> = Effect.gen(function* () {
-  if (!isTerminal) return Effect.void
-  let tick = 0
-  const timer = setInterval(() => {
-    const seconds = Math.floor((tick * 100) / 1000)
-    process.stderr.write(`${clear}${dim(`${frames[tick++ % frames.length]} ${seconds} s`)}`)
-  }, 100)
-  let over = false
-  const stop = Effect.sync(() => {
-    if (over) return
-    over = true
-    clearInterval(timer)
-    process.stderr.write(clear)
-  })
-  yield* Effect.addFinalizer(() => stop)
-  return stop
-})
+/** Says that something is waited for, and for how long. Only a terminal sees it. */
+const spinner: Effect.Effect<void> = Effect.iterate(0, {
+  while: () => true,
+  body: (tick) =>
+    Effect.as(
+      Effect.zipRight(
+        writeError(`${clear}${dim(`${frames[tick % frames.length]} ${Math.floor(tick / 10)} s`)}`),
+        Effect.sleep("100 millis")
+      ),
+      tick + 1
+    )
+}).pipe(Effect.ensuring(Effect.suspend(() => writeError(clear))), Effect.asVoid)
 
 /** What is shown of an event. Reasoning and tools are for people who watch. */
 const rendered = (event: ToolLoop.LoopEvent<unknown>): string => {
@@ -61,7 +57,8 @@ const rendered = (event: ToolLoop.LoopEvent<unknown>): string => {
 export const show = <E, R>(events: Stream.Stream<ToolLoop.LoopEvent<unknown>, E, R>): Effect.Effect<void, E, R> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const stop = yield* waiting
+      const waiting = isTerminal ? yield* Effect.forkScoped(spinner) : undefined
+      const stop = waiting === undefined ? Effect.void : Fiber.interrupt(waiting)
       yield* Stream.runForEach(events, (event) => {
         const text = rendered(event)
         return text === "" ? Effect.void : Effect.zipRight(stop, write(text))

@@ -6,6 +6,7 @@ import * as Path from "@effect/platform/Path"
 import * as NodeKeyValueStore from "@effect/platform-node/NodeKeyValueStore"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Conversation } from "effect-codex"
@@ -68,8 +69,7 @@ export const chat = Command.make(
       const { mock } = yield* root
       if (isList) return yield* list
       yield* talk(name).pipe(
-        Effect.provide(Backend.codex(mock)),
-        Effect.provide(NodeKeyValueStore.layerFileSystem(yield* folder))
+        Effect.provide(Layer.merge(Backend.codex(mock), NodeKeyValueStore.layerFileSystem(yield* folder)))
       )
     })
 ).pipe(
