@@ -2,7 +2,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Script } from "@effect-codex/testing"
 import { Console, Effect } from "effect"
-import { Conversation } from "effect-codex"
+import { Conversation, Snapshot } from "effect-codex"
 import { backend } from "./backend.ts"
 
 const program = Effect.gen(function* () {
@@ -12,8 +12,8 @@ const program = Effect.gen(function* () {
   yield* say("My name is Ada. What is a monad?")
   yield* say("And a comonad?")
 
-  const json = Conversation.toJson(yield* conversation.snapshot)
-  const resumed = yield* Effect.flatMap(Conversation.fromJson(json), (snapshot) => Conversation.resume(snapshot))
+  const json = Snapshot.toJson(yield* conversation.snapshot)
+  const resumed = yield* Effect.flatMap(Snapshot.fromJson(json), (snapshot) => Conversation.resume(snapshot))
   const turn = yield* resumed.send("What was my name?")
   yield* Console.log(`> What was my name?\n${turn.text}`)
 })

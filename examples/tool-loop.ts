@@ -3,7 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Tool } from "@effect-codex/schema"
 import { Script } from "@effect-codex/testing"
 import { Console, Effect, Schema, Stream } from "effect"
-import { ToolLoop } from "effect-codex"
+import { Toolkit, ToolLoop } from "effect-codex"
 import { backend } from "./backend.ts"
 
 class NoSuchCity extends Schema.TaggedError<NoSuchCity>()("NoSuchCity", { city: Schema.String }) {
@@ -19,7 +19,7 @@ const temperature = Effect.map(
     parameters: Schema.Struct({ city: Schema.String })
   }),
   (tool) =>
-    ToolLoop.handler(tool, ({ city }) =>
+    Toolkit.handler(tool, ({ city }) =>
       city === "Atlantis" ? Effect.fail(new NoSuchCity({ city })) : Effect.succeed(city === "Prague" ? "12" : "15")
     )
 )

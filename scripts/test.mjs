@@ -15,7 +15,9 @@ const checks = [
     "Effect diagnostics",
     "effect-language-service",
     ["diagnostics", "--project", "tsconfig.lint.json", "--format", "text", "--severity", "error,warning", "--strict"]
-  ]
+  ],
+  // after the types, which build what is packed
+  ["packed packages and snippets", "tsx", [join(root, "scripts/check-packages.mjs")]]
 ]
 
 /** The static checks one after the other, beside the tests; what they print is shown when the tests are through. */

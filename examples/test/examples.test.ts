@@ -16,11 +16,15 @@ interface Ran {
 }
 
 /** Runs a file under tsx, without any login of this machine in reach. */
-const run = (file: string, ...args: ReadonlyArray<string>): Promise<Ran> =>
+const run = (file: string, ...args: ReadonlyArray<string>): Promise<Ran> => runWith("", file, ...args)
+
+/** The same with something to read on standard input. */
+const runWith = (input: string, file: string, ...args: ReadonlyArray<string>): Promise<Ran> =>
   new Promise((resolve, reject) => {
     const home = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-"))
     const { OPENAI_CODEX_ACCESS_TOKEN: _token, CODEX_HOME: _home, ...env } = process.env
     const child = spawn(tsx, [Path.join(folder, file), ...args], { env: { ...env, HOME: home, NO_COLOR: "1" } })
+    child.stdin.end(input)
     let stdout = ""
     let stderr = ""
     child.stdout.on("data", (data) => {
@@ -49,6 +53,7 @@ describe("examples", () => {
     "images.ts": "The image cannot be sent: its URL is neither",
     "concurrent.ts": "Why do cats purr?        ###########",
     "cancellation.ts": "too long a story",
+    "batch.ts": "40 answered, 1 impossible, 159 left",
     "effect-ai.ts": "Dumplings: 40 minutes",
     "effect-ai-tools.ts": "weather was answered: The arguments",
     "effect-ai-chat.ts": '"What do I like?" after 1 pieces of reasoning'
@@ -60,6 +65,20 @@ describe("examples", () => {
       assert.include(stdout, line)
     })
   }
+})
+
+describe("chat.ts", () => {
+  it("uses tools, and goes on where it was", { timeout: 60_000 }, async () => {
+    const store = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-chat-"))
+    const first = await run("chat.ts", store)
+    assert.include(first.stdout, "A new conversation.")
+    const said = await runWith("What is this about?\n", "chat.ts", store)
+    assert.strictEqual(said.code, 0, said.stderr)
+    assert.include(said.stdout, '[read_file {"path":"package.json"}]\nIt is about examples.')
+    const again = await runWith("Thank you.\n", "chat.ts", store)
+    assert.include(again.stdout, "Going on after 4 entries.")
+    Fs.rmSync(store, { recursive: true })
+  })
 })
 
 describe("logins", () => {

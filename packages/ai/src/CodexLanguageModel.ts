@@ -20,7 +20,7 @@ import * as LanguageModel from "@effect/ai/LanguageModel"
 import * as AiModel from "@effect/ai/Model"
 import type * as Response from "@effect/ai/Response"
 import * as Telemetry from "@effect/ai/Telemetry"
-import { type History, OutputFormat, RoutingToken, Turn, type TurnRequest } from "@effect-codex/schema"
+import { OutputFormat, type Repair, RoutingToken, Turn } from "@effect-codex/schema"
 import { ConversationId } from "@effect-codex/transport"
 import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
@@ -38,6 +38,7 @@ import * as Digest from "./internal/digest.ts"
 import * as Outcome from "./internal/outcome.ts"
 import * as Parts from "./internal/parts.ts"
 import * as PromptReader from "./internal/prompt.ts"
+import * as Rounds from "./internal/rounds.ts"
 import * as Toolkit from "./internal/toolkit.ts"
 import * as TurnMemory from "./internal/turnMemory.ts"
 
@@ -63,6 +64,7 @@ export declare namespace Config {
    *   which keeps the prompt cache.
    * - `conversationId` names the conversation. Without it a prompt that goes on from a remembered turn keeps the id of that
    *   turn, and any other gets a new one.
+   * - `timeLimit` is that of each request; a call can take several.
    * - `invalidToolCalls`: what becomes of calls that fit no tool of the toolkit. `"answer"` (the default) tells the model:
    *   at once, in a hidden request, when no call of the turn fits, at most three times; else with the next request.
    *   `"fail"` fails with `MalformedOutput` before any handler runs.
@@ -95,17 +97,11 @@ export interface Options {
 
 const defaultLimits: TurnMemory.Limits = { maxTurns: 1024, maxSize: 64 * 1024 * 1024 }
 
-/** How many hidden requests a call may take because none of the model's calls fits. */
-const maxHidden = 3
-
-/** How often a turn is finished in a further request because the server wants it (protocol D.4). */
-const maxFollowUps = 16
-
 /** One call of the interface, from prompt to outcome. */
 interface Run {
   readonly method: Method
   readonly request: Codex.Request
-  readonly mode: NonNullable<Config.Service["invalidToolCalls"]>
+  readonly invalidToolCalls: "answer" | "fail"
   readonly toolkit: Toolkit.Toolkit
   readonly prompt: PromptReader.Read
   readonly conversationId: string
@@ -113,80 +109,8 @@ interface Run {
   readonly output: OutputFormat.OutputFormat<unknown> | undefined
 }
 
-/** What the requests of a run have brought so far. */
-interface Progress {
-  readonly turn: Turn.Turn | undefined
-  readonly items: ReadonlyArray<History.Entry>
-  readonly misfits: ReadonlyArray<Toolkit.Misfit>
-  readonly repairs: ReadonlyArray<TurnRequest.Repair>
-  readonly requests: number
-  readonly hidden: number
-  readonly followUps: number
-}
-
-const beginning: Progress = {
-  turn: undefined,
-  items: [],
-  misfits: [],
-  repairs: [],
-  requests: 1,
-  hidden: 0,
-  followUps: 0
-}
-
-type Next = { readonly _tag: "Again"; readonly progress: Progress } | Done
-
-/** `items` is everything after the prompt; `answers` go out with the next request. */
-interface Done {
-  readonly _tag: "Done"
-  readonly outcome: Outcome.Outcome
-  readonly items: ReadonlyArray<History.Entry>
-  readonly answers: ReadonlyArray<History.Entry>
-}
-
-/** What follows a finished turn. */
-const conclude = (
-  { mode, toolkit }: Run,
-  before: Progress,
-  turn: Turn.Turn,
-  repairs: ReadonlyArray<TurnRequest.Repair>
-): Effect.Effect<Next, Cause> =>
-  Effect.gen(function* () {
-    const judged = yield* Effect.forEach(turn.toolCalls, toolkit.judge)
-    const calls = judged.flatMap((one) => (one._tag === "Fit" ? [one] : []))
-    const misfits = judged.flatMap((one) => (one._tag === "Misfit" ? [one] : []))
-    if (mode === "fail" && misfits[0] !== undefined) return yield* Effect.fail(misfits[0].error)
-    const answers = misfits.map(Outcome.answerOf)
-    const progress: Progress = {
-      ...before,
-      turn: before.turn === undefined ? turn : Turn.join(before.turn, turn),
-      items: [...before.items, ...Outcome.itemsOf(turn)],
-      misfits: [...before.misfits, ...misfits],
-      repairs: [...before.repairs, ...repairs]
-    }
-    const again = { ...progress, requests: before.requests + 1 }
-    const noneFits = calls.length === 0 && misfits.length > 0
-    if (noneFits && before.hidden < maxHidden) {
-      return { _tag: "Again", progress: { ...again, items: [...again.items, ...answers], hidden: before.hidden + 1 } }
-    }
-    const isUnfinished = turn.status === "completed" && turn.endTurn === false && turn.toolCalls.length === 0
-    if (isUnfinished && before.followUps < maxFollowUps) {
-      return { _tag: "Again", progress: { ...again, followUps: before.followUps + 1 } }
-    }
-    const outcome: Outcome.Outcome = {
-      turn: progress.turn ?? turn,
-      last: turn,
-      requests: progress.requests,
-      repairs: progress.repairs,
-      misfits: progress.misfits,
-      calls,
-      reason: noneFits ? "error" : Outcome.finishReason(turn, calls)
-    }
-    return { _tag: "Done", outcome, items: progress.items, answers }
-  })
-
 /** The request that goes on from there. */
-const requestOf = ({ prompt, request }: Run, { items, turn }: Progress): Codex.Request => {
+const requestOf = ({ prompt, request }: Run, { items, turn }: Rounds.Progress): Codex.Request => {
   const routingToken = RoutingToken.first(prompt.routingToken, turn?.routingToken)
   return {
     ...request,
@@ -214,7 +138,11 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
     const prepare = (method: Method, providerOptions: LanguageModel.ProviderOptions): Effect.Effect<Run, Cause> =>
       Effect.gen(function* () {
         const local = Option.getOrUndefined(yield* Effect.serviceOption(Config))
-        const { invalidToolCalls = "answer", ...config } = {
+        const {
+          invalidToolCalls = "answer",
+          toolChoice: ownChoice,
+          ...config
+        } = {
           ...(options.model !== undefined && { model: options.model }),
           ...options.config,
           ...local
@@ -236,7 +164,8 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
                 schema: responseFormat.schema as Schema.Schema<unknown, unknown>
               })
             : undefined
-        const toolChoice = config.toolChoice ?? toolkit.choice
+        // without tools there is nothing to choose
+        const toolChoice = toolkit.specs.length === 0 ? undefined : (ownChoice ?? toolkit.choice)
         Telemetry.addGenAIAnnotations(providerOptions.span, {
           system: "openai",
           operation: { name: "chat" },
@@ -252,7 +181,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
         return {
           method,
           request,
-          mode: invalidToolCalls,
+          invalidToolCalls,
           toolkit,
           prompt: read,
           conversationId,
@@ -264,7 +193,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
     /** Remembers a turn that ended. `text` is what the response says of it. */
     const keep = (
       { conversationId, prompt }: Run,
-      { answers, items, outcome }: Done,
+      { answers, items, outcome }: Rounds.Done,
       text: string
     ): Effect.Effect<KeptTurn> =>
       Effect.gen(function* () {
@@ -288,7 +217,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
     const turnOf = (request: Codex.Request) =>
       Effect.suspend(() => {
         let turn: Turn.Turn | undefined
-        const repairs: Array<TurnRequest.Repair> = []
+        const repairs: Array<Repair.Repair> = []
         return codex.stream(request, { shown: "nothing" }).pipe(
           Stream.runForEachChunk((events) => {
             for (const event of events) {
@@ -301,11 +230,11 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
         )
       })
 
-    const run = (self: Run, progress: Progress): Effect.Effect<Done, Cause> =>
+    const run = (self: Run, progress: Rounds.Progress): Effect.Effect<Rounds.Done, Cause> =>
       Effect.flatMap(turnOf(requestOf(self, progress)), ({ repairs, turn }) =>
         Effect.flatMap(
           // a stream of the client that does not fail ends with its turn
-          conclude(self, progress, turn ?? Turn.fromItems([]), repairs),
+          Rounds.conclude(self, progress, turn ?? Turn.fromItems([]), repairs),
           (next) => (next._tag === "Again" ? run(self, next.progress) : Effect.succeed(next))
         )
       )
@@ -317,7 +246,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
       return Effect.gen(function* () {
         const self = yield* prepare(method, providerOptions)
         const timestamp = yield* now
-        const done = yield* run(self, beginning)
+        const done = yield* run(self, Rounds.beginning)
         const { outcome } = done
         annotate(self, outcome)
         const words = yield* wordsOf(self, outcome)
@@ -337,14 +266,14 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
     /** The parts of one request as they come, and then those of what follows it. */
     const stream = (
       self: Run,
-      progress: Progress,
+      progress: Rounds.Progress,
       spoken: string
     ): Stream.Stream<Response.StreamPartEncoded, Cause, IdGenerator.IdGenerator> =>
       Stream.unwrap(
         Effect.map(Effect.clock, (clock) => {
           const timestamp = () => DateTime.formatIso(DateTime.unsafeMake(clock.unsafeCurrentTimeMillis()))
           const writer = Parts.writer(progress.requests === 1 ? "" : `${progress.requests}_`, timestamp)
-          const repairs: Array<TurnRequest.Repair> = []
+          const repairs: Array<Repair.Repair> = []
           let turn: Turn.Turn | undefined
           const live = codex.stream(requestOf(self, progress), { onceShown: "fail", shown: "text" }).pipe(
             Stream.mapChunks((events) => {
@@ -360,7 +289,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
               writer.started() || turn === undefined ? [] : [Outcome.metadata(turn, timestamp())]
             const ending = Stream.fromIterable([...begun, ...writer.end()])
             // a stream of the client that does not fail ends with its turn
-            const next = yield* conclude(self, progress, turn ?? Turn.fromItems([]), repairs)
+            const next = yield* Rounds.conclude(self, progress, turn ?? Turn.fromItems([]), repairs)
             const text = spoken + writer.text()
             return Stream.concat(
               ending,
@@ -374,7 +303,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
     /** The calls go out in one chunk; the end of the response comes after their results. */
     const closing = (
       self: Run,
-      done: Done,
+      done: Rounds.Done,
       text: string
     ): Effect.Effect<Stream.Stream<Response.StreamPartEncoded>, never, IdGenerator.IdGenerator> =>
       Effect.gen(function* () {
@@ -395,9 +324,9 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
     return yield* LanguageModel.make({
       generateText,
       streamText: (providerOptions) =>
-        Stream.unwrap(Effect.map(prepare("streamText", providerOptions), (self) => stream(self, beginning, ""))).pipe(
-          Stream.mapError((cause) => fromCause("streamText", cause))
-        )
+        Stream.unwrap(
+          Effect.map(prepare("streamText", providerOptions), (self) => stream(self, Rounds.beginning, ""))
+        ).pipe(Stream.mapError((cause) => fromCause("streamText", cause)))
     })
   })
 

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { History, RateLimits, TurnRequest } from "@effect-codex/schema"
+import type { History, RateLimits, Repair } from "@effect-codex/schema"
 
 /**
  * A finished turn as the next request needs it. `items` are exactly what was sent and received, with ids and encrypted
@@ -54,7 +54,7 @@ export type Finish = {
   readonly attempts: number
   readonly cacheWriteTokens: number
   readonly rateLimits?: RateLimits.RateLimits | undefined
-  readonly repairs: ReadonlyArray<TurnRequest.Repair>
+  readonly repairs: ReadonlyArray<Repair.Repair>
   readonly incompleteReason?: string | undefined
   readonly refusal?: string | undefined
   readonly invalidToolCalls: ReadonlyArray<InvalidToolCall>

@@ -69,7 +69,50 @@ describe("conversations that say the same words", () => {
         const all = ids.flatMap((set) => [...set])
         assert.strictEqual(new Set(all).size, all.length, "two conversations have one id")
       }).pipe(Effect.provide(layer(always("OK.")))),
-    { fastCheck: { numRuns: 40 } }
+    { fastCheck: { numRuns: 25 } }
+  )
+})
+
+describe("a prompt made anew for each request", () => {
+  const user = (content: string) => ({ role: "user", content }) as const
+  const ok = { role: "assistant", content: "OK." } as const
+
+  it.effect("is recognised by all that was said before, not by the answer alone", () =>
+    Effect.gen(function* () {
+      yield* LanguageModel.generateText({ prompt: [user("Hi")] })
+      yield* LanguageModel.generateText({ prompt: [user("Hello"), ok, user("Go on")] })
+      yield* LanguageModel.generateText({ prompt: [user("Hi"), ok, user("Go on")] })
+      assert.deepStrictEqual(
+        (yield* sent).map(({ input }) => outline(input)),
+        ["user", "user assistant user", "user reasoning assistant user"]
+      )
+    }).pipe(Effect.provide(layer(always("OK."))))
+  )
+
+  it.effect("is recognised whatever the order of keys and the options", () =>
+    Effect.gen(function* () {
+      const call = (result: unknown, options = {}) =>
+        [
+          user("Hi"),
+          {
+            role: "assistant",
+            content: [{ type: "tool-call", id: "call_1", name: "weather", params: { city: "Oslo" }, options }]
+          },
+          {
+            role: "tool",
+            content: [
+              { type: "tool-result", id: "call_1", name: "weather", isFailure: false, providerExecuted: false, result }
+            ]
+          }
+        ] as const
+      yield* LanguageModel.generateText({ prompt: call({ degrees: 3, wind: { from: "W", speed: 5 } }) })
+      const again = call({ wind: { speed: 5, from: "W" }, degrees: 3 }, { other: { id: 1 } })
+      yield* LanguageModel.generateText({ prompt: [...again, ok, user("Go on")] })
+      assert.strictEqual(
+        outline((yield* sent).at(-1)?.input ?? []),
+        "user call:weather output reasoning assistant user"
+      )
+    }).pipe(Effect.provide(layer(always("OK."))))
   )
 })
 

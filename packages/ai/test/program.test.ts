@@ -3,9 +3,10 @@ import { Chat } from "@effect/ai"
 import { assert, describe, it } from "@effect/vitest"
 import { CodexLanguageModel } from "@effect-codex/ai"
 import { Message } from "@effect-codex/schema"
-import { PromptCache, type Script, StrictBackend, TestCodex } from "@effect-codex/testing"
+import { PromptCache, Script, ScriptedBackend, StrictBackend, TestCodex } from "@effect-codex/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { Conversation } from "effect-codex"
 import { handlers, outline, rounds, sent } from "./support.ts"
 
@@ -94,3 +95,60 @@ describe("a chat of three rounds with two tools", () => {
     })
   )
 })
+
+describe("a chat whose stream failed", () => {
+  it.effect("keeps what had been finished, and goes on", () =>
+    Effect.gen(function* () {
+      const chat = yield* Chat.empty
+      const error = yield* Effect.flip(Stream.runDrain(chat.streamText({ prompt: "Hi" })))
+      assert.strictEqual(error._tag, "MalformedOutput")
+      const { text } = yield* chat.generateText({ prompt: "Again" })
+      assert.strictEqual(text, "Hello")
+      const backend = yield* StrictBackend.StrictBackend
+      assert.deepStrictEqual(yield* backend.refusals, [])
+      assert.strictEqual(outline((yield* sent).at(-1)?.input ?? []), "user assistant user")
+    }).pipe(
+      Effect.provide(
+        Layer.provideMerge(
+          CodexLanguageModel.layer(),
+          TestCodex.layerStrict({
+            script: [
+              Script.turn({ reasoning: "Hm.", text: "Half", toolCalls: [{ name: "clock" }] }).pipe(
+                Script.truncateAfterEvents(broken)
+              ),
+              Script.turn({ text: "Hello" })
+            ]
+          })
+        )
+      )
+    )
+  )
+
+  it.effect("was interrupted by its reader: the request is aborted, the chat goes on", () =>
+    Effect.gen(function* () {
+      const chat = yield* Chat.empty
+      const first = yield* chat.streamText({ prompt: "Hi" }).pipe(
+        Stream.filter((part) => part.type === "text-delta"),
+        Stream.runHead
+      )
+      assert.strictEqual(first._tag, "Some")
+      yield* Effect.flatMap(ScriptedBackend.ScriptedBackend, (backend) => backend.aborted(1))
+      const { text } = yield* chat.generateText({ prompt: "Again" })
+      assert.strictEqual(text, "Hello")
+      assert.strictEqual(outline((yield* sent).at(-1)?.input ?? []), "user user")
+    }).pipe(
+      Effect.provide(
+        Layer.provideMerge(
+          CodexLanguageModel.layer(),
+          TestCodex.layer([
+            Script.turn({ text: "A long story" }).pipe(Script.silenceAfterEvents(6)),
+            Script.turn({ text: "Hello" })
+          ])
+        )
+      )
+    )
+  )
+})
+
+/** In the middle of the call, after the message. */
+const broken = Script.turnEvents({ reasoning: "Hm.", text: "Half", toolCalls: [{ name: "clock" }] }).length - 2

@@ -101,6 +101,7 @@ describe("the prompt", () => {
               { type: "text", text: "Found." }
             ]
           },
+          { role: "tool", content: [{ type: "tool-result", ...call, isFailure: false, result: {} }] },
           { role: "user", content: "Go on" }
         ]
       })
@@ -466,6 +467,20 @@ describe("settings", () => {
     }).pipe(
       Effect.provide(layer(said("Hello"), { model: "gpt-5.5", config: { verbosity: "low", conversationId: "c0" } }))
     )
+  )
+
+  it("have no key for what the backend refuses", () => {
+    // @ts-expect-error the models sample by themselves
+    CodexLanguageModel.withConfig({ temperature: 1 })
+    // @ts-expect-error the prompt says it
+    CodexLanguageModel.withConfig({ input: [] })
+  })
+
+  it.effect("a choice among tools is left out where there are none", () =>
+    Effect.gen(function* () {
+      yield* LanguageModel.generateText({ prompt: "Hi" })
+      assert.strictEqual((yield* bodyOf())["tool_choice"], "auto")
+    }).pipe(Effect.provide(layer(said("Hello"), { config: { toolChoice: { type: "function", name: "weather" } } })))
   )
 
   it.effect("a conversation that the program names is apart from all others", () =>

@@ -22,10 +22,13 @@ const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(sche
  * @since 0.1.0
  * @category errors
  */
-export class NotLoggedIn extends Failure.Class<NotLoggedIn>("@effect-codex/auth/NotLoggedIn")("NotLoggedIn", {
-  path: optional(Schema.String),
-  found: optional(Schema.String)
-}) {
+export class NotLoggedIn extends Failure.Class<NotLoggedIn>("@effect-codex/auth/NotLoggedIn", "account")(
+  "NotLoggedIn",
+  {
+    path: optional(Schema.String),
+    found: optional(Schema.String)
+  }
+) {
   override get message(): string {
     const where = this.path === undefined ? "" : ` in ${this.path}`
     const found = this.found === undefined ? "" : ` (found ${this.found})`
@@ -45,9 +48,12 @@ export class NotLoggedIn extends Failure.Class<NotLoggedIn>("@effect-codex/auth/
  * @since 0.1.0
  * @category errors
  */
-export class InvalidToken extends Failure.Class<InvalidToken>("@effect-codex/auth/InvalidToken")("InvalidToken", {
-  reason: Schema.Literal("segments", "base64", "json", "claims", "apiKey", "refreshToken", "account")
-}) {
+export class InvalidToken extends Failure.Class<InvalidToken>("@effect-codex/auth/InvalidToken", "account")(
+  "InvalidToken",
+  {
+    reason: Schema.Literal("segments", "base64", "json", "claims", "apiKey", "refreshToken", "account")
+  }
+) {
   override get message(): string {
     if (this.reason === "account") {
       return "There is no usable ChatGPT account id. Hand in the account id next to the token (`accountId`: visible ASCII), or log in again."
@@ -79,7 +85,7 @@ const invalidTokenReasons = {
  * @since 0.1.0
  * @category errors
  */
-export class AuthFileUnusable extends Failure.Class<AuthFileUnusable>("@effect-codex/auth/AuthFileUnusable")(
+export class AuthFileUnusable extends Failure.Class<AuthFileUnusable>("@effect-codex/auth/AuthFileUnusable", "account")(
   "AuthFileUnusable",
   {
     path: Schema.String,
@@ -132,15 +138,18 @@ const unusableReasons: Record<string, readonly [why: string, advice: string]> = 
  * @since 0.1.0
  * @category errors
  */
-export class LoginExpired extends Failure.Class<LoginExpired>("@effect-codex/auth/LoginExpired")("LoginExpired", {
-  /**
-   * - `expired`, `reused`, `invalidated`: the token endpoint's words (protocol F.5).
-   * - `unknown`: any other way in which it says that the refresh token is worth nothing.
-   * - `notRefreshable`: the source has no refresh token.
-   * - `rejected`: the backend refuses what a recovery brought minutes ago, so that another refresh would not help.
-   */
-  reason: Schema.Literal("expired", "reused", "invalidated", "unknown", "notRefreshable", "rejected")
-}) {
+export class LoginExpired extends Failure.Class<LoginExpired>("@effect-codex/auth/LoginExpired", "account")(
+  "LoginExpired",
+  {
+    /**
+     * - `expired`, `reused`, `invalidated`: the token endpoint's words (protocol F.5).
+     * - `unknown`: any other way in which it says that the refresh token is worth nothing.
+     * - `notRefreshable`: the source has no refresh token.
+     * - `rejected`: the backend refuses what a recovery brought minutes ago, so that another refresh would not help.
+     */
+    reason: Schema.Literal("expired", "reused", "invalidated", "unknown", "notRefreshable", "rejected")
+  }
+) {
   override get message(): string {
     return Failure.describe(`${loginExpiredReasons[this.reason]} ${logIn}`, this)
   }
@@ -161,15 +170,18 @@ const loginExpiredReasons = {
  * @since 0.1.0
  * @category errors
  */
-export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/auth/RefreshFailed")("RefreshFailed", {
-  /**
-   * - `network`, `timeout`: no response, or none in time. A late one is still stored.
-   * - `status`: a status that may be another one next time.
-   * - `refused`: a final status (any 4xx other than 408 and 429), such as a region that is not served.
-   * - `answer`: a response without a token.
-   */
-  reason: Schema.Literal("network", "timeout", "status", "refused", "answer")
-}) {
+export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/auth/RefreshFailed", "account")(
+  "RefreshFailed",
+  {
+    /**
+     * - `network`, `timeout`: no response, or none in time. A late one is still stored.
+     * - `status`: a status that may be another one next time.
+     * - `refused`: a final status (any 4xx other than 408 and 429), such as a region that is not served.
+     * - `answer`: a response without a token.
+     */
+    reason: Schema.Literal("network", "timeout", "status", "refused", "answer")
+  }
+) {
   /** Worth another try after some seconds, unless the token endpoint refused. */
   override get isRetryable(): boolean {
     return this.reason !== "refused"
@@ -193,7 +205,7 @@ export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/a
  * @since 0.1.0
  * @category errors
  */
-export class AccountChanged extends Failure.Class<AccountChanged>("@effect-codex/auth/AccountChanged")(
+export class AccountChanged extends Failure.Class<AccountChanged>("@effect-codex/auth/AccountChanged", "account")(
   "AccountChanged",
   {}
 ) {
@@ -209,10 +221,13 @@ export class AccountChanged extends Failure.Class<AccountChanged>("@effect-codex
  * @since 0.1.0
  * @category errors
  */
-export class LockTimeout extends Failure.Class<LockTimeout>("@effect-codex/auth/LockTimeout")("LockTimeout", {
-  path: Schema.String,
-  waitedMillis: Schema.Number
-}) {
+export class LockTimeout extends Failure.Class<LockTimeout>("@effect-codex/auth/LockTimeout", "account")(
+  "LockTimeout",
+  {
+    path: Schema.String,
+    waitedMillis: Schema.Number
+  }
+) {
   /** The holder may be done soon. */
   override get isRetryable(): boolean {
     return true
@@ -230,11 +245,14 @@ export class LockTimeout extends Failure.Class<LockTimeout>("@effect-codex/auth/
  * @since 0.1.0
  * @category errors
  */
-export class LoginFailed extends Failure.Class<LoginFailed>("@effect-codex/auth/LoginFailed")("LoginFailed", {
-  reason: Schema.Literal("denied", "workspace", "timeout", "ports", "network", "exchange", "unsupported"),
-  /** The ports that were tried. */
-  ports: optional(Schema.Array(Schema.Number))
-}) {
+export class LoginFailed extends Failure.Class<LoginFailed>("@effect-codex/auth/LoginFailed", "account")(
+  "LoginFailed",
+  {
+    reason: Schema.Literal("denied", "workspace", "timeout", "ports", "network", "exchange", "unsupported"),
+    /** The ports that were tried. */
+    ports: optional(Schema.Array(Schema.Number))
+  }
+) {
   /** A network failure or a timeout is worth starting the login again. */
   override get isRetryable(): boolean {
     return this.reason === "network" || this.reason === "timeout"

@@ -7,10 +7,12 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type { CodexAuth } from "@effect-codex/auth"
 import {
+  Defined,
   Failure,
   type JsonSchema,
   type Model,
   ModelCatalogue,
+  Origin,
   OutputFormat,
   RateLimits,
   type ResponsesRequest,
@@ -36,6 +38,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Catalogue from "./Catalogue.ts"
@@ -181,10 +184,17 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
           return yield* new ServiceError.InvalidRequest({ param: "conversationId", problems })
         }
         const { models } = yield* catalogue.known
+        // only what was tagged can be known to come from another account
+        const account = Origin.isTagged(request.input ?? []) ? Redacted.value(yield* transport.account) : undefined
         const { reasoning, ...defaults } = settings
         const { body, repairs } = yield* TurnRequest.compile(
           { cacheKey: conversationId, ...request },
-          { ...defaults, models, ...(reasoning !== undefined && { reasoning: { ...reasoning } }) }
+          {
+            ...defaults,
+            models,
+            ...Defined.defined({ account }),
+            ...(reasoning !== undefined && { reasoning: { ...reasoning } })
+          }
         )
         // a variant that is only named like a listed model may have another window
         yield* ContextSize.check(body, ModelCatalogue.get(models, body.model))
@@ -240,6 +250,7 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
           ...mode,
           transport,
           body,
+          repairs,
           attemptOptions,
           policy: settings.retry,
           schedule: settings.retrySchedule,

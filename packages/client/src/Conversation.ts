@@ -1,30 +1,37 @@
 /**
  * A conversation: the history that each turn goes on from, kept exactly as it was sent and received.
  *
- * The next request is always the one before plus what is new, byte for byte, under one id, so that the server finds
- * what it has cached. A turn that fails leaves the history as it was.
+ * The next request is always the one before plus what is new, byte for byte, under one id, so that the server finds what
+ * it has cached. What was finished is kept at every moment: a turn that fails or is interrupted leaves the turns and the
+ * results of tools before it, and a call without a result is answered neutrally when the conversation goes on.
  *
  * @since 0.1.0
  */
-import { History, Item, type RoutingToken, Turn, type TurnEvent, type TurnRequest } from "@effect-codex/schema"
+import * as KeyValueStore from "@effect/platform/KeyValueStore"
+import { History, type Repair, type RoutingToken, type Turn, type TurnEvent } from "@effect-codex/schema"
 import { ConversationId } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Ref from "effect/Ref"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Codex from "./Codex.ts"
 import type { CodexError } from "./CodexError.ts"
 import * as Floor from "./internal/floor.ts"
-import * as FollowUp from "./internal/followUp.ts"
+import * as Loop from "./internal/loop.ts"
+import * as Snapshot from "./Snapshot.ts"
+import type { LoopLimitReached } from "./ToolError.ts"
+import type { Limits, LoopCompleted, LoopEvent, LoopTool } from "./ToolLoop.ts"
 
 /**
- * What holds for all turns of a conversation: everything of a request but its input.
+ * What holds for all turns of a conversation: everything of a request but its input. Handlers of tools run in the
+ * environment the conversation was made in.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Omit<Codex.Request, "prompt" | "input" | "routingToken" | "cacheKey"> {}
+export interface Options<out E = never, out R = never>
+  extends Omit<Codex.Request, "prompt" | "input" | "routingToken" | "cacheKey" | "tools" | "timeLimit"> {
+  readonly tools?: ReadonlyArray<LoopTool<E, R>> | undefined
+}
 
 /**
  * What is said next: a prompt, one message or item, or several.
@@ -40,92 +47,84 @@ export type Said = string | History.Entry | ReadonlyArray<History.Entry>
  * @since 0.1.0
  * @category models
  */
-export type TurnOptions = Omit<Options, "conversationId" | "instructions" | "tools">
+export interface TurnOptions
+  extends Omit<
+    Codex.Request,
+    "prompt" | "input" | "routingToken" | "cacheKey" | "tools" | "conversationId" | "instructions"
+  > {}
 
 /**
- * One conversation. Turns are taken one after the other: a `send` waits until the one before it is over.
+ * Settings and limits of one run. `tools` take the place of the conversation's own; other tools than before cost the
+ * prompt cache.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Conversation {
+export interface RunOptions<out E = never, out R = never> extends Omit<TurnOptions, "timeLimit">, Limits<R> {
+  readonly tools?: ReadonlyArray<LoopTool<E, R>> | undefined
+}
+
+/**
+ * One conversation. What is said is said one after the other: a `send` waits until the one before it is over. `E` are the
+ * failures of its tools, which `ToolFailed` tells, and `S` the failure to save it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Conversation<out E = never, out S = never> {
   readonly id: string
-  /** Says something and waits for the turn. What the server wants finished in a further request is (`endTurn: false`). */
-  readonly send: (said: Said, options?: TurnOptions) => Effect.Effect<Turn.Turn, CodexError>
   /**
-   * The same as a stream of events. The history grows with the last `TurnCompleted`, and from then on the next `send` can
-   * begin. A `send` by whoever reads the stream before that fails: it would wait for itself.
+   * Says something and waits for the turn. Tool calls in it are the program's to answer, by {@link sendToolResults}. What
+   * the server wants finished in a further request is (`endTurn: false`).
+   */
+  readonly send: (said: Said, options?: TurnOptions) => Effect.Effect<Turn.Turn, CodexError | S>
+  /**
+   * The same as a stream of events. The history grows with each `TurnCompleted`, and from the last one on the next `send`
+   * can begin. A `send` by whoever reads the stream before that fails: it would wait for itself.
    */
   readonly stream: (
     said: Said,
     options?: TurnOptions
-  ) => Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError>
+  ) => Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError | S>
   /** Answers the tool calls of the last turn; goes on with the same turn of the server's. */
   readonly sendToolResults: (
     results: ReadonlyArray<History.Entry>,
     options?: TurnOptions
-  ) => Effect.Effect<Turn.Turn, CodexError>
-  /** Everything said so far, as the items the next request begins with. */
-  readonly history: Effect.Effect<ReadonlyArray<Item.Item>>
+  ) => Effect.Effect<Turn.Turn, CodexError | S>
+  /**
+   * Says something and lets the model use the tools until it is done: the events of all turns and tools, then
+   * `LoopCompleted`. It can be interrupted at any time; interrupting it interrupts the tools that run.
+   */
+  readonly run: <E1 = never, R1 = never>(
+    said: Said,
+    options?: RunOptions<E1, R1>
+  ) => Stream.Stream<LoopEvent<E | E1>, CodexError | LoopLimitReached | S, R1>
+  /** The same for programs that show nothing before the end. */
+  readonly complete: <E1 = never, R1 = never>(
+    said: Said,
+    options?: RunOptions<E1, R1>
+  ) => Effect.Effect<LoopCompleted, CodexError | LoopLimitReached | S, R1>
+  /** Everything said and done so far: the `input` of a request that goes on from here. */
+  readonly history: Effect.Effect<ReadonlyArray<History.Entry>>
   /** The last finished turn; its `responseId` is the latest one. */
   readonly lastTurn: Effect.Effect<Option.Option<Turn.Turn>>
-  /** The failure of the last turn that was tried, if it failed; its `partial` is what had arrived. */
-  readonly lastFailure: Effect.Effect<Option.Option<CodexError>>
+  /** The failure of what was tried last, if it failed; its `partial` is what had arrived. */
+  readonly lastFailure: Effect.Effect<Option.Option<CodexError | LoopLimitReached | S>>
   /** Changes that were made to what was said, so that the server accepts it. */
-  readonly repairs: Effect.Effect<ReadonlyArray<TurnRequest.Repair>>
-  /** A conversation of its own with the same past. */
-  readonly fork: Effect.Effect<Conversation>
-  /** The conversation as it stands, to be encoded with {@link Snapshot} and taken up again with {@link resume}. */
-  readonly snapshot: Effect.Effect<Snapshot>
+  readonly repairs: Effect.Effect<ReadonlyArray<Repair.Repair>>
+  /** A conversation of its own with the same past. It is not saved. */
+  readonly fork: Effect.Effect<Conversation<E>>
+  /** The conversation as it stands, to be taken up again with {@link resume}. */
+  readonly snapshot: Effect.Effect<Snapshot.Snapshot>
 }
 
-/**
- * A conversation at rest. Settings and tools are not part of it: they are code.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const Snapshot = Schema.Struct({
-  version: Schema.Literal(1),
-  id: ConversationId.ConversationId,
-  instructions: Schema.String,
-  items: Schema.Array(Item.Item)
-})
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type Snapshot = typeof Snapshot.Type
-
-/**
- * The JSON is no conversation this version can take up.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidSnapshot extends Schema.TaggedError<InvalidSnapshot>("effect-codex/InvalidSnapshot")(
-  "InvalidSnapshot",
-  { version: Schema.optionalWith(Schema.Unknown, { exact: true }), problem: Schema.String }
-) {
-  readonly isRetryable = false
-  override get message(): string {
-    return this.version !== undefined && this.version !== 1
-      ? `The conversation was saved as version ${JSON.stringify(this.version)}; this library reads version 1. Use the version that wrote it.`
-      : `The conversation cannot be read: ${this.problem}`
-  }
-}
-
-/** Enough to find the place by; what stands there may be a whole conversation. */
-const maxProblemLength = 500
-
-interface State {
+interface State<S> {
   readonly instructions: string
-  readonly items: ReadonlyArray<Item.Item>
+  readonly items: ReadonlyArray<History.Entry>
   readonly lastTurn: Option.Option<Turn.Turn>
   readonly routingToken: RoutingToken.RoutingToken | undefined
-  readonly lastFailure: Option.Option<CodexError>
-  readonly repairs: ReadonlyArray<TurnRequest.Repair>
+  readonly lastFailure: Option.Option<CodexError | LoopLimitReached | S>
+  readonly repairs: ReadonlyArray<Repair.Repair>
 }
 
 const entries = (said: Said): ReadonlyArray<History.Entry> =>
@@ -139,131 +138,124 @@ const entries = (said: Said): ReadonlyArray<History.Entry> =>
 const goesOn = (said: ReadonlyArray<History.Entry>): boolean =>
   said.every((entry) => ("type" in entry ? entry.type.endsWith("_output") : entry.role === "tool"))
 
-/** One request of a conversation: what is added to which state. `followUps` counts the requests of the turn before it. */
-interface Step {
-  readonly before: State
-  readonly said: ReadonlyArray<History.Entry>
-  readonly sameTurn: boolean
-  readonly followUps: number
+const snapshotOf = <S>(id: string, { instructions, items }: State<S>): Snapshot.Snapshot => ({
+  version: 1,
+  id: id as ConversationId.ConversationId,
+  instructions,
+  items: History.compile(items).items
+})
+
+/** What a conversation is made of. `save` is run after everything that was finished. */
+interface Parts<E, S> {
+  readonly codex: Codex.Service
+  readonly id: string
+  readonly request: Omit<Options, "conversationId" | "instructions" | "tools">
+  readonly tools: ReadonlyArray<LoopTool<E, never>>
+  readonly initial: State<S>
+  readonly save: (snapshot: () => Snapshot.Snapshot) => Effect.Effect<void, S>
 }
 
-const makeFrom = (codex: Codex.Service, options: Options, id: string, initial: State): Effect.Effect<Conversation> =>
-  Effect.gen(function* () {
-    const state = yield* Ref.make(initial)
-    const floor = yield* Floor.make
+const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S>): Effect.Effect<Conversation<E, S>> =>
+  Effect.map(Floor.make, (floor) => {
+    let state = initial
 
-    /** The request of a step, and the state once its turn is over. */
-    const plan = ({ before, said, sameTurn }: Step, turnOptions: TurnOptions) => {
-      const { items, instructions, repairs } = History.compile([...before.items, ...said])
-      const routedTo = sameTurn ? before.routingToken : undefined
-      const request: Codex.Request = {
-        ...options,
-        ...turnOptions,
-        conversationId: id,
-        instructions: [before.instructions, instructions].filter((part) => part !== "").join("\n\n"),
-        input: items,
-        ...(routedTo !== undefined && { routingToken: routedTo })
-      }
-      const after = (turn: Turn.Turn): State => ({
-        instructions: before.instructions,
-        items: [...items, ...turn.items],
-        lastTurn: Option.some(turn),
-        routingToken: turn.routingToken,
-        lastFailure: Option.none(),
-        repairs: [...before.repairs, ...repairs]
-      })
-      return { request, after }
-    }
-
-    const firstStep = (said: Said): Effect.Effect<Step> =>
-      Effect.map(Ref.get(state), (before) => {
-        const news = entries(said)
-        return { before, said: news, sameTurn: goesOn(news), followUps: 0 }
-      })
-
-    const followUp = (step: Step, before: State): Step => ({
-      before,
-      said: [],
-      sameTurn: true,
-      followUps: step.followUps + 1
-    })
-
-    const remember = (error: CodexError): Effect.Effect<void> =>
-      Ref.update(state, (before): State => ({ ...before, lastFailure: Option.some(error) }))
-
-    /** The conversation changes once, when the last request of a turn is over: what breaks leaves nothing behind. */
-    const finish = (step: Step, turnOptions: TurnOptions): Effect.Effect<Turn.Turn, CodexError> =>
+    const loop = <E1, R1>(
+      said: Said,
+      options: TurnOptions,
+      limits: Limits<R1> | undefined,
+      tools: ReadonlyArray<LoopTool<E | E1, R1>>
+    ) =>
       Effect.suspend(() => {
-        const { after, request } = plan(step, turnOptions)
-        return Effect.flatMap(codex.turn(request), (turn) =>
-          FollowUp.isWanted(turn, step.followUps)
-            ? Effect.map(finish(followUp(step, after(turn)), turnOptions), (rest) => Turn.join(turn, rest))
-            : Effect.as(Ref.set(state, after(turn)), turn)
-        )
+        const news = entries(said)
+        const { entries: items, instructions } = History.splitInstructions([...state.items, ...news])
+        const all = [state.instructions, instructions].filter((part) => part !== "").join("\n\n")
+        return Loop.make<E | E1, R1, S>({
+          codex,
+          request: { ...request, ...options, conversationId: id, instructions: all },
+          tools,
+          limits,
+          entries: items,
+          routingToken: goesOn(news) ? state.routingToken : undefined,
+          keep: (items, turn) => {
+            state = {
+              ...state,
+              instructions: all,
+              items,
+              ...(turn !== undefined && {
+                lastTurn: Option.some(turn),
+                routingToken: turn.routingToken,
+                lastFailure: Option.none(),
+                repairs: [...state.repairs, ...(turn.repairs ?? [])]
+              })
+            }
+          },
+          save: Effect.suspend(() => save(() => snapshotOf(id, state)))
+        })
       })
 
-    const events = (
-      step: Step,
-      turnOptions: TurnOptions,
-      onOver: Effect.Effect<void>
-    ): Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError> =>
-      Stream.suspend(() => {
-        const { after, request } = plan(step, turnOptions)
-        let unfinished: State | undefined
-        const completed = ({ turn }: TurnEvent.TurnCompleted): Effect.Effect<void> => {
-          const state_ = after(turn)
-          if (!FollowUp.isWanted(turn, step.followUps)) return Effect.zipRight(Ref.set(state, state_), onOver)
-          unfinished = state_
-          return Effect.void
-        }
-        return Stream.concat(
-          Stream.tap(codex.stream(request), (event) =>
-            event._tag === "TurnCompleted" ? completed(event) : Effect.void
-          ),
-          Stream.suspend(() =>
-            unfinished === undefined ? Stream.empty : events(followUp(step, unfinished), turnOptions, onOver)
-          )
-        )
+    const remember = (error: CodexError | LoopLimitReached | S) =>
+      Effect.sync(() => {
+        state = { ...state, lastFailure: Option.some(error) }
       })
 
-    const stream: Conversation["stream"] = (said, turnOptions = {}) =>
+    /** Has the floor until the loop is over. */
+    const streaming = <E1, R1>(
+      begin: Effect.Effect<Loop.Loop<E1, R1, S>>
+    ): Stream.Stream<LoopEvent<E1>, CodexError | LoopLimitReached | S, R1> =>
       Stream.unwrapScoped(
         Effect.gen(function* () {
           const giveBack = yield* floor.take
-          return Stream.tapError(events(yield* firstStep(said), turnOptions, giveBack), remember)
+          return Stream.tapError(Loop.stream(yield* begin, giveBack), remember)
         })
       )
 
-    const send: Conversation["send"] = (said, turnOptions = {}) =>
-      floor.hold(
-        Effect.tapError(
-          Effect.flatMap(firstStep(said), (step) => finish(step, turnOptions)),
-          remember
-        )
-      )
+    const completing = <E1, R1>(
+      begin: Effect.Effect<Loop.Loop<E1, R1, S>>
+    ): Effect.Effect<LoopCompleted, CodexError | LoopLimitReached | S, R1> =>
+      floor.hold(Effect.tapError(Effect.flatMap(begin, Loop.complete), remember))
+
+    /** Without limits no call is carried out, and no limit is reached. */
+    const once = (said: Said, options: TurnOptions = {}) => loop<never, never>(said, options, undefined, tools)
+
+    const send: Conversation<E, S>["send"] = (said, options) =>
+      Effect.map(completing(once(said, options)), ({ turn }) => turn) as Effect.Effect<Turn.Turn, CodexError | S>
+
+    const stream: Conversation<E, S>["stream"] = (said, options) =>
+      Stream.filter(streaming(once(said, options)), isTurnEvent) as ReturnType<Conversation<E, S>["stream"]>
+
+    const many = <E1, R1>(
+      said: Said,
+      { approve, concurrency, maxSteps, maxTokens, timeLimit, tools: own, ...options }: RunOptions<E1, R1> = {}
+    ) => loop<E1, R1>(said, options, { approve, concurrency, maxSteps, maxTokens, timeLimit }, own ?? tools)
 
     return {
       id,
       send,
       stream,
       sendToolResults: send,
-      history: Effect.map(Ref.get(state), ({ items }) => items),
-      lastTurn: Effect.map(Ref.get(state), ({ lastTurn }) => lastTurn),
-      lastFailure: Effect.map(Ref.get(state), ({ lastFailure }) => lastFailure),
-      repairs: Effect.map(Ref.get(state), ({ repairs }) => repairs),
-      fork: Effect.flatMap(Effect.all([ConversationId.random, Ref.get(state)]), ([forkId, past]) =>
-        makeFrom(codex, options, forkId, { ...past, routingToken: undefined })
+      run: (said, options) => streaming(many(said, options)),
+      complete: (said, options) => completing(many(said, options)),
+      history: Effect.sync(() => state.items),
+      lastTurn: Effect.sync(() => state.lastTurn),
+      lastFailure: Effect.sync(() => state.lastFailure),
+      repairs: Effect.sync(() => state.repairs),
+      fork: Effect.flatMap(ConversationId.random, (forkId) =>
+        makeFrom<E, never>({
+          codex,
+          id: forkId,
+          request,
+          tools,
+          initial: { ...state, routingToken: undefined, lastFailure: Option.none() },
+          save: () => Effect.void
+        })
       ),
-      snapshot: Effect.map(Ref.get(state), ({ instructions, items }) => ({
-        version: 1,
-        id: id as ConversationId.ConversationId,
-        instructions,
-        items
-      }))
+      snapshot: Effect.sync(() => snapshotOf(id, state))
     }
   })
 
-const blank = (instructions: string): State => ({
+const isTurnEvent = (event: LoopEvent<unknown>) => event._tag !== "LoopCompleted"
+
+const blank = (instructions: string): State<never> => ({
   instructions,
   items: [],
   lastTurn: Option.none(),
@@ -271,6 +263,28 @@ const blank = (instructions: string): State => ({
   lastFailure: Option.none(),
   repairs: []
 })
+
+/** A stored conversation may hold anything; what the server would refuse of it is repaired once and for all. */
+const restored = ({ instructions, items: stored }: Snapshot.Snapshot): State<never> => {
+  const { items, repairs } = History.compile(stored)
+  return { ...blank(instructions), items, repairs }
+}
+
+/** What a conversation is made of, whatever its past. The handlers get the environment of this moment. */
+const partsOf = <E, R>({ conversationId, instructions = "", tools = [], ...request }: Options<E, R>) =>
+  Effect.gen(function* () {
+    const codex = yield* Codex.Codex
+    const context = yield* Effect.context<R>()
+    return {
+      codex,
+      request,
+      tools: tools.map((tool): LoopTool<E, never> => Loop.provideHandler(tool, context)),
+      id: conversationId ?? (yield* ConversationId.random),
+      initial: blank(instructions)
+    }
+  })
+
+const inMemory = () => Effect.void
 
 /**
  * Begins a conversation.
@@ -290,53 +304,70 @@ const blank = (instructions: string): State => ({
  * })
  * ```
  */
-export const make = (options: Options = {}): Effect.Effect<Conversation, never, Codex.Codex> =>
+export const make = <E = never, R = never>(
+  options: Options<E, R> = {}
+): Effect.Effect<Conversation<E>, never, Codex.Codex | R> =>
+  Effect.flatMap(partsOf(options), (parts) => makeFrom<E, never>({ ...parts, save: inMemory }))
+
+/**
+ * Takes a conversation up where it was left. Settings and tools are given anew. What the server would refuse of the
+ * snapshot is repaired (`History.compile`), and `repairs` says how.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const resume = <E = never, R = never>(
+  snapshot: Snapshot.Snapshot,
+  options: Omit<Options<E, R>, "conversationId" | "instructions"> = {}
+): Effect.Effect<Conversation<E>, never, Codex.Codex | R> =>
+  Effect.flatMap(partsOf(options), (parts) =>
+    makeFrom<E, never>({ ...parts, id: snapshot.id, initial: restored(snapshot), save: inMemory })
+  )
+
+/**
+ * The conversation of this id in the `KeyValueStore`, or a new one. It is saved after every finished turn and after every
+ * set of tool results, so that it can be taken up after a crash; a call that ran when the program died is answered neutrally
+ * and not run again. The instructions it began with stay.
+ *
+ * When another writer has saved the same conversation since it was loaded, the next save fails with `StoreFailed` and
+ * changes nothing. See `Snapshot` for what a store must not do.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Conversation } from "effect-codex"
+ *
+ * const program = Effect.gen(function* () {
+ *   const conversation = yield* Conversation.persisted("holiday", { instructions: "Plan the trip." })
+ *   yield* Stream.runDrain(conversation.run("Where were we?"))
+ * })
+ * ```
+ */
+export const persisted = <E = never, R = never>(
+  id: string,
+  options: Omit<Options<E, R>, "conversationId"> = {}
+): Effect.Effect<
+  Conversation<E, Snapshot.StoreFailed>,
+  Snapshot.StoreFailed | Snapshot.InvalidSnapshot,
+  Codex.Codex | KeyValueStore.KeyValueStore | R
+> =>
   Effect.gen(function* () {
-    const codex = yield* Codex.Codex
-    const { conversationId, instructions = "", ...settings } = options
-    return yield* makeFrom(codex, settings, conversationId ?? (yield* ConversationId.random), blank(instructions))
+    const store = yield* KeyValueStore.KeyValueStore
+    const parts = yield* partsOf(options)
+    const saved = yield* Snapshot.load(store, id)
+    let revision = Option.match(saved, { onNone: () => 0, onSome: ({ revision }) => revision })
+    return yield* makeFrom<E, Snapshot.StoreFailed>({
+      ...parts,
+      id,
+      initial: Option.match(saved, { onNone: () => parts.initial, onSome: ({ snapshot }) => restored(snapshot) }),
+      save: (snapshot) =>
+        Effect.map(
+          Effect.suspend(() => Snapshot.save(store, snapshot(), revision)),
+          (next) => {
+            revision = next
+          }
+        )
+    })
   })
-
-/**
- * Takes a conversation up where it was left. Settings and tools are given anew.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const resume = (
-  snapshot: Snapshot,
-  options: Omit<Options, "conversationId" | "instructions"> = {}
-): Effect.Effect<Conversation, never, Codex.Codex> =>
-  Effect.flatMap(Codex.Codex, (codex) =>
-    makeFrom(codex, options, snapshot.id, { ...blank(snapshot.instructions), items: snapshot.items })
-  )
-
-/**
- * A snapshot as JSON text.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const toJson = (snapshot: Snapshot): string => JSON.stringify(snapshot)
-
-/**
- * The snapshot in a JSON text.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const fromJson = (json: string): Effect.Effect<Snapshot, InvalidSnapshot> =>
-  Effect.mapError(
-    Schema.decodeUnknown(Schema.parseJson())(json),
-    () => new InvalidSnapshot({ problem: "it is no JSON" })
-  ).pipe(
-    Effect.flatMap((value) =>
-      Effect.mapError(Schema.decodeUnknown(Snapshot)(value), (error) => {
-        const version = (value as { readonly version?: unknown } | null)?.version
-        return new InvalidSnapshot({
-          ...(version !== undefined && { version }),
-          problem: error.message.split("\n").slice(0, 3).join(" ").slice(0, maxProblemLength)
-        })
-      })
-    )
-  )

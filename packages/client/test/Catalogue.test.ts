@@ -9,6 +9,7 @@ const serving = (etags: ReadonlyArray<string>, delay: "0 seconds" | "2 seconds" 
   const asked: Array<string> = []
   const transport: CodexTransport.Service = {
     attempt: () => assert.fail("no turn was asked for"),
+    account: Effect.never,
     get: (path) =>
       Effect.delay(
         Effect.sync(() => {

@@ -36,6 +36,40 @@ describe("Codex", () => {
     }).pipe(Effect.provide(TestCodex.layer([hello, hello])))
   )
 
+  describe("a stream that shows only text", () => {
+    const turn: Script.Turn = { reasoning: "Hm.", text: "Hello, world" }
+    const firstText = Script.turnEvents(turn).findIndex(({ type }) => type === "response.output_text.delta")
+    const tags = (options: { readonly onceShown: "fail"; readonly shown: Codex.Shown }) =>
+      Effect.gen(function* () {
+        const codex = yield* Codex.Codex
+        const events = yield* run(Effect.either(Stream.runCollect(codex.stream({ prompt: "Hi" }, options))))
+        return events._tag === "Left" ? [events.left._tag] : [...events.right].map(({ _tag }): string => _tag)
+      })
+    const cutAfter = (events: number) =>
+      TestCodex.layer([Script.turn(turn).pipe(Script.truncateAfterEvents(events)), Script.turn(turn)])
+
+    it.effect("is tried again in silence while there is none, and repeats what came before it", () =>
+      Effect.gen(function* () {
+        const all = yield* tags({ onceShown: "fail", shown: "text" })
+        assert.strictEqual(all.filter((tag) => tag === "TurnStarted").length, 2)
+        assert.strictEqual(all.filter((tag) => tag === "ReasoningDelta").length, 2)
+        assert.notInclude(all, "TurnRestarted")
+      }).pipe(Effect.provide(cutAfter(firstText)))
+    )
+
+    it.effect("fails after the first of it", () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* tags({ onceShown: "fail", shown: "text" }), ["StreamTruncated"])
+      }).pipe(Effect.provide(cutAfter(firstText + 1)))
+    )
+
+    it.effect("is tried again at any time when it shows nothing", () =>
+      Effect.gen(function* () {
+        assert.include(yield* tags({ onceShown: "fail", shown: "nothing" }), "TurnCompleted")
+      }).pipe(Effect.provide(cutAfter(firstText + 1)))
+    )
+  })
+
   it.effect("the request's settings go before the client's", () =>
     Effect.gen(function* () {
       const codex = yield* Codex.Codex

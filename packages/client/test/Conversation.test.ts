@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Message, PromptPrefix, ResponsesRequest } from "@effect-codex/schema"
+import { History, type Item, Message, PromptPrefix, ResponsesRequest } from "@effect-codex/schema"
 import { PromptCache, Script, TestCodex } from "@effect-codex/testing"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { Conversation } from "effect-codex"
+import { Conversation, Snapshot } from "effect-codex"
 import { bodies, requests, run, untilAsked } from "./support.ts"
 
 const says = (text: string, more: Partial<Script.Turn> = {}) => Script.turn({ text, ...more })
@@ -114,23 +114,24 @@ describe("Conversation", () => {
     }).pipe(Effect.provide(TestCodex.layer([Script.silence, says("C")])))
   )
 
-  it.effect("a turn of several requests that is broken off or breaks leaves nothing behind", () =>
+  it.effect("of a turn of several requests that is broken off or breaks, what was finished stays", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       const fiber = yield* Effect.fork(conversation.send("one"))
       yield* untilAsked(2)
       yield* Fiber.interrupt(fiber)
-      assert.isEmpty(yield* conversation.history)
-      assert.isTrue(Option.isNone(yield* conversation.lastTurn))
-      const error = yield* run(Effect.flip(conversation.send("one")))
+      assert.lengthOf(yield* conversation.history, 2)
+      assert.strictEqual(Option.getOrThrow(yield* conversation.lastTurn).text, "First.")
+      const error = yield* run(Effect.flip(conversation.send("two")))
       assert.strictEqual(error._tag, "AccessDenied")
-      assert.isEmpty(yield* conversation.history)
+      assert.deepStrictEqual(error.items, yield* conversation.history)
+      assert.lengthOf(error.items ?? [], 4)
     }).pipe(
       Effect.provide(
         TestCodex.layer([
           says("First.", { endTurn: false }),
           Script.silence,
-          says("First.", { endTurn: false }),
+          says("Second.", { endTurn: false }),
           Script.status(403)
         ])
       )
@@ -270,8 +271,8 @@ describe("Conversation", () => {
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({ instructions: "Be brief." })
       yield* run(conversation.send("one"))
-      const json = Conversation.toJson(yield* conversation.snapshot)
-      const resumed = yield* Conversation.resume(yield* Conversation.fromJson(json))
+      const json = Snapshot.toJson(yield* conversation.snapshot)
+      const resumed = yield* Conversation.resume(yield* Snapshot.fromJson(json))
       yield* run(resumed.send("two"))
       const [one, two] = yield* bodies
       assert.isTrue(JSON.stringify(two?.input).startsWith(JSON.stringify(one?.input).slice(0, -1)))
@@ -284,8 +285,8 @@ describe("Conversation", () => {
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       yield* run(conversation.send("one"))
-      const json = Conversation.toJson(yield* conversation.snapshot)
-      const resumed = yield* Conversation.resume(yield* Conversation.fromJson(json))
+      const json = Snapshot.toJson(yield* conversation.snapshot)
+      const resumed = yield* Conversation.resume(yield* Snapshot.fromJson(json))
       yield* run(conversation.send("two"))
       yield* run(resumed.send("two"))
       const [, two, again] = yield* bodies
@@ -305,12 +306,45 @@ describe("Conversation", () => {
     )
   )
 
+  it.effect("what the server would refuse of a stored conversation is repaired when it is taken up", () =>
+    Effect.gen(function* () {
+      const stored = {
+        version: 1,
+        id: "conv-1",
+        instructions: "",
+        items: [
+          { type: "message", role: "user", content: [{ type: "input_text", text: "one" }] },
+          { type: "function_call", call_id: "c1", name: "bad name!", arguments: "{}" },
+          { type: "message" }
+        ]
+      }
+      const resumed = yield* Conversation.resume(yield* Snapshot.fromJson(JSON.stringify(stored)))
+      const items = (yield* resumed.history) as ReadonlyArray<Item.Item>
+      assert.isEmpty(History.validate(items))
+      assert.deepStrictEqual(
+        (yield* resumed.repairs).map(({ _tag }) => _tag),
+        ["NameRewritten", "OutputAdded", "EntryDropped"]
+      )
+      yield* run(resumed.send("two"))
+      assert.deepStrictEqual((yield* bodies)[0]?.input.slice(0, items.length), items as ReadonlyArray<object> as never)
+    }).pipe(Effect.provide(TestCodex.layer([says("A")])))
+  )
+
+  it.effect("a system message at the head is part of the instructions of every request", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make({ instructions: "Be brief." })
+      yield* run(conversation.send([Message.system("Speak Czech."), Message.user("one")]))
+      yield* run(conversation.send("two"))
+      for (const body of yield* bodies) assert.strictEqual(body["instructions"], "Be brief.\n\nSpeak Czech.")
+    }).pipe(Effect.provide(TestCodex.layer([says("A"), says("B")])))
+  )
+
   it.effect("JSON that is no conversation, or one of another version, is refused in words", () =>
     Effect.gen(function* () {
-      const messageOf = (json: string) => Effect.map(Effect.flip(Conversation.fromJson(json)), ({ message }) => message)
+      const messageOf = (json: string) => Effect.map(Effect.flip(Snapshot.fromJson(json)), ({ message }) => message)
       assert.include(yield* messageOf("{"), "no JSON")
       assert.include(yield* messageOf('{"version":2,"id":"a","instructions":"","items":[]}'), "version 2")
-      assert.include(yield* messageOf('{"version":1,"id":"a","instructions":"","items":[{"type":"message"}]}'), "items")
+      assert.include(yield* messageOf('{"version":1,"id":"a","instructions":"","items":[7]}'), "items")
     })
   )
 })

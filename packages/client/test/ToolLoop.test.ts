@@ -5,10 +5,9 @@ import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ToolLoop } from "effect-codex"
+import { Toolkit, ToolLoop } from "effect-codex"
 import { bodies, requests, run } from "./support.ts"
 
 class NotFound extends Schema.TaggedError<NotFound>()("NotFound", { path: Schema.String }) {
@@ -20,7 +19,7 @@ class NotFound extends Schema.TaggedError<NotFound>()("NotFound", { path: Schema
 const read = Effect.map(
   Tool.make({ name: "read", description: "Reads a file.", parameters: Schema.Struct({ path: Schema.String }) }),
   (tool) =>
-    ToolLoop.handler(tool, ({ path }) =>
+    Toolkit.handler(tool, ({ path }) =>
       path === "missing" ? Effect.fail(new NotFound({ path })) : Effect.succeed(`content of ${path}`)
     )
 )
@@ -118,7 +117,7 @@ describe("ToolLoop", () => {
     Effect.gen(function* () {
       let handled = 0
       const tool = yield* Tool.make({ name: "read", parameters: Schema.Struct({}) })
-      const handler = ToolLoop.handler(tool, () => Effect.sync(() => String(++handled)))
+      const handler = Toolkit.handler(tool, () => Effect.sync(() => String(++handled)))
       yield* collect({ tools: [handler] })
       assert.strictEqual(handled, 1)
     }).pipe(
@@ -145,7 +144,7 @@ describe("ToolLoop", () => {
         )
       assert.deepStrictEqual(yield* limitOf({ maxSteps: 3 }), ["steps", 3])
       assert.deepStrictEqual(yield* limitOf({ maxTokens: 250 }), ["tokens", 3])
-      const never = ToolLoop.handler(
+      const never = Toolkit.handler(
         yield* Tool.make({ name: "read", parameters: Schema.Struct({}) }),
         () => Effect.never
       )
@@ -158,8 +157,7 @@ describe("ToolLoop", () => {
       const error = yield* Effect.flip(collect({ tools: [yield* read], timeLimit: "1 minute" }))
       assert.deepStrictEqual(error._tag === "LoopLimitReached" && [error.limit, error.steps], ["time", 2])
       // what had been said and done is there to go on from
-      const items = error._tag === "LoopLimitReached" ? Redacted.value(error.items) : []
-      assert.lengthOf(items, 3)
+      assert.lengthOf(error.items ?? [], 3)
     }).pipe(
       Effect.provide(
         TestCodex.layer([calls({ name: "read", arguments: { path: "a" } }), Script.silence, Script.silence])
@@ -171,7 +169,7 @@ describe("ToolLoop", () => {
     Effect.gen(function* () {
       class Nameless extends Data.TaggedError("Nameless") {}
       const tool = yield* Tool.make({ name: "read", parameters: Schema.Struct({}) })
-      yield* collect({ tools: [ToolLoop.handler(tool, () => Effect.fail(new Nameless()))] })
+      yield* collect({ tools: [Toolkit.handler(tool, () => Effect.fail(new Nameless()))] })
       assert.deepStrictEqual(outputsOf((yield* bodies)[1]), [["c1", "Error: Nameless"]])
     }).pipe(Effect.provide(TestCodex.layer([calls({ name: "read", callId: "c1" }), done])))
   )
@@ -199,7 +197,7 @@ describe("ToolLoop", () => {
       const started = yield* Deferred.make<void>()
       const interrupted = yield* Deferred.make<void>()
       const tool = yield* Tool.make({ name: "read", parameters: Schema.Struct({}) })
-      const handler = ToolLoop.handler(tool, () =>
+      const handler = Toolkit.handler(tool, () =>
         Deferred.succeed(started, undefined).pipe(
           Effect.zipRight(Effect.never),
           Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
@@ -216,10 +214,10 @@ describe("ToolLoop", () => {
 
 describe("a call", () => {
   /** A tool that counts how often it ran. */
-  const counted = (handle: () => Effect.Effect<ToolLoop.Output, never> = () => Effect.succeed("done")) =>
+  const counted = (handle: () => Effect.Effect<Toolkit.Output, never> = () => Effect.succeed("done")) =>
     Effect.map(Tool.make({ name: "pay", parameters: Schema.Struct({}) }), (tool) => {
       const ran: Array<string> = []
-      const handler = ToolLoop.handler(tool, (_, call) =>
+      const handler = Toolkit.handler(tool, (_, { call }) =>
         Effect.suspend(() => {
           ran.push(call.callId)
           return handle()
@@ -310,7 +308,7 @@ describe("a call", () => {
     )
   )
 
-  for (const [reason, handle] of Object.entries<() => Effect.Effect<ToolLoop.Output, never>>({
+  for (const [reason, handle] of Object.entries<() => Effect.Effect<Toolkit.Output, never>>({
     interrupted: () => Effect.interrupt,
     defect: () => Effect.dieMessage("canary: a bug"),
     output: () => Effect.succeed(undefined as never)

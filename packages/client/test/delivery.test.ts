@@ -1,7 +1,7 @@
 /** What the consumer is promised when a stream breaks: no word twice without being told, and the whole turn at the end. */
 
 import { assert, describe, it } from "@effect/vitest"
-import type { Item, Turn, TurnEvent } from "@effect-codex/schema"
+import type { Item, ResponsesRequest, Turn, TurnEvent } from "@effect-codex/schema"
 import { TurnDecoder } from "@effect-codex/stream"
 import { Script, TestCodex } from "@effect-codex/testing"
 import * as Chunk from "effect/Chunk"
@@ -287,16 +287,26 @@ describe("keepItems", () => {
     if (turn === undefined) return
     const metadata = { model: "gpt-served", requestId: "req_9" }
     const token = Redacted.make("ts-1")
-    const whole = Delivery.completed(turn, { attempts: 2, kept, metadata, routingToken: token })
+    const request = { model: "gpt-5.5", input: [user("One")] } as unknown as ResponsesRequest.ResponsesRequest
+    const repairs = [{ _tag: "OutputAdded", index: 0, callId: "c1", name: "ls" }] as const
+    const whole = Delivery.completed(turn, { attempts: 2, kept, metadata, repairs, request, routingToken: token })
     assert.strictEqual(whole.text, "Kept. New.")
     assert.lengthOf(whole.items, 2)
-    assert.deepInclude(whole, { attempts: 2, model: "gpt-served", requestId: "req_9", routingToken: token })
+    assert.deepStrictEqual(Redacted.value(whole.input ?? Redacted.make([])), request.input)
+    assert.deepInclude(whole, { repairs, attempts: 2, model: "gpt-served", requestId: "req_9", routingToken: token })
     assert.deepStrictEqual(
       whole.blocks.map(({ outputIndex }) => outputIndex),
       [0, 1]
     )
-    const plain = Delivery.completed(turn, { attempts: 1, kept: [], metadata: {}, routingToken: undefined })
-    assert.deepStrictEqual(plain, { ...turn, attempts: 1 })
+    const plain = Delivery.completed(turn, {
+      attempts: 1,
+      kept: [],
+      metadata: {},
+      repairs: [],
+      request,
+      routingToken: undefined
+    })
+    assert.deepStrictEqual(plain, { ...turn, attempts: 1, repairs: [], input: Redacted.make(request.input) })
   })
 
   it.effect("a new attempt goes on from the finished message, and the turn is whole", () => {

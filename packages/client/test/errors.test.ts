@@ -129,3 +129,29 @@ describe("every error", () => {
     }).pipe(Effect.provide(TestCodex.layer([Script.status(403)])))
   )
 })
+
+describe("the group of an error", () => {
+  const groupOf = (script: Script.Step) =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const error = yield* run(Effect.flip(codex.turn({ prompt: "?" })))
+      return [error._tag, error.group] as const
+    }).pipe(Effect.provide(TestCodex.layer(Script.always(script))))
+
+  for (const [expected, step] of [
+    [["InvalidRequest", "request"], Script.status(400)],
+    [["UsageLimit", "account"], Script.usageLimit()],
+    [["AccessDenied", "account"], Script.status(403)],
+    [["ServerOverloaded", "later"], Script.status(503)],
+    [["StreamTruncated", "later"], Script.turn({ text: "Half" }).pipe(Script.truncateAfterEvents(3))],
+    [["ConnectionFailed", "later"], Script.refuse]
+  ] as const) {
+    it.effect(`${expected[0]} is a matter of ${expected[1]}`, () =>
+      Effect.map(groupOf(step), (group) => assert.deepStrictEqual(group, expected))
+    )
+  }
+
+  it("of a login is the account", () => {
+    assert.strictEqual(expired.group, "account")
+  })
+})

@@ -12,7 +12,7 @@ import type * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import { type Codex, type CodexError, type Conversation, ToolLoop } from "effect-codex"
+import { type Codex, type CodexError, type Conversation, type ToolError, type Toolkit, ToolLoop } from "effect-codex"
 import type * as CodexNode from "effect-codex/node"
 
 declare const codex: Codex.Service
@@ -79,9 +79,9 @@ describe("types", () => {
     interface Disk {
       readonly _: unique symbol
     }
-    const loop = (handler: ToolLoop.Handler<Boom, Disk>) => ToolLoop.run({ prompt: "", tools: [handler] })
+    const loop = (handler: Toolkit.Handler<Boom, Disk>) => ToolLoop.run({ prompt: "", tools: [handler] })
     expectTypeOf<ReturnType<typeof loop>>().toEqualTypeOf<
-      Stream.Stream<ToolLoop.LoopEvent<Boom>, CodexError.CodexError | ToolLoop.LoopLimitReached, Codex.Codex | Disk>
+      Stream.Stream<ToolLoop.LoopEvent<Boom>, CodexError.CodexError | ToolError.LoopLimitReached, Codex.Codex | Disk>
     >()
     expectTypeOf<Conversation.Conversation["send"]>().returns.toEqualTypeOf<
       Effect.Effect<Turn.Turn, CodexError.CodexError>

@@ -10,8 +10,10 @@
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { FailedExchange } from "./FailedExchange.ts"
+import type { Entry } from "./History.ts"
 import * as Wire from "./internal/wire.ts"
 import * as Turn from "./Turn.ts"
 
@@ -27,6 +29,9 @@ export const TypeId: unique symbol = Symbol.for("@effect-codex/schema/Failure")
  */
 export type TypeId = typeof TypeId
 
+/** Entries are not checked: they are the caller's and the server's own, and are compiled before they are sent. */
+const entry = Schema.Object as Schema.Schema.Any as Schema.Schema<Entry, object>
+
 /**
  * The facts every error may carry.
  *
@@ -35,6 +40,8 @@ export type TypeId = typeof TypeId
  * - `requestId`, `cfRay`, `responseId`: the ids that support asks for.
  * - `retryAfterMillis`: how long the server asked to wait.
  * - `partial`: what had arrived of the turn, by the last attempt that brought anything.
+ * - `history`: the history that a conversation or a tool loop had reached, `Redacted` because it can hold encrypted
+ *   reasoning; `error.items` is the same to go on from.
  * - `exchange`: the failed exchange, where the configuration captures it. It is `Redacted` only to keep logs short: it
  *   holds no secret.
  *
@@ -50,6 +57,7 @@ export const fields = {
   responseId: Wire.optional(Schema.String),
   retryAfterMillis: Wire.optional(Schema.Number),
   partial: Wire.optional(Turn.PartialTurn),
+  history: Wire.optional(Schema.Redacted(Schema.Array(entry))),
   exchange: Wire.optional(Schema.Redacted(FailedExchange))
 }
 
@@ -64,6 +72,19 @@ type Fields = typeof fields
 export interface Facts extends Schema.Struct.Type<Fields> {}
 
 /**
+ * What has to change before a failed request can succeed, for programs that send many and name no tags:
+ *
+ * - `request`: this request. Others can succeed; change it, or leave it out.
+ * - `account`: the login, the plan, the settings or the network. No request succeeds until somebody has seen to it, or until
+ *   the plan's limit is reset; stop.
+ * - `later`: nothing. The same request can succeed when it is sent again later.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Group = "request" | "account" | "later"
+
+/**
  * What every error has besides its own fields.
  *
  * @since 0.1.0
@@ -76,6 +97,10 @@ export interface Failure extends Facts, Error {
   readonly isRetryable: boolean
   /** How long the server asked to wait, if it did. */
   readonly retryAfter: Duration.Duration | undefined
+  /** What has to change before the request can succeed. */
+  readonly group: Group
+  /** What a conversation or a tool loop had finished before it failed: the `input` of a request that goes on from there. */
+  readonly items: ReadonlyArray<Entry> | undefined
 }
 
 /**
@@ -92,14 +117,14 @@ export interface FailureClass<Self, Tag extends string, All extends Schema.Struc
     Schema.Struct.Context<All>,
     Schema.Struct.Constructor<Omit<All, "_tag">>,
     unknown,
-    Cause.YieldableError & Pick<Failure, TypeId | "isRetryable" | "retryAfter">
+    Cause.YieldableError & Pick<Failure, TypeId | "isRetryable" | "group" | "retryAfter" | "items">
   > {
   readonly _tag: Tag
 }
 
 /**
  * An error class with the shared facts and fields of its own. It is final (`isRetryable` is `false`) unless the class
- * overrides that.
+ * overrides that. `lasting` is the group of an error that is not retryable.
  *
  * @since 0.1.0
  * @category constructors
@@ -116,7 +141,7 @@ export interface FailureClass<Self, Tag extends string, All extends Schema.Struc
  * ```
  */
 export const Class =
-  <Self>(identifier: string) =>
+  <Self>(identifier: string, lasting: Exclude<Group, "later"> = "request") =>
   <Tag extends string, Own extends Schema.Struct.Fields>(
     tag: Tag,
     own: Own
@@ -128,8 +153,14 @@ export const Class =
       get isRetryable(): boolean {
         return false
       }
+      get group(): Group {
+        return this.isRetryable ? "later" : lasting
+      }
       get retryAfter(): Duration.Duration | undefined {
         return this.retryAfterMillis === undefined ? undefined : Duration.millis(this.retryAfterMillis)
+      }
+      get items(): ReadonlyArray<Entry> | undefined {
+        return this.history === undefined ? undefined : Redacted.value(this.history)
       }
     }
     return Base as never

@@ -3,7 +3,7 @@
  *
  * One bad item makes the server refuse every further request of a conversation: a call without its output, an illegal
  * name, an image it cannot read, reasoning of another account. {@link compile} repairs all of these and reports each
- * change as a {@link Repair}. Valid items are passed through unchanged. It is the one way to mend a stored conversation
+ * change as a `Repair`. Valid items are passed through unchanged. It is the one way to mend a stored conversation
  * as well: compiling what was compiled changes nothing.
  *
  * Reasoning is readable only for the account it was made for; see `Origin` for what a conversation does that outlives
@@ -26,84 +26,7 @@ import { wellFormed } from "./internal/json.ts"
 import * as Wire from "./internal/wire.ts"
 import * as Message from "./Message.ts"
 import * as Origin from "./Origin.ts"
-
-/**
- * One change made to a history. `index` is the place, in the history given, of what was changed.
- *
- * - `SystemMessageMoved`: a system message that is not at the head is sent as a developer message.
- * - `EmptyMessageDropped`: a message without content was left out.
- * - `EntryDropped`: an entry is neither a message nor an item, or lacks a field its type cannot do without.
- * - `DuplicateDropped`: the same item occurs twice.
- * - `FieldRepaired`: a field of an item had another type than the item's type says, or a value JSON cannot hold; it was
- *   left out, or replaced by what it says in the right type.
- * - `TextMadeWellFormed`: unpaired surrogates were replaced by U+FFFD.
- * - `PartRewritten`: a content part was brought into the form the backend reads: base64, media type, `input_text` or
- *   `output_text`.
- * - `ContentReplaced`: an image, document or sound cannot be sent; it was replaced by the words of `problem`.
- * - `TextCut`: the middle of a text was left out, and words say so. `too_long`: it is longer than the backend takes;
- *   `output_limit`: longer than {@link Options.outputLimit}.
- * - `IdRemoved`: an item's id was left out, because it is too long, has not the prefix of its type or other characters
- *   than it may have, is taken, or belongs to reasoning that was left out. The item itself stays.
- * - `CallIdRewritten`: a call and its output got another common id, because theirs was empty, illegal, too long or taken.
- * - `NameRewritten`: the name or namespace of a call is not one a tool can have; it was replaced by a legal name like it.
- *   A blank namespace was left out (`to` is `""`).
- * - `ArgumentsReplaced`: the arguments of a call were too long; they were replaced by a sentence.
- * - `OutputAdded`: a call had no output; a neutral one was put right after it.
- * - `OutputDropped`: an output answered no call, or one that had its answer already.
- * - `OutputTypeChanged`: an output of one kind of tool answered a call of another.
- * - `ReasoningDropped`: reasoning was left out that has no encrypted content, or too much, or that of another account, or
- *   that is not followed by the output it led to; or the caller asked for it ({@link withoutReasoning}).
- * - `CompactionDropped`: the same for a compaction. What was compacted is lost to the model.
- * - `CompactionTriggerDropped`: a compaction trigger was not the last item.
- *
- * @since 0.1.0
- * @category schemas
- */
-export const Repair = Schema.Union(
-  Schema.TaggedStruct("SystemMessageMoved", { index: Schema.Number }),
-  Schema.TaggedStruct("EmptyMessageDropped", { index: Schema.Number }),
-  Schema.TaggedStruct("EntryDropped", { index: Schema.Number, problem: Schema.String }),
-  Schema.TaggedStruct("DuplicateDropped", { index: Schema.Number, id: Schema.String }),
-  Schema.TaggedStruct("FieldRepaired", { index: Schema.Number, field: Schema.String, problem: Schema.String }),
-  Schema.TaggedStruct("TextMadeWellFormed", { index: Schema.Number }),
-  Schema.TaggedStruct("PartRewritten", { index: Schema.Number, part: Schema.Number }),
-  Schema.TaggedStruct("ContentReplaced", { index: Schema.Number, part: Schema.Number, problem: Schema.String }),
-  Schema.TaggedStruct("TextCut", {
-    index: Schema.Number,
-    leftOut: Schema.Number,
-    reason: Schema.Literal("too_long", "output_limit")
-  }),
-  Schema.TaggedStruct("IdRemoved", {
-    index: Schema.Number,
-    id: Schema.String,
-    reason: Schema.Literal("too_long", "wrong_prefix", "illegal_characters", "taken", "reasoning_dropped")
-  }),
-  Schema.TaggedStruct("CallIdRewritten", { index: Schema.Number, from: Schema.String, to: Schema.String }),
-  Schema.TaggedStruct("NameRewritten", { index: Schema.Number, from: Schema.String, to: Schema.String }),
-  Schema.TaggedStruct("ArgumentsReplaced", { index: Schema.Number, callId: Schema.String, length: Schema.Number }),
-  Schema.TaggedStruct("OutputAdded", { index: Schema.Number, callId: Schema.String, name: Schema.String }),
-  Schema.TaggedStruct("OutputDropped", {
-    index: Schema.Number,
-    callId: Schema.String,
-    reason: Schema.Literal("no_call", "answered_already")
-  }),
-  Schema.TaggedStruct("OutputTypeChanged", { index: Schema.Number, callId: Schema.String }),
-  Schema.TaggedStruct("ReasoningDropped", {
-    index: Schema.Number,
-    reason: Schema.Literal("not_encrypted", "too_long", "other_account", "no_output_follows", "asked")
-  }),
-  Schema.TaggedStruct("CompactionDropped", {
-    index: Schema.Number,
-    reason: Schema.Literal("not_encrypted", "too_long", "other_account", "asked")
-  }),
-  Schema.TaggedStruct("CompactionTriggerDropped", { index: Schema.Number })
-)
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type Repair = typeof Repair.Type
+import type * as Repair from "./Repair.ts"
 
 /**
  * @since 0.1.0
@@ -162,7 +85,7 @@ export interface Options {
 export interface Compiled {
   readonly instructions: string
   readonly items: ReadonlyArray<Item.Item>
-  readonly repairs: ReadonlyArray<Repair>
+  readonly repairs: ReadonlyArray<Repair.HistoryRepair>
 }
 
 /**
@@ -185,6 +108,21 @@ const bytesPerToken = 4
 
 const inBytes = (limit: OutputLimit | undefined): number | undefined =>
   limit === undefined ? undefined : limit.mode === "tokens" ? limit.limit * bytesPerToken : limit.limit
+
+/**
+ * The texts of the system messages at the head of a history, joined by blank lines, and the entries after them.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const splitInstructions = (
+  history: ReadonlyArray<Entry>
+): { readonly instructions: string; readonly entries: ReadonlyArray<Entry> } => {
+  const end = history.findIndex((entry) => !isSystemMessage(entry))
+  const head = end === -1 ? history : history.slice(0, end)
+  const texts = head.flatMap((entry) => (isSystemMessage(entry) && entry.content !== "" ? [entry.content] : []))
+  return { instructions: texts.join("\n\n"), entries: history.slice(head.length) }
+}
 
 const systemMessageMisfit = Guard.make(Message.SystemMessage)
 
@@ -253,7 +191,7 @@ export const compile = (history: ReadonlyArray<Entry>, options: Options = {}): C
 export const withoutReasoning = (
   items: ReadonlyArray<Item.Item>,
   except?: Origin.Origin
-): { readonly items: ReadonlyArray<Item.Item>; readonly repairs: ReadonlyArray<Repair> } => {
+): { readonly items: ReadonlyArray<Item.Item>; readonly repairs: ReadonlyArray<Repair.HistoryRepair> } => {
   const report: Report = []
   const kept = dropUnreadable(
     items.map((item, index) => ({ index, item })),
@@ -289,7 +227,7 @@ export const validate = (items: ReadonlyArray<Item.Item>, options: Options = {})
  */
 export const newInputProblems = (
   history: ReadonlyArray<Entry>,
-  repairs: ReadonlyArray<Repair>
+  repairs: ReadonlyArray<Repair.HistoryRepair>
 ): ReadonlyArray<string> => {
   const entries: ReadonlyArray<unknown> = history
   let lastAnswered = entries.length - 1
@@ -301,7 +239,7 @@ export const newInputProblems = (
   })
 }
 
-const isProblem = (repair: Repair): boolean =>
+const isProblem = (repair: Repair.HistoryRepair): boolean =>
   repair._tag === "EntryDropped" ||
   repair._tag === "FieldRepaired" ||
   repair._tag === "ContentReplaced" ||

@@ -4,7 +4,7 @@
  *
  * A conversation that outlives its login tags what it keeps:
  *
- * 1. After each turn, store `Origin.tag(turn.items, origin)`. The tag is one more key of the item, `"effect-codex"`; it
+ * 1. After each turn, store `Origin.tag(turn.items, turn.origin)`. The tag is one more key of the item, `"effect-codex"`; it
  *    survives JSON and holds a fingerprint of the account, not its id.
  * 2. Before each request, compile with the `account` of the login (`History.compile`, `TurnRequest.compile`): what came
  *    from another account is left out and reported. Tags stay in the compiled items; `ResponsesRequest.toJson` leaves
@@ -14,6 +14,7 @@
  *
  * @since 0.1.0
  */
+import * as Schema from "effect/Schema"
 import type * as Item from "./Item.ts"
 import { fingerprint } from "./internal/fingerprint.ts"
 
@@ -27,6 +28,30 @@ export interface Origin {
   readonly account: string
   readonly model: string
 }
+
+/**
+ * An origin as it is stored: with a fingerprint of the account instead of its id.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Tag = Schema.Struct({
+  account: Schema.String.pipe(Schema.brand("AccountFingerprint")),
+  model: Schema.String
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Tag extends Schema.Schema.Type<typeof Tag> {}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const toTag = ({ account, model }: Origin): Tag =>
+  Tag.make({ account: Tag.fields.account.make(fingerprint(account)), model })
 
 const key = "effect-codex"
 
@@ -43,12 +68,16 @@ const encryptedTypes: ReadonlySet<string> = new Set([
  * @since 0.1.0
  * @category combinators
  */
-export const tag = (items: ReadonlyArray<Item.Item>, origin: Origin): ReadonlyArray<Item.Item> => {
-  const value = { account: fingerprint(origin.account), model: origin.model }
-  return items.map((item) =>
-    encryptedTypes.has(item.type) && !(key in item) ? ({ ...item, [key]: value } as Item.Item) : item
-  )
-}
+export const tag = (items: ReadonlyArray<Item.Item>, tag: Tag): ReadonlyArray<Item.Item> =>
+  items.map((item) => (encryptedTypes.has(item.type) && !(key in item) ? ({ ...item, [key]: tag } as Item.Item) : item))
+
+/**
+ * Whether any of the entries has a tag, so that the account of the login counts.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isTagged = (entries: ReadonlyArray<object>): boolean => entries.some((entry) => key in entry)
 
 /**
  * The item as it travels, without its tag.

@@ -26,7 +26,7 @@ const date = (millis: number | undefined): Date | undefined => {
  * @since 0.1.0
  * @category errors
  */
-export class UsageLimit extends Failure.Class<UsageLimit>("@effect-codex/schema/UsageLimit")("UsageLimit", {
+export class UsageLimit extends Failure.Class<UsageLimit>("@effect-codex/schema/UsageLimit", "account")("UsageLimit", {
   reason: Schema.Literal("limit_reached", "not_included", "quota"),
   planType: Wire.optional(Schema.String),
   resetsAt: Wire.optional(Schema.Number),
@@ -180,7 +180,10 @@ export class PolicyViolation extends Failure.Class<PolicyViolation>("@effect-cod
  * @since 0.1.0
  * @category errors
  */
-export class AccessDenied extends Failure.Class<AccessDenied>("@effect-codex/schema/AccessDenied")("AccessDenied", {}) {
+export class AccessDenied extends Failure.Class<AccessDenied>("@effect-codex/schema/AccessDenied", "account")(
+  "AccessDenied",
+  {}
+) {
   override get message(): string {
     return Failure.describe("Access is denied; check the account, its workspace and its plan.", this)
   }

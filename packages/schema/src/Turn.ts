@@ -6,7 +6,9 @@
 import * as Schema from "effect/Schema"
 import * as Item from "./Item.ts"
 import * as Wire from "./internal/wire.ts"
+import * as Origin from "./Origin.ts"
 import * as RateLimits from "./RateLimits.ts"
+import * as Repair from "./Repair.ts"
 import * as RoutingToken from "./RoutingToken.ts"
 import * as Usage from "./Usage.ts"
 
@@ -210,6 +212,15 @@ export const Turn = Schema.Struct({
   extra: Wire.optional(Wire.object({})),
   /** How many requests it took; set by the client, which sends them. */
   attempts: Wire.optional(Wire.count),
+  /** What was changed of the request so that the backend accepts it; set by the client. */
+  repairs: Wire.optional(Schema.Array(Repair.Repair)),
+  /**
+   * The request's input as the backend accepted it; set by the client. A next request goes on from
+   * `[...Redacted.value(turn.input), ...turn.items]`. `Redacted` keeps it out of logs.
+   */
+  input: Wire.optional(Schema.Redacted(Schema.Array(OutputItem))),
+  /** Which account and model the encrypted content of `items` is from; set by the client. */
+  origin: Wire.optional(Origin.Tag),
   /** The server's id of the request that succeeded; set by the client. */
   requestId: Wire.optional(Schema.String),
   /** Requests that go on with the same turn, to answer its tool calls, send it back: see `RoutingToken`. */
@@ -467,6 +478,15 @@ export const fromItems = (items: ReadonlyArray<Item.Item>): Turn => {
   }
 }
 
+/**
+ * Whether the server wants the turn finished in a further request, with the history so far (protocol D.4).
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isUnfinished = ({ endTurn, status, toolCalls }: Turn): boolean =>
+  status === "completed" && endTurn === false && toolCalls.length === 0
+
 /** The most differences that are listed one by one. */
 const maxDrift = 20
 
@@ -515,6 +535,8 @@ export const join = (first: Turn, second: Turn): Turn => {
     ...(first.rateLimits !== undefined &&
       second.rateLimits !== undefined && { rateLimits: RateLimits.merge(first.rateLimits, second.rateLimits) }),
     ...(routingToken !== undefined && { routingToken }),
+    ...(first.input !== undefined && { input: first.input }),
+    ...(first.repairs !== undefined && { repairs: [...first.repairs, ...(second.repairs ?? [])] }),
     ...(second.attempts !== undefined && { attempts: (first.attempts ?? 0) + second.attempts })
   }
 }

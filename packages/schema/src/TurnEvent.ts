@@ -6,8 +6,8 @@
 import * as Schema from "effect/Schema"
 import * as Wire from "./internal/wire.ts"
 import * as RateLimits from "./RateLimits.ts"
+import * as Repair from "./Repair.ts"
 import * as Turn from "./Turn.ts"
-import * as TurnRequest from "./TurnRequest.ts"
 import * as Usage from "./Usage.ts"
 
 /**
@@ -17,7 +17,7 @@ import * as Usage from "./Usage.ts"
  * @since 0.1.0
  * @category schemas
  */
-export const RequestRepaired = Schema.TaggedStruct("RequestRepaired", { repairs: Schema.Array(TurnRequest.Repair) })
+export const RequestRepaired = Schema.TaggedStruct("RequestRepaired", { repairs: Schema.Array(Repair.Repair) })
 
 /**
  * The server has started the response. Comes at most once, before the output; some servers leave it out.

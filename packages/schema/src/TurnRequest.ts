@@ -6,7 +6,6 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
 import { defined } from "./Defined.ts"
 import * as Guard from "./Guard.ts"
 import * as History from "./History.ts"
@@ -17,6 +16,7 @@ import * as JsonSchema from "./JsonSchema.ts"
 import * as Message from "./Message.ts"
 import * as Model from "./Model.ts"
 import * as ModelCatalogue from "./ModelCatalogue.ts"
+import type { Repair } from "./Repair.ts"
 import * as ResponsesRequest from "./ResponsesRequest.ts"
 import { InvalidRequest } from "./ServiceError.ts"
 import * as ToolSpec from "./ToolSpec.ts"
@@ -95,36 +95,6 @@ export interface Defaults {
   /** The account id of the login: encrypted content known to come from another account is left out (`Origin`). */
   readonly account?: string
 }
-
-/**
- * One change made on the way from the request to the body: to the history, or to a parameter the model's catalogue entry
- * does not allow. `ParameterMadeWellFormed` names the key of the body in which unpaired surrogates were replaced.
- * `SchemaChanged` names a tool or an output format whose JSON Schema the server would refuse and that is sent in the
- * nearest form it takes; `ToolDropped` a tool that has no such form, which is left out so that the others can be used
- * (`JsonSchema.normalize`).
- *
- * @since 0.1.0
- * @category schemas
- */
-export const Repair = Schema.Union(
-  ...History.Repair.members,
-  Schema.TaggedStruct("EffortChanged", {
-    model: Schema.String,
-    requested: ResponsesRequest.Effort,
-    sent: ResponsesRequest.Effort
-  }),
-  Schema.TaggedStruct("VerbosityDropped", { model: Schema.String, requested: ResponsesRequest.Verbosity }),
-  Schema.TaggedStruct("ServiceTierDropped", { model: Schema.String, requested: ResponsesRequest.ServiceTier }),
-  Schema.TaggedStruct("ParameterMadeWellFormed", { parameter: Schema.String }),
-  Schema.TaggedStruct("SchemaChanged", { name: Schema.String, changes: Schema.Array(Schema.String) }),
-  Schema.TaggedStruct("ToolDropped", { name: Schema.String, problems: Schema.Array(Schema.String) })
-)
-
-/**
- * @since 0.1.0
- * @category models
- */
-export type Repair = typeof Repair.Type
 
 /**
  * The body to send and the changes that make it acceptable. The `index` of a history repair counts `input`,

@@ -769,11 +769,17 @@ describe("encrypted content of another account", () => {
   const compaction: Item.Item = { type: "compaction", id: "cmp_1", encrypted_content: "gAAAA" }
   const turn = (n: number, from: Origin.Origin | undefined) => {
     const items = [reasoning(`rs_${n}`), assistant(`msg_${n}`, "a")]
-    return from === undefined ? items : Origin.tag(items, from)
+    return from === undefined ? items : Origin.tag(items, Origin.toTag(from))
   }
 
   it("is left out before the server refuses it, with the ids that refer to it", () => {
-    const history = [...Origin.tag([compaction], there), ...turn(1, there), user("x"), ...turn(2, here), user("y")]
+    const history = [
+      ...Origin.tag([compaction], Origin.toTag(there)),
+      ...turn(1, there),
+      user("x"),
+      ...turn(2, here),
+      user("y")
+    ]
     const { items, repairs } = History.compile(history, { account: here.account })
     assert.deepStrictEqual(
       items.map((item) => [item.type, Item.id(item)]),
@@ -795,7 +801,7 @@ describe("encrypted content of another account", () => {
   })
 
   it("is known by a tag that survives JSON and does not hold the account id", () => {
-    const tagged = Origin.tag([compaction, ...turn(1, undefined)], there)
+    const tagged = Origin.tag([compaction, ...turn(1, undefined)], Origin.toTag(there))
     const json = JSON.stringify(tagged)
     assert.notInclude(json, there.account)
     const read = Schema.decodeUnknownSync(Schema.Array(Item.Item))(JSON.parse(json))
@@ -808,7 +814,7 @@ describe("encrypted content of another account", () => {
       ]
     )
     assert.deepStrictEqual(read.map(Origin.untag), [compaction, ...turn(1, undefined)])
-    assert.deepStrictEqual(Origin.tag(read, here), read)
+    assert.deepStrictEqual(Origin.tag(read, Origin.toTag(here)), read)
   })
 
   it("does not make a second copy of an item out of the same one without a tag", () => {
@@ -901,5 +907,43 @@ describe("validate", () => {
       problems.some((text) => problem.test(text)),
       problems.join("\n")
     )
+  })
+})
+
+describe("what only a caller can write", () => {
+  it("has the roles of other systems as those of this one", () => {
+    for (const [role, known] of [
+      ["tool", "user"],
+      ["human", "user"],
+      ["model", "assistant"]
+    ] as const) {
+      const message = { type: "message", role, content: [{ type: "input_text", text: "a" }] } as unknown as Item.Item
+      const { items, repairs } = History.compile([message])
+      assert.deepInclude(items[0], { role: known })
+      assert.deepInclude(repairs[0], { _tag: "FieldRepaired", field: "role" })
+    }
+  })
+
+  it("is read where a property fails when it is read, and is never a defect", () => {
+    const failing = { type: "message", role: "user", content: [{ type: "input_text", text: "a" }] }
+    Object.defineProperty(failing, "more", {
+      enumerable: true,
+      get: () => {
+        throw new Error("boom")
+      }
+    })
+    const { items, repairs } = History.compile([failing as unknown as Item.Item])
+    assert.deepInclude(items[0], { role: "user" })
+    assert.deepInclude(repairs[0], { _tag: "FieldRepaired", field: "more" })
+  })
+
+  it("shows images by a URL in an object, and tells that a URL is not valid", () => {
+    const image = (image_url: unknown) =>
+      History.compile([{ type: "message", role: "user", content: [{ type: "input_image", image_url }] } as never]).items
+    const url = "https://example.org/a.png"
+    assert.deepStrictEqual(image({ url, detail: "high" }), image(url))
+    for (const bad of ["https://exa mple.org/a.png", "https://[::1/a.png", "http://a:99999/"]) {
+      assert.include(JSON.stringify(image(bad)), "its URL is not valid")
+    }
   })
 })

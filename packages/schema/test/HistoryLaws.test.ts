@@ -404,7 +404,7 @@ const oddItems = FastCheck.tuple(
 
 const origin: Origin.Origin = { account: "account-1", model: "gpt-5.5" }
 const tagged = FastCheck.tuple(plainItems, FastCheck.constantFrom("account-1", "account-2")).map(
-  ([item, account]) => Origin.tag([item], { ...origin, account })[0] as Item.Item
+  ([item, account]) => Origin.tag([item], Origin.toTag({ ...origin, account }))[0] as Item.Item
 )
 
 const items: FastCheck.Arbitrary<Item.Item> = FastCheck.oneof(

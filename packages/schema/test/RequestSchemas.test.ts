@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { OutputFormat, Tool, type ToolSpec, TurnRequest } from "@effect-codex/schema"
+import { OutputFormat, Repair, Tool, type ToolSpec, TurnRequest } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { openFaults } from "./serverRules.ts"
@@ -52,7 +52,7 @@ describe("the tools of a request", () => {
           ["SchemaChanged", "open"]
         ]
       )
-      const json = JSON.parse(JSON.stringify(yield* Schema.encode(Schema.Array(TurnRequest.Repair))(repairs)))
+      const json = JSON.parse(JSON.stringify(yield* Schema.encode(Schema.Array(Repair.Repair))(repairs)))
       assert.deepStrictEqual(json, repairs)
     })
   )

@@ -341,7 +341,7 @@ describe("outputs of tools", () => {
 describe("encrypted reasoning", () => {
   const reasoning: Item.Item = { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "gAAAA" }
   const said: Item.Item = { type: "message", role: "assistant", content: [{ type: "output_text", text: "a" }] }
-  const input = Origin.tag([reasoning, said], { account: "acc-1", model: "gpt-5.5" })
+  const input = Origin.tag([reasoning, said], Origin.toTag({ account: "acc-1", model: "gpt-5.5" }))
 
   it.effect("of another account is left out", () =>
     Effect.gen(function* () {

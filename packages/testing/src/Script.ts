@@ -6,6 +6,8 @@
  * sent, so their order does not matter:
  *
  * ```ts
+ * import { Script } from "@effect-codex/testing"
+ *
  * Script.turn({ text: "Hello" }).pipe(Script.delay("2 seconds"), Script.chunked(7), Script.resetAfterEvents(4))
  * ```
  *

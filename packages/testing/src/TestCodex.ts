@@ -34,7 +34,7 @@ export const layer = (
   script: Script.Script,
   config?: CodexConfig.Options,
   options?: ScriptedBackend.Options
-): Layer.Layer<Codex.Codex | ScriptedBackend.ScriptedBackend, TransportError.InvalidConfig> =>
+): Layer.Layer<Codex.Parts | ScriptedBackend.ScriptedBackend, TransportError.InvalidConfig> =>
   Codex.layer.pipe(
     Layer.provide(CodexConfig.layer(config)),
     Layer.provide(TestAuth.layer()),
@@ -67,7 +67,7 @@ export const layerStrict = (
   options?: StrictBackend.Options & ScriptedBackend.Options,
   config?: CodexConfig.Options
 ): Layer.Layer<
-  Codex.Codex | ScriptedBackend.ScriptedBackend | StrictBackend.StrictBackend,
+  Codex.Parts | ScriptedBackend.ScriptedBackend | StrictBackend.StrictBackend,
   TransportError.InvalidConfig | StrictBackend.UnknownAccount
 > =>
   Codex.layer.pipe(

@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ConversationId from "./ConversationId.ts"
+import { version } from "./internal/version.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import { InvalidConfig } from "./TransportError.ts"
 
@@ -143,7 +144,7 @@ export const defaults: Service = {
   baseUrl: "https://chatgpt.com/backend-api",
   model: "gpt-5.5",
   originator: "effect-codex",
-  userAgent: "effect-codex/0.1.0",
+  userAgent: `effect-codex/${version}`,
   clientVersion: "0.169.0",
   versionHeader: false,
   parallelToolCalls: true,

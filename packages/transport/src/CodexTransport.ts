@@ -16,6 +16,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type * as Carrier from "./Carrier.ts"
 import * as CodexConfig from "./CodexConfig.ts"
@@ -54,6 +55,8 @@ export interface Service {
     reader: Reader<A, E>,
     options?: AttemptOptions
   ) => Attempt<A, E>
+  /** The account id of the login, which requests are sent for. */
+  readonly account: Effect.Effect<Redacted.Redacted, AuthError>
   /** The JSON document at a path such as `/codex/models`, with the same credentials, time limits and retries. */
   readonly get: (path: `/${string}`, options?: GetOptions) => Effect.Effect<JsonResponse, TransportError | AuthError>
 }
@@ -129,6 +132,8 @@ export interface ResponseMetadata {
   readonly contentType?: string
   /** Which way the turn went, where more than one was possible. */
   readonly route?: Carrier.Route
+  /** The account the request was sent for. */
+  readonly accountId?: Redacted.Redacted
 }
 
 /**
@@ -291,7 +296,7 @@ export const make: Effect.Effect<
       const metadata = yield* sender.send(call, plan)
       Tracing.annotate(call, { "gen_ai.response.model": metadata.model, "codex.request_id": metadata.requestId })
       ids = defined({ requestId: metadata.requestId, cfRay: metadata.cfRay })
-      return metadata
+      return { ...metadata, ...defined({ accountId: call.credentials?.accountId }) }
     })
 
     const pulled = (values: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<A>, TransportError | E> => {
@@ -354,7 +359,7 @@ export const make: Effect.Effect<
       return yield* Effect.onExit(Sender.withinDeadline(plan)(withRetries), (exit) => Tracing.end(traced, exit))
     })
 
-  return { attempt, get }
+  return { attempt, account: Effect.map(auth.credentials, ({ accountId }) => accountId), get }
 })
 
 /**

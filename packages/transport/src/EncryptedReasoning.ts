@@ -5,6 +5,8 @@
  * @since 0.1.0
  */
 import * as History from "@effect-codex/schema/History"
+import type * as Origin from "@effect-codex/schema/Origin"
+import type * as Repair from "@effect-codex/schema/Repair"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 
 /**
@@ -30,18 +32,21 @@ const unread =
   /\b(?:could not|couldn't|cannot|can't|unable to|fail(?:ed|s)? to|did not|does not)\b (?:be )?(?:verif|decrypt|pars|read|validat|match)/i
 
 /**
- * The request without its reasoning items and what was left out with them, or `undefined` when it has none and so cannot
- * be mended this way.
+ * The request without the reasoning that is not known to come from `origin`, or, when all of it is, without any; and what
+ * was left out. It is `undefined` when there is no reasoning, so that the request cannot be mended this way.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const discard = (
-  request: ResponsesRequest.ResponsesRequest
+  request: ResponsesRequest.ResponsesRequest,
+  origin?: Origin.Origin
 ):
-  | { readonly request: ResponsesRequest.ResponsesRequest; readonly repairs: ReadonlyArray<History.Repair> }
+  | { readonly request: ResponsesRequest.ResponsesRequest; readonly repairs: ReadonlyArray<Repair.HistoryRepair> }
   | undefined => {
-  if (!request.input.some((item) => item.type === "reasoning")) return undefined
-  const { items, repairs } = History.withoutReasoning(request.input)
+  const { input } = request
+  if (!input.some((item) => item.type === "reasoning")) return undefined
+  const others = History.withoutReasoning(input, origin)
+  const { items, repairs } = others.items.length < input.length ? others : History.withoutReasoning(input)
   return { request: { ...request, input: items }, repairs }
 }

@@ -47,16 +47,16 @@ const connectionReasons = {
  * @since 0.1.0
  * @category errors
  */
-export class ConnectionFailed extends Failure.Class<ConnectionFailed>("@effect-codex/transport/ConnectionFailed")(
-  "ConnectionFailed",
-  {
-    ...fields,
-    reason: Schema.Literal("refused", "reset", "dns", "unreachable", "tls", "proxy", "protocol", "url", "unknown"),
-    phase: Phase,
-    /** The system's word for it, such as `ECONNREFUSED`. */
-    systemCode: optional(Schema.String)
-  }
-) {
+export class ConnectionFailed extends Failure.Class<ConnectionFailed>(
+  "@effect-codex/transport/ConnectionFailed",
+  "account"
+)("ConnectionFailed", {
+  ...fields,
+  reason: Schema.Literal("refused", "reset", "dns", "unreachable", "tls", "proxy", "protocol", "url", "unknown"),
+  phase: Phase,
+  /** The system's word for it, such as `ECONNREFUSED`. */
+  systemCode: optional(Schema.String)
+}) {
   /** Certificates, proxies and URLs do not mend themselves. */
   override get isRetryable(): boolean {
     return !["tls", "proxy", "protocol", "url"].includes(this.reason)
@@ -133,14 +133,17 @@ const retryableStatus: ReadonlySet<number> = new Set([408, 429])
  * @since 0.1.0
  * @category errors
  */
-export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/transport/HttpFailure")("HttpFailure", {
-  ...fields,
-  status: Schema.Number,
-  /** The origin a redirect leads to. */
-  location: optional(Schema.String),
-  /** What is wrong with a document whose status is fine. */
-  reason: optional(Schema.Literal("tooLarge", "notJson"))
-}) {
+export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/transport/HttpFailure", "account")(
+  "HttpFailure",
+  {
+    ...fields,
+    status: Schema.Number,
+    /** The origin a redirect leads to. */
+    location: optional(Schema.String),
+    /** What is wrong with a document whose status is fine. */
+    reason: optional(Schema.Literal("tooLarge", "notJson"))
+  }
+) {
   override get isRetryable(): boolean {
     return retryableStatus.has(this.status) || this.status >= 500
   }
@@ -162,10 +165,13 @@ export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/trans
  * @since 0.1.0
  * @category errors
  */
-export class EdgeBlocked extends Failure.Class<EdgeBlocked>("@effect-codex/transport/EdgeBlocked")("EdgeBlocked", {
-  ...fields,
-  status: Schema.Number
-}) {
+export class EdgeBlocked extends Failure.Class<EdgeBlocked>("@effect-codex/transport/EdgeBlocked", "account")(
+  "EdgeBlocked",
+  {
+    ...fields,
+    status: Schema.Number
+  }
+) {
   override get message(): string {
     return Failure.describe(
       `The network edge refused the request (HTTP ${this.status}). Use another network or region, and keep a user agent set.`,
@@ -180,7 +186,7 @@ export class EdgeBlocked extends Failure.Class<EdgeBlocked>("@effect-codex/trans
  * @since 0.1.0
  * @category errors
  */
-export class Unauthorized extends Failure.Class<Unauthorized>("@effect-codex/transport/Unauthorized")(
+export class Unauthorized extends Failure.Class<Unauthorized>("@effect-codex/transport/Unauthorized", "account")(
   "Unauthorized",
   fields
 ) {
@@ -195,7 +201,7 @@ export class Unauthorized extends Failure.Class<Unauthorized>("@effect-codex/tra
  * @since 0.1.0
  * @category errors
  */
-export class RoutingFailed extends Failure.Class<RoutingFailed>("@effect-codex/transport/RoutingFailed")(
+export class RoutingFailed extends Failure.Class<RoutingFailed>("@effect-codex/transport/RoutingFailed", "account")(
   "RoutingFailed",
   { ...fields, reason: Schema.Literal("account", "origin", "override", "answer") }
 ) {
@@ -219,7 +225,7 @@ export class RoutingFailed extends Failure.Class<RoutingFailed>("@effect-codex/t
  * @since 0.1.0
  * @category errors
  */
-export class InvalidConfig extends Failure.Class<InvalidConfig>("@effect-codex/transport/InvalidConfig")(
+export class InvalidConfig extends Failure.Class<InvalidConfig>("@effect-codex/transport/InvalidConfig", "account")(
   "InvalidConfig",
   { problems: Schema.Array(Schema.String) }
 ) {

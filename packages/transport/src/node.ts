@@ -49,6 +49,11 @@ export interface Options {
    */
   readonly maxConnections?: number
   /**
+   * Speaks HTTP/2 with servers that offer it, so that up to a hundred turns share one connection. Not through proxies.
+   * What a lost connection takes along is then all of its turns. Default: `false`. `bench/README.md` has what it brings.
+   */
+  readonly http2?: boolean
+  /**
    * Where proxies come from: the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (either case; the
    * default), these values, or none. Proxies of the environment are never used for loopback addresses.
    */
@@ -69,10 +74,13 @@ export interface Proxy {
   readonly noProxy?: string
 }
 
-/** All trusted certificates, or `undefined` for Node's own choice, which includes `NODE_EXTRA_CA_CERTS` already. */
+/**
+ * All trusted certificates, read once: a connection that is given them as texts reads every one of them. `undefined` for
+ * Node's own choice, which includes `NODE_EXTRA_CA_CERTS` already.
+ */
 const certificatesOf = ({
   extraCertificates: extra = []
-}: Options): Effect.Effect<Array<string> | undefined, InvalidConfig> =>
+}: Options): Effect.Effect<Tls.SecureContext | undefined, InvalidConfig> =>
   Effect.gen(function* () {
     if (extra.length === 0) return undefined
     yield* Effect.try({
@@ -88,7 +96,11 @@ const certificatesOf = ({
             Effect.tryPromise(() => Fs.readFile(path, "utf8")),
             () => ""
           )
-    return [...Tls.rootCertificates, ...(file === "" ? [] : [file]), ...extra]
+    const ca = [...Tls.rootCertificates, ...(file === "" ? [] : [file]), ...extra]
+    return yield* Effect.try({
+      try: () => Tls.createSecureContext({ ca }),
+      catch: () => new InvalidConfig({ problems: ["NODE_EXTRA_CA_CERTS: use a file of certificates in PEM form"] })
+    })
   })
 
 const millis = (duration: Duration.DurationInput | undefined, fallback: Duration.DurationInput): number =>
@@ -104,11 +116,17 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
   Layer.scoped(
     NodeHttpClient.Dispatcher,
     Effect.gen(function* () {
+      // Bun puts its own module in the place of undici, without the parts that are used here
+      if ("bun" in process.versions) {
+        return yield* new InvalidConfig({
+          problems: ["undici does not run on Bun: use `effect-codex/bun`, or `Codex.layer` with `FetchHttpClient`"]
+        })
+      }
       const proxies = yield* Proxies.resolve(options.proxy ?? "environment")
       const connect = defined({
         timeout: millis(options.connectTimeout, "30 seconds"),
         keepAliveInitialDelay: millis(options.tcpKeepAlive, "60 seconds"),
-        ca: yield* certificatesOf(options)
+        secureContext: yield* certificatesOf(options)
       })
       const agentOptions = {
         connect,
@@ -120,9 +138,8 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
       return yield* Effect.acquireRelease(
         Effect.sync(() => {
           const direct = new Undici.Agent(agentOptions)
-          const resolving = direct.compose(
-            Undici.interceptors.dns({ maxTTL: millis(options.dnsTimeToLive, "60 seconds") })
-          )
+          const dns = Undici.interceptors.dns({ maxTTL: millis(options.dnsTimeToLive, "60 seconds") })
+          const plain = options.http2 === true ? new Multiplexed(agentOptions) : direct.compose(dns)
           // a proxy resolves names itself, and has to be given them
           const urls = new Set([proxies.http, proxies.https].filter((url) => url !== undefined))
           const agents = new Map(
@@ -132,12 +149,12 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
             ])
           )
           return new Router(
-            [direct, ...agents.values()],
+            [direct, ...(plain instanceof Multiplexed ? [plain] : []), ...agents.values()],
             agents.size === 0
-              ? () => resolving
+              ? () => plain
               : (origin) => {
                   const proxy = Proxies.proxyOf(proxies, new URL(origin))
-                  return (proxy === undefined ? undefined : agents.get(proxy)) ?? resolving
+                  return (proxy === undefined ? undefined : agents.get(proxy)) ?? plain
                 }
           )
         }),
@@ -161,6 +178,54 @@ class Router extends Undici.Dispatcher {
 
   override destroy(): Promise<void> {
     return Promise.all(this.all.map((dispatcher) => dispatcher.destroy())).then(() => {})
+  }
+}
+
+/** Turns that share a connection at the most: what servers commonly allow. */
+const maxStreams = 100
+
+/**
+ * Connections of either protocol. Which one a server speaks shows with its first connection; from then on requests to a
+ * server of HTTP/2 share connections. undici lets a POST share one only when it is called idempotent, which also lets it
+ * wait behind another response of HTTP/1.1: so that is said only where HTTP/2 is spoken.
+ */
+class Multiplexed extends Undici.Dispatcher {
+  readonly #speaking = new Set<string>()
+  readonly #single: Undici.Agent
+  readonly #shared: Undici.Agent
+
+  constructor({
+    connect,
+    ...options
+  }: Undici.Agent.Options & { readonly connect: Undici.buildConnector.BuildOptions }) {
+    super()
+    const connector = Undici.buildConnector({ ...connect, allowH2: true })
+    const noting: Undici.buildConnector.connector = (to, done) =>
+      connector(to, (...result) => {
+        const socket = result[1]
+        if (socket !== null && "alpnProtocol" in socket && socket.alpnProtocol === "h2") {
+          this.#speaking.add(`${to.protocol}//${to.host}`)
+        }
+        done(...result)
+      })
+    this.#single = new Undici.Agent({ ...options, connect: noting, allowH2: true })
+    this.#shared = new Undici.Agent({
+      ...options,
+      connect: noting,
+      allowH2: true,
+      connections: Math.ceil((options.connections ?? 1) / maxStreams),
+      pipelining: maxStreams
+    })
+  }
+
+  override dispatch(options: Undici.Dispatcher.DispatchOptions, handler: Undici.Dispatcher.DispatchHandler): boolean {
+    return this.#speaking.has(String(options.origin))
+      ? this.#shared.dispatch({ ...options, idempotent: true }, handler)
+      : this.#single.dispatch(options, handler)
+  }
+
+  override destroy(): Promise<void> {
+    return Promise.all([this.#single.destroy(), this.#shared.destroy()]).then(() => {})
   }
 }
 

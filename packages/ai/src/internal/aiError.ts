@@ -1,15 +1,15 @@
 /** The errors of the client as those of `@effect/ai`. Ours stays whole as the `cause`. */
 import * as AiError from "@effect/ai/AiError"
 import type { JsonSchema, OutputFormat, Tool } from "@effect-codex/schema"
-import type { CodexError, ToolLoop } from "effect-codex"
+import type { CodexError, ToolError } from "effect-codex"
 
 export type Cause =
   | CodexError.CodexError
   | JsonSchema.UnsupportedSchema
   | OutputFormat.InvalidOutput
   | Tool.InvalidToolArguments
-  | ToolLoop.UnknownTool
-  | ToolLoop.CallRejected
+  | ToolError.UnknownTool
+  | ToolError.CallRejected
 
 export type Method = "generateText" | "generateObject" | "streamText"
 

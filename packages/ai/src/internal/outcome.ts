@@ -2,7 +2,7 @@
 import type * as IdGenerator from "@effect/ai/IdGenerator"
 import { IdGenerator as IdGeneratorTag } from "@effect/ai/IdGenerator"
 import type * as Response from "@effect/ai/Response"
-import { type History, type Item, Turn, type TurnRequest } from "@effect-codex/schema"
+import type { History, Item, Repair, Turn } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
@@ -17,7 +17,7 @@ export interface Outcome {
   /** What the last request brought: the answer, where there were hidden ones. */
   readonly last: Turn.Turn
   readonly requests: number
-  readonly repairs: ReadonlyArray<TurnRequest.Repair>
+  readonly repairs: ReadonlyArray<Repair.Repair>
   readonly calls: ReadonlyArray<Fit>
   readonly misfits: ReadonlyArray<Misfit>
   readonly reason: Response.FinishReason
@@ -168,14 +168,4 @@ export const finish = (
     },
     metadata: { codex }
   }
-}
-
-const textIn = (items: ReadonlyArray<Item.Item>): string =>
-  Turn.wordsOf(items.flatMap((item, index) => Turn.blocksOf(item, index))).text
-
-/** The items of a turn, and the text of an item that was cut off, which none of them has. */
-export const itemsOf = (turn: Turn.Turn): ReadonlyArray<History.Entry> => {
-  const finished = textIn(turn.items)
-  if (turn.status === "completed" || !turn.text.startsWith(finished) || turn.text === finished) return turn.items
-  return [...turn.items, { role: "assistant", content: [{ _tag: "Text", text: turn.text.slice(finished.length) }] }]
 }

@@ -149,7 +149,8 @@ export const read = (
           break
         }
         case "tool":
-          settle(message.content.map(resultOf))
+          // what the server carried out is in its own items
+          settle(message.content.flatMap((part) => (part.providerExecuted ? [] : [resultOf(part)])))
           break
         case "assistant": {
           settle([])

@@ -6,7 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { ToolLoop } from "effect-codex"
+import { ToolError } from "effect-codex"
 import * as CodexTool from "../CodexTool.ts"
 
 /** A call that fits: what its handler gets. */
@@ -21,12 +21,12 @@ export interface Fit {
 export interface Misfit {
   readonly _tag: "Misfit"
   readonly call: Turn.ToolCall
-  readonly error: Tool.InvalidToolArguments | ToolLoop.UnknownTool | ToolLoop.CallRejected
+  readonly error: Tool.InvalidToolArguments | ToolError.UnknownTool | ToolError.CallRejected
 }
 
 export interface Toolkit {
   readonly specs: ReadonlyArray<ToolSpec.ToolSpec>
-  readonly choice: ToolSpec.ToolChoice | undefined
+  readonly choice: ToolSpec.ToolChoice
   readonly judge: (call: Turn.ToolCall) => Effect.Effect<Fit | Misfit>
   /** How a call of an earlier turn is sent, by the name of its tool. */
   readonly earlierCall: (callId: string, name: string, params: unknown) => Turn.ToolCall
@@ -109,12 +109,7 @@ const declare = (tool: AiTool.Any): Effect.Effect<Declared, JsonSchema.Unsupport
   )
 }
 
-const choiceOf = (
-  { toolChoice }: ProviderOptions,
-  declared: ReadonlyArray<Declared>
-): ToolSpec.ToolChoice | undefined => {
-  // without tools there is nothing to choose
-  if (declared.length === 0) return undefined
+const choiceOf = ({ toolChoice }: ProviderOptions, declared: ReadonlyArray<Declared>): ToolSpec.ToolChoice => {
   if (typeof toolChoice === "string") return toolChoice
   if ("oneOf" in toolChoice) return toolChoice.mode === "required" ? "required" : "auto"
   const chosen = declared.find(({ tool }) => tool.name === toolChoice.tool)
@@ -179,10 +174,10 @@ export const make = (
         if (found === undefined || found.kind !== type) {
           const known = [...handled.keys()]
           return misfit(
-            new ToolLoop.UnknownTool({ name: namespace === undefined ? name : `${namespace}.${name}`, known })
+            new ToolError.UnknownTool({ name: namespace === undefined ? name : `${namespace}.${name}`, known })
           )
         }
-        if (unreadable !== undefined) return misfit(new ToolLoop.CallRejected({ name, reason: "unreadable" }))
+        if (unreadable !== undefined) return misfit(new ToolError.CallRejected({ name, reason: "unreadable" }))
         const json = paramsJson(found.kind, call)
         const invalid = (problem: Pick<Tool.InvalidToolArguments, "reason" | "issues">) =>
           misfit(

@@ -7,7 +7,9 @@
 import {
   Failure,
   type Item,
+  Origin,
   RateLimits,
+  type Repair,
   type ResponsesRequest,
   RoutingToken,
   Turn,
@@ -27,6 +29,8 @@ export type Delivered = TurnEvent.TurnEvent | TurnEvent.TurnRestarted
 export interface Delivery {
   readonly transport: CodexTransport.Service
   readonly body: ResponsesRequest.ResponsesRequest
+  /** What was changed to make it. */
+  readonly repairs: ReadonlyArray<Repair.Repair>
   readonly attemptOptions: CodexTransport.AttemptOptions
   readonly policy: RetryPolicy.RetryPolicy
   readonly schedule: RetryPolicy.RetrySchedule | undefined
@@ -48,13 +52,13 @@ export interface Delivery {
 interface Progress {
   /** The request as the next attempt sends it. */
   request: ResponsesRequest.ResponsesRequest
+  repairs: ReadonlyArray<Repair.Repair>
   /** Finished items of broken attempts that the next one goes on from. */
   kept: ReadonlyArray<Item.Item>
   /** What the last attempt that brought anything had brought when it broke. */
   partial: Turn.PartialTurn | undefined
   routingToken: RoutingToken.RoutingToken | undefined
   shown: boolean
-  mayDiscard: boolean
 }
 
 interface Attempt extends Pulling<Delivered, CodexError> {
@@ -70,11 +74,11 @@ export const deliver = (delivery: Delivery): Effect.Effect<Pulling<Delivered, Co
     const retries = yield* RetryPolicy.start(policy, { schedule, deadline: attemptOptions.deadline })
     const progress: Progress = {
       request: body,
+      repairs: delivery.repairs,
       kept: [],
       partial: undefined,
       routingToken: attemptOptions.routingToken,
-      shown: false,
-      mayDiscard: delivery.discardReasoning
+      shown: false
     }
     const now = () => clock.unsafeCurrentTimeMillis()
     return restarting({
@@ -120,7 +124,7 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
     if (!isEnd || turn === undefined || metadata === undefined) return events
     const end: Delivered = {
       _tag: "TurnCompleted",
-      turn: completed(turn, { attempts: number, kept: progress.kept, metadata, routingToken: progress.routingToken })
+      turn: completed(turn, { ...progress, attempts: number, metadata })
     }
     return [...events.slice(0, -1), end]
   }
@@ -161,11 +165,15 @@ const restart = (
       const delayMillis = Duration.toMillis(delay)
       return [{ _tag: "TurnRestarted", attempt: number + 1, reason, message, delayMillis, kept: progress.kept }]
     }
-    if (progress.mayDiscard && EncryptedReasoning.isRefused(error)) {
-      progress.mayDiscard = false
-      const shorter = EncryptedReasoning.discard(progress.request)
+    if (delivery.discardReasoning && EncryptedReasoning.isRefused(error)) {
+      const account = yield* delivery.transport.account
+      const shorter = EncryptedReasoning.discard(progress.request, {
+        account: Redacted.value(account),
+        model: progress.request.model
+      })
       if (shorter !== undefined) {
         progress.request = shorter.request
+        progress.repairs = [...progress.repairs, ...shorter.repairs]
         yield* Effect.logWarning("The server refused the encrypted reasoning; the request is sent without it.")
         return [...announce(Duration.zero), { _tag: "RequestRepaired", repairs: shorter.repairs }]
       }
@@ -191,27 +199,27 @@ export const replayable = (items: ReadonlyArray<Item.Item>): ReadonlyArray<Item.
   return before.slice(0, before.map(isOutput).lastIndexOf(true) + 1)
 }
 
-/** The turn with what only the client knows: items of broken attempts, the headers, how many attempts it took. */
+interface End extends Pick<Progress, "kept" | "repairs" | "request" | "routingToken"> {
+  readonly attempts: number
+  readonly metadata: CodexTransport.ResponseMetadata
+}
+
+/** The turn with what only the client knows: its request, items of broken attempts, the headers, how many attempts it took. */
 export const completed = (
   turn: Turn.Turn,
-  {
-    attempts,
-    kept,
-    metadata,
-    routingToken
-  }: {
-    readonly attempts: number
-    readonly kept: ReadonlyArray<Item.Item>
-    readonly metadata: CodexTransport.ResponseMetadata
-    readonly routingToken: RoutingToken.RoutingToken | undefined
-  }
+  { attempts, kept, metadata, repairs, request, routingToken }: End
 ): Turn.Turn => {
-  const { model, requestId } = metadata
+  const { accountId, model, requestId } = metadata
   // events come after the headers
   const limits = [metadata.rateLimits, turn.rateLimits].filter((limits) => limits !== undefined)
   return {
     ...(kept.length === 0 ? turn : Turn.join(Turn.fromItems(kept), turn)),
     attempts,
+    repairs,
+    input: Redacted.make(request.input),
+    ...(accountId !== undefined && {
+      origin: Origin.toTag({ account: Redacted.value(accountId), model: request.model })
+    }),
     // the header names the model that really serves
     ...(model !== undefined && { model }),
     ...(requestId !== undefined && { requestId }),

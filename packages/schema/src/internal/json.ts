@@ -24,7 +24,16 @@ const isWellFormed = (text: string): boolean => (text as unknown as WellFormed).
 export const wellFormed = (text: string): string => (text as unknown as WellFormed).toWellFormed()
 
 /** Without allocation: every item of a history passes through here at every request. */
-export const isSound = (value: unknown, depth = maxDepth): boolean => {
+export const isSound = (value: unknown): boolean => {
+  try {
+    return isPlain(value, maxDepth)
+  } catch {
+    // a property that fails when it is read
+    return false
+  }
+}
+
+const isPlain = (value: unknown, depth: number): boolean => {
   switch (typeof value) {
     case "string":
       return isWellFormed(value)
@@ -37,16 +46,26 @@ export const isSound = (value: unknown, depth = maxDepth): boolean => {
       if (value === null) return true
       if (depth === 0) return false
       if (Array.isArray(value)) {
-        for (const inner of value) if (!isSound(inner, depth - 1)) return false
+        for (const inner of value) if (!isPlain(inner, depth - 1)) return false
         return true
       }
       for (const key in value) {
-        if (!isWellFormed(key) || !isSound((value as Readonly<Record<string, unknown>>)[key], depth - 1)) return false
+        if (!isWellFormed(key) || !isPlain((value as Readonly<Record<string, unknown>>)[key], depth - 1)) return false
       }
       return true
     }
     default:
       return false
+  }
+}
+
+const unreadable = Symbol()
+
+const propertyOf = (value: object, key: string): unknown => {
+  try {
+    return (value as Readonly<Record<string, unknown>>)[key]
+  } catch {
+    return unreadable
   }
 }
 
@@ -78,7 +97,7 @@ export const mend = (value: unknown): Mended => {
       case "bigint":
       case "function":
       case "symbol":
-        return leaveOut(path, `a ${typeof value}`)
+        return leaveOut(path, value === unreadable ? "a property that cannot be read" : `a ${typeof value}`)
       case "number":
         return Number.isFinite(value) ? value : leaveOut(path, String(value))
       case "string":
@@ -92,8 +111,8 @@ export const mend = (value: unknown): Mended => {
         const copy = Array.isArray(value)
           ? Array.from(value, (element: unknown, index) => inner(index, element) ?? null)
           : Object.fromEntries(
-              Object.entries(value).flatMap(([key, property]) => {
-                const kept = inner(key, property)
+              Object.keys(value).flatMap((key) => {
+                const kept = inner(key, propertyOf(value, key))
                 return kept === undefined ? [] : [[text(key), kept]]
               })
             )

@@ -26,7 +26,9 @@ export const read = (kind: Kind, given: string): Media => {
   if (url.length > maxLength[kind]) {
     return { problem: `its URL has ${url.length} characters and may have ${maxLength[kind]}` }
   }
-  if (/^https?:\/\/[^\s/]/i.test(url)) return { url }
+  if (/^https?:\/\/[^\s/]/i.test(url)) {
+    return /\s/.test(url) || !URL.canParse(url) ? { problem: "its URL is not valid" } : { url }
+  }
   if (!/^data:/i.test(url)) {
     return {
       problem: /^file:/i.test(url)

@@ -52,7 +52,8 @@ class Handler implements Dispatcher.DispatchHandler, Carrier.Control {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#aborted) controller.abort(unwanted)
+    // aborting it here would close the connection that was just made, and the next request would need another one
+    if (this.#aborted) throw unwanted
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {

@@ -1,7 +1,7 @@
 /**
  * Each repair as a sentence about the item that needed it.
  */
-import type { Repair } from "../../History.ts"
+import type { HistoryRepair as Repair } from "../../Repair.ts"
 import { maxIdLength, prefixes } from "./ids.ts"
 
 /** What was wrong, to follow the name of an item of this type; `undefined` for what only follows from another repair. */

@@ -1,8 +1,9 @@
 /**
  * What the steps of `History.compile` hand to each other.
  */
-import type { Repair } from "../../History.ts"
+
 import type * as Item from "../../Item.ts"
+import type { HistoryRepair } from "../../Repair.ts"
 
 /** An item and the place it has in the history given. */
 export interface Placed {
@@ -11,4 +12,4 @@ export interface Placed {
 }
 
 /** Where each step reports what it changed. */
-export type Report = Array<Repair>
+export type Report = Array<HistoryRepair>

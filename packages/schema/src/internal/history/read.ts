@@ -54,7 +54,7 @@ const withCallId = (item: Item.LocalShellCallItem, index: number, report: Report
 }
 
 const readItem = (raw: unknown, index: number, missingOutput: string, report: Report): Item.Item | undefined => {
-  const sound = Json.isSound(raw) ? raw : readJson(raw, index, report)
+  const sound = withRole(Json.isSound(raw) ? raw : readJson(raw, index, report), index, report)
   const misfit = itemMisfit(sound)
   if (misfit === undefined) return sound as Item.Item
   const item = sound as Raw
@@ -65,6 +65,24 @@ const readItem = (raw: unknown, index: number, missingOutput: string, report: Re
   if (mended !== undefined) return mended as unknown as Item.Item
   report.push({ _tag: "EntryDropped", index, problem: `is a ${type} whose field "${misfit}" does not fit its type` })
   return undefined
+}
+
+/** The roles of other systems, of which the server refuses every request. */
+const foreignRoles: ReadonlyMap<unknown, string> = new Map([
+  ["tool", "user"],
+  ["function", "user"],
+  ["human", "user"],
+  ["ai", "assistant"],
+  ["bot", "assistant"],
+  ["model", "assistant"]
+])
+
+const withRole = (value: unknown, index: number, report: Report): unknown => {
+  if (!isRecord(value) || value["type"] !== "message") return value
+  const role = foreignRoles.get(value["role"])
+  if (role === undefined) return value
+  report.push({ _tag: "FieldRepaired", index, field: "role", problem: "is none the server knows" })
+  return { ...value, role }
 }
 
 const readJson = (raw: unknown, index: number, report: Report): unknown => {
@@ -145,8 +163,13 @@ const summaries: Fix = (value) =>
 
 const partMisfit = Guard.make(Item.ContentPart)
 
+/** A URL in an object, as another API writes it. */
+const partFixes: Readonly<Record<string, Fix>> = {
+  image_url: (value) => (isRecord(value) && typeof value["url"] === "string" ? value["url"] : undefined)
+}
+
 const part = (value: unknown): unknown => {
-  if (isRecord(value) && typeof value["type"] === "string") return mendFields(partMisfit, value, {}, () => {})
+  if (isRecord(value) && typeof value["type"] === "string") return mendFields(partMisfit, value, partFixes, () => {})
   const text = textOf(value)
   return text === undefined ? undefined : { type: "input_text", text }
 }

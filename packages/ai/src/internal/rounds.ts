@@ -1,0 +1,74 @@
+/** The requests that one call of the interface takes: what follows each of them. */
+import { type History, type Repair, Turn } from "@effect-codex/schema"
+import * as Effect from "effect/Effect"
+import * as Outcome from "./outcome.ts"
+import type { Misfit, Toolkit } from "./toolkit.ts"
+
+/** How many hidden requests a call may take because none of the model's calls fits. */
+const maxHidden = 3
+
+/** How often a turn is finished in a further request because the server wants it (protocol D.4). */
+const maxFollowUps = 16
+
+/** What the requests have brought so far. */
+export interface Progress {
+  readonly turn: Turn.Turn | undefined
+  readonly items: ReadonlyArray<History.Entry>
+  readonly misfits: ReadonlyArray<Misfit>
+  readonly requests: number
+  readonly hidden: number
+  readonly followUps: number
+}
+
+export const beginning: Progress = { turn: undefined, items: [], misfits: [], requests: 1, hidden: 0, followUps: 0 }
+
+/** `items` is everything after the prompt; `answers` go out with the next request. */
+export interface Done {
+  readonly _tag: "Done"
+  readonly outcome: Outcome.Outcome
+  readonly items: ReadonlyArray<History.Entry>
+  readonly answers: ReadonlyArray<History.Entry>
+}
+
+export type Next = { readonly _tag: "Again"; readonly progress: Progress } | Done
+
+/** What follows a finished turn. `repairs` are those of its request, which has all entries of the ones before it. */
+export const conclude = (
+  { invalidToolCalls, toolkit }: { readonly invalidToolCalls: "answer" | "fail"; readonly toolkit: Toolkit },
+  before: Progress,
+  turn: Turn.Turn,
+  repairs: ReadonlyArray<Repair.Repair>
+): Effect.Effect<Next, Misfit["error"]> =>
+  Effect.gen(function* () {
+    const judged = yield* Effect.forEach(turn.toolCalls, toolkit.judge)
+    const calls = judged.flatMap((one) => (one._tag === "Fit" ? [one] : []))
+    const misfits = judged.flatMap((one) => (one._tag === "Misfit" ? [one] : []))
+    if (invalidToolCalls === "fail" && misfits[0] !== undefined) return yield* Effect.fail(misfits[0].error)
+    const answers = misfits.map(Outcome.answerOf)
+    const whole = before.turn === undefined ? turn : Turn.join(before.turn, turn)
+    const items = [...before.items, ...turn.items]
+    const again: Progress = {
+      ...before,
+      turn: whole,
+      items,
+      misfits: [...before.misfits, ...misfits],
+      requests: before.requests + 1
+    }
+    const noneFits = calls.length === 0 && misfits.length > 0
+    if (noneFits && before.hidden < maxHidden) {
+      return { _tag: "Again", progress: { ...again, items: [...items, ...answers], hidden: before.hidden + 1 } }
+    }
+    if (Turn.isUnfinished(turn) && before.followUps < maxFollowUps) {
+      return { _tag: "Again", progress: { ...again, followUps: before.followUps + 1 } }
+    }
+    const outcome: Outcome.Outcome = {
+      turn: whole,
+      last: turn,
+      requests: before.requests,
+      repairs,
+      misfits: again.misfits,
+      calls,
+      reason: noneFits ? "error" : Outcome.finishReason(turn, calls)
+    }
+    return { _tag: "Done", outcome, items, answers }
+  })

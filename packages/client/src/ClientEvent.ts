@@ -1,0 +1,148 @@
+/**
+ * What a browser may see of a turn.
+ *
+ * The events of a turn hold what must not leave a server: encrypted reasoning, the routing token, the limits of the account,
+ * ids of requests. A {@link ClientEvent} holds what there is to show and nothing else. Both sides can use this module: the
+ * server makes events and writes them as server-sent events, the browser decodes them by the schema.
+ *
+ * @since 0.1.0
+ */
+import { type Failure, Turn, Usage } from "@effect-codex/schema"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { LoopEvent } from "./ToolLoop.ts"
+
+/** Where a text goes: texts of the same place belong together. */
+const place = { outputIndex: Schema.Number, part: Schema.Number }
+
+/**
+ * One event for a browser.
+ *
+ * - `Text`, `Reasoning`, `Refusal`: a piece of the answer, of the reasoning's summary, of a refusal.
+ * - `ToolCall`: the model calls a tool; `ToolResult` says whether the call succeeded. Neither has arguments or outputs.
+ * - `Restarted`: drop everything shown since the last `Completed`, or since the beginning.
+ * - `Completed`: one turn is over; `text` is all of its text. Turns follow as long as the model uses tools.
+ * - `Failed`: the last event of a stream that failed; `reason` is the tag of the error.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ClientEvent = Schema.Union(
+  Schema.TaggedStruct("Text", { ...place, delta: Schema.String }),
+  Schema.TaggedStruct("Reasoning", { ...place, delta: Schema.String }),
+  Schema.TaggedStruct("Refusal", { ...place, delta: Schema.String }),
+  Schema.TaggedStruct("ToolCall", { callId: Schema.String, name: Schema.String }),
+  Schema.TaggedStruct("ToolResult", { callId: Schema.String, name: Schema.String, succeeded: Schema.Boolean }),
+  Schema.TaggedStruct("Restarted", { attempt: Schema.Number }),
+  Schema.TaggedStruct("Completed", {
+    status: Turn.Turn.fields.status,
+    text: Schema.String,
+    refusal: Schema.optionalWith(Schema.String, { exact: true }),
+    incompleteReason: Schema.optionalWith(Schema.String, { exact: true }),
+    usage: Schema.optionalWith(Usage.Usage, { exact: true })
+  }),
+  Schema.TaggedStruct("Failed", {
+    reason: Schema.String,
+    group: Schema.Literal("request", "account", "later"),
+    retryAfterMillis: Schema.optionalWith(Schema.Number, { exact: true })
+  })
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ClientEvent = typeof ClientEvent.Type
+
+/**
+ * What a browser may see of an event; `None` where there is nothing to show.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromEvent = (event: LoopEvent<unknown>): Option.Option<ClientEvent> => {
+  switch (event._tag) {
+    case "TextDelta":
+    case "RefusalDelta": {
+      const { contentIndex: part, delta, outputIndex } = event
+      return Option.some({ _tag: event._tag === "TextDelta" ? "Text" : "Refusal", outputIndex, part, delta })
+    }
+    case "ReasoningDelta": {
+      const { delta, outputIndex, part } = event
+      return Option.some({ _tag: "Reasoning", outputIndex, part, delta })
+    }
+    case "ToolCallCompleted":
+      return Option.some({ _tag: "ToolCall", callId: event.call.callId, name: event.call.name })
+    case "ToolSucceeded":
+    case "ToolFailed": {
+      const { callId, name } = event.call
+      return Option.some({ _tag: "ToolResult", callId, name, succeeded: event._tag === "ToolSucceeded" })
+    }
+    case "TurnRestarted":
+      return Option.some({ _tag: "Restarted", attempt: event.attempt })
+    case "TurnCompleted": {
+      const { incompleteReason, refusal, status, text, usage } = event.turn
+      return Option.some({
+        _tag: "Completed",
+        status,
+        text,
+        ...(refusal !== undefined && { refusal }),
+        ...(incompleteReason !== undefined && { incompleteReason }),
+        ...(usage !== undefined && { usage })
+      })
+    }
+    default:
+      return Option.none()
+  }
+}
+
+/**
+ * What a browser may see of an error. The message stays on the server: it can name accounts and limits.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromError = ({ _tag, group, retryAfterMillis }: Failure.Failure): ClientEvent => ({
+  _tag: "Failed",
+  reason: _tag,
+  group,
+  ...(retryAfterMillis !== undefined && { retryAfterMillis })
+})
+
+/**
+ * An event as a server-sent event, named by its tag.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import { ClientEvent } from "effect-codex"
+ *
+ * ClientEvent.toSse({ _tag: "Text", outputIndex: 0, part: 0, delta: "Hi" })
+ * // event: Text
+ * // data: {"_tag":"Text","outputIndex":0,"part":0,"delta":"Hi"}
+ * ```
+ */
+export const toSse = (event: ClientEvent): string => `event: ${event._tag}\ndata: ${JSON.stringify(event)}\n\n`
+
+/**
+ * The body of a response with the content type `text/event-stream`. A failure is its last event, not the end of the
+ * connection, so that the browser can tell it from a lost network. When the browser goes away, the server interrupts the
+ * stream, and with it the turn and the tools that run.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const toBody = <E extends Failure.Failure, R>(
+  events: Stream.Stream<LoopEvent<unknown>, E, R>
+): Stream.Stream<Uint8Array, never, R> =>
+  events.pipe(
+    Stream.filterMap(fromEvent),
+    Stream.catchAll((error) =>
+      Stream.fromEffect(Effect.as(Effect.logWarning("A turn for a browser failed.", error), fromError(error)))
+    ),
+    Stream.map(toSse),
+    Stream.encodeText
+  )

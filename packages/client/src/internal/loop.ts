@@ -1,0 +1,351 @@
+/**
+ * The one loop of requests: what the server wants finished in a further request is, tool calls are carried out and
+ * answered, and what was finished is kept at every moment.
+ */
+import { Failure, type History, Message, Origin, Turn, Usage } from "@effect-codex/schema"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type * as Codex from "../Codex.ts"
+import type { CodexError } from "../CodexError.ts"
+import { CallRejected, HandlerFailed, LoopLimitReached, type ToolError, UnknownTool } from "../ToolError.ts"
+import type { Handler, Output } from "../Toolkit.ts"
+import type { Limits, LoopCompleted, LoopEvent, LoopTool } from "../ToolLoop.ts"
+import * as FollowUp from "./followUp.ts"
+
+/** What a loop works on. */
+export interface Options<E, R, S> {
+  readonly codex: Codex.Service
+  readonly request: Omit<Codex.Request, "prompt" | "input" | "tools" | "routingToken">
+  readonly tools: ReadonlyArray<LoopTool<E, R>>
+  /** Without limits no call is carried out: the loop ends with the turn that makes calls. */
+  readonly limits: Limits<R> | undefined
+  /** The history so far and what is said now. */
+  readonly entries: ReadonlyArray<History.Entry>
+  readonly routingToken: Codex.Request["routingToken"]
+  /** Told whenever something was finished: a turn, or the result of a call. */
+  readonly keep: (history: ReadonlyArray<History.Entry>, turn?: Turn.Turn) => void
+  /** Run after each finished turn and each finished set of results, also when the set was interrupted. */
+  readonly save: Effect.Effect<void, S>
+}
+
+/** A loop that runs. */
+export interface Loop<E, R, S> {
+  readonly codex: Codex.Service
+  /** The next request. */
+  readonly next: Effect.Effect<Codex.Request, LoopLimitReached>
+  /** Takes in the turn of the request. */
+  readonly finished: (turn: Turn.Turn) => Effect.Effect<void, S>
+  /** Whether nothing follows the turn that was finished last. */
+  readonly isOver: () => boolean
+  /** Carries out the calls of the turn that was finished last. */
+  readonly answer: (emit: (event: LoopEvent<E>) => void) => Effect.Effect<void, LoopLimitReached | S, R>
+  readonly completed: () => LoopCompleted
+  /** The failure of a request, with what was finished before it. */
+  readonly explain: (error: CodexError) => Effect.Effect<CodexError | LoopLimitReached>
+}
+
+const defaultSteps = 32
+const defaultConcurrency = 8
+
+const isHandler = <E, R>(tool: LoopTool<E, R>): tool is Handler<E, R> => Predicate.hasProperty(tool, "prepare")
+
+/** What the model is told of a failure: its message, else its name. */
+const messageOf = (error: unknown): string => {
+  const { _tag, message } = Predicate.isRecord(error) ? error : { _tag: undefined, message: error }
+  const texts = [message, _tag].filter((text): text is string => typeof text === "string" && text !== "")
+  return texts[0] ?? "The tool failed."
+}
+
+/** How a handler ended that did not succeed. The loop's own interruption does not come here: it ends the loop. */
+const failureOf = <E>(name: string, cause: Cause.Cause<E>): E | HandlerFailed => {
+  const failed = Cause.failureOption(cause)
+  if (Option.isSome(failed)) return failed.value
+  return Cause.isInterruptedOnly(cause)
+    ? new HandlerFailed({ name, reason: "interrupted" })
+    : new HandlerFailed({ name, reason: "defect", cause: Cause.squash(cause) })
+}
+
+const isContent = Schema.is(Message.Content)
+
+/** Why an output cannot be sent; handlers without types can give anything. */
+const outputProblem = (output: unknown): string | undefined => {
+  if (typeof output === "string") return undefined
+  if (!Array.isArray(output) || !output.every(isContent)) return "it is neither text nor parts"
+  return output.map(Message.contentProblem).find((problem) => problem !== undefined)
+}
+
+/** The ids of the calls that have a result in the history. */
+const answered = (history: ReadonlyArray<History.Entry>): ReadonlyArray<string> =>
+  history.flatMap((entry): ReadonlyArray<string> => {
+    if ("type" in entry) {
+      const { call_id: callId } = entry as { readonly call_id?: unknown }
+      return entry.type.endsWith("_output") && typeof callId === "string" ? [callId] : []
+    }
+    return entry.role === "tool" ? entry.content.map(({ callId }) => callId) : []
+  })
+
+export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, R, S>> =>
+  Effect.gen(function* () {
+    const { codex, keep, request, save, tools } = options
+    const {
+      approve,
+      concurrency = defaultConcurrency,
+      maxSteps = defaultSteps,
+      maxTokens,
+      timeLimit
+    } = options.limits ?? {}
+    const start = yield* Clock.currentTimeMillis
+    const deciding = yield* Effect.makeSemaphore(1)
+    const end = timeLimit === undefined ? undefined : start + Duration.toMillis(timeLimit)
+    const handlers = new Map(tools.filter(isHandler).map((handler) => [handler.name, handler]))
+    const known = [...handlers.keys()]
+
+    let history = options.entries
+    let turn: Turn.Turn | undefined
+    let routingToken = options.routingToken
+    let usage = Usage.zero
+    let steps = 0
+    let followUps = 0
+    /** Ids of calls that were given to a handler, or have their result already: one call is carried out once. */
+    const carriedOut = new Set(answered(history))
+
+    const limitReached = (limit: LoopLimitReached["limit"]) =>
+      new LoopLimitReached({ limit, steps, history: Redacted.make(history) }, Failure.trusted)
+
+    const isTimeUp = Effect.map(Clock.currentTimeMillis, (now) => end !== undefined && now >= end)
+
+    /** Interrupts what still runs when the time is up. */
+    const withinTime = <A, E1, R1>(effect: Effect.Effect<A, E1, R1>): Effect.Effect<A, E1 | LoopLimitReached, R1> =>
+      end === undefined
+        ? effect
+        : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+            Effect.timeoutFail(effect, {
+              duration: Duration.millis(Math.max(0, end - now)),
+              onTimeout: () => limitReached("time")
+            })
+          )
+
+    const isFollowUpWanted = () => turn !== undefined && FollowUp.isWanted(turn, followUps)
+
+    const next = Effect.gen(function* () {
+      if (options.limits !== undefined) {
+        if (steps >= maxSteps) return yield* Effect.fail(limitReached("steps"))
+        if (maxTokens !== undefined && usage.totalTokens >= maxTokens) return yield* Effect.fail(limitReached("tokens"))
+        if (yield* isTimeUp) return yield* Effect.fail(limitReached("time"))
+      }
+      const now = yield* Clock.currentTimeMillis
+      steps++
+      return {
+        ...request,
+        tools,
+        input: history,
+        ...(routingToken !== undefined && { routingToken }),
+        ...(end !== undefined && { timeLimit: Duration.millis(end - now) })
+      }
+    })
+
+    const finished = (latest: Turn.Turn): Effect.Effect<void, S> =>
+      Effect.suspend(() => {
+        const goesOn = isFollowUpWanted()
+        followUps = goesOn ? followUps + 1 : 0
+        turn = goesOn && turn !== undefined ? Turn.join(turn, latest) : latest
+        routingToken = latest.routingToken
+        usage = Usage.add(usage, latest.usage ?? Usage.zero)
+        const { input, items, origin } = latest
+        history = [
+          ...(input === undefined ? history : Redacted.value(input)),
+          ...(origin === undefined ? items : Origin.tag(items, origin))
+        ]
+        keep(history, turn)
+        return save
+      })
+
+    const rejection = (call: Turn.ToolCall): UnknownTool | CallRejected | undefined => {
+      const { callId, name, namespace, type, unreadable } = call
+      if (carriedOut.has(callId)) return new CallRejected({ name, reason: "repeated" })
+      if (namespace !== undefined) return new UnknownTool({ name: `${namespace}.${name}`, known })
+      if (handlers.get(name)?.spec.type !== type) return new UnknownTool({ name, known })
+      return unreadable === undefined ? undefined : new CallRejected({ name, reason: "unreadable" })
+    }
+
+    const approved = (call: Turn.ToolCall): Effect.Effect<void, CallRejected, R> =>
+      approve === undefined
+        ? Effect.void
+        : Effect.flatMap(deciding.withPermits(1)(approve(call)), (approval) =>
+            approval === "run"
+              ? Effect.void
+              : Effect.fail(new CallRejected({ name: call.name, reason: "denied", problem: approval.deny }))
+          )
+
+    const handle = (
+      handler: Handler<E, R>,
+      call: Turn.ToolCall,
+      report: (progress: unknown) => Effect.Effect<void>
+    ): Effect.Effect<Output, E | ToolError, R> => {
+      const { name, timeLimit } = handler
+      const ready = Effect.zipLeft(
+        Effect.suspend(() => handler.prepare(call)),
+        approved(call)
+      )
+      return Effect.flatMap(ready, (carryOut) => {
+        const output = Effect.withSpan(carryOut(report), `Tool.${name}`)
+        return timeLimit === undefined
+          ? output
+          : Effect.timeoutFail(output, {
+              duration: timeLimit,
+              onTimeout: () => new HandlerFailed({ name, reason: "time" })
+            })
+      }).pipe(
+        Effect.catchAllCause((cause) => Effect.fail(failureOf(name, cause))),
+        Effect.flatMap((output) => {
+          const problem = outputProblem(output)
+          return problem === undefined
+            ? Effect.succeed(output)
+            : Effect.fail(new HandlerFailed({ name, reason: "output", problem }))
+        })
+      )
+    }
+
+    const carryOut = (
+      call: Turn.ToolCall,
+      report: (progress: unknown) => Effect.Effect<void>
+    ): Effect.Effect<Output, E | ToolError, R> =>
+      Effect.suspend((): Effect.Effect<Output, E | ToolError, R> => {
+        const rejected = rejection(call)
+        const handler = handlers.get(call.name)
+        if (rejected !== undefined || handler === undefined) {
+          return Effect.fail(rejected ?? new UnknownTool({ name: call.name, known }))
+        }
+        carriedOut.add(call.callId)
+        return handle(handler, call, report)
+      })
+
+    const answer = (emit: (event: LoopEvent<E>) => void): Effect.Effect<void, LoopLimitReached | S, R> =>
+      Effect.suspend(() => {
+        const before = history
+        const results: Array<Message.Message> = []
+        /** Results stand in the order of their calls, whichever is there first. */
+        const record = (index: number, result: Message.Message) => {
+          results[index] = result
+          history = [...before, ...results.filter((result) => result !== undefined)]
+          keep(history)
+        }
+        const one = (call: Turn.ToolCall, index: number): Effect.Effect<void, never, R> =>
+          Effect.suspend(() => {
+            emit({ _tag: "ToolStarted", call })
+            const report = (progress: unknown) => Effect.sync(() => emit({ _tag: "ToolProgress", call, progress }))
+            return Effect.map(Effect.either(carryOut(call, report)), (outcome) => {
+              if (Either.isRight(outcome)) {
+                record(index, Message.toolResult(call, outcome.right))
+                return emit({ _tag: "ToolSucceeded", call, output: outcome.right })
+              }
+              const error = outcome.left
+              // the first call of this id has its answer
+              const isRepeated = error instanceof CallRejected && error.reason === "repeated"
+              if (!isRepeated) record(index, Message.toolResult(call, messageOf(error), { isError: true }))
+              emit({ _tag: "ToolFailed", call, error })
+            })
+          })
+        const all = withinTime(Effect.forEach(turn?.toolCalls ?? [], one, { concurrency, discard: true }))
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(
+            Effect.exit(restore(all)),
+            (exit): Effect.Effect<void, LoopLimitReached | S> =>
+              Exit.isSuccess(exit) ? save : Effect.zipRight(Effect.ignore(save), exit)
+          )
+        )
+      })
+
+    const explain = (error: CodexError): Effect.Effect<CodexError | LoopLimitReached> =>
+      Effect.map(isTimeUp, (isTimeUp) =>
+        error._tag === "TimedOut" && isTimeUp
+          ? limitReached("time")
+          : (Failure.withFacts<Failure.Failure>(error, { history: Redacted.make(history) }) as CodexError)
+      )
+
+    return {
+      codex,
+      next,
+      finished,
+      isOver: () =>
+        !isFollowUpWanted() && (options.limits === undefined || turn === undefined || turn.toolCalls.length === 0),
+      answer,
+      completed: () => ({ _tag: "LoopCompleted", turn: turn ?? Turn.fromItems([]), usage, steps, items: history }),
+      explain
+    }
+  })
+
+/** A tool whose handler needs nothing any more. */
+export const provideHandler = <E, R>(tool: LoopTool<E, R>, context: Context.Context<R>): LoopTool<E, never> =>
+  isHandler(tool)
+    ? {
+        ...tool,
+        prepare: (call) =>
+          Effect.map(tool.prepare(call), (carryOut) => (report) => Effect.provide(carryOut(report), context))
+      }
+    : tool
+
+/**
+ * The loop with everything it tells. The last event is `LoopCompleted`; `onOver` runs before the `TurnCompleted` that
+ * nothing follows.
+ */
+export const stream = <E, R, S>(
+  loop: Loop<E, R, S>,
+  onOver: Effect.Effect<void> = Effect.void
+): Stream.Stream<LoopEvent<E>, CodexError | LoopLimitReached | S, R> => {
+  const asked = (request: Codex.Request) =>
+    loop.codex.stream(request).pipe(
+      Stream.catchAll((error) => Stream.fromEffect(Effect.flatMap(loop.explain(error), Effect.fail))),
+      Stream.tap((event) =>
+        event._tag === "TurnCompleted"
+          ? Effect.zipRight(
+              loop.finished(event.turn),
+              Effect.suspend(() => (loop.isOver() ? onOver : Effect.void))
+            )
+          : Effect.void
+      )
+    )
+  const answers = Stream.asyncPush<LoopEvent<E>, LoopLimitReached | S, R>(
+    (emit) =>
+      loop
+        .answer(emit.single)
+        .pipe(Effect.matchCause({ onFailure: emit.halt, onSuccess: () => emit.end() }), Effect.forkScoped),
+    { bufferSize: "unbounded" }
+  )
+  const rest: Stream.Stream<LoopEvent<E>, CodexError | LoopLimitReached | S, R> = Stream.suspend(() =>
+    loop.isOver() ? Stream.succeed(loop.completed()) : Stream.concat(answers, step)
+  )
+  const step: typeof rest = Stream.concat(Stream.unwrap(Effect.map(loop.next, asked)), rest)
+  return step
+}
+
+/** The loop to its end, without looking at single events. */
+export const complete = <E, R, S>(
+  loop: Loop<E, R, S>
+): Effect.Effect<LoopCompleted, CodexError | LoopLimitReached | S, R> => {
+  const step: Effect.Effect<LoopCompleted, CodexError | LoopLimitReached | S, R> = loop.next.pipe(
+    Effect.flatMap((request) =>
+      Effect.catchAll(loop.codex.turn(request), (error) => Effect.flatMap(loop.explain(error), Effect.fail))
+    ),
+    Effect.flatMap(loop.finished),
+    Effect.flatMap(() =>
+      loop.isOver()
+        ? Effect.sync(loop.completed)
+        : Effect.zipRight(
+            loop.answer(() => {}),
+            Effect.suspend(() => step)
+          )
+    )
+  )
+  return step
+}
