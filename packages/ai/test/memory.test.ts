@@ -1,5 +1,6 @@
 /** Turns are found again by everything that was said before them, and only by those who said it. */
 import { Chat, LanguageModel, Prompt, type Response } from "@effect/ai"
+import * as Persistence from "@effect/experimental/Persistence"
 import { assert, describe, it } from "@effect/vitest"
 import { CodexLanguageModel, CodexPrompt } from "@effect-codex/ai"
 import { Script, ScriptedBackend, TestCodex } from "@effect-codex/testing"
@@ -89,6 +90,15 @@ describe("a prompt made anew for each request", () => {
     }).pipe(Effect.provide(layer(always("OK."))))
   )
 
+  it.effect("with two questions in a row is not taken for one whose answer had no words", () =>
+    Effect.gen(function* () {
+      yield* LanguageModel.generateText({ prompt: [user("Hi")] })
+      const before = (yield* sent).length
+      yield* LanguageModel.generateText({ prompt: [user("Hi"), user("Go on")] })
+      assert.strictEqual(outline((yield* sent)[before]?.input ?? []), "user user")
+    }).pipe(Effect.provide(layer(Script.always(Script.turn({ toolCalls: [{ name: "nope" }] })))))
+  )
+
   it.effect("is recognised whatever the order of keys and the options", () =>
     Effect.gen(function* () {
       const call = (result: unknown, options = {}) =>
@@ -137,6 +147,25 @@ describe("a chat", () => {
           Script.turn({ text: "Bye." })
         ])
       )
+    )
+  )
+
+  it.effect("that is loaded from its store for each prompt is recognised, too", () =>
+    Effect.gen(function* () {
+      const store = yield* Chat.Persistence
+      for (const prompt of ["Hi", "Go on", "And on"]) {
+        const chat = yield* store.getOrCreate("one")
+        yield* Stream.runDrain(chat.streamText({ prompt }))
+      }
+      const requests = yield* sent
+      assert.strictEqual(
+        outline(requests.at(-1)?.input ?? []),
+        "user reasoning assistant user reasoning assistant user"
+      )
+      assert.strictEqual(new Set(requests.map(({ headers }) => headers["session-id"])).size, 1)
+    }).pipe(
+      Effect.provide(Layer.provide(Chat.layerPersisted({ storeId: "chats" }), Persistence.layerMemory)),
+      Effect.provide(layer(always("OK.")))
     )
   )
 

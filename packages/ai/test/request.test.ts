@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CodexLanguageModel, CodexTool } from "@effect-codex/ai"
 import { Script, TestCodex } from "@effect-codex/testing"
 import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -282,6 +283,26 @@ describe("structured output", () => {
     )
   }
 
+  it.effect("of a class, with services of the program in its decoding", () =>
+    Effect.gen(function* () {
+      class Suffix extends Context.Tag("Suffix")<Suffix, string>() {}
+      class Answer extends Schema.Class<Answer>("app/Answer")({
+        word: Schema.transformOrFail(Schema.String, Schema.String, {
+          decode: (word) => Effect.map(Suffix, (suffix) => word + suffix),
+          encode: (word) => Effect.succeed(word)
+        }),
+        more: Schema.optionalWith(Schema.Array(Schema.Struct({ n: Schema.optional(Schema.Int) })), {
+          default: () => []
+        })
+      }) {}
+      const { value } = yield* LanguageModel.generateObject({ prompt: "Go", schema: Answer }).pipe(
+        Effect.provideService(Suffix, "!")
+      )
+      assert.instanceOf(value, Answer)
+      assert.deepStrictEqual({ ...value }, { word: "Hey!", more: [{}, { n: 1 }] })
+    }).pipe(Effect.provide(layer(said('{"word":"Hey","more":[{"n":null},{"n":1}]}'))))
+  )
+
   it.effect("a schema that cannot be sent is MalformedInput", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
@@ -455,7 +476,7 @@ describe("the response", () => {
 describe("settings", () => {
   it.effect("of a request win over those of the Layer, inner ones over outer ones", () =>
     Effect.gen(function* () {
-      const stream = LanguageModel.streamText({ prompt: "Hi" }).pipe(
+      const stream = LanguageModel.streamText({ prompt: "Hi", toolkit: tools }).pipe(
         CodexLanguageModel.withConfigStream({ reasoning: { effort: "low" } }),
         Stream.runDrain
       )
@@ -465,7 +486,8 @@ describe("settings", () => {
       assert.deepInclude(body["reasoning"], { effort: "low" })
       assert.deepInclude(body["text"], { verbosity: "high" })
     }).pipe(
-      Effect.provide(layer(said("Hello"), { model: "gpt-5.5", config: { verbosity: "low", conversationId: "c0" } }))
+      Effect.provide(layer(said("Hello"), { model: "gpt-5.5", config: { verbosity: "low", conversationId: "c0" } })),
+      Effect.provide(handlers())
     )
   )
 

@@ -121,10 +121,11 @@ export const read = (
       owed = undefined
     }
 
+    /** Two prompts in a row are no sign of such a turn, so that words alone do not tell. */
     const silentTurn = (before: string, asked: Prompt.Message) =>
       Effect.map(
         Effect.flatMap(Digest.ofSaid({ text: "", callIds: [] }), (said) => Digest.join(before, said)),
-        (digest) => memory.recall({ digest, asked })
+        (digest) => memory.recall({ digest, asked }, { same: true })
       )
 
     for (const message of prompt.content) {

@@ -28,7 +28,8 @@ export interface Limits {
 
 export interface TurnMemory {
   readonly remember: (place: Place, turn: Remembered) => void
-  readonly recall: (place: Place) => Remembered | undefined
+  /** With `same`, only for the very message object the turn answered. */
+  readonly recall: (place: Place, options?: { readonly same: boolean }) => Remembered | undefined
   readonly size: () => { readonly turns: number; readonly size: number }
 }
 
@@ -91,7 +92,7 @@ export const make = ({ maxSize, maxTurns }: Limits): TurnMemory => {
         forget(oldest)
       }
     },
-    recall: ({ asked, digest }) => {
+    recall: ({ asked, digest }, options) => {
       const shelf = shelves.get(digest)
       if (shelf === undefined) return undefined
       const mark = asked === undefined ? undefined : marks.get(asked)
@@ -100,7 +101,7 @@ export const make = ({ maxSize, maxTurns }: Limits): TurnMemory => {
         return own === undefined || another !== undefined ? undefined : use(own)
       }
       const [only] = shelf.entries
-      if (shelf.shared || only === undefined) return undefined
+      if (options?.same === true || shelf.shared || only === undefined) return undefined
       // from now on the object of this prompt tells the conversation apart, too
       if (asked !== undefined) marks.set(asked, only.asked)
       return use(only)
