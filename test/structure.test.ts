@@ -91,11 +91,20 @@ describe("packages", () => {
 describe("documents", () => {
   const documents = [
     Path.join(root, "README.md"),
+    ...["SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"].map((name) => Path.join(root, name)),
     ...Fs.readdirSync(Path.join(root, "docs"))
       .filter((name) => name.endsWith(".md"))
       .map((name) => Path.join(root, "docs", name)),
     ...Object.keys(allowed).map((folder) => Path.join(root, "packages", folder, "README.md"))
   ]
+
+  it("install lines name the line of Effect 3", () => {
+    for (const path of documents) {
+      for (const [line] of Fs.readFileSync(path, "utf8").matchAll(/^(?:npm install|pnpm add|yarn add|bun add) .*$/gm)) {
+        assert.notMatch(line, /\s(?:effect|@effect\/[\w-]+|vitest)(?=\s|$)/, `${Path.relative(root, path)}: ${line}`)
+      }
+    }
+  })
 
   it("link to files that exist", () => {
     for (const path of documents) {
@@ -104,6 +113,43 @@ describe("documents", () => {
         assert.isTrue(Fs.existsSync(file), `${Path.relative(root, path)} links to ${target}`)
       }
     }
+  })
+
+  it("the settings have every environment variable that is read", () => {
+    const settings = Fs.readFileSync(Path.join(root, "docs/settings.md"), "utf8")
+    const source = filesOf(Path.join(root, "packages/transport/src")).map((path) => Fs.readFileSync(path, "utf8"))
+    const names = new Set(
+      source.flatMap((text) => [...text.matchAll(/`(OPENAI_CODEX_[A-Z_]+)`/g)].map(([, name]) => name))
+    )
+    assert.isAbove(names.size, 25)
+    for (const name of names) assert.include(settings, `\`${name}\``)
+    // and the names that the configuration is read by are those of the comment
+    const config = Fs.readFileSync(Path.join(root, "packages/transport/src/CodexConfig.ts"), "utf8")
+    const read = config.slice(config.indexOf("export const config"))
+    for (const [, name] of read.matchAll(/(?:string|boolean|duration|integer|literal)\("([A-Z_]+)"/g)) {
+      assert.include(settings, `\`OPENAI_CODEX_${name}\``)
+    }
+  })
+
+  it("a section of the protocol that is referred to exists", () => {
+    const protocol = Fs.readFileSync(Path.join(root, "docs/protocol.md"), "utf8")
+    const sections = new Set([...protocol.matchAll(/^#+ ([0A-N](?:\.\d+)?)\.? /gm)].map(([, section]) => section))
+    const sources = ["packages", "examples", "test"].flatMap((folder) =>
+      Fs.readdirSync(Path.join(root, folder), { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !/node_modules|dist/.test(entry.parentPath))
+        .map((entry) => Path.join(entry.parentPath, entry.name))
+    )
+    let references = 0
+    for (const path of sources) {
+      const text = Fs.readFileSync(path, "utf8")
+      for (const [, list] of text.matchAll(/\bprotocol ((?:[0A-N](?:\.\d+)?\b(?:, (?:and )?| and | … )?)+)/g)) {
+        for (const section of (list as string).match(/[0A-N](?:\.\d+)?/g) ?? []) {
+          references += 1
+          assert.isTrue(sections.has(section), `${Path.relative(root, path)} refers to protocol ${section}`)
+        }
+      }
+    }
+    assert.isAbove(references, 80)
   })
 
   it("parity has all 48 behaviours, and the tests it names exist", () => {

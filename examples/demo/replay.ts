@@ -5,52 +5,89 @@
 
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import type { Turn } from "@effect-codex/schema"
+import { ErrorStatement, ResponseEvent, type Turn } from "@effect-codex/schema"
 import { Script } from "@effect-codex/testing"
 import { Effect, Either, Option, Schema } from "effect"
 import { Codex, type CodexError } from "effect-codex"
 import { embedded } from "../backend.ts"
 import { line } from "./print.ts"
 
-/** What the end of a recorded response says, as far as it is compared. */
-const Ending = Schema.parseJson(
-  Schema.Struct({
-    type: Schema.Literal("response.completed", "response.incomplete", "response.failed"),
-    response: Schema.Struct({
-      error: Schema.optional(Schema.NullOr(Schema.Struct({ message: Schema.optional(Schema.NullOr(Schema.String)) }))),
-      output: Schema.optional(Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown })))
-    })
-  })
-)
-type Ending = typeof Ending.Type
+type Raw = Readonly<Record<string, unknown>>
+
+const asObject = (value: unknown): Raw | undefined =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Raw) : undefined
+
+const asList = (value: unknown): ReadonlyArray<Raw> =>
+  Array.isArray(value) ? value.flatMap((one: unknown): ReadonlyArray<Raw> => [asObject(one) ?? {}]) : []
+
+/** One recorded response: what its items say, where it says so, and how it ends. */
+interface Recorded {
+  /** The items as they were done, and the list of the last event, where it has one: this backend leaves it empty. */
+  readonly statements: ReadonlyArray<ReadonlyArray<Raw>>
+  readonly ending: "well" | "failure" | "cut"
+  readonly failure: string | undefined
+}
+
+const decodeEvent = Schema.decodeOption(Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown })))
+
+const typeOf = (event: Raw): string => String(event["type"])
+
+/** The responses of a recording: the next one begins at `response.created` behind an ending. */
+const responsesOf = (text: string): ReadonlyArray<Recorded> => {
+  const responses: Array<Array<Raw>> = [[]]
+  let ended = false
+  for (const event of text.split("\n").flatMap((line) => Option.toArray(decodeEvent(line)))) {
+    if (ended && typeOf(event) === "response.created") responses.push([])
+    if (typeOf(event) === "response.created") ended = false
+    if (!ended) responses.at(-1)?.push(event)
+    ended ||= ResponseEvent.isTerminalType(typeOf(event))
+  }
+  return responses.filter((events) => events.length > 0).map(read)
+}
+
+const read = (events: ReadonlyArray<Raw>): Recorded => {
+  const done = events
+    .filter((event) => typeOf(event) === "response.output_item.done")
+    .sort((a, b) => Number(a["output_index"] ?? 0) - Number(b["output_index"] ?? 0))
+    .map(({ item }): Raw => asObject(item) ?? {})
+  const last = events.at(-1) ?? {}
+  const response = asObject(last["response"])
+  const listed = asList(response?.["output"])
+  const error = ErrorStatement.fromValue(response?.["error"] ?? last)
+  const isFailure =
+    ["response.failed", "response.error", "error"].includes(typeOf(last)) ||
+    response?.["status"] === "failed" ||
+    ErrorStatement.isPresent(response?.["error"])
+  return {
+    statements: [done, listed].filter((items) => items.length > 0),
+    ending: !ResponseEvent.isTerminalType(typeOf(last)) ? "cut" : isFailure ? "failure" : "well",
+    failure: isFailure ? error.message : undefined
+  }
+}
 
 interface Comparable {
   readonly text: string
   readonly calls: ReadonlyArray<{ readonly callId: string; readonly name: string; readonly arguments: string }>
 }
 
-const recorded = ({ response }: Ending): Comparable => {
-  const output = response.output ?? []
-  const parts = output.flatMap((item) =>
-    item["type"] === "message" && Array.isArray(item["content"])
-      ? (item["content"] as ReadonlyArray<{ type?: string; text?: string }>)
+/** What some items say. Half a call is none. */
+const said = (items: ReadonlyArray<Raw>): Comparable => ({
+  text: items
+    .flatMap((item) => (item["type"] === "message" ? asList(item["content"]) : []))
+    .map((part) => (part["type"] === "output_text" ? String(part["text"] ?? "") : ""))
+    .join(""),
+  calls: items.flatMap((item) =>
+    (item["type"] === "function_call" || item["type"] === "custom_tool_call") && item["status"] !== "incomplete"
+      ? [
+          {
+            callId: String(item["call_id"]),
+            name: String(item["name"]),
+            arguments: String(item["type"] === "function_call" ? item["arguments"] : item["input"])
+          }
+        ]
       : []
   )
-  return {
-    text: parts.map((part) => (part.type === "output_text" ? (part.text ?? "") : "")).join(""),
-    calls: output.flatMap((item) =>
-      item["type"] === "function_call" || item["type"] === "custom_tool_call"
-        ? [
-            {
-              callId: String(item["call_id"]),
-              name: String(item["name"]),
-              arguments: String(item["type"] === "function_call" ? item["arguments"] : item["input"])
-            }
-          ]
-        : []
-    )
-  }
-}
+})
 
 const folded = (turn: Turn.Turn): Comparable => ({
   text: turn.text,
@@ -98,41 +135,48 @@ const describe = (turn: Turn.Turn) =>
   ].join("\n")
 
 /** Compares one response of the recording with its fold; `true` when they agree. */
-const compare = (ending: Ending, result: Either.Either<Turn.Turn, CodexError.CodexError>) =>
+const compare = (recorded: Recorded, result: Either.Either<Turn.Turn, CodexError.CodexError>) =>
   Effect.gen(function* () {
     if (Either.isLeft(result)) {
-      const expected = ending.response.error?.message
-      yield* line(`${result.left._tag}: ${result.left.message}`)
-      if (ending.type !== "response.failed") {
+      const error = result.left
+      yield* line(`${error._tag}: ${error.message}`)
+      if (recorded.ending === "cut") {
+        yield* line(
+          `CUT: the recording has no last event. So far: ${("partial" in error && error.partial?.text) || "nothing"}`
+        )
+        return false
+      }
+      if (recorded.ending === "well") {
         yield* line("DIFFERS: the recording ends well")
         return false
       }
-      if ("serverMessage" in result.left && result.left.serverMessage === expected) return true
-      yield* line(`DIFFERS: the recording's failure says ${expected}`)
+      if ("serverMessage" in error && error.serverMessage === recorded.failure) return true
+      yield* line(`DIFFERS: the recording's failure says ${recorded.failure}`)
       return false
     }
-    yield* line(describe(result.right))
+    const turn = result.right
+    yield* line(describe(turn))
     const found =
-      ending.type === "response.failed"
-        ? ["the recording ends in a failure, the fold does not"]
-        : differences(recorded(ending), folded(result.right))
-    yield* Effect.forEach(found, (difference) => line(`DIFFERS: ${difference}`))
-    return found.length === 0
+      recorded.ending === "well"
+        ? new Set(recorded.statements.flatMap((items) => differences(said(items), folded(turn))))
+        : ["the recording does not end well, the fold does"]
+    for (const difference of found) yield* line(`DIFFERS: ${difference}`)
+    return [...found].length === 0
   })
 
 export const replay = (file: string) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
     const text = yield* files.readFileString(file)
-    const endings = text.split("\n").flatMap((json) => Option.toArray(Schema.decodeOption(Ending)(json)))
-    if (endings.length === 0) {
-      yield* line(`${file} holds no response.completed, response.incomplete or response.failed event.`)
+    const responses = responsesOf(text)
+    if (responses.length === 0) {
+      yield* line(`${file} holds no events: it should have one JSON event a line.`)
       return 1
     }
     const agreed = yield* Effect.gen(function* () {
       const codex = yield* Codex.Codex
-      return yield* Effect.forEach(endings, (ending) =>
-        Effect.flatMap(Effect.either(codex.turn({ prompt: "replay" })), (result) => compare(ending, result))
+      return yield* Effect.forEach(responses, (recorded) =>
+        Effect.flatMap(Effect.either(codex.turn({ prompt: "replay" })), (result) => compare(recorded, result))
       )
     }).pipe(
       // a recorded failure is to be seen, not tried again

@@ -59,6 +59,54 @@ describe("replay", () => {
     })
   )
 
+  const replayed = (events: ReadonlyArray<object>) => Effect.flatMap(withFile(events), ({ file }) => replay(file))
+
+  const done = (item: object) => ({ type: "response.output_item.done", output_index: 0, item })
+  const call = (status: string) => ({
+    type: "function_call",
+    id: "fc_1",
+    call_id: "call_1",
+    name: "ls",
+    arguments: "{}",
+    status
+  })
+  const ending = (type: string, more: object = {}) => ({ type, response: { id: "resp_1", output: [], ...more } })
+
+  it.scopedLive("takes this backend's empty list for what it is, and compares with the items as they were done", () =>
+    Effect.gen(function* () {
+      const events = Script.turnEvents({ text: "Hello." })
+      assert.strictEqual(yield* replayed(events), 0)
+      const other = events.map((event) =>
+        event["type"] === "response.output_text.delta" ? { ...event, delta: "Bye." } : event
+      )
+      assert.strictEqual(yield* replayed(other.filter((event) => !/\.done$/.test(String(event["type"])))), 0)
+      assert.strictEqual(yield* replayed([done(call("completed")), ending("response.completed")]), 0)
+    })
+  )
+
+  it.scopedLive("knows all endings", () =>
+    Effect.gen(function* () {
+      const details = { status: "incomplete", incomplete_details: { reason: "max_output_tokens" } }
+      assert.strictEqual(yield* replayed([done(call("completed")), ending("response.incomplete", details)]), 0)
+      assert.strictEqual(yield* replayed([done(call("incomplete")), ending("response.incomplete", details)]), 0)
+      assert.strictEqual(yield* replayed([done(call("completed")), ending("response.done")]), 0)
+      assert.strictEqual(yield* replayed([ending("response.failed", { error: { message: "no" } })]), 0)
+      assert.strictEqual(yield* replayed([{ type: "error", code: "server_error", message: "no" }]), 0)
+    })
+  )
+
+  it.scopedLive("shows a cut recording as what it is", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const console = { [Console.TypeId]: Console.TypeId, log: (text: string) => Effect.sync(() => lines.push(text)) }
+      const events = Script.turnEvents({ text: "Hello." }).slice(0, -1)
+      const { file } = yield* withFile(events)
+      const code = yield* Effect.withConsole(printingReplay(file), console as unknown as Console.Console)
+      assert.strictEqual(code, 1)
+      assert.include(lines.join("\n"), "CUT: the recording has no last event. So far: Hello.")
+    })
+  )
+
   for (const file of available ? Fs.readdirSync(recordings) : []) {
     it.live(file, () =>
       Effect.gen(function* () {
