@@ -18,7 +18,11 @@ const after = (...items: ReadonlyArray<Item.Item>): IncrementalInput.Previous =>
   responseId: "resp_1",
   output: items
 })
-const full = (reason: string, at?: string) => ({ _tag: "Full", reason, ...(at !== undefined && { at }) })
+const full = (reason: "no_previous" | "field" | "input" | "output", at?: string): IncrementalInput.Decision => ({
+  _tag: "Full",
+  reason,
+  ...(at !== undefined && { at })
+})
 
 describe("what of the input is sent", () => {
   it("is what follows the server's own output", () => {
