@@ -1,13 +1,40 @@
-/** Every example runs as a user would run it. */
+/**
+ * Every example runs in a process of its own, as a user would run it. The programs are bundled once, because compiling
+ * them anew for each process takes several times longer than they run; `npm start` runs under tsx as it is.
+ */
 import { spawn } from "node:child_process"
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { build } from "esbuild"
 
 const folder = fileURLToPath(new URL("..", import.meta.url))
 const tsx = Path.join(folder, "../node_modules/.bin/tsx")
+const bundles = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-examples-"))
+
+beforeAll(async () => {
+  const examples = Fs.readdirSync(folder).filter((file) => file.endsWith(".ts") && file !== "vitest.config.ts")
+  await build({
+    entryPoints: [...examples, "demo/main.ts"].map((file) => Path.join(folder, file)),
+    outdir: bundles,
+    outbase: folder,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    logLevel: "error",
+    // for the dependencies that are CommonJS
+    banner: {
+      js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);'
+    }
+  })
+})
+
+afterAll(() => Fs.rmSync(bundles, { recursive: true }))
 
 interface Ran {
   readonly code: number | null
@@ -15,15 +42,18 @@ interface Ran {
   readonly stderr: string
 }
 
-/** Runs a file under tsx, without any login of this machine in reach. */
+/** Runs an example, without any login of this machine in reach. */
 const run = (file: string, ...args: ReadonlyArray<string>): Promise<Ran> => runWith("", file, ...args)
 
 /** The same with something to read on standard input. */
 const runWith = (input: string, file: string, ...args: ReadonlyArray<string>): Promise<Ran> =>
+  execute(input, process.execPath, [Path.join(bundles, file.replace(/\.ts$/, ".mjs")), ...args])
+
+const execute = (input: string, command: string, args: ReadonlyArray<string>): Promise<Ran> =>
   new Promise((resolve, reject) => {
     const home = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-"))
     const { OPENAI_CODEX_ACCESS_TOKEN: _token, CODEX_HOME: _home, ...env } = process.env
-    const child = spawn(tsx, [Path.join(folder, file), ...args], { env: { ...env, HOME: home, NO_COLOR: "1" } })
+    const child = spawn(command, args, { env: { ...env, HOME: home, NO_COLOR: "1" } })
     child.stdin.end(input)
     let stdout = ""
     let stderr = ""
@@ -91,7 +121,7 @@ describe("logins", () => {
 
 describe("npm start", () => {
   it("shows a turn with a tool round trip", { timeout: 60_000 }, async () => {
-    const { code, stderr, stdout } = await run("demo/main.ts")
+    const { code, stderr, stdout } = await execute("", tsx, [Path.join(folder, "demo/main.ts")])
     assert.strictEqual(code, 0, stderr)
     assert.include(stdout, '→ get_weather {"city":"Prague"}')
     assert.include(stdout, "← Prague: 12 °C")

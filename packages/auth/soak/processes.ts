@@ -8,6 +8,7 @@ import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { bundle } from "../test/support/bundle.ts"
 import * as TokenEndpoint from "../test/support/TokenEndpoint.ts"
 
 export interface Options {
@@ -87,6 +88,7 @@ const ownDirectory: Options["place"] & {} = (content) =>
 export const run = (options: Options) =>
   Effect.gen(function* () {
     const place = options.place ?? ownDirectory
+    const program = yield* bundle(worker)
     const endpoint = yield* TokenEndpoint.make({
       // Over at once, so that every session refreshes.
       lifetimeMillis: 0,
@@ -149,7 +151,7 @@ export const run = (options: Options) =>
             const uid = options.users?.[id % options.users.length]
             const child = spawn(
               process.execPath,
-              ["--import", "tsx", worker, path, endpoint.url, String(left), name, options.lock ?? "flock"],
+              [program, path, endpoint.url, String(left), name, options.lock ?? "flock"],
               { stdio: ["ignore", "pipe", "inherit"], ...(uid === undefined ? {} : { uid, gid: uid }) }
             )
             children.add(child)

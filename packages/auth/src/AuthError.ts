@@ -293,7 +293,14 @@ export const AuthError = Schema.Union(
  * @since 0.1.0
  * @category errors
  */
-export type AuthError = typeof AuthError.Type
+export type AuthError =
+  | NotLoggedIn
+  | InvalidToken
+  | AuthFileUnusable
+  | LoginExpired
+  | RefreshFailed
+  | AccountChanged
+  | LockTimeout
 
 /**
  * Whether the value is an {@link AuthError}.
@@ -315,4 +322,4 @@ export const LoginError = Schema.Union(...AuthError.members, LoginFailed)
  * @since 0.1.0
  * @category errors
  */
-export type LoginError = typeof LoginError.Type
+export type LoginError = AuthError | LoginFailed

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import { bundle } from "./support/bundle.ts"
 import { accessToken } from "./support/jwt.ts"
 
 const program = fileURLToPath(new URL("./support/refresher.ts", import.meta.url))
@@ -39,10 +40,9 @@ const refreshing = Effect.gen(function* () {
     JSON.stringify({ tokens: { access_token: accessToken({ expiresAt: 0 }), refresh_token: "rt_1" } })
   )
   Fs.chmodSync(file, 0o600)
+  const compiled = yield* bundle(program)
   const child = yield* Effect.acquireRelease(
-    Effect.sync(() =>
-      spawn(process.execPath, ["--import", "tsx", program, file, url], { stdio: ["ignore", "pipe", "inherit"] })
-    ),
+    Effect.sync(() => spawn(process.execPath, [compiled, file, url], { stdio: ["ignore", "pipe", "inherit"] })),
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
   const end = yield* Deferred.make<{ readonly code: number | null; readonly signal: string | null }>()

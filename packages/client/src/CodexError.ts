@@ -28,7 +28,12 @@ export const CodexError = Schema.Union(
  * @since 0.1.0
  * @category errors
  */
-export type CodexError = typeof CodexError.Type
+export type CodexError =
+  | AuthError.AuthError
+  | TransportError.TransportError
+  | StreamError.StreamTruncated
+  | StreamError.InvalidUtf8
+  | StreamError.InvalidEvent
 
 /**
  * @since 0.1.0

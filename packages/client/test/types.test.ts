@@ -3,7 +3,15 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import { describe, expectTypeOf, it } from "@effect/vitest"
 import type { CodexAuth } from "@effect-codex/auth"
-import type { FailedExchange, Failure, JsonSchema, OutputFormat, Turn, TurnEvent } from "@effect-codex/schema"
+import type {
+  FailedExchange,
+  Failure,
+  JsonSchema,
+  OutputFormat,
+  ServiceError,
+  Turn,
+  TurnEvent
+} from "@effect-codex/schema"
 import type { Carrier, CodexConfig, TransportError } from "@effect-codex/transport"
 import type * as ConfigError from "effect/ConfigError"
 import type * as Duration from "effect/Duration"
@@ -12,7 +20,15 @@ import type * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import { type Codex, type CodexError, type Conversation, type ToolError, type Toolkit, ToolLoop } from "effect-codex"
+import {
+  type Codex,
+  type CodexError,
+  Conversation,
+  type Snapshot,
+  type ToolError,
+  type Toolkit,
+  ToolLoop
+} from "effect-codex"
 import type * as CodexNode from "effect-codex/node"
 
 declare const codex: Codex.Service
@@ -86,5 +102,38 @@ describe("types", () => {
     expectTypeOf<Conversation.Conversation["send"]>().returns.toEqualTypeOf<
       Effect.Effect<Turn.Turn, CodexError.CodexError>
     >()
+  })
+
+  it("a history goes from any part into any other without a cast", () => {
+    type Input = NonNullable<Codex.Request["input"]>
+    expectTypeOf<ToolLoop.LoopCompleted["items"]>().toExtend<Input>()
+    expectTypeOf<Snapshot.Snapshot["items"]>().toExtend<Input>()
+    expectTypeOf<Turn.Turn["items"]>().toExtend<Input>()
+    expectTypeOf<NonNullable<CodexError.CodexError["items"]>>().toExtend<Input>()
+    expectTypeOf<NonNullable<ToolError.LoopLimitReached["items"]>>().toExtend<Input>()
+    expectTypeOf<Effect.Effect.Success<Conversation.Conversation["history"]>>().toExtend<Input>()
+    expectTypeOf<Input>().toExtend<Conversation.Said>()
+    expectTypeOf<Input>().toExtend<NonNullable<ToolLoop.Options<never, never>["input"]>>()
+  })
+
+  it("a persisted conversation fails with what its store can fail with, an unsaved one does not", () => {
+    const persisted = () => Conversation.persisted("id")
+    expectTypeOf<Effect.Effect.Error<ReturnType<typeof persisted>>>().toEqualTypeOf<
+      Snapshot.StoreFailed | Snapshot.InvalidSnapshot
+    >()
+    type Persisted = Effect.Effect.Success<ReturnType<typeof persisted>>
+    expectTypeOf<ReturnType<Persisted["send"]>>().toEqualTypeOf<
+      Effect.Effect<Turn.Turn, CodexError.CodexError | Snapshot.StoreFailed>
+    >()
+  })
+
+  it("an error is made of the shared facts and its own fields, and none it lacks", () => {
+    type Props = ConstructorParameters<typeof ServiceError.InvalidRequest>[0]
+    expectTypeOf<{ readonly problems: ReadonlyArray<string>; readonly status: number }>().toExtend<Props>()
+    expectTypeOf<{ readonly problems: number }>().not.toExtend<Props>()
+    expectTypeOf<
+      Extract<CodexError.CodexError, { readonly _tag: "UsageLimit" }>
+    >().toEqualTypeOf<ServiceError.UsageLimit>()
+    expectTypeOf<CodexError.CodexError["group"]>().toEqualTypeOf<Failure.Group>()
   })
 })

@@ -12,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
 import { FailedExchange } from "./FailedExchange.ts"
 import type { Entry } from "./History.ts"
 import * as Wire from "./internal/wire.ts"
@@ -104,22 +105,51 @@ export interface Failure extends Facts, Error {
 }
 
 /**
- * The type of an error class made by {@link Class}.
+ * The shared facts as they are written.
  *
  * @since 0.1.0
  * @category models
  */
-export interface FailureClass<Self, Tag extends string, All extends Schema.Struct.Fields>
-  extends Schema.Class<
+export interface EncodedFacts extends Schema.Struct.Encoded<Fields> {}
+
+/**
+ * What every instance of an error class has besides its own fields.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Base extends Facts, Cause.YieldableError {
+  readonly [TypeId]: TypeId
+  readonly isRetryable: boolean
+  readonly group: Group
+  readonly retryAfter: Duration.Duration | undefined
+  readonly items: ReadonlyArray<Entry> | undefined
+}
+
+/** What a constructor takes: nothing where everything is optional. */
+type Props<A> =
+  Partial<A> extends A
+    ? [props?: A, options?: Schema.MakeOptions | undefined]
+    : [props: A, options?: Schema.MakeOptions | undefined]
+
+/**
+ * The type of an error class made by {@link Class}. The facts are named, not computed from their schemas for each class:
+ * that keeps the union of all errors cheap to check.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FailureClass<Self, Tag extends string, Own extends Schema.Struct.Fields>
+  extends Schema.Schema<
     Self,
-    All,
-    Schema.Struct.Encoded<All>,
-    Schema.Struct.Context<All>,
-    Schema.Struct.Constructor<Omit<All, "_tag">>,
-    unknown,
-    Cause.YieldableError & Pick<Failure, TypeId | "isRetryable" | "group" | "retryAfter" | "items">
+    { readonly _tag: Tag } & EncodedFacts & Schema.Struct.Encoded<Own>,
+    Schema.Struct.Context<Own>
   > {
+  new (...props: Props<Facts & Schema.Struct.Constructor<Own>>): { readonly _tag: Tag } & Base & Schema.Struct.Type<Own>
   readonly _tag: Tag
+  readonly ast: SchemaAST.Transformation
+  readonly fields: { readonly _tag: Schema.tag<Tag> } & Omit<Fields, keyof Own> & Own
+  readonly identifier: string
 }
 
 /**
@@ -142,10 +172,7 @@ export interface FailureClass<Self, Tag extends string, All extends Schema.Struc
  */
 export const Class =
   <Self>(identifier: string, lasting: Exclude<Group, "later"> = "request") =>
-  <Tag extends string, Own extends Schema.Struct.Fields>(
-    tag: Tag,
-    own: Own
-  ): FailureClass<Self, Tag, { readonly _tag: Schema.tag<Tag> } & Omit<Fields, keyof Own> & Own> => {
+  <Tag extends string, Own extends Schema.Struct.Fields>(tag: Tag, own: Own): FailureClass<Self, Tag, Own> => {
     class Base extends Schema.TaggedError<Base>(identifier)(tag, { ...fields, ...(own as object) }) {
       get [TypeId](): TypeId {
         return TypeId

@@ -28,7 +28,7 @@ export const RateLimitWindow = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type RateLimitWindow = typeof RateLimitWindow.Type
+export interface RateLimitWindow extends Schema.Schema.Type<typeof RateLimitWindow> {}
 
 /**
  * One limit, for instance `codex` (all models) or `codex_bengalfox` (one model).
@@ -54,7 +54,7 @@ export const RateLimit = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type RateLimit = typeof RateLimit.Type
+export interface RateLimit extends Schema.Schema.Type<typeof RateLimit> {}
 
 /**
  * Credits that can be spent beyond the plan. `balance` is the server's own text; `overageLimitReached` says that the
@@ -74,7 +74,7 @@ export const Credits = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type Credits = typeof Credits.Type
+export interface Credits extends Schema.Schema.Type<typeof Credits> {}
 
 /**
  * What a workspace lets this member spend. Amounts are the server's own texts, `resetsAt` is in milliseconds since 1970.
@@ -99,7 +99,7 @@ export const SpendControl = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type SpendControl = typeof SpendControl.Type
+export interface SpendControl extends Schema.Schema.Type<typeof SpendControl> {}
 
 /**
  * Whether one model can be used now; `availableAt` is when it can be again, in milliseconds since 1970.
@@ -117,7 +117,7 @@ export const ModelUsage = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type ModelUsage = typeof ModelUsage.Type
+export interface ModelUsage extends Schema.Schema.Type<typeof ModelUsage> {}
 
 /**
  * Everything the server stated about limits at one time. `receivedAt` is that time, in milliseconds since 1970.
@@ -145,7 +145,7 @@ export const RateLimits = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type RateLimits = typeof RateLimits.Type
+export interface RateLimits extends Schema.Schema.Type<typeof RateLimits> {}
 
 /**
  * The most limits and models one snapshot holds; the server names a handful. Those beyond it are ignored, so that a

@@ -229,7 +229,16 @@ export const ServiceError = Schema.Union(
  * @since 0.1.0
  * @category errors
  */
-export type ServiceError = typeof ServiceError.Type
+export type ServiceError =
+  | UsageLimit
+  | RateLimited
+  | ServerOverloaded
+  | ContextWindowExceeded
+  | InvalidRequest
+  | ModelUnavailable
+  | PolicyViolation
+  | AccessDenied
+  | ResponseFailed
 
 /**
  * What is known of a failure before it has a class. `type` is the wire's `error.type`, which sometimes holds the code

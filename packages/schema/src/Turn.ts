@@ -53,7 +53,7 @@ export const ToolCall = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type ToolCall = typeof ToolCall.Type
+export interface ToolCall extends Schema.Schema.Type<typeof ToolCall> {}
 
 /**
  * Text the model wrote: one content part of one message. `phase` is `commentary` or `final_answer` where the model
@@ -127,7 +127,37 @@ export const Block = Schema.Union(TextBlock, RefusalBlock, ReasoningBlock, ToolC
  * @since 0.1.0
  * @category models
  */
-export type Block = typeof Block.Type
+export type Block = TextBlock | RefusalBlock | ReasoningBlock | ToolCallBlock | ItemBlock
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface TextBlock extends Schema.Schema.Type<typeof TextBlock> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface RefusalBlock extends Schema.Schema.Type<typeof RefusalBlock> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReasoningBlock extends Schema.Schema.Type<typeof ReasoningBlock> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolCallBlock extends Schema.Schema.Type<typeof ToolCallBlock> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ItemBlock extends Schema.Schema.Type<typeof ItemBlock> {}
 
 /**
  * Where the server's stream differed from the protocol, without harm. `type` is the event's type; `field` is the path of
@@ -143,7 +173,7 @@ export const Drift = Schema.Struct({ type: Schema.String, field: Schema.String }
  * @since 0.1.0
  * @category models
  */
-export type Drift = typeof Drift.Type
+export interface Drift extends Schema.Schema.Type<typeof Drift> {}
 
 /**
  * What the decoder read and what it skipped: `events` is the number of events read, `unknown` those of a type not known
@@ -168,7 +198,7 @@ export const Diagnostics = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type Diagnostics = typeof Diagnostics.Type
+export interface Diagnostics extends Schema.Schema.Type<typeof Diagnostics> {}
 
 const content = {
   responseId: Wire.optional(Schema.String),
@@ -231,7 +261,7 @@ export const Turn = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type Turn = typeof Turn.Type
+export interface Turn extends Schema.Schema.Type<typeof Turn> {}
 
 /**
  * What had arrived of a turn that failed: nothing the user paid for is lost. No tool call in it may be carried out.
@@ -250,7 +280,7 @@ export const PartialTurn = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type PartialTurn = typeof PartialTurn.Type
+export interface PartialTurn extends Schema.Schema.Type<typeof PartialTurn> {}
 
 type Raw = Readonly<Record<string, unknown>>
 

@@ -219,22 +219,115 @@ export const TurnEvent = Schema.Union(
  * @since 0.1.0
  * @category models
  */
-export type TurnEvent = typeof TurnEvent.Type
+export type TurnEvent =
+  | RequestRepaired
+  | TurnStarted
+  | TextDelta
+  | ReasoningDelta
+  | RefusalDelta
+  | ToolCallStarted
+  | ToolCallDelta
+  | ToolCallCompleted
+  | ToolCallRepeated
+  | HostedToolProgress
+  | ItemCompleted
+  | UsageReported
+  | RateLimitsUpdated
+  | UnknownEvent
+  | TurnCompleted
 
 /**
  * @since 0.1.0
  * @category models
  */
-export type TurnRestarted = typeof TurnRestarted.Type
+export interface TurnRestarted extends Schema.Schema.Type<typeof TurnRestarted> {}
 
 /**
  * @since 0.1.0
  * @category models
  */
-export type TurnCompleted = typeof TurnCompleted.Type
+export interface TurnCompleted extends Schema.Schema.Type<typeof TurnCompleted> {}
 
 /**
  * @since 0.1.0
  * @category models
  */
-export type TextDelta = typeof TextDelta.Type
+export interface TextDelta extends Schema.Schema.Type<typeof TextDelta> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface RequestRepaired extends Schema.Schema.Type<typeof RequestRepaired> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface TurnStarted extends Schema.Schema.Type<typeof TurnStarted> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReasoningDelta extends Schema.Schema.Type<typeof ReasoningDelta> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface RefusalDelta extends Schema.Schema.Type<typeof RefusalDelta> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolCallStarted extends Schema.Schema.Type<typeof ToolCallStarted> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolCallDelta extends Schema.Schema.Type<typeof ToolCallDelta> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolCallCompleted extends Schema.Schema.Type<typeof ToolCallCompleted> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolCallRepeated extends Schema.Schema.Type<typeof ToolCallRepeated> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface HostedToolProgress extends Schema.Schema.Type<typeof HostedToolProgress> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ItemCompleted extends Schema.Schema.Type<typeof ItemCompleted> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface UsageReported extends Schema.Schema.Type<typeof UsageReported> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface RateLimitsUpdated extends Schema.Schema.Type<typeof RateLimitsUpdated> {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface UnknownEvent extends Schema.Schema.Type<typeof UnknownEvent> {}

@@ -50,7 +50,7 @@ export const Usage = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
-export type Usage = typeof Usage.Type
+export interface Usage extends Schema.Schema.Type<typeof Usage> {}
 
 type Raw = Readonly<Record<string, unknown>>
 

@@ -106,4 +106,4 @@ export const StreamError = Schema.Union(StreamTruncated, InvalidUtf8, InvalidEve
  * @since 0.1.0
  * @category errors
  */
-export type StreamError = typeof StreamError.Type
+export type StreamError = StreamTruncated | InvalidUtf8 | InvalidEvent | ServiceError.ServiceError

@@ -256,7 +256,16 @@ export const TransportError = Schema.Union(
  * @since 0.1.0
  * @category errors
  */
-export type TransportError = typeof TransportError.Type
+export type TransportError =
+  | ConnectionFailed
+  | TimedOut
+  | StreamIdle
+  | HttpFailure
+  | EdgeBlocked
+  | Unauthorized
+  | RoutingFailed
+  | InvalidConfig
+  | ServiceError.ServiceError
 
 /**
  * Tells the errors of this package from any other value.
