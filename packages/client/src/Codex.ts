@@ -203,6 +203,7 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
         const deadline = CodexConfig.deadline(settings, now, timeLimit)
         const attemptOptions: CodexTransport.AttemptOptions = {
           conversationId,
+          inConversation: request.conversationId !== undefined,
           ...(request.config !== undefined && { overrides: request.config }),
           ...(request.routingToken !== undefined && { routingToken: request.routingToken }),
           ...(deadline !== undefined && { deadline })

@@ -38,6 +38,11 @@ export interface Received {
   readonly receivedAt: number
   /** Goes into what the backend makes up, so that two backends do not make up the same encrypted content. */
   readonly salt?: string
+  /**
+   * The message that brought it over a WebSocket, and the number of that socket, from 1. `body` is then the whole request,
+   * with what the socket had cached.
+   */
+  readonly message?: { readonly socket: number; readonly text: string }
 }
 
 /**

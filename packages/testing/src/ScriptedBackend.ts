@@ -7,6 +7,7 @@ import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import { WebSocketConnector } from "@effect-codex/transport"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -18,6 +19,7 @@ import * as Stream from "effect/Stream"
 import * as Http from "./internal/http.ts"
 import * as Journal from "./internal/journal.ts"
 import * as Play from "./internal/play.ts"
+import * as SocketsInMemory from "./internal/socketsInMemory.ts"
 import type * as Request from "./Request.ts"
 import type * as Script from "./Script.ts"
 
@@ -53,6 +55,8 @@ export declare namespace ScriptedBackend {
   interface Service {
     /** Every request so far, oldest first. */
     readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
+    /** How many WebSockets were asked for so far, and how many are open or on their way. */
+    readonly sockets: Effect.Effect<{ readonly opened: number; readonly open: number }>
     /** Completes when the client gave up the request of this number (from 1), which may not have come yet. */
     readonly aborted: (number: number) => Effect.Effect<void>
     /** Fails where a request came that was not expected, or a step of a list was not asked for. */
@@ -128,6 +132,22 @@ const playStep = Effect.fnUntraced(function* (
   return new Http.StreamResponse(request, step.status, Headers.fromInput(headers), playBody(step, entry, sleep))
 })
 
+/**
+ * How a WebSocket is answered: with a status, 101 for yes; or the connection is refused, or nothing comes at all.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Handshake =
+  | {
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+      readonly cookies?: ReadonlyArray<string>
+      readonly body?: string
+    }
+  | "refuse"
+  | "silence"
+
 const play = (script: Script.Script, options: Options = {}) => {
   const sleep: Sleep =
     options.time === "real" ? Clock.make().sleep : options.time === "fast" ? () => Effect.void : Effect.sleep
@@ -154,8 +174,11 @@ const play = (script: Script.Script, options: Options = {}) => {
     })
   )
   const { aborted, failUnexpected, requests, verify } = journal
-  return { client, backend: { requests, aborted, verify }, failUnexpected }
+  const sockets = SocketsInMemory.make({ journal, sleep, handshakes: options.handshakes ?? [] })
+  return { client, sockets, backend: { requests, aborted, verify, sockets: noSockets }, failUnexpected }
 }
+
+const noSockets = Effect.succeed({ opened: 0, open: 0 })
 
 /**
  * A client that plays the script, and what it recorded. Whether the requests were as expected is for `verify` to say.
@@ -186,6 +209,8 @@ export interface Options {
    * `real` is that of this computer; `fast` waits for nothing. Default: `virtual`.
    */
   readonly time?: "virtual" | "real" | "fast"
+  /** How the WebSockets that are asked for are answered, in turn; the rest are let in. They take no step of the script. */
+  readonly handshakes?: ReadonlyArray<Handshake>
 }
 
 /**
@@ -210,8 +235,12 @@ export interface Options {
 export const layer = (script: Script.Script, options?: Options): Layer.Layer<HttpClient.HttpClient | ScriptedBackend> =>
   Layer.scopedContext(
     Effect.gen(function* () {
-      const { backend, client, failUnexpected } = play(script, options)
+      const { backend, client, failUnexpected, sockets } = play(script, options)
+      const { connector, count } = yield* sockets
       if (options?.onUnexpected !== "answer") yield* Effect.addFinalizer(() => failUnexpected)
-      return Context.make(HttpClient.HttpClient, client).pipe(Context.add(ScriptedBackend, backend))
+      return Context.make(HttpClient.HttpClient, client).pipe(
+        Context.add(ScriptedBackend, { ...backend, sockets: Effect.sync(() => ({ ...count })) }),
+        Context.add(WebSocketConnector.WebSocketConnector, connector)
+      )
     })
   )

@@ -15,6 +15,8 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as BoundRequest from "@effect-codex/auth/BoundRequest"
+import type * as IncrementalInput from "@effect-codex/schema/IncrementalInput"
+import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -36,6 +38,44 @@ export interface Request {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Uint8Array
+  /** The turn the body is of, when it may go over a WebSocket. */
+  readonly turn?: Turn
+}
+
+/**
+ * Why a turn goes by SSE that could have gone over a WebSocket: the server takes none (426), a handshake failed now or
+ * too often, or the message is larger than a WebSocket takes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Fallback = "not_allowed" | "dial_failed" | "too_large"
+
+/**
+ * Which way a turn went. `input` says whether only new items were sent, and if not, why.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Route {
+  readonly via: "sse" | "websocket"
+  readonly fallback?: Fallback
+  readonly input?: IncrementalInput.Decision
+}
+
+/**
+ * A turn for a WebSocket. In mode `auto` it goes by SSE where it has to, before anything came back.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Turn {
+  readonly request: ResponsesRequest.ResponsesRequest
+  readonly mode: "auto" | "websocket"
+  readonly routingToken?: RoutingToken.RoutingToken | undefined
+  /** Only open the socket, so that the next turn finds it. */
+  readonly connectOnly?: boolean
+  readonly onRoute?: (route: Route) => void
 }
 
 /**

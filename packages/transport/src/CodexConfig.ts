@@ -64,6 +64,11 @@ export interface Service {
   /** When the server refuses replayed encrypted reasoning, whether to send once more without the reasoning items. */
   readonly discardReasoning: boolean
   readonly timeouts: Timeouts
+  /**
+   * How turns travel: by server-sent events; over a WebSocket, where a failure to open one is a failure of the turn; or
+   * `auto`: over a WebSocket where the request names its conversation, and by server-sent events where that cannot be.
+   */
+  readonly transport: "sse" | "websocket" | "auto"
   /** `zstd` compresses request bodies where the runtime can; see `Compression`. */
   readonly compression: "off" | "zstd"
   /** Ask which origin serves the workspace before the first request (EU and FedRAMP workspaces need it). */
@@ -148,6 +153,7 @@ export const defaults: Service = {
   retry: RetryPolicy.defaults,
   discardReasoning: true,
   timeouts: { headers: Duration.seconds(300), idle: Duration.seconds(300), progress: Duration.minutes(30) },
+  transport: "sse",
   compression: "off",
   workspaceRouting: false,
   workspaceDomains: [],
@@ -231,6 +237,7 @@ const check = (settings: Service): ReadonlyArray<string> => {
     ...rule(settings.reasoning?.summary !== "", "reasoning.summary: use auto, concise or detailed, or leave it out"),
     ...rule(settings.verbosity !== "", "verbosity: use low, medium or high, or leave it out"),
     ...oneOf("serviceTier", settings.serviceTier, ["default", "priority"]),
+    ...oneOf("transport", settings.transport, ["sse", "websocket", "auto"]),
     ...oneOf("compression", settings.compression, ["off", "zstd"]),
     ...rule(
       Number.isInteger(retry.retries) && retry.retries >= 0 && retry.retries <= 100,
@@ -383,6 +390,7 @@ const group = <A extends object>(fields: A): A | undefined =>
  * | `OPENAI_CODEX_IDLE_TIMEOUT` | `timeouts.idle` |
  * | `OPENAI_CODEX_PROGRESS_TIMEOUT` | `timeouts.progress` |
  * | `OPENAI_CODEX_TOTAL_TIMEOUT` | `timeouts.total` |
+ * | `OPENAI_CODEX_TRANSPORT` | `transport`, `sse`, `websocket` or `auto` |
  * | `OPENAI_CODEX_COMPRESSION` | `compression`, `off` or `zstd` |
  * | `OPENAI_CODEX_WORKSPACE_ROUTING` | `workspaceRouting`, `true` or `false` |
  * | `OPENAI_CODEX_COOKIES` | `cookies`, `true` or `false` |
@@ -425,6 +433,7 @@ export const config: Config.Config<Options> = (() => {
     idle: duration("IDLE_TIMEOUT"),
     progress: duration("PROGRESS_TIMEOUT"),
     total: duration("TOTAL_TIMEOUT"),
+    transport: literal("TRANSPORT", "sse", "websocket", "auto"),
     compression: literal("COMPRESSION", "off", "zstd"),
     workspaceRouting: boolean("WORKSPACE_ROUTING"),
     cookies: boolean("COOKIES"),

@@ -29,7 +29,8 @@ import * as RateLimitWatch from "./RateLimitWatch.ts"
 import type { Reader } from "./Reader.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
 import * as Tracing from "./Tracing.ts"
-import type { TransportError } from "./TransportError.ts"
+import { InvalidConfig, type TransportError } from "./TransportError.ts"
+import { WebSocketConnector } from "./WebSocketConnector.ts"
 import * as WorkspaceRouting from "./WorkspaceRouting.ts"
 
 /**
@@ -98,6 +99,8 @@ export interface AttemptOptions {
   readonly deadline?: number
   /** Which attempt at the same request this is, from 1, for the span. */
   readonly attempt?: number
+  /** Whether more turns of the same conversation may follow, so that a socket is worth opening (`transport: "auto"`). */
+  readonly inConversation?: boolean
   /** Hold back all values: only the reader's end counts. */
   readonly hold?: boolean
   /** More attributes for the span, asked for at its end. */
@@ -127,6 +130,8 @@ export interface ResponseMetadata {
   readonly rateLimits?: RateLimits.RateLimits
   readonly routingToken?: RoutingToken.RoutingToken
   readonly contentType?: string
+  /** Which way the turn went, where more than one was possible. */
+  readonly route?: Carrier.Route
   /** The account the request was sent for. */
   readonly accountId?: Redacted.Redacted
 }
@@ -176,6 +181,13 @@ const conversationOf = (
       )
 }
 
+/** Whether a turn may go over a WebSocket, or has to. */
+const socketMode = (
+  { transport }: CodexConfig.Service,
+  { inConversation }: AttemptOptions
+): Carrier.Turn["mode"] | undefined =>
+  transport === "websocket" || (transport === "auto" && inConversation === true) ? transport : undefined
+
 /** The span attributes of every request to this base URL. */
 const serverAttributes = (config: CodexConfig.Service, method: string) => {
   const url = new URL(config.baseUrl)
@@ -223,6 +235,7 @@ export const make: Effect.Effect<
 > = Effect.gen(function* () {
   const base = yield* CodexConfig.CodexConfig
   const auth = yield* CodexAuth
+  const connector = yield* WebSocketConnector
   const sender = yield* Sender.make({ auth, planRoute: (plan) => planGet(plan, WorkspaceRouting.path) })
 
   /** The settings of one call, and when it began and has to be over. */
@@ -259,8 +272,15 @@ export const make: Effect.Effect<
         "gen_ai.conversation.id": conversationId
       }))
       const full = conversationId === undefined ? request : { prompt_cache_key: conversationId, ...request }
+      const mode = socketMode(config, options)
+      if (mode === "websocket" && connector.connect === undefined) {
+        return yield* new InvalidConfig({
+          problems: ['transport: "websocket" needs a WebSocketConnector, such as that of the /node entry']
+        })
+      }
       plan = {
         ...times,
+        ...(mode !== undefined && { socket: { mode } }),
         config,
         isRouted: config.workspaceRouting,
         url: (route) => urlOf(config.baseUrl, "/codex/responses", route),

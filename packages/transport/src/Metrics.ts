@@ -30,6 +30,17 @@ export const retries = Metric.counter("codex.retries", { description: "Requests 
  */
 export const errors = Metric.counter("codex.errors", { description: "Attempts that failed", incremental: true })
 
+/**
+ * Requests that went by SSE although a WebSocket was wanted, labelled `reason`.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const fallbacks = Metric.counter("codex.websocket.fallbacks", {
+  description: "Requests sent by SSE instead of over a WebSocket",
+  incremental: true
+})
+
 const millis = MetricBoundaries.exponential({ start: 10, factor: 2, count: 16 })
 
 /**

@@ -24,7 +24,9 @@ import { Compression } from "./Compression.ts"
 import { decoded } from "./node/decoding.ts"
 import * as DispatcherCarrier from "./node/dispatcherCarrier.ts"
 import * as Proxies from "./node/proxies.ts"
+import * as NodeWebSocketConnector from "./node/webSocketConnector.ts"
 import { InvalidConfig } from "./TransportError.ts"
+import { WebSocketConnector } from "./WebSocketConnector.ts"
 
 /**
  * What may be set; everything has a default.
@@ -237,7 +239,7 @@ const layerCompression: Layer.Layer<Compression> = Layer.sync(Compression, () =>
 
 /**
  * Connections over undici, all with one pool: `Carrier`, the shortest way there is on Node; `HttpClient` for other
- * requests and for programs that wrap the client; and what this Node can compress.
+ * requests and for programs that wrap the client; WebSockets; and what this Node can compress.
  *
  * @since 0.1.0
  * @category layers
@@ -250,8 +252,9 @@ const layerCompression: Layer.Layer<Compression> = Layer.sync(Compression, () =>
  */
 export const layer = (
   options: Options = {}
-): Layer.Layer<Carrier.Carrier | HttpClient.HttpClient | Compression, InvalidConfig> =>
+): Layer.Layer<Carrier.Carrier | HttpClient.HttpClient | Compression | WebSocketConnector, InvalidConfig> =>
   Layer.mergeAll(
+    Layer.effect(WebSocketConnector, Effect.map(NodeHttpClient.Dispatcher, NodeWebSocketConnector.make)),
     Layer.effect(Carrier.Carrier, Effect.map(NodeHttpClient.Dispatcher, DispatcherCarrier.make)),
     Layer.map(NodeHttpClient.layerUndiciWithoutDispatcher, (context) =>
       Context.add(

@@ -12,6 +12,7 @@ import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import type * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Socket from "@effect/platform/Socket"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Clock from "effect/Clock"
@@ -22,6 +23,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Journal from "../internal/journal.ts"
 import * as Play from "../internal/play.ts"
+import * as SocketSession from "../internal/socketSession.ts"
 import type * as Script from "../Script.ts"
 import type * as ScriptedBackend from "../ScriptedBackend.ts"
 import * as StrictBackend from "../StrictBackend.ts"
@@ -60,7 +62,7 @@ export declare namespace BackendServer {
  * @since 0.1.0
  * @category configuration
  */
-export interface Options extends Pick<ScriptedBackend.Options, "onUnexpected"> {
+export interface Options extends Pick<ScriptedBackend.Options, "onUnexpected" | "handshakes"> {
   readonly script: Script.Script
   /** How long one second of the script lasts, in seconds: 1 by default. Time is real whatever clock a test uses. */
   readonly timeScale?: number
@@ -221,12 +223,67 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
         }).pipe(Effect.onInterrupt(() => Effect.sync(entry.abort)))
       })
 
-    const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      answer(NodeHttpServerRequest.toIncomingMessage(request), NodeHttpServerRequest.toServerResponse(request)).pipe(
+    const sockets = { opened: 0, open: 0 }
+    const handshakes = options.handshakes ?? []
+
+    const upgrade = (request: HttpServerRequest.HttpServerRequest) =>
+      Effect.gen(function* () {
+        const incoming = NodeHttpServerRequest.toIncomingMessage(request)
+        const number = ++sockets.opened
+        const handshake = handshakes[number - 1] ?? { status: 101 }
+        if (handshake === "silence") return yield* Effect.never
+        if (handshake === "refuse") {
+          incoming.socket.destroy()
+          return HttpServerResponse.empty()
+        }
+        if (handshake.status !== 101) {
+          const { body = "", headers = {}, status } = handshake
+          return HttpServerResponse.text(body, { status, headers: { ...headers, connection: "close" } })
+        }
+        sockets.open++
+        yield* Effect.addFinalizer(() => Effect.sync(() => sockets.open--))
+        const socket = yield* request.upgrade
+        const write = yield* socket.writer
+        const session = SocketSession.make({
+          journal,
+          now: clock.currentTimeMillis,
+          wait,
+          socket: number,
+          url: `${scheme}://${incoming.headers.host ?? host}${incoming.url ?? "/"}`,
+          headers: request.headers,
+          wire: {
+            send: (text) => Effect.ignore(write(text)),
+            close: (code) => Effect.ignore(write(new Socket.CloseEvent(code))),
+            reset: Effect.zipRight(
+              clock.sleep(beforeReset),
+              Effect.sync(() => {
+                incoming.socket.destroy()
+              })
+            )
+          }
+        })
+        const scope = yield* Effect.scope
+        yield* socket.runRaw((data) =>
+          typeof data === "string" ? Effect.asVoid(Effect.forkIn(session.receive(data), scope)) : undefined
+        )
+        return HttpServerResponse.empty()
+      }).pipe(
+        Effect.scoped,
         Effect.interruptible,
-        // the response has been written above; the server leaves an ended one alone
-        Effect.as(HttpServerResponse.empty())
+        Effect.orElseSucceed(() => HttpServerResponse.empty())
       )
+
+    const app = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      request.headers["upgrade"]?.toLowerCase() === "websocket"
+        ? upgrade(request)
+        : answer(
+            NodeHttpServerRequest.toIncomingMessage(request),
+            NodeHttpServerRequest.toServerResponse(request)
+          ).pipe(
+            Effect.interruptible,
+            // the response has been written above; the server leaves an ended one alone
+            Effect.as(HttpServerResponse.empty())
+          )
     )
 
     const { address } = yield* NodeHttpServer.make(() => server, { host, port: options.port ?? 0 }).pipe(
@@ -244,6 +301,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
       url: `${scheme}://${host}:${address._tag === "TcpAddress" ? address.port : 0}/backend-api`,
       requests: journal.requests,
       aborted: journal.aborted,
+      sockets: Effect.sync(() => ({ ...sockets })),
       verify: journal.verify,
       connections: Effect.sync(() => connections),
       openConnections: Effect.async<number>((resume) => {

@@ -15,6 +15,7 @@ import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import * as Carrier from "../Carrier.ts"
@@ -27,6 +28,7 @@ import * as Metrics from "../Metrics.ts"
 import * as RateLimitWatch from "../RateLimitWatch.ts"
 import { TextReader } from "../Reader.ts"
 import { HttpFailure, type RoutingFailed, TimedOut, type TransportError } from "../TransportError.ts"
+import { WebSocketConnector } from "../WebSocketConnector.ts"
 import * as WorkspaceRouting from "../WorkspaceRouting.ts"
 import * as Compressing from "./compression.ts"
 import * as Cookies from "./cookies.ts"
@@ -34,6 +36,7 @@ import { type BodyReader, Exchange, type ExchangeError, type Head } from "./exch
 import * as Limits from "./limits.ts"
 import { secretsOf } from "./secrets.ts"
 import * as Timer from "./timer.ts"
+import * as WebSocketCarrier from "./webSocketCarrier.ts"
 
 /** Everything about a request that stays the same when it is sent again with other credentials. */
 export interface Plan {
@@ -47,6 +50,8 @@ export interface Plan {
   ) => Readonly<Record<string, string>>
   /** What is posted; without it the request is a GET. */
   readonly body?: { readonly request: ResponsesRequest.ResponsesRequest; readonly bytes: Uint8Array } | undefined
+  /** Whether the turn may go over a WebSocket, or has to. */
+  readonly socket?: Pick<Carrier.Turn, "mode" | "connectOnly"> | undefined
   readonly routingToken?: RoutingToken.RoutingToken | undefined
   readonly isRouted: boolean
 }
@@ -60,6 +65,8 @@ export interface Call {
   span: Tracer.Span | undefined
   /** The text of a refusal. */
   payload: string | undefined
+  /** Which way the turn went, once it is known. */
+  route: Carrier.Route | undefined
 }
 
 export const newCall = (body: BodyReader): Call => ({
@@ -67,7 +74,8 @@ export const newCall = (body: BodyReader): Call => ({
   exchange: undefined,
   credentials: undefined,
   span: undefined,
-  payload: undefined
+  payload: undefined,
+  route: undefined
 })
 
 /** A call whose response is one JSON document. */
@@ -151,7 +159,25 @@ export const make = ({
   Carrier.Carrier | RateLimitWatch.RateLimitWatch | FailureCapture.FailureCapture | Scope.Scope
 > =>
   Effect.gen(function* () {
-    const carrier = yield* Carrier.Carrier
+    const http = yield* Carrier.Carrier
+    const connector = yield* WebSocketConnector
+    const clock = yield* Effect.clock
+    const runtime = yield* Effect.runtime<never>()
+    let said = false
+    const carrier = WebSocketCarrier.make({
+      connector,
+      http,
+      now: () => clock.unsafeCurrentTimeMillis(),
+      timer: yield* Timer.make(clock),
+      onFallback: (reason) => {
+        Metric.tagged(Metrics.fallbacks, "reason", reason).unsafeUpdate(1, [])
+        if (said) return
+        said = true
+        Runtime.runFork(runtime)(
+          Effect.logWarning(`A turn goes by server-sent events instead of over a WebSocket (${reason}).`)
+        )
+      }
+    })
     const watch = yield* RateLimitWatch.RateLimitWatch
     const failures = yield* FailureCapture.FailureCapture
     const compressed = Compressing.make(yield* Compression)
@@ -162,6 +188,7 @@ export const make = ({
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         for (const exchange of open) exchange.abort()
+        carrier.close()
       })
     )
 
@@ -240,7 +267,7 @@ export const make = ({
         call.span?.attribute("http.response.status_code", status)
         const metadata = metadataOf(headers, arrivedAt)
         if (metadata.rateLimits !== undefined) watch.unsafeUpdate(metadata.rateLimits)
-        if (refusal === undefined) return metadata
+        if (refusal === undefined) return call.route === undefined ? metadata : { ...metadata, route: call.route }
         current.abort()
         return yield* Effect.flatMap(toError(call, plan, refusal.text), Effect.fail)
       })
@@ -255,6 +282,20 @@ export const make = ({
         )
       })
 
+    const routed = (call: Call, route: Carrier.Route) => {
+      call.route = route
+      call.span?.attribute("codex.transport", route.via)
+      if (route.fallback !== undefined) call.span?.attribute("codex.transport.fallback", route.fallback)
+      if (route.input === undefined) return
+      const { input } = route
+      call.span?.attribute(
+        "codex.websocket.input",
+        input._tag === "Incremental"
+          ? "incremental"
+          : `full: ${input.reason}${input.at === undefined ? "" : ` ${input.at}`}`
+      )
+    }
+
     /** Sends a plan with these credentials. */
     const sendVia = (call: Call, plan: Plan, credentials: Credentials.Credentials, route: WorkspaceRouting.Route) => {
       call.credentials = credentials
@@ -262,10 +303,18 @@ export const make = ({
       if (plan.body === undefined) {
         return exchange(call, plan, { method: "GET", url, headers: plan.headers(credentials, route) })
       }
-      const { bytes } = plan.body
+      const { bytes, request } = plan.body
       const headers = { ...plan.headers(credentials, route), "content-type": "application/json" }
       const post = (body: Uint8Array, encoding: Readonly<Record<string, string>>) =>
-        exchange(call, plan, { method: "POST", url, headers: { ...headers, ...encoding }, body })
+        exchange(call, plan, {
+          method: "POST",
+          url,
+          headers: { ...headers, ...encoding },
+          body,
+          ...(plan.socket !== undefined && {
+            turn: { ...plan.socket, request, routingToken: plan.routingToken, onRoute: (route) => routed(call, route) }
+          })
+        })
       return plan.config.compression === "zstd" ? compressed(bytes, post) : post(bytes, {})
     }
 

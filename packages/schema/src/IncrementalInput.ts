@@ -1,0 +1,99 @@
+/**
+ * Whether a request may name the response before it and send only what is new (protocol H.3).
+ *
+ * @since 0.1.0
+ */
+import * as History from "./History.ts"
+import type * as Item from "./Item.ts"
+import * as ResponsesRequest from "./ResponsesRequest.ts"
+
+/**
+ * The last response of a socket: the request that led to it, its id, and its output items as the server sent them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Previous {
+  readonly request: ResponsesRequest.ResponsesRequest
+  readonly responseId: string
+  readonly output: ReadonlyArray<Item.Item>
+}
+
+/**
+ * What to send. `Full` says why the new input alone is not enough, and where the first difference is:
+ *
+ * - `no_previous`: the socket has no finished response.
+ * - `field`: a field other than the input has changed; `at` names it.
+ * - `input`: the input does not begin with the input of the request before; `at` names the first item that differs.
+ * - `output`: the server's output does not follow as it would be sent now; `at` names the first item that differs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Decision =
+  | {
+      readonly _tag: "Incremental"
+      readonly previousResponseId: string
+      /** The items the server has not got. */
+      readonly input: ReadonlyArray<Item.Item>
+    }
+  | { readonly _tag: "Full"; readonly reason: "no_previous" | "field" | "input" | "output"; readonly at?: string }
+
+/** What may differ between two requests of one chain (protocol H.3). */
+const uncompared: ReadonlySet<string> = new Set(["input", "client_metadata", "stream_options", "access_programs"])
+
+const bodyOf = (request: ResponsesRequest.ResponsesRequest): Readonly<Record<string, unknown>> =>
+  JSON.parse(ResponsesRequest.toJson(request)) as Readonly<Record<string, unknown>>
+
+const same = (a: unknown, b: unknown) => a === b || JSON.stringify(a) === JSON.stringify(b)
+
+const changedField = (before: ResponsesRequest.ResponsesRequest, now: ResponsesRequest.ResponsesRequest) => {
+  const [a, b] = [bodyOf({ ...before, input: [] }), bodyOf({ ...now, input: [] })]
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].find(
+    (key) => !uncompared.has(key) && !same(a[key], b[key])
+  )
+}
+
+const firstDifferent = (expected: ReadonlyArray<unknown>, found: ReadonlyArray<unknown>): number | undefined => {
+  const place = expected.findIndex((item, n) => !same(item, found[n]))
+  return place === -1 ? undefined : place
+}
+
+/**
+ * Compares a request with the one before it on the same socket. The output of the server counts as sent back when
+ * `History.compile` makes the items of the request of it: ids and repairs make no difference, anything else does.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import { IncrementalInput, ResponsesRequest } from "@effect-codex/schema"
+ *
+ * const item = (text: string) => ({ type: "message", role: "user", content: [{ type: "input_text", text }] }) as const
+ * const request = ResponsesRequest.make({ model: "gpt-5.5", input: [item("One")] })
+ * const next = { ...request, input: [item("One"), item("Two")] }
+ *
+ * IncrementalInput.decide({ request, responseId: "resp_1", output: [] }, next)
+ * // { _tag: "Incremental", previousResponseId: "resp_1", input: [item("Two")] }
+ * ```
+ */
+export const decide = (previous: Previous | undefined, request: ResponsesRequest.ResponsesRequest): Decision => {
+  if (previous === undefined) return { _tag: "Full", reason: "no_previous" }
+  const field = changedField(previous.request, request)
+  if (field !== undefined) return { _tag: "Full", reason: "field", at: field }
+  // parsed from the text that goes out, so that nothing is compared that does not travel
+  const wire = (items: ReadonlyArray<Item.Item>) =>
+    bodyOf({ ...request, input: items })["input"] as ReadonlyArray<Item.Item>
+  const before = wire(previous.request.input)
+  const now = wire(request.input)
+  const changed = firstDifferent(before, now)
+  if (changed !== undefined) return { _tag: "Full", reason: "input", at: `input[${changed}]` }
+  const known = before.length + previous.output.length
+  const input = now.slice(known)
+  const sent = wire(History.compile([...before, ...previous.output, ...input]).items)
+  const differs = now.length < known ? now.length : firstDifferent(sent, now)
+  if (differs !== undefined || sent.length !== now.length) {
+    return { _tag: "Full", reason: "output", at: `input[${differs ?? sent.length}]` }
+  }
+  return { _tag: "Incremental", previousResponseId: previous.responseId, input }
+}

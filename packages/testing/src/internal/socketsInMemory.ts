@@ -1,0 +1,84 @@
+/** WebSockets without sockets, in the time of the fiber that made them. */
+import type { WebSocketConnector } from "@effect-codex/transport"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as Runtime from "effect/Runtime"
+import type * as ScriptedBackend from "../ScriptedBackend.ts"
+import type { Journal } from "./journal.ts"
+import * as SocketSession from "./socketSession.ts"
+
+export interface Options {
+  readonly journal: Journal
+  readonly sleep: (duration: Duration.Duration) => Effect.Effect<void>
+  readonly handshakes: ReadonlyArray<ScriptedBackend.Handshake>
+}
+
+export interface Sockets {
+  readonly connector: WebSocketConnector.Service
+  readonly count: { opened: number; open: number }
+}
+
+export const make = ({ handshakes, journal, sleep }: Options): Effect.Effect<Sockets> =>
+  Effect.map(Effect.runtime<never>(), (runtime) => {
+    const count = { opened: 0, open: 0 }
+    let dials = 0
+    const connect = (request: WebSocketConnector.Request, receiver: WebSocketConnector.Receiver) => {
+      const handshake = handshakes[dials++] ?? { status: 101 }
+      const socket = ++count.opened
+      count.open++
+      let closed = false
+      const running = new Set<{ readonly unsafeInterruptAsFork: (id: FiberId.FiberId) => void }>()
+      const leave = (): boolean => {
+        if (closed) return false
+        closed = true
+        count.open--
+        return true
+      }
+      const run = (effect: Effect.Effect<void>) => {
+        const fiber = Runtime.runFork(runtime)(Effect.interruptible(effect))
+        running.add(fiber)
+        fiber.addObserver(() => running.delete(fiber))
+      }
+      const gone = (code: number, cause?: unknown) =>
+        Effect.sync(() => {
+          if (leave()) receiver.onClose(code, cause)
+        })
+      const session = SocketSession.make({
+        journal,
+        now: Clock.currentTimeMillis,
+        wait: sleep,
+        socket,
+        url: request.url,
+        headers: request.headers,
+        wire: {
+          send: (text) =>
+            Effect.sync(() => {
+              if (!closed) receiver.onMessage(text)
+            }),
+          close: (code) => gone(code),
+          reset: gone(1006, { code: "ECONNRESET" })
+        }
+      })
+      const answer = Effect.suspend((): Effect.Effect<void> => {
+        if (handshake === "silence") return Effect.never
+        if (handshake === "refuse") return gone(1006, { code: "ECONNREFUSED" })
+        const { body = "", cookies = [], headers = {}, status } = handshake
+        return Effect.sync(() => {
+          if (closed) return
+          if (status === 101) receiver.onOpen(headers, cookies)
+          else if (leave()) receiver.onRefused(status, headers, cookies, body)
+        })
+      })
+      run(Effect.zipRight(Effect.yieldNow(), answer))
+      return {
+        send: (text: string) => run(Effect.zipRight(Effect.yieldNow(), session.receive(text))),
+        close: () => {
+          if (!leave()) return
+          for (const fiber of running) fiber.unsafeInterruptAsFork(FiberId.none)
+        }
+      }
+    }
+    return { connector: { connect }, count }
+  })

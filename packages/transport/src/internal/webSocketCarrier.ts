@@ -1,0 +1,511 @@
+/**
+ * Turns over WebSockets (protocol H), behind the seam of all carriers. A refused handshake and an error frame before any
+ * event are reported as the HTTP response they stand for, so that one table reads them all; events are text messages.
+ */
+import * as IncrementalInput from "@effect-codex/schema/IncrementalInput"
+import type * as Item from "@effect-codex/schema/Item"
+import * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
+import * as RoutingToken from "@effect-codex/schema/RoutingToken"
+import * as Effect from "effect/Effect"
+import * as Runtime from "effect/Runtime"
+import type * as Carrier from "../Carrier.ts"
+import type * as WebSocketConnector from "../WebSocketConnector.ts"
+import type { Timer } from "./timer.ts"
+
+/** The limits of a client's sockets, in milliseconds (protocol H.5, H.6). */
+export const limits = {
+  connect: 15_000,
+  idle: 5 * 60_000,
+  age: 55 * 60_000,
+  /** The largest message the server takes, in bytes. */
+  message: 16_777_215,
+  /** Sockets kept between turns. */
+  kept: 128,
+  /** Dials that fail before a conversation stays with SSE. */
+  failedDials: 3,
+  /** New sockets for one request, after codes that ask for them. */
+  redials: 2
+}
+
+export interface Options {
+  readonly connector: WebSocketConnector.Service
+  readonly http: Carrier.Service
+  readonly now: () => number
+  readonly timer: Timer
+  /** Called for each request that goes another way than it was meant to. */
+  readonly onFallback: (reason: Carrier.Fallback) => void
+}
+
+export interface WebSocketCarrier extends Carrier.Service {
+  readonly close: () => void
+  /** Sockets that are open or on their way. */
+  readonly open: () => number
+}
+
+type Head = Readonly<Record<string, string | undefined>>
+
+/** Codes that ask for a new socket and the full input. */
+const cacheLost: ReadonlySet<string> = new Set(["previous_response_not_found", "websocket_connection_limit_reached"])
+
+const terminal: ReadonlySet<string> = new Set([
+  "response.completed",
+  "response.done",
+  "response.incomplete",
+  "response.failed",
+  "response.cancelled"
+])
+
+/** Messages that say nothing of the turn: an error that follows them still stands for the whole response. */
+const beside: ReadonlySet<string> = new Set(["codex.rate_limits", "codex.response.metadata", "response.metadata"])
+
+type Json = Readonly<Record<string, unknown>>
+
+const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Deltas are most of the messages, and nothing here depends on them. */
+const delta = /^\{"type":"response\.[a-z_.]+\.delta"/
+
+const parse = (text: string): Json => {
+  if (delta.test(text)) return {}
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : {}
+  } catch {
+    return {}
+  }
+}
+
+const headersOf = (frame: Json): Head =>
+  isObject(frame["headers"])
+    ? Object.fromEntries(
+        Object.entries(frame["headers"]).flatMap(([name, value]) =>
+          typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+            ? [[name.toLowerCase(), String(value)]]
+            : []
+        )
+      )
+    : {}
+
+const codeOf = (frame: Json): string | undefined => {
+  const error = isObject(frame["error"])
+    ? frame["error"]
+    : isObject(frame["response"])
+      ? frame["response"]["error"]
+      : {}
+  if (!isObject(error)) return undefined
+  return [error["code"], error["type"]].find((code): code is string => typeof code === "string")
+}
+
+const statusOf = (frame: Json): number | undefined =>
+  [frame["status"], frame["status_code"]].find(
+    (status): status is number => typeof status === "number" && status >= 400 && status <= 599
+  )
+
+const encoder = new TextEncoder()
+
+/** The length in bytes, which is only counted where it can matter. */
+const bytesOf = (text: string): number =>
+  text.length * 3 <= limits.message ? text.length : encoder.encode(text).length
+
+/** The message that asks for a response: the body, and the routing token where HTTP has it in a header (protocol B.5). */
+export const createFrame = (turn: Carrier.Turn, decision: IncrementalInput.Decision): string => {
+  const { request, routingToken } = turn
+  const token = routingToken === undefined ? undefined : RoutingToken.toHeader(routingToken)
+  const body: ResponsesRequest.ResponsesRequest = {
+    ...request,
+    ...(decision._tag === "Incremental" && { input: decision.input }),
+    ...(token !== undefined && { client_metadata: { ...request.client_metadata, [RoutingToken.header]: token } })
+  }
+  const previous =
+    decision._tag === "Incremental" ? `"previous_response_id":${JSON.stringify(decision.previousResponseId)},` : ""
+  return `{"type":"response.create",${previous}${ResponsesRequest.toJson(body).slice(1)}`
+}
+
+const handshakeHeaders = (headers: Carrier.Request["headers"]): Record<string, string> => {
+  const { accept: _, "content-type": __, "content-encoding": ___, [RoutingToken.header]: ____, ...rest } = headers
+  return { ...rest, "openai-beta": "responses_websockets=2026-02-06" }
+}
+
+export const make = ({ connector, http, now, onFallback, timer }: Options): WebSocketCarrier => {
+  const lines = new Set<Line>()
+  /** Dials of a conversation that failed, until one succeeds. */
+  const failedDials = new Map<string, number>()
+  let notAllowed = false
+
+  /** One request, over the socket it has now or by HTTP after all. */
+  class Job implements Carrier.Control {
+    line: Line | undefined
+    decision: IncrementalInput.Decision = { _tag: "Full", reason: "no_previous" }
+    readonly turn: Carrier.Turn
+    readonly key: string
+    readonly output = new Map<number, Item.Item>()
+    readonly #request: Carrier.Request
+    readonly #receiver: Carrier.Receiver
+    readonly #sendByHttp: () => Carrier.Control
+    #other: Carrier.Control | undefined
+    #over = false
+    #begun = false
+    #held: Array<string> = []
+    #redials = 0
+
+    constructor(
+      request: Carrier.Request,
+      turn: Carrier.Turn,
+      receiver: Carrier.Receiver,
+      sendByHttp: () => Carrier.Control
+    ) {
+      this.#request = request
+      this.#receiver = receiver
+      this.#sendByHttp = sendByHttp
+      this.turn = turn
+      // headers name the account and the thread, and the URL the route
+      this.key = JSON.stringify([
+        request.url,
+        request.headers["chatgpt-account-id"] ?? request.headers["authorization"],
+        request.headers["x-openai-account-routing-override"],
+        request.headers["thread-id"]
+      ])
+    }
+
+    start(): void {
+      if (this.turn.mode === "auto" && notAllowed) return this.fallBack("not_allowed")
+      if (this.turn.mode === "auto" && (failedDials.get(this.key) ?? 0) >= limits.failedDials) {
+        return this.fallBack("dial_failed")
+      }
+      this.#go(this.#idleLine())
+    }
+
+    #idleLine(): Line | undefined {
+      for (const line of lines) {
+        if (line.key !== this.key || line.state !== "open" || line.job !== undefined) continue
+        if (now() - line.openedAt < limits.age) return line
+        line.close()
+      }
+      return undefined
+    }
+
+    #go(line: Line | undefined): void {
+      if (this.turn.connectOnly === true && line !== undefined) return this.respond(200, {}, [], "")
+      this.decision = IncrementalInput.decide(line?.last, this.turn.request)
+      if (this.turn.connectOnly !== true && bytesOf(createFrame(this.turn, this.decision)) > limits.message) {
+        return this.#tooLarge()
+      }
+      this.line = line ?? dial(this.key, this.#request)
+      this.line.take(this)
+    }
+
+    #tooLarge(): void {
+      if (this.turn.mode === "auto") return this.fallBack("too_large")
+      this.respond(413, {}, [], JSON.stringify({ error: { message: "The message is larger than a WebSocket takes." } }))
+    }
+
+    /** Another socket with the full input; whether there may be one more. */
+    redial(): boolean {
+      if (this.#redials >= limits.redials) return false
+      this.#redials++
+      this.#held = []
+      this.output.clear()
+      this.#go(undefined)
+      return true
+    }
+
+    fallBack(reason: Carrier.Fallback): void {
+      this.line = undefined
+      this.#report("sse", reason)
+      onFallback(reason)
+      this.#other = this.#sendByHttp()
+    }
+
+    #report(via: "sse" | "websocket", fallback?: Carrier.Fallback): void {
+      this.turn.onRoute?.({
+        via,
+        ...(fallback !== undefined && { fallback }),
+        ...(via === "websocket" && { input: this.decision })
+      })
+    }
+
+    get begun(): boolean {
+      return this.#begun
+    }
+
+    #begin(): void {
+      if (this.#begun) return
+      this.#begun = true
+      this.#report("websocket")
+      const [headers, cookies] = this.line?.handshake() ?? [{}, []]
+      this.#receiver.onHeaders(200, { "content-type": "application/json", ...headers }, cookies)
+    }
+
+    /** A message of the turn. What says nothing of the turn waits for what does. */
+    pass(text: string, type: unknown): void {
+      if (!this.#begun && typeof type === "string" && beside.has(type)) {
+        this.#held.push(text)
+        return
+      }
+      this.#begin()
+      for (const held of this.#held.splice(0)) if (!this.#over) this.#receiver.onMessage(held)
+      if (!this.#over) this.#receiver.onMessage(text)
+    }
+
+    end(): void {
+      if (this.#over) return
+      this.#begin()
+      for (const held of this.#held.splice(0)) if (!this.#over) this.#receiver.onMessage(held)
+      if (this.#over) return
+      this.#over = true
+      this.#receiver.onEnd()
+    }
+
+    /** The response of HTTP that says the same. */
+    respond(status: number, headers: Head, cookies: ReadonlyArray<string>, body: string): void {
+      if (this.#over) return
+      this.#report("websocket")
+      this.#receiver.onHeaders(status, headers, cookies)
+      if (!this.#over && body !== "") this.#receiver.onData(encoder.encode(body))
+      if (this.#over) return
+      this.#over = true
+      this.#receiver.onEnd()
+    }
+
+    fail(failure: Carrier.CarrierFailure): void {
+      if (this.#over) return
+      this.#over = true
+      this.#receiver.onFailure(failure)
+    }
+
+    dialFailed(refusal: Refusal): void {
+      if (failedDials.size >= 1024) failedDials.clear()
+      failedDials.set(this.key, (failedDials.get(this.key) ?? 0) + 1)
+      if (this.turn.mode === "auto") return this.fallBack("dial_failed")
+      if (refusal.status === undefined) this.fail({ cause: refusal.cause ?? { code: "ECONNRESET" } })
+      else this.respond(refusal.status, refusal.headers, refusal.cookies, refusal.body)
+    }
+
+    abort(): void {
+      if (this.#other !== undefined) return this.#other.abort()
+      if (this.#over) return
+      this.#over = true
+      this.line?.close()
+    }
+
+    /** Messages come when they come; the decoder bounds what is held. */
+    pause(): void {
+      this.#other?.pause()
+    }
+
+    resume(): void {
+      this.#other?.resume()
+    }
+  }
+
+  /** One socket, with the turn that is on it. */
+  class Line implements WebSocketConnector.Receiver {
+    state: "dialling" | "open" | "closed" = "dialling"
+    job: Job | undefined
+    last: IncrementalInput.Previous | undefined
+    openedAt = now()
+    idleSince = now()
+    socket: WebSocketConnector.Socket | undefined
+    readonly key: string
+    #cancelTimer: (() => void) | undefined
+    #head: readonly [Head, ReadonlyArray<string>] = [{}, []]
+
+    constructor(key: string) {
+      this.key = key
+      lines.add(this)
+      this.#cancelTimer = timer(limits.connect, () => this.onClose(1006, { code: "ETIMEDOUT" }))
+    }
+
+    take(job: Job): void {
+      this.job = job
+      if (this.state === "open") this.#send(job)
+    }
+
+    #send(job: Job): void {
+      this.#cancelTimer?.()
+      this.#cancelTimer = undefined
+      if (job.turn.connectOnly === true) {
+        this.#rest()
+        // a token of a handshake that belongs to no turn is not for the next one (protocol N.3)
+        const { [RoutingToken.header]: _, ...headers } = this.#head[0]
+        const cookies = this.#head[1]
+        this.#head = [headers, []]
+        return job.respond(200, headers, cookies, "")
+      }
+      const frame = createFrame(job.turn, job.decision)
+      this.last = undefined
+      this.socket?.send(frame)
+    }
+
+    /** What the handshake said, for the first response alone. */
+    handshake(): readonly [Head, ReadonlyArray<string>] {
+      const head = this.#head
+      this.#head = [{}, []]
+      return head
+    }
+
+    #rest(): void {
+      this.job = undefined
+      this.idleSince = now()
+      this.#cancelTimer?.()
+      this.#cancelTimer = timer(limits.idle, () => this.close())
+      const idle = [...lines].filter((line) => line.state === "open" && line.job === undefined)
+      if (idle.length > limits.kept) idle.reduce((a, b) => (b.idleSince < a.idleSince ? b : a)).close()
+    }
+
+    close(): void {
+      if (this.state === "closed") return
+      this.#leave()
+      this.socket?.close()
+    }
+
+    #leave(): Job | undefined {
+      const job = this.job
+      this.state = "closed"
+      this.job = undefined
+      this.last = undefined
+      lines.delete(this)
+      this.#cancelTimer?.()
+      this.#cancelTimer = undefined
+      return job
+    }
+
+    onOpen(headers: Head, setCookies: ReadonlyArray<string>): void {
+      if (this.state !== "dialling") return
+      this.state = "open"
+      this.openedAt = now()
+      this.#head = [headers, setCookies]
+      failedDials.delete(this.key)
+      if (this.job !== undefined) this.#send(this.job)
+    }
+
+    onRefused(status: number, headers: Head, cookies: ReadonlyArray<string>, body: string): void {
+      if (this.state !== "dialling") return
+      const job = this.#leave()
+      if (job === undefined) return
+      if (status === 426) {
+        notAllowed = true
+        if (job.turn.mode === "auto") return job.fallBack("not_allowed")
+      }
+      // these mean the same for any request
+      if (status === 401 || status === 429) return job.respond(status, headers, cookies, body)
+      job.dialFailed({ status, headers, cookies, body })
+    }
+
+    onMessage(text: string): void {
+      const { job } = this
+      if (job === undefined || this.state !== "open") return
+      const frame = parse(text)
+      const type = frame["type"]
+      if (type === "error" || type === "response.failed") return this.#failed(job, frame, text)
+      if (type === "response.output_item.done") {
+        const index = frame["output_index"]
+        job.output.set(typeof index === "number" ? index : job.output.size, frame["item"] as Item.Item)
+      }
+      const isEnd = typeof type === "string" && terminal.has(type)
+      if (isEnd) {
+        this.#remember(job, frame)
+        this.#rest()
+      }
+      job.pass(text, type)
+      if (isEnd) job.end()
+    }
+
+    #remember(job: Job, frame: Json): void {
+      const response = isObject(frame["response"]) ? frame["response"] : {}
+      const id = response["id"]
+      const isWhole = frame["type"] === "response.completed" || frame["type"] === "response.done"
+      if (!isWhole || typeof id !== "string") return
+      const output = [...job.output].sort(([a], [b]) => a - b).map(([, item]) => item)
+      this.last = { request: job.turn.request, responseId: id, output }
+    }
+
+    #failed(job: Job, frame: Json, text: string): void {
+      const code = codeOf(frame)
+      if (!job.begun && code !== undefined && cacheLost.has(code)) {
+        this.close()
+        if (job.redial()) return
+      }
+      // what a socket remembers after an error is not known
+      const head = this.#head
+      this.close()
+      const status = statusOf(frame)
+      if (frame["type"] === "error" && status !== undefined && !job.begun) {
+        return job.respond(status, { ...head[0], ...headersOf(frame) }, head[1], text)
+      }
+      job.pass(text, frame["type"])
+      job.end()
+    }
+
+    onBinary(): void {
+      const { job } = this
+      this.close()
+      job?.fail({ cause: { code: "UND_ERR_RESPONSE" } })
+    }
+
+    onClose(code: number, cause?: unknown): void {
+      if (this.state === "closed") return
+      const wasDialling = this.state === "dialling"
+      const job = this.#leave()
+      this.socket?.close()
+      if (job === undefined) return
+      if (wasDialling) return job.dialFailed({ cause })
+      if (code === 1009 && !job.begun) {
+        return job.turn.mode === "auto"
+          ? job.fallBack("too_large")
+          : job.respond(413, {}, [], JSON.stringify({ error: { message: "The server closed the socket: too large." } }))
+      }
+      // a close is an end, whatever the code: without a terminal event the turn is truncated
+      if (cause === undefined) job.end()
+      else job.fail({ cause })
+    }
+  }
+
+  const dial = (key: string, request: Carrier.Request): Line => {
+    const line = new Line(key)
+    line.socket = connector.connect?.({ url: request.url, headers: handshakeHeaders(request.headers) }, line)
+    return line
+  }
+
+  return {
+    send: (request, receiver) => {
+      const { turn } = request
+      return turn === undefined || connector.connect === undefined
+        ? http.send(request, receiver)
+        : Effect.map(Effect.runtime<never>(), (runtime) => {
+            const job = new Job(request, turn, receiver, () => later(runtime, http.send(request, receiver)))
+            job.start()
+            return job
+          })
+    },
+    close: () => {
+      for (const line of [...lines]) {
+        const { job } = line
+        line.close()
+        job?.fail({ cause: undefined })
+      }
+    },
+    open: () => lines.size
+  }
+}
+
+/** A request that is sent when it turns out that it has to be. */
+const later = (runtime: Runtime.Runtime<never>, send: Effect.Effect<Carrier.Control>): Carrier.Control => {
+  let control: Carrier.Control | undefined
+  let then: keyof Carrier.Control | undefined
+  const start = Effect.map(send, (started) => {
+    control = started
+    if (then !== undefined) started[then]()
+  })
+  Runtime.runFork(runtime)(start)
+  const tell = (what: keyof Carrier.Control) => () => {
+    if (control !== undefined) control[what]()
+    else if (then !== "abort") then = what
+  }
+  return { abort: tell("abort"), pause: tell("pause"), resume: tell("resume") }
+}
+
+/** Why there is no socket: the answer to the handshake, or the error of the connection. */
+type Refusal =
+  | { readonly status: number; readonly headers: Head; readonly cookies: ReadonlyArray<string>; readonly body: string }
+  | { readonly status?: undefined; readonly cause: unknown }
