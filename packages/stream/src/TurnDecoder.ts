@@ -155,7 +155,7 @@ export class TurnDecoder {
       this.#parser.flush()
     }
     if (this.state.outcome === undefined) {
-      const said = this.state.events === 0 ? this.#explanation : undefined
+      const said = this.state.diagnostics.events === 0 ? this.#explanation : undefined
       const error = said ?? (this.#stray === "" ? undefined : Statement.inText(this.#stray))
       if (error !== undefined) this.state.stepAs("error", error, this.#out)
     }
@@ -165,11 +165,12 @@ export class TurnDecoder {
 
   /** The failure of a body that ends here. */
   truncated(): StreamTruncated {
-    const { lastEventType, responseId } = this.state
+    const { diagnostics, responseId } = this.state
+    const { lastEventType } = diagnostics
     return new StreamTruncated(
       {
         bytes: this.bytes,
-        events: this.state.events,
+        events: this.state.diagnostics.events,
         ...(lastEventType !== undefined && { lastEventType }),
         ...(responseId !== undefined && { responseId }),
         partial: this.state.partial()
@@ -209,7 +210,7 @@ export class TurnDecoder {
     const type = event === undefined ? undefined : typeOf(event, name)
     if (event === undefined || type === undefined) this.#malformed(data, name)
     else if (!this.#closing || Events.isTerminalType(type)) {
-      if (this.#closing) this.state.unterminatedFinalEvent = true
+      if (this.#closing) this.state.diagnostics.unterminatedFinalEvent = true
       this.#onWireEvent?.(event as unknown as ResponseEvent.ResponseEvent)
       if (event["type"] === type) this.state.step(event as unknown as ResponseEvent.ResponseEvent, this.#out)
       else this.state.stepAs(type, event, this.#out)
@@ -222,7 +223,7 @@ export class TurnDecoder {
     if (error !== undefined) this.state.stepAs("error", error, this.#out)
     // the sentinel of other servers; never needed, never wrong
     else if (!this.#closing && data !== "[DONE]") {
-      if (this.state.events === 0) this.#explanation = Statement.inText(data)
+      if (this.state.diagnostics.events === 0) this.#explanation = Statement.inText(data)
       this.state.stepMalformed(data, name)
     }
   }

@@ -22,6 +22,7 @@ import {
 } from "@effect-codex/schema"
 import * as Redacted from "effect/Redacted"
 import type { Delta } from "./internal/delta.ts"
+import { Diagnostics } from "./internal/diagnostics.ts"
 import * as Output from "./internal/output.ts"
 import { asObject, asWords, isDeep, maxDepth, type Raw } from "./internal/values.ts"
 import { InvalidEvent } from "./StreamError.ts"
@@ -44,8 +45,6 @@ export interface Options {
   /** The time in milliseconds since 1970, to turn "resets in n seconds" into a time; without it such delays stay unknown. */
   readonly now?: () => number
 }
-
-const maxDrift = 20
 
 const guards = new Map<string, Guard.Guard>(
   Object.entries(Events.byType).map(([type, schema]) => [type, Guard.make(schema)])
@@ -86,18 +85,13 @@ export class TurnState {
   rateLimits: RateLimits.RateLimits | undefined
   usage: Usage.Usage | undefined
   outcome: Outcome | undefined
-  /** Payloads that are not JSON objects, or have no type. */
-  malformed = 0
-  events = 0
-  unknown = 0
+  readonly diagnostics = new Diagnostics()
   /** How many events brought the turn forward; see `TurnDecoder.progress`. */
   progress = 0
-  driftCount = 0
-  lastEventType: string | undefined
-  unterminatedFinalEvent = false
-  readonly drift: Array<Turn.Drift> = []
   readonly #now: (() => number) | undefined
-  readonly #output = new Output.Output((difference) => this.#noteDrift(this.lastEventType ?? "", difference))
+  readonly #output = new Output.Output((difference) =>
+    this.diagnostics.differs(this.diagnostics.lastEventType ?? "", difference)
+  )
   #started = false
   /** The events of the current step that are not about the turn itself. */
   #asides = 0
@@ -110,11 +104,10 @@ export class TurnState {
   step(event: ResponseEvent.ResponseEvent, out: Array<TurnEvent.TurnEvent>): void {
     if (this.outcome !== undefined) return
     const type: string = event.type
-    this.events++
-    this.lastEventType = type
+    this.diagnostics.read(type)
     const hosted = Events.hosted.get(type)
     const drift = (hosted === undefined ? guards.get(type) : hostedGuard)?.(event)
-    if (drift !== undefined) this.#noteDrift(type, drift)
+    if (drift !== undefined) this.diagnostics.differs(type, drift)
     const before = out.length
     const size = this.#output.size
     this.#asides = 0
@@ -198,8 +191,7 @@ export class TurnState {
    */
   stepDelta(event: Delta, out: Array<TurnEvent.TurnEvent>): void {
     if (this.outcome !== undefined) return
-    this.events++
-    this.lastEventType = event.type
+    this.diagnostics.read(event.type)
     const before = out.length
     this.#delta(event, out)
     if (out.length > before) this.progress++
@@ -226,12 +218,11 @@ export class TurnState {
   /** Takes in an event whose own type is missing or not known: by the type of its frame, or as an error. */
   stepAs(type: string, raw: Raw, out: Array<TurnEvent.TurnEvent>): void {
     if (this.outcome !== undefined) return
-    this.#noteDrift(type, "type")
+    this.diagnostics.differs(type, "type")
     if (type !== "error" && type !== "response.error") {
       return this.step({ ...raw, type } as unknown as ResponseEvent.ResponseEvent, out)
     }
-    this.events++
-    this.lastEventType = type
+    this.diagnostics.read(type)
     this.#headers(raw["headers"], out)
     this.#error(raw)
   }
@@ -239,10 +230,9 @@ export class TurnState {
   /** Counts a payload that is not an event. One named as terminal ends the turn as a failure: how it ended is unknown. */
   stepMalformed(data: string, name: string): void {
     if (this.outcome !== undefined) return
-    this.malformed++
+    this.diagnostics.malformed++
     if (!Events.isTerminalType(name)) return
-    this.events++
-    this.lastEventType = name
+    this.diagnostics.read(name)
     if (name === "error" || name === "response.error") return this.#fail({ message: data })
     this.outcome = { _tag: "Failed", error: this.#invalidEvent({ reason: "malformed", type: name }) }
   }
@@ -261,29 +251,12 @@ export class TurnState {
       ...(this.usage !== undefined && { usage: this.usage }),
       ...(this.rateLimits !== undefined && { rateLimits: this.rateLimits }),
       blocks,
-      diagnostics: this.diagnostics()
+      diagnostics: this.diagnostics.toTurn()
     }
   }
 
   #ids() {
     return this.responseId === undefined ? {} : { responseId: this.responseId }
-  }
-
-  diagnostics(): Turn.Diagnostics {
-    return {
-      events: this.events,
-      unknown: this.unknown,
-      malformed: this.malformed,
-      driftCount: this.driftCount,
-      drift: this.drift.slice(),
-      ...(this.lastEventType !== undefined && { lastEventType: this.lastEventType }),
-      ...(this.unterminatedFinalEvent && { unterminatedFinalEvent: true })
-    }
-  }
-
-  #noteDrift(type: string, field: string): void {
-    this.driftCount++
-    if (this.drift.length < maxDrift) this.drift.push({ type, field })
   }
 
   #break(reason: Output.Problem): void {
@@ -297,11 +270,11 @@ export class TurnState {
 
   #unknownEvent(event: ResponseEvent.UnknownEvent, out: Array<TurnEvent.TurnEvent>): void {
     if (isDeep(event)) {
-      this.malformed++
+      this.diagnostics.malformed++
       return
     }
     const type: string = event.type
-    this.unknown++
+    this.diagnostics.unknown++
     if (!type.startsWith("response.")) this.#asides++
     out.push({ _tag: "UnknownEvent", type, raw: event })
   }

@@ -172,7 +172,7 @@ describe("mutations", () => {
         baseline.push(before)
         // nothing is read behind the terminal event
         if (baseline.done) break
-        const driftBefore = baseline.state.driftCount
+        const driftBefore = baseline.state.diagnostics.driftCount
         const all = mutants(slim(event))
         // spread over the fields, so that the largest recordings stay quick
         const step = stepOf(all.length, 60)
@@ -186,7 +186,7 @@ describe("mutations", () => {
           const isTerminal = ResponseEvent.isTerminalType(type)
           assert.strictEqual(decoder.done, isTerminal, mutant.name)
           // what contradicts an earlier event is a difference of its own
-          const drift = decoder.state.drift
+          const drift = decoder.state.diagnostics.drift
             .slice(Math.min(driftBefore, 20))
             .filter(({ field }) => !/^(?:differs|repeats) /.test(field))
           const claimsItsType = mutant.event["type"] === type || typeof mutant.event["type"] !== "string"
@@ -198,7 +198,7 @@ describe("mutations", () => {
           decoder.end()
           assert.isTrue(decoder.done, mutant.name)
           if (decoder.turn !== undefined)
-            assert.strictEqual(decoder.state.lastEventType, events.at(-1)?.["type"] as string)
+            assert.strictEqual(decoder.state.diagnostics.lastEventType, events.at(-1)?.["type"] as string)
         }
       }
       assert.isAbove(checked, 30)

@@ -190,7 +190,7 @@ describe("bounds that no honest server meets", () => {
   it("one event of very many lines is one text, joined", () => {
     const lines = 200_000
     const { decoder } = decodeText(`${"data: x\n".repeat(lines)}\n`)
-    assert.strictEqual(decoder.state.malformed, 1)
+    assert.strictEqual(decoder.state.diagnostics.malformed, 1)
     const json = JSON.stringify(completed).replaceAll(",", ",\n")
     const { turn } = decodeText(`data: ${json.replaceAll("\n", "\ndata: ")}\n\n`)
     assert.strictEqual(turn?.responseId, "resp_1")

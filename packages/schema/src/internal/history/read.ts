@@ -7,7 +7,7 @@ import * as Guard from "../../Guard.ts"
 import * as Item from "../../Item.ts"
 import * as Message from "../../Message.ts"
 import * as Json from "../json.ts"
-import { lower } from "./lower.ts"
+import { messageItems } from "./messageItems.ts"
 import type { Placed, Report } from "./placed.ts"
 
 type Raw = Readonly<Record<string, unknown>>
@@ -34,7 +34,7 @@ export const read = (
       report.push({ _tag: "EntryDropped", index, problem: "has fields that fit neither a message nor an item" })
       continue
     }
-    for (const raw of isItem ? [entry] : lower(entry as Message.Message, custom)) {
+    for (const raw of isItem ? [entry] : messageItems(entry as Message.Message, custom)) {
       const read = readItem(raw, index, missingOutput, report)
       if (read === undefined) continue
       const item = read.type === "local_shell_call" ? withCallId(read, index, report) : read

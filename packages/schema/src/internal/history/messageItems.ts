@@ -8,22 +8,22 @@ import type * as Message from "../../Message.ts"
 import type * as Turn from "../../Turn.ts"
 
 /** `custom` holds the ids of the free-form calls so far; their outputs have a type of their own. */
-export const lower = (message: Message.Message, custom: ReadonlySet<string>): ReadonlyArray<Item.Item> => {
+export const messageItems = (message: Message.Message, custom: ReadonlySet<string>): ReadonlyArray<Item.Item> => {
   switch (message.role) {
     case "system":
       return [{ type: "message", role: "system", content: [{ type: "input_text", text: message.content }] }]
     case "developer":
     case "user":
-      return [{ type: "message", role: message.role, content: message.content.map(lowerContent) }]
+      return [{ type: "message", role: message.role, content: message.content.map(contentPart) }]
     case "assistant":
-      return message.content.length === 0 ? empty : message.content.map(lowerOutput)
+      return message.content.length === 0 ? empty : message.content.map(outputItem)
     case "tool":
       return message.content.length === 0
         ? empty
         : message.content.map((result) => ({
             type: custom.has(result.callId) ? "custom_tool_call_output" : "function_call_output",
             call_id: result.callId,
-            output: lowerResult(result)
+            output: toolOutput(result)
           }))
   }
 }
@@ -31,7 +31,7 @@ export const lower = (message: Message.Message, custom: ReadonlySet<string>): Re
 /** A message without blocks, to be left out and reported like every empty message. */
 const empty: ReadonlyArray<Item.Item> = [{ type: "message", role: "assistant", content: [] }]
 
-const lowerContent = (content: Message.Content): Item.ContentPart => {
+const contentPart = (content: Message.Content): Item.ContentPart => {
   switch (content._tag) {
     case "Text":
       return { type: "input_text", text: content.text }
@@ -46,7 +46,7 @@ const lowerContent = (content: Message.Content): Item.ContentPart => {
   }
 }
 
-const lowerOutput = (content: Message.AssistantContent): Item.Item => {
+const outputItem = (content: Message.AssistantContent): Item.Item => {
   switch (content._tag) {
     case "Text":
       return {
@@ -63,13 +63,13 @@ const lowerOutput = (content: Message.AssistantContent): Item.Item => {
         ...defined({ encrypted_content: content.encryptedContent })
       }
     case "ToolCall":
-      return lowerCall(content.id, content.call)
+      return callItem(content.id, content.call)
     case "Compaction":
       return { type: "compaction", ...defined({ id: content.id }), encrypted_content: content.encryptedContent }
   }
 }
 
-const lowerCall = (id: string | undefined, call: Turn.ToolCall): Item.Item => {
+const callItem = (id: string | undefined, call: Turn.ToolCall): Item.Item => {
   const common = defined({ id, call_id: call.callId })
   const named = { ...common, name: call.name, ...defined({ namespace: call.namespace }) }
   const type: string = call.type
@@ -90,8 +90,8 @@ const json = (text: string): unknown => Option.getOrElse(parse(text), () => text
 
 const parse = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
-const lowerResult = ({ isError, output }: Message.ToolResult): Item.ToolOutput => {
+const toolOutput = ({ isError, output }: Message.ToolResult): Item.ToolOutput => {
   if (typeof output === "string") return isError === true ? `Error: ${output}` : output
-  const parts = output.map(lowerContent)
+  const parts = output.map(contentPart)
   return isError === true ? [{ type: "input_text", text: "Error:" }, ...parts] : parts
 }
