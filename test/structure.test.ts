@@ -93,6 +93,33 @@ describe("packages", () => {
   }
 })
 
+describe("what Effect 4 writes in another way", () => {
+  /** The files of the libraries that a pattern occurs in. */
+  const filesWith = (pattern: RegExp): ReadonlyArray<string> =>
+    Object.keys(allowed)
+      .filter((folder) => !programs.has(folder) && folder !== "testing")
+      .flatMap((folder) => filesOf(Path.join(root, "packages", folder, "src")))
+      .filter((path) => pattern.test(Fs.readFileSync(path, "utf8").replaceAll(/^\s*(?:\/\*)?\*.*$/gm, "")))
+      .map((path) => Path.relative(Path.join(root, "packages"), path).replaceAll(Path.sep, "/"))
+      .sort()
+
+  for (const [what, pattern, files] of [
+    [
+      "schemas with tests, transformations and open keys",
+      /\bSchema\.(?:filter|transform|transformOrFail|Record)\(/,
+      ["schema/src/internal/wire.ts"]
+    ],
+    ["channels", /"effect\/Channel"/, ["client/src/internal/pullStream.ts", "stream/src/internal/channel.ts"]],
+    [
+      "walks over the AST of schemas",
+      /\* as AST from "effect\/SchemaAST"/,
+      ["schema/src/Guard.ts", "schema/src/JsonSchema.ts"]
+    ]
+  ] as const) {
+    it(`${what} stand in one place each`, () => assert.deepStrictEqual(filesWith(pattern), files))
+  }
+})
+
 describe("documents", () => {
   const documents = [
     Path.join(root, "README.md"),

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import * as Wire from "./internal/wire.ts"
 import * as JsonSchema from "./JsonSchema.ts"
 import * as ToolSpec from "./ToolSpec.ts"
 import type * as Turn from "./Turn.ts"
@@ -76,13 +77,13 @@ export interface Options<A, I> {
   readonly deferred?: boolean
 }
 
-interface Wire<A> extends Pick<JsonSchema.Form<A>, "jsonSchema" | "codec" | "warnings"> {
+interface Declared<A> extends Pick<JsonSchema.Form<A>, "jsonSchema" | "codec" | "warnings"> {
   readonly strict: boolean
 }
 
 const build = <A>(
   options: Pick<Options<A, unknown>, "name" | "description" | "deferred">,
-  form: Either.Either<Wire<A>, JsonSchema.UnsupportedSchema>
+  form: Either.Either<Declared<A>, JsonSchema.UnsupportedSchema>
 ): Either.Either<Tool<A>, JsonSchema.UnsupportedSchema> => {
   const { deferred, description, name } = options
   if (!ToolSpec.isName(name)) {
@@ -207,9 +208,7 @@ export const fromJsonSchema = (
     return logged(build(options, form))
   })
 
-const anyObject = Schema.make<{ readonly [key: string]: unknown }, unknown>(
-  Schema.Record({ key: Schema.String, value: Schema.Unknown }).ast
-)
+const anyObject = Schema.make<{ readonly [key: string]: unknown }, unknown>(Wire.record(Schema.Unknown).ast)
 
 /**
  * A tool whose input is plain text, possibly held to a grammar. Decoding gives the text as it came.

@@ -19,7 +19,7 @@ import * as JsonSchemas from "./JsonSchema.ts"
  * @since 0.1.0
  * @category schemas
  */
-export const JsonSchema = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+export const JsonSchema = Wire.record(Schema.Unknown)
 
 /**
  * @since 0.1.0
@@ -154,9 +154,10 @@ const knownTypes: ReadonlySet<string> = new Set(members.flatMap((member) => memb
  * @category schemas
  */
 export const UnknownTool = Wire.object({
-  type: Schema.String.pipe(
-    Schema.filter((type) => !knownTypes.has(type), { message: () => "a known type with fields that do not fit it" })
-  ) as unknown as Schema.Schema<UnknownType, string>
+  type: Wire.otherThan(knownTypes, "a known type with fields that do not fit it") as unknown as Schema.Schema<
+    UnknownType,
+    string
+  >
 })
 
 /**
