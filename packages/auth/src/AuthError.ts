@@ -42,6 +42,7 @@ export class NotLoggedIn extends Failure.Class<NotLoggedIn>("@effect-codex/auth/
  *
  * - `segments`, `base64`, `json`, `claims`: it is not a JWT whose claims can be read.
  * - `apiKey`, `refreshToken`: it is another kind of secret.
+ * - `notRedacted`: it is not a text inside a `Redacted`, which only a program without types can hand in.
  * - `account`: it names no ChatGPT account and no account id was handed in, or the account id has characters that no
  *   header can carry.
  *
@@ -51,12 +52,15 @@ export class NotLoggedIn extends Failure.Class<NotLoggedIn>("@effect-codex/auth/
 export class InvalidToken extends Failure.Class<InvalidToken>("@effect-codex/auth/InvalidToken", "account")(
   "InvalidToken",
   {
-    reason: Schema.Literal("segments", "base64", "json", "claims", "apiKey", "refreshToken", "account")
+    reason: Schema.Literal("segments", "base64", "json", "claims", "apiKey", "refreshToken", "notRedacted", "account")
   }
 ) {
   override get message(): string {
     if (this.reason === "account") {
       return "There is no usable ChatGPT account id. Hand in the account id next to the token (`accountId`: visible ASCII), or log in again."
+    }
+    if (this.reason === "notRedacted") {
+      return "The access token is not a text inside a `Redacted`. Hand it in as `Redacted.make(token)`, with `Redacted` of `effect`."
     }
     return `This is not a ChatGPT access token: ${invalidTokenReasons[this.reason]}. Hand in the \`access_token\` of a ChatGPT login. ${logIn}`
   }

@@ -29,12 +29,12 @@ import { OAuth } from "./OAuth.ts"
  */
 export interface Options {
   /** How long the person may take. Default: 10 minutes. */
-  readonly timeLimit?: Duration.DurationInput
+  readonly timeLimit?: Duration.DurationInput | undefined
   /**
    * Only these workspaces (account ids) may log in: the page offers no others, and a login for another one is revoked and
    * fails with the reason `workspace`. Default: any.
    */
-  readonly workspaces?: ReadonlyArray<string>
+  readonly workspaces?: ReadonlyArray<string> | undefined
 }
 
 const callbackPath = "/auth/callback"

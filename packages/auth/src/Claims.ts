@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Redacted from "effect/Redacted"
 import { InvalidToken } from "./AuthError.ts"
+import { textOf } from "./internal/accessToken.ts"
 import { isJsonObject, type Json, numberIn, objectIn, parseJson, textIn } from "./internal/json.ts"
 
 /**
@@ -67,7 +68,8 @@ const invalid = (reason: InvalidToken["reason"]): Either.Either<never, InvalidTo
  * @internal
  */
 export const decode = (token: Redacted.Redacted): Either.Either<Claims, InvalidToken> => {
-  const text = Redacted.value(token)
+  const text = textOf(token)
+  if (text === undefined) return invalid("notRedacted")
   const segments = text.split(".")
   const payload = segments[1]
   if (segments.length !== 3 || payload === undefined || segments.some((segment) => segment === "")) {

@@ -24,7 +24,7 @@ import { type AuthError, LoginExpired } from "./AuthError.ts"
 import { AuthStore } from "./AuthStore.ts"
 import * as BoundRequest from "./BoundRequest.ts"
 import * as Credentials from "./Credentials.ts"
-import { tokenIn } from "./internal/accessToken.ts"
+import { textOf, tokenIn } from "./internal/accessToken.ts"
 import { because } from "./internal/because.ts"
 import * as Session from "./internal/session.ts"
 import { factsOf } from "./internal/statement.ts"
@@ -81,7 +81,7 @@ const environmentToken = Config.redacted(Variables.nonBlank(accessTokenVariable)
 export interface Token {
   readonly accessToken: Redacted.Redacted
   /** Needed only when the token does not name its account. */
-  readonly accountId?: string
+  readonly accountId?: string | undefined
 }
 
 /**
@@ -90,16 +90,19 @@ export interface Token {
  * @since 0.1.0
  * @category constructors
  */
-export const fromToken = (token: Token): Service => ({
-  // Decoded once, not with every request.
-  credentials: Credentials.decode(
-    defined({
-      accessToken: Redacted.make(tokenIn(Redacted.value(token.accessToken))),
-      accountId: token.accountId === undefined ? undefined : Redacted.make(token.accountId)
-    })
-  ),
-  recover: (_rejected, cause) => Effect.fail(because(new LoginExpired({ reason: "notRefreshable" }), cause))
-})
+export const fromToken = ({ accessToken, accountId }: Token): Service => {
+  const text = textOf(accessToken)
+  return {
+    // Decoded once, not with every request.
+    credentials: Credentials.decode(
+      defined({
+        accessToken: text === undefined ? accessToken : Redacted.make(tokenIn(text)),
+        accountId: accountId === undefined ? undefined : Redacted.make(accountId)
+      })
+    ),
+    recover: (_rejected, cause) => Effect.fail(because(new LoginExpired({ reason: "notRefreshable" }), cause))
+  }
+}
 
 /**
  * Credentials from a store, refreshed five minutes before they end, once for all callers of this process and under the
@@ -152,7 +155,7 @@ export const layerStore: Layer.Layer<CodexAuth, never, AuthStore | OAuth> = Laye
  */
 export const layerOrElse = <E, R>(
   fallback: Layer.Layer<CodexAuth, E, R>,
-  options?: { readonly token?: Token }
+  options?: { readonly token?: Token | undefined }
 ): Layer.Layer<CodexAuth, E | ConfigError.ConfigError, R> =>
   options?.token !== undefined
     ? layerToken(options.token)
@@ -174,7 +177,7 @@ export const layerOrElse = <E, R>(
  * @category layers
  */
 export const layer = (options?: {
-  readonly token?: Token
+  readonly token?: Token | undefined
 }): Layer.Layer<CodexAuth, ConfigError.ConfigError, AuthStore | OAuth> => layerOrElse(layerStore, options)
 
 /**
@@ -201,7 +204,7 @@ export const authorize = (
   auth: Service,
   options?: {
     /** Scheme, host and port; what follows them does not count. Default: `codexOrigin`. */
-    readonly origin?: string
+    readonly origin?: string | undefined
   }
 ): HttpClient.HttpClient => {
   const origin = options?.origin ?? codexOrigin
@@ -281,7 +284,7 @@ const secretsOf = ({ accessToken, accountId, email, userId }: Credentials.Creden
  * ```
  */
 export const httpClient = (options?: {
-  readonly origin?: string
+  readonly origin?: string | undefined
 }): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient | CodexAuth> =>
   Layer.effect(
     HttpClient.HttpClient,

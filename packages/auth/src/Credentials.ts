@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import { InvalidToken } from "./AuthError.ts"
 import * as Claims from "./Claims.ts"
+import { textOf } from "./internal/accessToken.ts"
 
 /**
  * The credentials of one ChatGPT login at one moment. Secrets and personal data are redacted.
@@ -58,10 +59,10 @@ export interface Tokens {
   readonly idToken?: Redacted.Redacted
 }
 
-const isBlank = (id: Redacted.Redacted | undefined) => id === undefined || Redacted.value(id).trim() === ""
+const isBlank = (id: Redacted.Redacted | undefined) => id === undefined || textOf(id)?.trim() === ""
 
 /** A header can carry it. An HTTP client that finds out only later quotes it in its error. */
-const isVisible = (id: Redacted.Redacted) => /^[\x21-\x7e]+$/.test(Redacted.value(id))
+const isVisible = (id: Redacted.Redacted) => /^[\x21-\x7e]+$/.test(textOf(id) ?? "")
 
 /**
  * `fromTokens` without an Effect.

@@ -18,9 +18,9 @@ import { OAuth } from "./OAuth.ts"
  */
 export interface Options {
   /** How long the person may take. Default: 15 minutes, after which the server forgets the code. */
-  readonly timeLimit?: Duration.DurationInput
+  readonly timeLimit?: Duration.DurationInput | undefined
   /** Only these workspaces (account ids) may log in; another one fails with the reason `workspace`. Default: any. */
-  readonly workspaces?: ReadonlyArray<string>
+  readonly workspaces?: ReadonlyArray<string> | undefined
 }
 
 /**

@@ -74,9 +74,9 @@ export interface Held {
  */
 export interface Options {
   /** Give up with `LockTimeout` after this long, for all locks together. Default: 1 minute. */
-  readonly timeLimit?: Duration.DurationInput
+  readonly timeLimit?: Duration.DurationInput | undefined
   /** A portable lock whose holder gave no sign of life for this long is taken over. Default: 20 seconds. */
-  readonly staleAfter?: Duration.DurationInput
+  readonly staleAfter?: Duration.DurationInput | undefined
 }
 
 /**

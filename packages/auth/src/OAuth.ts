@@ -117,17 +117,17 @@ export interface DeviceCode {
  */
 export interface Options {
   /** Default: `https://auth.openai.com`. */
-  readonly issuer?: string
+  readonly issuer?: string | undefined
   /** The OAuth client that logs in. Default: the Codex CLI's public client. */
-  readonly clientId?: string
+  readonly clientId?: string | undefined
   /** Default: `openid profile email offline_access`. */
-  readonly scope?: string
+  readonly scope?: string | undefined
   /** Names the program to the server. Default: `effect-codex`. */
-  readonly originator?: string
+  readonly originator?: string | undefined
   /** Default: `effect-codex`. */
-  readonly userAgent?: string
+  readonly userAgent?: string | undefined
   /** How long callers wait for the login server. A refresh that takes longer is still stored. Default: 1 minute. */
-  readonly timeLimit?: Duration.DurationInput
+  readonly timeLimit?: Duration.DurationInput | undefined
 }
 
 /**
@@ -200,7 +200,7 @@ const intervalIn = (json: Json): number => {
  */
 export const make = (options?: Options): Effect.Effect<Service, never, HttpClient.HttpClient> =>
   Effect.map(HttpClient.HttpClient, (httpClient) => {
-    const { issuer, clientId, scope, originator, userAgent, timeLimit } = { ...defaults, ...options }
+    const { issuer, clientId, scope, originator, userAgent, timeLimit } = { ...defaults, ...defined(options ?? {}) }
     const origin = URL.canParse(issuer) ? new URL(issuer).origin : issuer
 
     /** Posts a body that only the login server gets to see. */

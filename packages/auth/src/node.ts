@@ -27,8 +27,8 @@ import type * as Signals from "./Signals.ts"
  */
 export interface StoreOptions {
   /** The credential file. Default: the Codex CLI's, see `AuthStore.defaultFile`. */
-  readonly file?: string
-  readonly lock?: FileLock.Options
+  readonly file?: string | undefined
+  readonly lock?: FileLock.Options | undefined
 }
 
 /**
@@ -60,8 +60,8 @@ export const layerSignals: Layer.Layer<Signals.Signals> = NodeSignals.layer
  */
 export const layer = (
   options?: StoreOptions & {
-    readonly token?: CodexAuth.Token
-    readonly oauth?: OAuth.Options
+    readonly token?: CodexAuth.Token | undefined
+    readonly oauth?: OAuth.Options | undefined
   }
 ): Layer.Layer<CodexAuth.CodexAuth, ConfigError.ConfigError, HttpClient.HttpClient> =>
   CodexAuth.layerOrElse(
@@ -94,7 +94,7 @@ export const layerTerminal: Layer.Layer<LoginInteraction.LoginInteraction> = Ter
  * @category layers
  */
 export const layerLogin = (
-  options?: StoreOptions & { readonly oauth?: OAuth.Options }
+  options?: StoreOptions & { readonly oauth?: OAuth.Options | undefined }
 ): Layer.Layer<
   AuthStore.AuthStore | OAuth.OAuth | CallbackServer.CallbackServer | LoginInteraction.LoginInteraction,
   ConfigError.ConfigError,

@@ -118,6 +118,35 @@ describe("sources", () => {
     })
   )
 
+  for (const [name, handedIn] of [
+    ["a plain text", "eyJ.a.b"],
+    ["nothing", undefined],
+    ["a number", Redacted.make(7)],
+    ["a secret in a secret", Redacted.make(secret("eyJ.a.b"))]
+  ] as const) {
+    it.effect(`a program without types that hands in ${name} is told to wrap the token`, () =>
+      Effect.gen(function* () {
+        const auth = CodexAuth.fromToken({ accessToken: handedIn as unknown as Redacted.Redacted })
+        const error = yield* Effect.flip(auth.credentials)
+        assert.strictEqual(error._tag === "InvalidToken" && error.reason, "notRedacted")
+        assert.include(error.message, "Redacted.make(token)")
+      })
+    )
+  }
+
+  it.effect("an account id that is not a text is a typed error", () =>
+    Effect.gen(function* () {
+      for (const accountId of [7, secret("acc_1")]) {
+        const auth = CodexAuth.fromToken({
+          accessToken: secret(accessToken({})),
+          accountId: accountId as unknown as string
+        })
+        const error = yield* Effect.flip(auth.credentials)
+        assert.strictEqual(error._tag === "InvalidToken" && error.reason, "account")
+      }
+    })
+  )
+
   const plain = accessToken({})
   for (const pasted of [
     ` ${plain}\n`,

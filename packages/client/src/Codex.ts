@@ -107,15 +107,15 @@ export interface Service {
   readonly stream: {
     (
       request: Request,
-      options: { readonly onceShown: "fail"; readonly shown?: Shown }
+      options: { readonly onceShown: "fail"; readonly shown?: Shown | undefined }
     ): Stream.Stream<TurnEvent.TurnEvent, CodexError>
     (
       request: Request,
-      options: { readonly onceShown?: "restart"; readonly shown: "nothing" }
+      options: { readonly onceShown?: "restart" | undefined; readonly shown: "nothing" }
     ): Stream.Stream<TurnEvent.TurnEvent, CodexError>
     (
       request: Request,
-      options?: { readonly onceShown?: "restart"; readonly shown?: Shown }
+      options?: { readonly onceShown?: "restart" | undefined; readonly shown?: Shown | undefined }
     ): Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError>
   }
   /** The finished turn. Broken attempts are retried without anybody having seen them. */
@@ -129,7 +129,7 @@ export interface Service {
   readonly object: <A, I>(
     request: Omit<Request, "output">,
     schema: Schema.Schema<A, I>,
-    options?: { readonly name?: string }
+    options?: { readonly name?: string | undefined }
   ) => Effect.Effect<A, CodexError | OutputFormat.InvalidOutput | JsonSchema.UnsupportedSchema>
   /** The models of the account, kept for a while; the bundled list while the server's cannot be had. */
   readonly models: Effect.Effect<Catalogue.Catalogue>
@@ -289,7 +289,10 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
     return {
       stream: ((
         request: Request,
-        { onceShown = "restart", shown = "everything" }: { onceShown?: "fail" | "restart"; shown?: Shown } = {}
+        {
+          onceShown = "restart",
+          shown = "everything"
+        }: { onceShown?: "fail" | "restart" | undefined; shown?: Shown | undefined } = {}
       ) => fromPull(deliver(request, { onceShown, isShown: showing[shown], onlyEnd: false }))) as Service["stream"],
       text: (request) =>
         Stream.mapChunks(

@@ -265,7 +265,7 @@ const blank = (instructions: string): State<never> => ({
 })
 
 /** A stored conversation may hold anything; what the server would refuse of it is repaired once and for all. */
-const restored = ({ instructions, items: stored }: Snapshot.Snapshot): State<never> => {
+const restored = ({ instructions = "", items: stored }: Resumable): State<never> => {
   const { items, repairs } = History.compile(stored)
   return { ...blank(instructions), items, repairs }
 }
@@ -310,18 +310,45 @@ export const make = <E = never, R = never>(
   Effect.flatMap(partsOf(options), (parts) => makeFrom<E, never>({ ...parts, save: inMemory }))
 
 /**
- * Takes a conversation up where it was left. Settings and tools are given anew. What the server would refuse of the
- * snapshot is repaired (`History.compile`), and `repairs` says how.
+ * What a conversation can be taken up from: a `Snapshot`, or items and messages from wherever you keep them, such as the
+ * `history` of another conversation.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Resumable {
+  readonly items: ReadonlyArray<History.Entry>
+  /** Default: none. */
+  readonly instructions?: string | undefined
+  /** The id it had, so that the server finds its prompt cache: 1 to 64 visible ASCII characters. Default: a new one. */
+  readonly id?: string | undefined
+}
+
+/**
+ * Takes a conversation up where it was left. Settings and tools are given again. What the server would refuse of the items
+ * is repaired (`History.compile`), and `repairs` says how. With an id that fits no header the first turn fails with
+ * `InvalidRequest`, and nothing is sent.
  *
  * @since 0.1.0
  * @category constructors
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Conversation, Snapshot } from "effect-codex"
+ *
+ * const next = (saved: string) =>
+ *   Effect.gen(function* () {
+ *     const conversation = yield* Conversation.resume(yield* Snapshot.fromJson(saved))
+ *     return yield* conversation.send("Where were we?")
+ *   })
+ * ```
  */
 export const resume = <E = never, R = never>(
-  snapshot: Snapshot.Snapshot,
+  past: Resumable,
   options: Omit<Options<E, R>, "conversationId" | "instructions"> = {}
 ): Effect.Effect<Conversation<E>, never, Codex.Codex | R> =>
   Effect.flatMap(partsOf(options), (parts) =>
-    makeFrom<E, never>({ ...parts, id: snapshot.id, initial: restored(snapshot), save: inMemory })
+    makeFrom<E, never>({ ...parts, id: past.id ?? parts.id, initial: restored(past), save: inMemory })
   )
 
 /**

@@ -17,9 +17,9 @@ import * as Codex from "./Codex.ts"
  * @category configuration
  */
 export interface Options {
-  readonly config?: CodexConfig.Options
+  readonly config?: CodexConfig.Options | undefined
   /** Where the login comes from; default the environment, then the Codex CLI's credential file. */
-  readonly auth?: Parameters<typeof AuthNode.layer>[0]
+  readonly auth?: Parameters<typeof AuthNode.layer>[0] | undefined
 }
 
 /** Bun's `fetch` gives up after five minutes of its own; the limits are the `timeouts` of the configuration. */

@@ -17,10 +17,10 @@ import * as Codex from "./Codex.ts"
  * @category configuration
  */
 export interface Options {
-  readonly config?: CodexConfig.Options
+  readonly config?: CodexConfig.Options | undefined
   /** Where the login comes from; default the environment, then the Codex CLI's credential file. */
-  readonly auth?: Parameters<typeof AuthNode.layer>[0]
-  readonly http?: TransportNode.Options
+  readonly auth?: Parameters<typeof AuthNode.layer>[0] | undefined
+  readonly http?: TransportNode.Options | undefined
 }
 
 /**

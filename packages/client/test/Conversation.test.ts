@@ -281,6 +281,29 @@ describe("Conversation", () => {
     }).pipe(Effect.provide(TestCodex.layer([says("A", { reasoning: "Hm." }), says("B")])))
   )
 
+  it.effect("a conversation is taken up from items alone, under the id it had", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* run(conversation.send("one"))
+      const items = yield* conversation.history
+      const resumed = yield* Conversation.resume({ items, id: conversation.id })
+      yield* run(resumed.send("two"))
+      const [one, two] = yield* bodies
+      assert.isTrue(JSON.stringify(two?.input).startsWith(JSON.stringify(one?.input).slice(0, -1)))
+      assert.strictEqual(two?.["prompt_cache_key"], one?.["prompt_cache_key"])
+      assert.notStrictEqual((yield* Conversation.resume({ items, id: undefined })).id, conversation.id)
+    }).pipe(Effect.provide(TestCodex.layer([says("A"), says("B")])))
+  )
+
+  it.effect("an id that fits no header is a typed error of the first turn, and nothing is sent", () =>
+    Effect.gen(function* () {
+      const resumed = yield* Conversation.resume({ items: [], id: "two words" })
+      const error = yield* Effect.flip(resumed.send("one"))
+      assert.strictEqual(error._tag === "InvalidRequest" && error.param, "conversationId")
+      assert.isEmpty(yield* bodies)
+    }).pipe(Effect.provide(TestCodex.layer([])))
+  )
+
   it.effect("items taken up again are the server's own bytes, whatever the order of their keys", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()

@@ -25,6 +25,7 @@ import {
   type CodexError,
   Conversation,
   type Snapshot,
+  Tool,
   type ToolError,
   type Toolkit,
   ToolLoop
@@ -37,6 +38,29 @@ describe("types", () => {
   it("a turn fails with CodexError and needs nothing", () => {
     expectTypeOf<ReturnType<typeof codex.turn>>().toEqualTypeOf<Effect.Effect<Turn.Turn, CodexError.CodexError>>()
     expectTypeOf<ReturnType<typeof codex.text>>().toEqualTypeOf<Stream.Stream<string, CodexError.CodexError>>()
+  })
+
+  it("an option that is not set may be undefined", () => {
+    const onceShown = undefined as "restart" | undefined
+    const calls = () => [
+      codex.stream({ prompt: "" }, { onceShown, shown: undefined }),
+      codex.object({ prompt: "" }, Schema.Struct({}), { name: undefined }),
+      Tool.unsafeMake({
+        name: "t",
+        description: undefined,
+        parameters: Schema.Struct({}),
+        strict: undefined,
+        deferred: undefined
+      })
+    ]
+    expectTypeOf(calls).toBeFunction()
+    expectTypeOf<{ config: undefined; auth: undefined; http: undefined }>().toExtend<CodexNode.Options>()
+    expectTypeOf<{ maxConnections: undefined; proxy: undefined }>().toExtend<
+      Exclude<CodexNode.Options["http"], undefined>
+    >()
+    expectTypeOf<{ file: undefined; token: undefined; oauth: { issuer: undefined } }>().toExtend<
+      Exclude<CodexNode.Options["auth"], undefined>
+    >()
   })
 
   it("only a stream that may restart can say so", () => {

@@ -88,7 +88,7 @@ export class InvalidOutput extends Schema.TaggedError<InvalidOutput>("@effect-co
  */
 export const make = <A, I>(options: {
   readonly name: string
-  readonly description?: string
+  readonly description?: string | undefined
   readonly schema: Schema.Schema<A, I>
 }): Effect.Effect<OutputFormat<A>, JsonSchema.UnsupportedSchema> => {
   const { description, name } = options

@@ -71,10 +71,10 @@ export class InvalidToolArguments extends Schema.TaggedError<InvalidToolArgument
  */
 export interface Options<A, I> {
   readonly name: string
-  readonly description?: string
+  readonly description?: string | undefined
   readonly parameters: Schema.Schema<A, I>
-  readonly strict?: boolean
-  readonly deferred?: boolean
+  readonly strict?: boolean | undefined
+  readonly deferred?: boolean | undefined
 }
 
 interface Declared<A> extends Pick<JsonSchema.Form<A>, "jsonSchema" | "codec" | "warnings"> {
@@ -218,8 +218,8 @@ const anyObject = Schema.make<{ readonly [key: string]: unknown }, unknown>(Wire
  */
 export const custom = (options: {
   readonly name: string
-  readonly description?: string
-  readonly format?: ToolSpec.CustomTool["format"]
+  readonly description?: string | undefined
+  readonly format?: ToolSpec.CustomTool["format"] | undefined
 }): Tool<string> => ({
   name: options.name,
   spec: {

@@ -117,22 +117,26 @@ export interface Timeouts {
 }
 
 /**
- * What a program may set, all optional. As overrides of one request they replace what is configured, group members
+ * What a program may set, all optional; `undefined` sets nothing. As overrides of one request they replace what is configured, group members
  * (`retry.retries`, `timeouts.idle`, a header) one by one.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Options
-  extends Partial<Omit<Service, "retry" | "timeouts">>,
-    Readonly<{
-      retry?: {
-        readonly [K in keyof RetryPolicy.RetryPolicy]?: RetryPolicy.RetryPolicy[K] extends Duration.Duration
-          ? Duration.DurationInput
-          : RetryPolicy.RetryPolicy[K]
+export interface Options extends OrUndefined<Omit<Service, "reasoning" | "retry" | "timeouts">> {
+  readonly reasoning?: OrUndefined<Reasoning> | undefined
+  readonly retry?:
+    | {
+        readonly [K in keyof RetryPolicy.RetryPolicy]?:
+          | (RetryPolicy.RetryPolicy[K] extends Duration.Duration ? Duration.DurationInput : RetryPolicy.RetryPolicy[K])
+          | undefined
       }
-      timeouts?: { readonly [K in keyof Timeouts]?: Duration.DurationInput }
-    }> {}
+    | undefined
+  readonly timeouts?: { readonly [K in keyof Timeouts]?: Duration.DurationInput | undefined } | undefined
+}
+
+/** Every key optional; `undefined` is the same as a key that is absent. */
+type OrUndefined<A> = { readonly [K in keyof A]?: A[K] | undefined }
 
 /**
  * The configuration of a program that sets nothing.
@@ -306,11 +310,11 @@ const durations = <K extends string>(
  * @category combinators
  */
 export const override = (base: Service, options: Options = {}): Effect.Effect<Service, InvalidConfig> => {
-  const { headers, retry = {}, timeouts = {}, ...rest } = options
+  const { headers, reasoning, retry = {}, timeouts = {}, ...rest } = options
   const { baseDelay, maxDelay, maxRetryAfter, outageBaseDelay, ...retryRest } = retry
   const waits = durations("retry", { baseDelay, maxDelay, maxRetryAfter, outageBaseDelay })
   const limits = durations("timeouts", timeouts)
-  const merged = { ...base, ...defined(rest) }
+  const merged = { ...base, ...defined({ ...rest, reasoning: reasoning && defined(reasoning) }) }
   const settings: Service = {
     ...merged,
     baseUrl: normaliseBaseUrl(merged.baseUrl),

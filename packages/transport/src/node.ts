@@ -36,30 +36,30 @@ import { WebSocketConnector } from "./WebSocketConnector.ts"
  */
 export interface Options {
   /** How long making a connection may take, proxy and TLS included. undici measures it coarsely. Default 30 s. */
-  readonly connectTimeout?: Duration.DurationInput
+  readonly connectTimeout?: Duration.DurationInput | undefined
   /** How long an unused connection is kept. Default 120 s. */
-  readonly keepAlive?: Duration.DurationInput
+  readonly keepAlive?: Duration.DurationInput | undefined
   /** After how much silence TCP checks that the other side is still there. Default 60 s. */
-  readonly tcpKeepAlive?: Duration.DurationInput
+  readonly tcpKeepAlive?: Duration.DurationInput | undefined
   /** How long the answers of name resolution are used again, per origin. Default 60 s; not used with a proxy. */
-  readonly dnsTimeToLive?: Duration.DurationInput
+  readonly dnsTimeToLive?: Duration.DurationInput | undefined
   /**
    * How many connections there are to one origin at the most; further requests wait for one, within the time limit on
    * their headers. Default 128, well below the usual limit on open files.
    */
-  readonly maxConnections?: number
+  readonly maxConnections?: number | undefined
   /**
    * Speaks HTTP/2 with servers that offer it, so that up to a hundred turns share one connection. Not through proxies.
    * What a lost connection takes along is then all of its turns. Default: `false`. `bench/README.md` has what it brings.
    */
-  readonly http2?: boolean
+  readonly http2?: boolean | undefined
   /**
    * Where proxies come from: the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (either case; the
    * default), these values, or none. Proxies of the environment are never used for loopback addresses.
    */
-  readonly proxy?: "environment" | "none" | Proxy
+  readonly proxy?: "environment" | "none" | Proxy | undefined
   /** Certificates (PEM) to trust besides the usual ones and those of `NODE_EXTRA_CA_CERTS`. */
-  readonly extraCertificates?: ReadonlyArray<string>
+  readonly extraCertificates?: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -71,7 +71,7 @@ export interface Options {
 export interface Proxy {
   readonly url: string
   /** Hosts with their subdomains, `host:port`, addresses, or blocks such as `10.0.0.0/8`, separated by commas. */
-  readonly noProxy?: string
+  readonly noProxy?: string | undefined
 }
 
 /**

@@ -67,6 +67,17 @@ describe("CodexConfig", () => {
     })
   )
 
+  it.effect("takes undefined for a setting that is not made", () =>
+    Effect.gen(function* () {
+      const nothing: CodexConfig.Options = Object.fromEntries(
+        Object.keys(CodexConfig.defaults).map((name) => [name, undefined])
+      )
+      assert.deepStrictEqual(yield* CodexConfig.make(nothing), CodexConfig.defaults)
+      const empty = { reasoning: { effort: undefined }, retry: { retries: undefined }, timeouts: { total: undefined } }
+      assert.deepStrictEqual(yield* CodexConfig.make(empty), { ...CodexConfig.defaults, reasoning: {} })
+    })
+  )
+
   it.effect("wants https except on loopback", () =>
     Effect.gen(function* () {
       for (const baseUrl of ["http://localhost:1/x", "http://127.0.0.1:8080", "http://[::1]:80", "https://a.b/c"]) {
