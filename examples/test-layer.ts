@@ -24,4 +24,4 @@ const test = Effect.gen(function* () {
 
 const script = [Script.status(503), Script.turn({ text: "Rain again" })]
 
-test.pipe(Effect.provide(TestCodex.layer(script, { retry: { baseDelay: "10 millis" } })), NodeRuntime.runMain)
+test.pipe(Effect.provide(TestCodex.layer(script, { retry: { outageBaseDelay: "10 millis" } })), NodeRuntime.runMain)

@@ -2,6 +2,7 @@
 // every snippet of the documents, and run. `npm run check:install` is the long form, with real installs and runtimes.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
+import typescript from "typescript"
 import { entriesOf, lay, must, pack, packages, reports } from "./packages.mjs"
 import { root } from "./setup.mjs"
 import { snippets } from "./snippets.mjs"
@@ -116,6 +117,20 @@ try {
   problems.push(error.message)
 }
 console.log(`loaded every entry and streamed a turn (${since()})`)
+
+// Run the snippets that are whole programs, and compare what they print with what the document says.
+const runs = found.filter(({ printed }) => printed !== undefined)
+for (const [index, { code, from, printed }] of runs.entries()) {
+  const { outputText } = typescript.transpileModule(code, { compilerOptions: { target: "ES2022", module: "ESNext" } })
+  writeFileSync(join(project, `snippet${index}.mjs`), outputText)
+  try {
+    const output = must(process.execPath, [`snippet${index}.mjs`], { cwd: project })
+    if (output !== printed) problems.push(`${from} prints ${JSON.stringify(output)}`)
+  } catch (error) {
+    problems.push(`${from}: ${error.message}`)
+  }
+}
+console.log(`ran ${runs.length} snippets (${since()})`)
 
 for (const problem of problems) console.log(problem)
 process.exitCode = problems.length === 0 ? 0 : 1

@@ -51,18 +51,23 @@ const completed = (code, known) => {
   return `${missing.map(([, line]) => `${line}\n`).join("")}${code}${/^(?:import|export)\b/m.test(code) ? "" : "\nexport {}\n"}`
 }
 
+/** A fence ` ```ts run ` is a whole program; the fence ` ```text ` right behind it is what it prints. */
 const fences = (text) =>
-  [...text.matchAll(/^( *)```ts([^\n]*)\n([\s\S]*?)^\1```/gm)]
+  [...text.matchAll(/^( *)```ts([^\n]*)\n([\s\S]*?)^\1```(?:\n+^\1```text\n([\s\S]*?)^\1```)?/gm)]
     .filter(([, , info]) => !info.includes("skip"))
-    .map((match) => ({ code: match[3], line: text.slice(0, match.index).split("\n").length }))
+    .map(({ 2: info, 3: code, 4: printed = "", index }) => ({
+      code,
+      line: text.slice(0, index).split("\n").length,
+      ...(info.trim() === "run" && { printed })
+    }))
 
-/** `{ from, code }` for each snippet; `from` says where it stands. */
+/** `{ from, code }` for each snippet; `from` says where it stands, `printed` what it prints if it is to be run. */
 export const snippets = () => {
   const all = []
   const add = (file, found) => {
     const known = new Map()
-    for (const { code, line } of found) {
-      all.push({ from: `${relative(root, file)}:${line}`, code: completed(code, known) })
+    for (const { code, line, ...rest } of found) {
+      all.push({ ...rest, from: `${relative(root, file)}:${line}`, code: completed(code, known) })
     }
   }
   for (const file of documents()) add(file, fences(readFileSync(file, "utf8")))
@@ -74,7 +79,7 @@ export const snippets = () => {
         const plain = comment[0].replaceAll(/^ *\* ?/gm, "")
         add(
           file,
-          fences(plain).map(({ code, line }) => ({ code, line: start + line }))
+          fences(plain).map(({ line, ...rest }) => ({ ...rest, line: start + line }))
         )
       }
     }

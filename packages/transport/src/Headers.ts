@@ -1,5 +1,6 @@
 /**
- * The headers of requests to the backend (protocol B). Each is set here and nowhere else.
+ * The headers of requests to the backend (protocol B), but for cookies (`internal/cookies.ts`), the encoding of a compressed
+ * body (`internal/compression.ts`) and what a WebSocket does not carry (`internal/webSocketCarrier.ts`).
  *
  * @since 0.1.0
  */
