@@ -1,11 +1,14 @@
 /** Errors are values: nothing is added to one that somebody else may hold. */
+import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { AuthError, CodexAuth } from "@effect-codex/auth"
 import { Failure } from "@effect-codex/schema"
 import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Codex, CodexConfig, Conversation } from "effect-codex"
+import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
+import { Codex, CodexConfig, CodexError, Conversation } from "effect-codex"
 import { requests, run } from "./support.ts"
 
 /** A login that has expired; every recovery fails with one and the same remembered error. */
@@ -154,4 +157,35 @@ describe("the group of an error", () => {
   it("of a login is the account", () => {
     assert.strictEqual(expired.group, "account")
   })
+})
+
+/** What a field of an error may be, where it is one of several texts. */
+const literals = (ast: SchemaAST.AST | SchemaAST.PropertySignature): ReadonlyArray<string> =>
+  "type" in ast
+    ? literals(ast.type)
+    : "types" in ast
+      ? ast.types.flatMap((type) => literals(type as SchemaAST.AST))
+      : "literal" in ast
+        ? [String(ast.literal)]
+        : []
+
+describe("docs/errors.md", () => {
+  const document = readFileSync(new URL("../../../docs/errors.md", import.meta.url), "utf8")
+  /** The row of a tag, with the rows below it that name none. */
+  const rowsOf = (tag: string) => new RegExp(`^\\| \`${tag}\` .*(?:\\n\\| {3,}\\|.*)*`, "m").exec(document)?.[0] ?? ""
+
+  for (const member of CodexError.CodexError.members) {
+    const fields: Readonly<Record<string, unknown>> = member.fields
+    const valuesOf = (name: string) =>
+      Schema.isSchema(fields[name]) || Schema.isPropertySignature(fields[name])
+        ? literals(fields[name].ast as SchemaAST.AST | SchemaAST.PropertySignature)
+        : []
+    const [tag = ""] = valuesOf("_tag")
+    it(`has ${tag} with its reasons`, () => {
+      const rows = rowsOf(tag)
+      assert.isNotEmpty(rows)
+      const missing = valuesOf("reason").filter((one) => !rows.includes(`\`${one}\``) && !rows.includes(`"${one}"`))
+      assert.deepStrictEqual(missing, [])
+    })
+  }
 })
