@@ -51,6 +51,12 @@ const completed = (code, known) => {
   return `${missing.map(([, line]) => `${line}\n`).join("")}${code}${/^(?:import|export)\b/m.test(code) ? "" : "\nexport {}\n"}`
 }
 
+/** A program that is run has all of its imports; later snippets may go on from it. */
+const whole = (code, known) => {
+  for (const [name, line] of importsOf(code)) known.set(name, line)
+  return code
+}
+
 /** A fence ` ```ts run ` is a whole program; the fence ` ```text ` right behind it is what it prints. */
 const fences = (text) =>
   [...text.matchAll(/^( *)```ts([^\n]*)\n([\s\S]*?)^\1```(?:\n+^\1```text\n([\s\S]*?)^\1```)?/gm)]
@@ -67,7 +73,11 @@ export const snippets = () => {
   const add = (file, found) => {
     const known = new Map()
     for (const { code, line, ...rest } of found) {
-      all.push({ ...rest, from: `${relative(root, file)}:${line}`, code: completed(code, known) })
+      all.push({
+        ...rest,
+        from: `${relative(root, file)}:${line}`,
+        code: rest.printed === undefined ? completed(code, known) : whole(code, known)
+      })
     }
   }
   for (const file of documents()) add(file, fences(readFileSync(file, "utf8")))

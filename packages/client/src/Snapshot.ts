@@ -34,7 +34,7 @@ export const Snapshot = Schema.Struct({
 export interface Snapshot extends Schema.Schema.Type<typeof Snapshot> {}
 
 /**
- * The text is no conversation this version can take up.
+ * The text is not a conversation that this version can take up.
  *
  * @since 0.1.0
  * @category errors
@@ -104,7 +104,7 @@ export const fromJson = (json: string): Effect.Effect<Snapshot, InvalidSnapshot>
 const decode = Schema.decodeUnknownEither(Snapshot)
 
 const parse = (json: string): Either.Either<unknown, InvalidSnapshot> =>
-  Either.try({ try: () => JSON.parse(json), catch: () => new InvalidSnapshot({ problem: "it is no JSON" }) })
+  Either.try({ try: () => JSON.parse(json), catch: () => new InvalidSnapshot({ problem: "it is not JSON" }) })
 
 /**
  * A conversation in a store, and how often it was saved there.

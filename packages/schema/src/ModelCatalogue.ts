@@ -50,7 +50,7 @@ const decodeEntry = (entry: unknown, index: number, problems: Array<string>): Re
     ParseResult.ArrayFormatter.formatErrorSync(result.left).map(({ path }) => String(path[0] ?? ""))
   )
   if (!isObject(entry) || misfits.has("slug") || misfits.has("")) {
-    problems.push(`Entry ${index} is passed over: it is no object with a "slug".`)
+    problems.push(`Entry ${index} is left out: it is not an object with a "slug".`)
     return []
   }
   problems.push(...[...misfits].map((key) => `The key "${key}" of entry ${index} has another type than expected.`))

@@ -95,9 +95,9 @@ describe("the catalogue", () => {
       { slug: "b", context_window: 1000 }
     ])
     assert.deepStrictEqual(problems, [
-      'Entry 1 is passed over: it is no object with a "slug".',
-      'Entry 2 is passed over: it is no object with a "slug".',
-      'Entry 3 is passed over: it is no object with a "slug".',
+      'Entry 1 is left out: it is not an object with a "slug".',
+      'Entry 2 is left out: it is not an object with a "slug".',
+      'Entry 3 is left out: it is not an object with a "slug".',
       'The key "priority" of entry 4 has another type than expected.',
       'The key "supported_reasoning_levels" of entry 4 has another type than expected.'
     ])
