@@ -365,7 +365,7 @@ describe("Conversation", () => {
   it.effect("JSON that is no conversation, or one of another version, is refused in words", () =>
     Effect.gen(function* () {
       const messageOf = (json: string) => Effect.map(Effect.flip(Snapshot.fromJson(json)), ({ message }) => message)
-      assert.include(yield* messageOf("{"), "no JSON")
+      assert.include(yield* messageOf("{"), "not JSON")
       assert.include(yield* messageOf('{"version":2,"id":"a","instructions":"","items":[]}'), "version 2")
       assert.include(yield* messageOf('{"version":1,"id":"a","instructions":"","items":[7]}'), "items")
     })
