@@ -2,14 +2,27 @@
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as NodeAuth from "@effect-codex/auth/node"
 import { Demo, StrictBackend, TestCodex } from "@effect-codex/testing"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Codex, CodexAuth } from "effect-codex"
+import { Codex, type CodexAuth, CodexConfig, Doctor } from "effect-codex"
 import * as CodexNode from "effect-codex/node"
 
 /** The backend that `--mock` asks answers any prompt, without a login and without a network. */
 export const codex = (isMock: boolean): Layer.Layer<Codex.Codex, Failure> =>
   isMock ? TestCodex.layerStrict({ script: Demo.script }) : CodexNode.layer()
+
+/** What keeps turns from working. */
+export const examination = (isMock: boolean): Effect.Effect<Doctor.Report, Failure> =>
+  isMock
+    ? Doctor.examine.pipe(
+        Effect.provide(
+          Codex.layer.pipe(
+            Layer.provideMerge(Layer.merge(StrictBackend.layerAuth(), CodexConfig.layer())),
+            Layer.provide(StrictBackend.layer())
+          )
+        )
+      )
+    : CodexNode.doctor()
 
 export const auth = (isMock: boolean): Layer.Layer<CodexAuth.CodexAuth, Failure> =>
   isMock ? Layer.provide(StrictBackend.layerAuth(), StrictBackend.layer()) : Layer.provide(NodeAuth.layer(), fetch)

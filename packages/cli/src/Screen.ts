@@ -2,6 +2,7 @@
 import type * as RateLimits from "@effect-codex/schema/RateLimits"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import type { ToolLoop } from "effect-codex"
 
@@ -82,6 +83,9 @@ const duration = (minutes: number): string => {
   const parts = [days > 0 && `${days} d`, hours > 0 && `${hours} h`, rest > 0 && `${rest} min`].filter(Boolean)
   return parts.length === 0 ? "0 min" : parts.join(" ")
 }
+
+/** Enough of an identifier to recognise it by. */
+export const hint = (value: Redacted.Redacted): string => `${Redacted.value(value).slice(0, 6)}…`
 
 /** Rows as columns. */
 export const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {

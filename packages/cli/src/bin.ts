@@ -12,6 +12,7 @@ import manifest from "../package.json" with { type: "json" }
 import { models, usage, whoami } from "./commands/account.ts"
 import { ask } from "./commands/ask.ts"
 import { chat } from "./commands/chat.ts"
+import { doctor } from "./commands/doctor.ts"
 import { login, logout } from "./commands/login.ts"
 import { replay } from "./commands/replay.ts"
 import { root } from "./commands/root.ts"
@@ -20,7 +21,7 @@ import * as ExitCode from "./ExitCode.ts"
 const cli = Command.run(
   root.pipe(
     Command.withDescription("The ChatGPT Codex backend on the command line."),
-    Command.withSubcommands([ask, chat, login, logout, whoami, models, usage, replay])
+    Command.withSubcommands([ask, chat, login, logout, whoami, models, usage, doctor, replay])
   ),
   { name: "effect-codex", version: manifest.version }
 )

@@ -98,6 +98,15 @@ describe("effect-codex", () => {
     assert.match(usage?.stdout ?? "", /5 h +[█░]{24} +0 % {2}resets in 5 h/)
   })
 
+  it("doctor shows what it found out; with a finding it says what to do and ends with 3", timeout, async () => {
+    const [healthy, ill] = await Promise.all([run(["--mock", "doctor"]), run(["doctor"])])
+    assert.strictEqual(healthy?.code, 0, healthy?.stderr)
+    assert.match(healthy?.stdout ?? "", /plan +plus\naccount +acc_te…\n(.*\n)*\nNothing is wrong\.\n$/)
+    assert.strictEqual(ill?.code, 3, ill?.stderr)
+    assert.match(ill?.stdout ?? "", /\nNotLoggedIn: Nobody is logged in\.\n {2}.*@effect-codex\/cli login/)
+    assert.strictEqual(ill?.stderr, "")
+  })
+
   it("an unreachable backend is a matter of later, also with --debug without a token", timeout, async () => {
     const secret = `eyJhbGciOiJub25lIn0.${Buffer.from(JSON.stringify({ "https://api.openai.com/auth": { chatgpt_account_id: "canary-account" } })).toString("base64url")}.canary`
     const { code, stderr, stdout } = await run(["--debug", "usage"], {

@@ -7,8 +7,11 @@ import * as AuthNode from "@effect-codex/auth/node"
 import { CodexConfig, type TransportError } from "@effect-codex/transport"
 import * as TransportNode from "@effect-codex/transport/node"
 import type * as ConfigError from "effect/ConfigError"
+import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Codex from "./Codex.ts"
+import type * as Doctor from "./Doctor.ts"
+import * as NodeDoctor from "./node/doctor.ts"
 
 /**
  * What a program may set. `config` wins over the environment.
@@ -52,3 +55,20 @@ export const layer = (
     Layer.provide(AuthNode.layer(options.auth)),
     Layer.provide(TransportNode.layer(options.http))
   )
+
+/**
+ * `Doctor.examine` on the settings, the login and the connections that {@link layer} would use. Besides it finds who holds
+ * the lock of the credential file (Linux names the process), a proxy that does not work, and settings that are not valid.
+ * A lock counts as held when it is not free within two seconds. It sends no turn and does not fail.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import * as CodexNode from "effect-codex/node"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.map(CodexNode.doctor(), ({ findings }) => findings.map(({ advice }) => advice))
+ * ```
+ */
+export const doctor: (options?: Options) => Effect.Effect<Doctor.Report> = NodeDoctor.doctor

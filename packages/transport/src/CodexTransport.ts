@@ -130,6 +130,8 @@ export interface ResponseMetadata {
   readonly rateLimits?: RateLimits.RateLimits
   readonly routingToken?: RoutingToken.RoutingToken
   readonly contentType?: string
+  /** The server's clock, in milliseconds since 1970, to the second. */
+  readonly date?: number
   /** Which way the turn went, where more than one was possible. */
   readonly route?: Carrier.Route
   /** The account the request was sent for. */

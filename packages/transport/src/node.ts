@@ -103,6 +103,20 @@ const certificatesOf = ({
     })
   })
 
+/**
+ * The proxy that requests to this URL go through, without its user and password; `undefined` where they go directly.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const proxyFor = (url: string, options: Options = {}): Effect.Effect<string | undefined, InvalidConfig> =>
+  Effect.map(Proxies.resolve(options.proxy ?? "environment"), (proxies) => {
+    const proxy = URL.canParse(url) ? Proxies.proxyOf(proxies, new URL(url)) : undefined
+    if (proxy === undefined) return undefined
+    const { host, protocol } = new URL(proxy)
+    return `${protocol}//${host}`
+  })
+
 const millis = (duration: Duration.DurationInput | undefined, fallback: Duration.DurationInput): number =>
   Duration.toMillis(duration ?? fallback)
 

@@ -4,14 +4,10 @@ import { ModelCatalogue } from "@effect-codex/schema"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import { Codex, CodexAuth } from "effect-codex"
 import * as Backend from "../Backend.ts"
 import * as Screen from "../Screen.ts"
 import { root } from "./root.ts"
-
-/** Enough of an identifier to recognise it by. */
-const hint = (value: Redacted.Redacted): string => `${Redacted.value(value).slice(0, 6)}…`
 
 export const whoami = Command.make("whoami", {}, () =>
   Effect.gen(function* () {
@@ -22,7 +18,7 @@ export const whoami = Command.make("whoami", {}, () =>
       yield* Screen.line(
         Screen.table([
           ["plan", planType ?? "unknown"],
-          ["account", hint(accountId)],
+          ["account", Screen.hint(accountId)],
           ["expires", expires]
         ])
       )

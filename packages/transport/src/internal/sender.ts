@@ -113,8 +113,14 @@ const metadataOf = (headers: Head["headers"], now: number): ResponseMetadata =>
     etag: headers["etag"],
     rateLimits: RateLimits.fromHeaders(headers, now),
     routingToken: RoutingToken.fromHeaders(headers),
-    contentType: headers["content-type"]
+    contentType: headers["content-type"],
+    date: dateOf(headers["date"])
   })
+
+const dateOf = (text: string | undefined): number | undefined => {
+  const date = Date.parse(text ?? "")
+  return Number.isNaN(date) ? undefined : date
+}
 
 const timedOut = ({ deadline = 0, startedAt }: Plan) =>
   new TimedOut({ phase: "total", limitMillis: Math.max(0, deadline - startedAt) })

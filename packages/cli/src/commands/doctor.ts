@@ -1,0 +1,34 @@
+/** What keeps turns from working. */
+import * as Command from "@effect/cli/Command"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import type { Doctor } from "effect-codex"
+import * as Backend from "../Backend.ts"
+import * as ExitCode from "../ExitCode.ts"
+import * as Screen from "../Screen.ts"
+import { root } from "./root.ts"
+
+const rows = (facts: Doctor.Facts): ReadonlyArray<readonly [string, string | undefined]> => [
+  ["backend", facts.baseUrl],
+  ["proxy", facts.proxy],
+  ["plan", facts.planType],
+  ["account", facts.account && Screen.hint(facts.account)],
+  ["expires", facts.expiresAt === undefined ? undefined : DateTime.formatIso(DateTime.unsafeMake(facts.expiresAt))],
+  ["model", facts.model],
+  ["models", facts.models?.toString()],
+  ["clock", facts.clockAheadMillis === undefined ? undefined : `${Math.round(facts.clockAheadMillis / 1000)} s ahead`]
+]
+
+export const doctor = Command.make("doctor", {}, () =>
+  Effect.gen(function* () {
+    const { mock } = yield* root
+    const { facts, findings } = yield* Backend.examination(mock)
+    const known = rows(facts).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
+    if (known.length > 0) yield* Screen.line(Screen.table(known))
+    for (const { _tag, advice, message } of findings) yield* Screen.line(`\n${_tag}: ${message}\n  ${advice}`)
+    if (findings.length === 0) return yield* Screen.line("\nNothing is wrong.")
+    yield* Effect.sync(() => {
+      process.exitCode = ExitCode.exitCodes.account
+    })
+  })
+).pipe(Command.withDescription("Look for what keeps turns from working. It spends no tokens."))

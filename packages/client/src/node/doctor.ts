@@ -1,0 +1,87 @@
+/** The examination with what only Node knows. */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { AuthStore, CodexAuth } from "@effect-codex/auth"
+import * as AuthNode from "@effect-codex/auth/node"
+import { CodexConfig, type TransportError } from "@effect-codex/transport"
+import * as TransportNode from "@effect-codex/transport/node"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Codex from "../Codex.ts"
+import * as Doctor from "../Doctor.ts"
+import type { Options } from "../node.ts"
+import { lockHolders } from "./lockHolders.ts"
+
+/** A refresh is over sooner. */
+const lock = { timeLimit: "2 seconds" } as const
+
+/** Takes the locks of the stored login once and writes nothing. */
+const checkLock = (options: Options["auth"]) =>
+  Effect.gen(function* () {
+    const token = yield* Config.option(Config.nonEmptyString(CodexAuth.accessTokenVariable))
+    if (options?.token !== undefined || Option.isSome(token)) return []
+    const store = yield* AuthStore.AuthStore
+    yield* store.read
+    yield* store.modify((login) => Effect.succeed([undefined, login]))
+    return []
+  }).pipe(
+    Effect.provide(AuthNode.layerStore({ ...options, lock })),
+    Effect.catchTag("LockTimeout", (error) => Effect.succeed([Doctor.fromError(error)])),
+    // the examination finds the other diseases of a login by itself
+    Effect.orElseSucceed((): ReadonlyArray<Doctor.Finding> => [])
+  )
+
+const namingHolder = (finding: Doctor.Finding) => {
+  const { error } = finding
+  if (error?._tag !== "LockTimeout") return Effect.succeed(finding)
+  return Effect.map(lockHolders(error.path), (holders): Doctor.Finding => {
+    const who = holders.length === 0 ? `another process (\`lsof ${error.path}\` may name it)` : holders.join(", ")
+    return { ...finding, advice: `The lock ${error.path} is held by ${who}. Wait; if it lasts, end that process.` }
+  })
+}
+
+/** Through a proxy, whatever keeps a connection from being made is the proxy's. */
+const blamingProxy = (finding: Doctor.Finding, proxy: string | undefined): Doctor.Finding =>
+  proxy === undefined || !(finding._tag === "Unreachable" || finding._tag === "ProxyFailed")
+    ? finding
+    : Doctor.finding(
+        "ProxyFailed",
+        `Requests go through ${proxy}. Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or name the host in NO_PROXY. ${finding.advice}`,
+        finding.error
+      )
+
+export const doctor = (options: Options = {}): Effect.Effect<Doctor.Report> =>
+  Effect.gen(function* () {
+    const locked = yield* checkLock(options.auth)
+    const auth = AuthNode.layer({ ...options.auth, lock })
+    const config = CodexConfig.layerConfig(options.config)
+    const report = yield* Effect.gen(function* () {
+      const { facts, findings } = yield* Doctor.examine
+      const proxy = yield* TransportNode.proxyFor(facts.baseUrl ?? "", options.http)
+      return {
+        facts: proxy === undefined ? facts : { ...facts, proxy },
+        findings: findings.map((finding) => blamingProxy(finding, proxy))
+      }
+    }).pipe(
+      Effect.provide(
+        Codex.layerCarrier.pipe(
+          Layer.provideMerge(Layer.merge(auth, config)),
+          Layer.provide(TransportNode.layer(options.http))
+        )
+      ),
+      Effect.catchAll((error: TransportError.InvalidConfig | ConfigError.ConfigError) =>
+        Effect.succeed<Doctor.Report>({
+          facts: {},
+          findings: [
+            error._tag === "InvalidConfig"
+              ? Doctor.fromError(error)
+              : Doctor.finding("SettingsInvalid", `${error}. See docs/settings.md for what each variable takes.`)
+          ]
+        })
+      )
+    )
+    const others = report.findings.filter(({ _tag }) => _tag !== "LockHeld" || locked.length === 0)
+    return { ...report, findings: yield* Effect.forEach([...locked, ...others], namingHolder) }
+  }).pipe(Effect.provide(NodeFileSystem.layer))
