@@ -59,7 +59,7 @@ export const layer = (
 /**
  * `Doctor.examine` on the settings, the login and the connections that {@link layer} would use. Besides it finds who holds
  * the lock of the credential file (Linux names the process), a proxy that does not work, and settings that are not valid.
- * A lock counts as held when it is not free within two seconds. It sends no turn and does not fail.
+ * A lock counts as held when it is not free within two seconds (`auth.lock.timeLimit` sets another limit). It sends no turn and does not fail.
  *
  * @since 0.1.0
  * @category combinators

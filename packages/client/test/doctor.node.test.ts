@@ -91,7 +91,11 @@ describe("doctor on Node", () => {
         id_token: accessToken,
         account_id: "acc_test"
       }
-      Fs.writeFileSync(Path.join(home, "auth.json"), JSON.stringify({ tokens, last_refresh: new Date().toISOString() }))
+      Fs.writeFileSync(
+        Path.join(home, "auth.json"),
+        JSON.stringify({ tokens, last_refresh: new Date().toISOString() }),
+        { mode: 0o600 }
+      )
       const lock = Path.join(home, "auth.lock")
       const holder = yield* Effect.acquireRelease(
         Effect.async<ReturnType<typeof spawn>>((resume) => {
@@ -103,7 +107,10 @@ describe("doctor on Node", () => {
         (child) => Effect.sync(() => child.stdin?.end())
       )
       const { url } = yield* BackendServer.make({ script })
-      const report = yield* CodexNode.doctor({ config: { baseUrl: url } }).pipe(environment({ CODEX_HOME: home }))
+      const report = yield* CodexNode.doctor({
+        auth: { lock: { timeLimit: "300 millis" } },
+        config: { baseUrl: url }
+      }).pipe(environment({ CODEX_HOME: home }))
       assert.deepStrictEqual(tags(report), ["LockHeld"])
       assert.include(report.findings[0]?.advice, lock)
       assert.include(report.findings[0]?.advice, `(process ${holder.pid})`)

@@ -14,8 +14,8 @@ import * as Doctor from "../Doctor.ts"
 import type { Options } from "../node.ts"
 import { lockHolders } from "./lockHolders.ts"
 
-/** A refresh is over sooner. */
-const lock = { timeLimit: "2 seconds" } as const
+/** A refresh is over sooner than this limit. What the caller sets wins. */
+const impatient = (auth: Options["auth"]) => ({ ...auth, lock: { timeLimit: "2 seconds", ...auth?.lock } as const })
 
 /** Takes the locks of the stored login once and writes nothing. */
 const checkLock = (options: Options["auth"]) =>
@@ -27,7 +27,7 @@ const checkLock = (options: Options["auth"]) =>
     yield* store.modify((login) => Effect.succeed([undefined, login]))
     return []
   }).pipe(
-    Effect.provide(AuthNode.layerStore({ ...options, lock })),
+    Effect.provide(AuthNode.layerStore(impatient(options))),
     Effect.catchTag("LockTimeout", (error) => Effect.succeed([Doctor.fromError(error)])),
     // the examination finds the other diseases of a login by itself
     Effect.orElseSucceed((): ReadonlyArray<Doctor.Finding> => [])
@@ -55,7 +55,7 @@ const blamingProxy = (finding: Doctor.Finding, proxy: string | undefined): Docto
 export const doctor = (options: Options = {}): Effect.Effect<Doctor.Report> =>
   Effect.gen(function* () {
     const locked = yield* checkLock(options.auth)
-    const auth = AuthNode.layer({ ...options.auth, lock })
+    const auth = AuthNode.layer(impatient(options.auth))
     const config = CodexConfig.layerConfig(options.config)
     const report = yield* Effect.gen(function* () {
       const { facts, findings } = yield* Doctor.examine
