@@ -81,7 +81,7 @@ describe("a conversation over a WebSocket", () => {
     }).pipe(Effect.provide(overSockets([says("A"), says("B")])))
   )
 
-  it.effect("sends the handshake with the credentials, and the routing token in the body", () =>
+  it.effect("sends the handshake with the credentials, and without the headers of a body", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()
       yield* run(conversation.send("one"))
@@ -91,6 +91,50 @@ describe("a conversation over a WebSocket", () => {
       assert.isString(request?.headers["chatgpt-account-id"])
       for (const name of ["accept", "content-type"]) assert.notProperty(request?.headers, name)
     }).pipe(Effect.provide(overSockets([says("A")])))
+  )
+
+  it.effect("sends the routing token of the handshake in the body, in the requests of its turn alone", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const turn = yield* run(conversation.send("one"))
+      yield* run(
+        conversation.sendToolResults(
+          turn.toolCalls.map(
+            ({ callId }) => ({ type: "function_call_output", call_id: callId, output: "seen" }) as Item.Item
+          )
+        )
+      )
+      yield* run(conversation.send("two"))
+      const sent = yield* requests
+      assert.deepStrictEqual(
+        sent.map(({ message }) => JSON.parse(message?.text ?? "{}").client_metadata?.["x-codex-turn-state"]),
+        [undefined, "ts-1", undefined]
+      )
+      for (const { headers } of sent) assert.notProperty(headers, "x-codex-turn-state")
+    }).pipe(
+      Effect.provide(
+        overSockets(
+          [Script.turn({ toolCalls: [{ name: "look", callId: "call_1", arguments: {} }] }), says("B"), says("C")],
+          {},
+          { handshakes: [{ status: 101, headers: { "x-codex-turn-state": "ts-1" } }] }
+        )
+      )
+    )
+  )
+
+  it.effect("stays with SSE after the third failed dial, and another conversation still dials", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      for (const said of ["one", "two", "three", "four", "five"]) yield* run(conversation.send(said))
+      assert.deepStrictEqual(yield* ways, [0, 0, 0, 0, 0])
+      assert.strictEqual((yield* sockets).opened, 3)
+      yield* run((yield* Conversation.make()).send("one"))
+      assert.deepStrictEqual((yield* ways).at(-1), 4)
+    }).pipe(
+      Effect.provide(
+        overSockets(() => says("A"), { transport: "auto" }, { handshakes: ["refuse", "refuse", "refuse"] })
+      )
+    )
   )
 
   it.effect("opens another socket when it has been idle for 5 minutes, or is 55 minutes old", () =>
@@ -206,6 +250,12 @@ const rows: ReadonlyArray<Row> = [
   {
     name: "a close before the terminal event is a truncated stream",
     script: [says("A"), says("B").pipe(Script.truncateAfterEvents(3)), says("B")],
+    results: ["ok", "ok"],
+    ways: [1, 1, 2]
+  },
+  {
+    name: "nothing for 300 s: idle, retried on a new socket",
+    script: [says("A"), Script.silence, says("B")],
     results: ["ok", "ok"],
     ways: [1, 1, 2]
   },
