@@ -30,15 +30,22 @@ const floor = (spec) =>
   })
 
 const file = (spec) => (tarballs.has(spec) ? `file:${tarballs.get(spec)}` : spec)
+/** yarn wants the name as well. */
+const named = (spec) => (tarballs.has(spec) ? `${spec}@${file(spec)}` : spec)
 const managers = {
   npm: { command: ["npm"], add: ["install", "--no-audit", "--no-fund"], dev: "-D" },
-  floor: { command: ["npm"], add: ["install", "--no-audit", "--no-fund"], dev: "-D", spec: floor },
+  floor: {
+    command: ["npm"],
+    add: ["install", "--no-audit", "--no-fund", "--legacy-peer-deps"],
+    dev: "-D",
+    spec: floor
+  },
   pnpm: {
     command: ["npx", "--yes", packageManager],
     add: ["add", "--config.auto-install-peers=false", "--ignore-scripts"],
     dev: "-D"
   },
-  yarn: { command: ["npx", "--yes", "yarn@1"], add: ["add", "--silent", "--ignore-scripts"], dev: "-D" },
+  yarn: { command: ["npx", "--yes", "@yarnpkg/cli-dist@4"], add: ["add"], dev: "-D" },
   bun: { command: ["npx", "--yes", "bun@1"], add: ["add"], dev: "-d" }
 }
 
@@ -88,20 +95,21 @@ for (const [name, { add, command, dev, spec = (text) => text }] of Object.entrie
   const asked = new Set(lines.flatMap(({ specs }) => specs))
   const overrides =
     command[0] === "npm" ? Object.fromEntries(Object.entries(own).filter(([key]) => !asked.has(key))) : own
-  const resolutions = Object.fromEntries(
-    Object.entries(own).flatMap(([key, to]) => [
-      [key, to],
-      [`**/${key}`, to]
-    ])
-  )
   const manifest = {
     ...{ name: "user", version: "1.0.0", license: "MIT", private: true, type: "module" },
-    ...(name === "yarn" ? { resolutions } : name === "pnpm" ? { pnpm: { overrides } } : { overrides })
+    ...(name === "yarn" ? { resolutions: own } : name === "pnpm" ? { pnpm: { overrides } } : { overrides })
   }
   writeFileSync(join(project, "package.json"), JSON.stringify(manifest))
+  if (name === "yarn")
+    writeFileSync(join(project, ".yarnrc.yml"), "nodeLinker: node-modules\nenableImmutableInstalls: false\n")
   let installed = true
   for (const line of [...lines, { dev: true, specs: ["typescript@5.9", "@types/node@20"] }]) {
-    const args = [...command.slice(1), ...add, ...(line.dev ? [dev] : []), ...line.specs.map(spec).map(file)]
+    const args = [
+      ...command.slice(1),
+      ...add,
+      ...(line.dev ? [dev] : []),
+      ...line.specs.map(spec).map(name === "yarn" ? named : file)
+    ]
     attempt(`${name}: ${line.specs.map(spec).join(" ")}`, () => {
       try {
         must(command[0], args, { cwd: project, timeout: 300_000 })

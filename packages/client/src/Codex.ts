@@ -67,18 +67,18 @@ export interface Request extends TurnRequest.TurnRequest {
    * Which conversation the request belongs to; a new one when absent. One id is the session, the thread and the prompt
    * cache key, so that the server finds what it has cached.
    */
-  readonly conversationId?: string
+  readonly conversationId?: string | undefined
   /** Settings that hold for this request only. */
-  readonly config?: CodexConfig.Options
+  readonly config?: CodexConfig.Options | undefined
   /** How long the whole request may take, retries included; no retry is waited for that would end later. */
-  readonly timeLimit?: Duration.DurationInput
+  readonly timeLimit?: Duration.DurationInput | undefined
   /** The `routingToken` of the turn this request goes on from, when it answers the turn's tool calls. */
-  readonly routingToken?: RoutingToken.RoutingToken
+  readonly routingToken?: RoutingToken.RoutingToken | undefined
   /**
    * Whether a retry goes on from the items the broken attempt had finished, instead of asking for everything again.
    * Default `false`.
    */
-  readonly keepItems?: boolean
+  readonly keepItems?: boolean | undefined
 }
 
 /**
@@ -188,7 +188,7 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
         const account = Origin.isTagged(request.input ?? []) ? Redacted.value(yield* transport.account) : undefined
         const { reasoning, ...defaults } = settings
         const { body, repairs } = yield* TurnRequest.compile(
-          { cacheKey: conversationId, ...request },
+          { ...request, cacheKey: request.cacheKey ?? conversationId },
           {
             ...defaults,
             models,

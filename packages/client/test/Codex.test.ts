@@ -36,6 +36,35 @@ describe("Codex", () => {
     }).pipe(Effect.provide(TestCodex.layer([hello, hello])))
   )
 
+  it.effect("a key that is undefined is a key that is left out", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      yield* run(codex.turn({ prompt: "Hi", conversationId: "conv-1" }))
+      yield* run(
+        codex.turn({
+          prompt: "Hi",
+          conversationId: "conv-1",
+          input: undefined,
+          instructions: undefined,
+          model: undefined,
+          reasoning: undefined,
+          verbosity: undefined,
+          tools: undefined,
+          toolChoice: undefined,
+          output: undefined,
+          cacheKey: undefined,
+          extra: undefined,
+          config: undefined,
+          timeLimit: undefined,
+          routingToken: undefined,
+          keepItems: undefined
+        })
+      )
+      const [one, two] = yield* bodies
+      assert.deepStrictEqual(two, one)
+    }).pipe(Effect.provide(TestCodex.layer([hello, hello])))
+  )
+
   describe("a stream that shows only text", () => {
     const turn: Script.Turn = { reasoning: "Hm.", text: "Hello, world" }
     const firstText = Script.turnEvents(turn).findIndex(({ type }) => type === "response.output_text.delta")

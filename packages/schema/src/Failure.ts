@@ -225,17 +225,34 @@ export const withFacts = <E extends Failure>(failure: E, facts: { readonly [K in
 }
 
 /**
- * A copy of the error whose texts went through `scrub`: its own fields and the shared ones. `partial` and `exchange`
- * stay as they are.
+ * A copy of the error whose texts went through `scrub`: its own fields and the shared ones, limits included.
+ * What else is in `partial`, and `exchange`, stay as they are.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const mapTexts = <E extends Failure>(failure: E, scrub: (text: string) => string): E => {
-  const texts = Object.entries(ownFields(failure)).flatMap(([key, value]) =>
-    key === "_tag" ? [] : typeof value === "string" ? [[key, scrub(value)] as const] : []
+  const texts = Object.entries(ownFields(failure)).flatMap(
+    ([key, value]): ReadonlyArray<readonly [string, unknown]> => {
+      if (key === "_tag") return []
+      if (typeof value === "string") return [[key, scrub(value)]]
+      if (key === "rateLimits") return [[key, mapInner(value, scrub)]]
+      if (key !== "partial" || !isRecord(value) || value["rateLimits"] === undefined) return []
+      return [[key, { ...value, rateLimits: mapInner(value["rateLimits"], scrub) }]]
+    }
   )
   return withFacts<Failure>(failure, Object.fromEntries(texts)) as E
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null
+
+/** The texts inside of limits, which are the server's as well. */
+const mapInner = (value: unknown, scrub: (text: string) => string): unknown => {
+  if (typeof value === "string") return scrub(value)
+  if (Array.isArray(value)) return value.map((one) => mapInner(one, scrub))
+  if (!isRecord(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, mapInner(inner, scrub)]))
 }
 
 const ownFields = (failure: Failure): Readonly<Record<string, unknown>> => {

@@ -50,20 +50,20 @@ export type ToolLike = ToolSpec.ToolSpec | { readonly spec: ToolSpec.ToolSpec }
  * @category models
  */
 export interface TurnRequest {
-  readonly prompt?: string
-  readonly input?: ReadonlyArray<History.Entry>
-  readonly instructions?: string
-  readonly tools?: ReadonlyArray<ToolLike>
-  readonly toolChoice?: ToolSpec.ToolChoice
-  readonly parallelToolCalls?: boolean
-  readonly model?: string
-  readonly reasoning?: ResponsesRequest.Reasoning
-  readonly verbosity?: ResponsesRequest.Verbosity
-  readonly output?: { readonly format: ResponsesRequest.TextFormat }
-  readonly serviceTier?: ResponsesRequest.ServiceTier
-  readonly cacheKey?: string
-  readonly clientMetadata?: Readonly<Record<string, string>>
-  readonly extra?: Readonly<Record<string, unknown>>
+  readonly prompt?: string | undefined
+  readonly input?: ReadonlyArray<History.Entry> | undefined
+  readonly instructions?: string | undefined
+  readonly tools?: ReadonlyArray<ToolLike> | undefined
+  readonly toolChoice?: ToolSpec.ToolChoice | undefined
+  readonly parallelToolCalls?: boolean | undefined
+  readonly model?: string | undefined
+  readonly reasoning?: ResponsesRequest.Reasoning | undefined
+  readonly verbosity?: ResponsesRequest.Verbosity | undefined
+  readonly output?: { readonly format: ResponsesRequest.TextFormat } | undefined
+  readonly serviceTier?: ResponsesRequest.ServiceTier | undefined
+  readonly cacheKey?: string | undefined
+  readonly clientMetadata?: Readonly<Record<string, string>> | undefined
+  readonly extra?: Readonly<Record<string, unknown>> | undefined
 }
 
 /**

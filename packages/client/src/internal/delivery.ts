@@ -153,7 +153,9 @@ const restart = (
 ): Effect.Effect<ReadonlyArray<Delivered>, CodexError> =>
   Effect.gen(function* () {
     progress.routingToken = RoutingToken.first(progress.routingToken, decoder.state.routingToken)
-    const arrived = decoder.state.partial()
+    // the transport has scrubbed what the server says of limits
+    const limits = (error as { readonly partial?: Turn.PartialTurn }).partial?.rateLimits
+    const arrived = { ...decoder.state.partial(), ...(limits !== undefined && { rateLimits: limits }) }
     progress.partial = fuller(arrived, progress.partial)
     const failure = Failure.withFacts<Failure.Failure>(error, { partial: progress.partial }) as CodexError
     if (progress.shown && delivery.onceShown === "fail") return yield* Effect.fail(failure)
