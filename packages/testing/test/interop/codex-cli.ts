@@ -1,0 +1,105 @@
+/**
+ * Plays turns and faults to the official Codex CLI: `npm run interop:codex`. Installs `@openai/codex` into a temporary
+ * directory, points a model provider at a `BackendServer`, and fails when an outcome is not the one written here.
+ */
+import { execFileSync, spawn } from "node:child_process"
+import * as Fs from "node:fs"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Script } from "@effect-codex/testing"
+import { BackendServer } from "@effect-codex/testing/node"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+
+const call = Script.turn({ toolCalls: [{ name: "exec_command", arguments: { cmd: "echo 17" } }] })
+const hello = Script.turn({ text: "Hello there." })
+const sse = (event: object) => `data: ${JSON.stringify(event)}\n\n`
+const [first, ...rest] = Script.turnEvents({ text: "Hello there." })
+const damaged = new TextEncoder()
+  .encode(Script.turnEvents({ text: "Hello|there." }).map(sse).join(""))
+  .map((byte) => (byte === 0x7c ? 0xff : byte))
+
+/** What is played, and what the CLI makes of it: the text it shows or its failure, and the number of requests. */
+const cases: ReadonlyArray<readonly [name: string, script: Script.Script, outcome: string]> = [
+  ["a tool call", [call, Script.turn({ text: "It is 17." })], "It is 17. · 2"],
+  ["a stream that is cut", [hello.pipe(Script.truncateAfterEvents(6)), hello], "Hello there. · 2"],
+  ["a stream that ends before its first event", [Script.bytes([]), hello], "Hello there. · 2"],
+  ["a usage limit", [Script.usageLimit({ resetsInSeconds: 3600 })], "fails · 1"],
+  [
+    "an event it does not know",
+    [Script.events([...(first ? [first] : []), { type: "response.invented" }, ...rest])],
+    "Hello there. · 1"
+  ],
+  ["bytes that are not UTF-8", [Script.bytes([damaged]), hello], "Hello there. · 2"]
+]
+
+interface Line {
+  readonly type: string
+  readonly item?: { readonly type: string; readonly text?: string }
+}
+
+const outcome = (cli: string, script: Script.Script) =>
+  Effect.gen(function* () {
+    const server = yield* BackendServer.make({ script })
+    const home = yield* Effect.acquireRelease(
+      Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "codex-home-"))),
+      (home) => Effect.sync(() => Fs.rmSync(home, { recursive: true, force: true }))
+    )
+    const settings = {
+      model_provider: "box",
+      "model_providers.box.name": "box",
+      "model_providers.box.base_url": `${server.url}/codex`,
+      "model_providers.box.wire_api": "responses",
+      "model_providers.box.stream_max_retries": 1,
+      "model_providers.box.request_max_retries": 1
+    }
+    const args = Object.entries(settings).flatMap(([key, value]) => ["-c", `${key}=${JSON.stringify(value)}`])
+    const output = yield* Effect.async<string>((resume) => {
+      const child = spawn(
+        cli,
+        ["exec", "--json", "--skip-git-repo-check", "--sandbox", "danger-full-access", ...args, "Say it."],
+        {
+          cwd: home,
+          env: { PATH: process.env["PATH"], HOME: home, CODEX_HOME: home },
+          stdio: ["ignore", "pipe", "ignore"]
+        }
+      )
+      let text = ""
+      child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk
+      })
+      child.on("close", () => resume(Effect.succeed(text)))
+      return Effect.sync(() => child.kill("SIGKILL"))
+    }).pipe(Effect.timeout("1 minute"))
+    const lines = output
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Line)
+    const said = lines.flatMap(({ item, type }) =>
+      type === "item.completed" && item?.type === "agent_message" ? [item.text] : []
+    )
+    const shown = lines.some(({ type }) => type === "turn.completed") ? said.join(" | ") : "fails"
+    return `${shown} · ${(yield* server.requests).length}`
+  }).pipe(Effect.scoped)
+
+NodeRuntime.runMain(
+  Effect.gen(function* () {
+    const directory = yield* Effect.acquireRelease(
+      Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "codex-cli-"))),
+      (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
+    )
+    yield* Effect.sync(() =>
+      execFileSync("npm", ["install", "--prefix", directory, "--no-audit", "--no-fund", "--silent", "@openai/codex"])
+    )
+    const cli = Path.join(directory, "node_modules/.bin/codex")
+    yield* Console.log(execFileSync(cli, ["--version"], { encoding: "utf8" }).trim())
+    let differences = 0
+    for (const [name, script, expected] of cases) {
+      const found = yield* outcome(cli, script)
+      if (found !== expected) differences++
+      yield* Console.log(`${found === expected ? "as written" : "DIFFERENT "}  ${name}: ${found}`)
+    }
+    if (differences > 0) yield* Effect.fail(`${differences} outcomes are not as written`)
+  }).pipe(Effect.scoped)
+)
