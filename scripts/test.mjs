@@ -5,8 +5,8 @@ import { root, run, setup } from "./setup.mjs"
 
 setup()
 
-const report = join(root, ".reports/vitest.json")
-rmSync(report, { force: true })
+const reportFile = join(root, ".reports/vitest.json")
+rmSync(reportFile, { force: true })
 
 const checks = [
   ["types", "tsc", ["-b", "tsconfig.json"]],
@@ -33,20 +33,36 @@ const [results, tests] = await Promise.all([
     "run",
     "--reporter=default",
     "--reporter=json",
-    `--outputFile.json=${report}`,
+    `--outputFile.json=${reportFile}`,
     ...process.argv.slice(2)
   ])
 ])
+
+const report = existsSync(reportFile)
+  ? JSON.parse(readFileSync(reportFile, "utf8"))
+  : { numFailedTests: 0, numPassedTests: 0, testResults: [] }
 
 for (const { code, name, output } of results) {
   process.stdout.write(`\n== ${name}: ${code === 0 ? "fine" : "FAILED"}\n`)
   if (code !== 0) process.stdout.write(output)
 }
 
+/** The tests that were not run for want of a file beside the project (test/shared.ts), by that file. */
+const notRun = new Map()
+for (const { assertionResults } of report.testResults) {
+  for (const { status, title } of assertionResults) {
+    const missing = status === "passed" || status === "failed" ? null : /^needs (\S+) /.exec(title)
+    if (missing !== null) notRun.set(missing[1], (notRun.get(missing[1]) ?? 0) + 1)
+  }
+}
+if (notRun.size > 0) {
+  const total = [...notRun.values()].reduce((sum, count) => sum + count, 0)
+  process.stdout.write(`\n== ${total} TESTS WERE NOT RUN: this clone does not have what they read\n`)
+  for (const [missing, count] of notRun) process.stdout.write(`   ${count} need ${missing}\n`)
+}
+
 // A check that fails counts as one failure, and so does a test run that breaks down without a failing test.
-const { numFailedTests, numPassedTests } = existsSync(report)
-  ? JSON.parse(readFileSync(report, "utf8"))
-  : { numFailedTests: 0, numPassedTests: 0 }
+const { numFailedTests, numPassedTests } = report
 const failedChecks = results.filter(({ code }) => code !== 0).length
 const failed = failedChecks + (tests.code !== 0 ? Math.max(1, numFailedTests) : numFailedTests)
 process.stdout.write(`\n${numPassedTests} passed, ${failed} failed\n`)

@@ -2,15 +2,11 @@
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Script } from "@effect-codex/testing"
 import { Console, Effect } from "effect"
+import { describeShared } from "../../test/shared.ts"
 import { replay as printingReplay } from "../demo/replay.ts"
-
-const recordings = fileURLToPath(new URL("../../../shared/recordings/", import.meta.url))
-const available = Fs.existsSync(recordings)
-if (!available) console.warn("SKIPPED: the shared recordings are not beside the project; they are not replayed.")
 
 /** The replay prints what it folds; here only its exit code matters. */
 const quiet = { [Console.TypeId]: Console.TypeId, log: () => Effect.void } as unknown as Console.Console
@@ -107,11 +103,13 @@ describe("replay", () => {
     })
   )
 
-  for (const file of available ? Fs.readdirSync(recordings) : []) {
-    it.live(file, () =>
-      Effect.gen(function* () {
-        assert.strictEqual(yield* replay(Path.join(recordings, file)), 0)
-      })
-    )
-  }
+  describeShared("of a recording", { path: "recordings", count: 20 }, (recordings) => {
+    for (const file of Fs.readdirSync(recordings)) {
+      it.live(file, () =>
+        Effect.gen(function* () {
+          assert.strictEqual(yield* replay(Path.join(recordings, file)), 0)
+        })
+      )
+    }
+  })
 })

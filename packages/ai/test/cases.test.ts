@@ -1,8 +1,7 @@
 /** The shared byte-level cases of whole turns, through the language model: the right outcome in each, both ways. */
 import * as Fs from "node:fs"
-import { fileURLToPath } from "node:url"
 import { LanguageModel, type Response, Tool, Toolkit } from "@effect/ai"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, it } from "@effect/vitest"
 import { CodexLanguageModel } from "@effect-codex/ai"
 import { Script, TestCodex } from "@effect-codex/testing"
 import * as Chunk from "effect/Chunk"
@@ -12,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { describeShared } from "../../../test/shared.ts"
 
 interface Case {
   readonly id: string
@@ -25,13 +25,6 @@ interface Case {
     readonly response_id: string | null
   }
 }
-
-const file = fileURLToPath(new URL("../../../../shared/sse-cases.json", import.meta.url))
-const available = Fs.existsSync(file)
-if (!available)
-  console.warn("SKIPPED: the shared cases are not beside the project; its own tests prove the same rules.")
-const all: ReadonlyArray<Case> = available ? JSON.parse(Fs.readFileSync(file, "utf8")).cases : []
-const cases = all.filter(({ id }) => id.startsWith("full-"))
 
 const layer = ({ bytes_base64_chunks: chunks, hold_open }: Case) => {
   const step = Script.bytes(chunks.map((chunk) => new Uint8Array(Buffer.from(chunk, "base64"))))
@@ -84,7 +77,10 @@ const methods = {
     )
 }
 
-describe.skipIf(!available)("the cases of whole turns", () => {
+describeShared("the cases of whole turns", { path: "sse-cases.json", count: 45 }, (file) => {
+  const all: ReadonlyArray<Case> = JSON.parse(Fs.readFileSync(file, "utf8")).cases
+  const cases = all.filter(({ id }) => id.startsWith("full-"))
+
   it("are 22", () => {
     assert.strictEqual(cases.length, 22)
   })

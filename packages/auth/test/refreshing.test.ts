@@ -67,95 +67,98 @@ describe("a refresh", () => {
 
   const ended = { access_token: accessToken({ expiresAt: 0 }), refresh_token: "rt_planted" }
 
-  for (const [what, status, headers, body, expected] of [
-    ["HTML", 200, { "content-type": "text/html" }, "<html>hello</html>", { _tag: "RefreshFailed", reason: "answer" }],
-    ["200 without tokens", 200, {}, "{}", { _tag: "RefreshFailed", reason: "answer" }],
-    ["a redirect", 307, { location: "/elsewhere" }, "", { _tag: "RefreshFailed", reason: "status", status: 307 }],
-    ["503", 503, {}, "busy", { _tag: "RefreshFailed", reason: "status", status: 503 }],
-    ["429", 429, {}, "{}", { _tag: "RefreshFailed", reason: "status", status: 429 }],
-    ["a page of an edge", 403, {}, "<html>", { _tag: "RefreshFailed", reason: "refused", status: 403 }],
-    ["400 without a code", 400, {}, "{}", { _tag: "RefreshFailed", reason: "refused", status: 400 }],
-    ["invalid_grant", 400, {}, '{"error":"invalid_grant"}', { _tag: "LoginExpired", reason: "unknown" }],
-    ["expired", 401, {}, '{"error":{"code":"refresh_token_expired"}}', { _tag: "LoginExpired", reason: "expired" }],
-    ["invalidated", 400, {}, '{"code":"refresh_token_invalidated"}', { _tag: "LoginExpired", reason: "invalidated" }],
-    ["401 without a code", 401, {}, "", { _tag: "LoginExpired", reason: "unknown" }],
-    [
-      "a refusal of the region",
-      403,
-      { "x-request-id": "req_1", "cf-ray": "ray_1" },
-      '{"error":{"code":"unsupported_country_region_territory","message":"Country, region, or territory not supported"}}',
-      {
-        _tag: "RefreshFailed",
-        reason: "refused",
-        isRetryable: false,
-        status: 403,
-        code: "unsupported_country_region_territory",
-        serverMessage: "Country, region, or territory not supported",
-        requestId: "req_1",
-        cfRay: "ray_1"
-      }
-    ],
-    [
-      "Cloudflare's page",
-      403,
-      { "content-type": "text/html" },
-      "<!doctype html><html><head><title>Attention Required! | Cloudflare</title></head></html>",
-      { _tag: "RefreshFailed", reason: "refused", serverMessage: "Attention Required! | Cloudflare" }
-    ],
-    [
-      "plain words with control characters and marks of direction",
-      404,
-      {},
-      "not\u001b[31m here\u202e\u0007 rt_planted",
-      { _tag: "RefreshFailed", reason: "refused", serverMessage: "not here <redacted>" }
-    ],
-    ["a conflict", 409, {}, '{"detail":"wait"}', { reason: "refused", serverMessage: "wait", status: 409 }],
-    [
-      "a code that is not text",
-      422,
-      {},
-      '{"error":{"code":7,"message":"odd"}}',
-      { reason: "refused", serverMessage: "odd" }
-    ],
-    ["408", 408, {}, "", { _tag: "RefreshFailed", reason: "status", isRetryable: true }],
-    [
-      "words with an end of the login",
-      400,
-      {},
-      '{"error":"invalid_grant","error_description":"Session ended."}',
-      {
-        _tag: "LoginExpired",
-        code: "invalid_grant",
-        serverMessage: "Session ended."
-      }
-    ],
-    [
-      "words with a 200",
-      200,
-      {},
-      '{"error":{"message":"no tokens today"}}',
-      { reason: "answer", serverMessage: "no tokens today" }
-    ]
-  ] as const) {
-    it.scopedLive(`is told apart when the endpoint answers ${what}`, () =>
-      Effect.gen(function* () {
-        const urls: Array<string | undefined> = []
-        const url = yield* answering((request, response) => {
-          urls.push(request.url)
-          response.writeHead(status, headers).end(body)
-        })
-        const { auth, store } = yield* session(url, ended)
-        const error = yield* Effect.flip(auth.credentials)
-        for (const [key, value] of Object.entries(expected)) {
-          assert.strictEqual(error[key as keyof typeof error], value, key)
+  // those that end the login wait for somebody else's, so they wait together
+  describe.concurrent("is told apart", () => {
+    for (const [what, status, headers, body, expected] of [
+      ["HTML", 200, { "content-type": "text/html" }, "<html>hello</html>", { _tag: "RefreshFailed", reason: "answer" }],
+      ["200 without tokens", 200, {}, "{}", { _tag: "RefreshFailed", reason: "answer" }],
+      ["a redirect", 307, { location: "/elsewhere" }, "", { _tag: "RefreshFailed", reason: "status", status: 307 }],
+      ["503", 503, {}, "busy", { _tag: "RefreshFailed", reason: "status", status: 503 }],
+      ["429", 429, {}, "{}", { _tag: "RefreshFailed", reason: "status", status: 429 }],
+      ["a page of an edge", 403, {}, "<html>", { _tag: "RefreshFailed", reason: "refused", status: 403 }],
+      ["400 without a code", 400, {}, "{}", { _tag: "RefreshFailed", reason: "refused", status: 400 }],
+      ["invalid_grant", 400, {}, '{"error":"invalid_grant"}', { _tag: "LoginExpired", reason: "unknown" }],
+      ["expired", 401, {}, '{"error":{"code":"refresh_token_expired"}}', { _tag: "LoginExpired", reason: "expired" }],
+      ["invalidated", 400, {}, '{"code":"refresh_token_invalidated"}', { _tag: "LoginExpired", reason: "invalidated" }],
+      ["401 without a code", 401, {}, "", { _tag: "LoginExpired", reason: "unknown" }],
+      [
+        "a refusal of the region",
+        403,
+        { "x-request-id": "req_1", "cf-ray": "ray_1" },
+        '{"error":{"code":"unsupported_country_region_territory","message":"Country, region, or territory not supported"}}',
+        {
+          _tag: "RefreshFailed",
+          reason: "refused",
+          isRetryable: false,
+          status: 403,
+          code: "unsupported_country_region_territory",
+          serverMessage: "Country, region, or territory not supported",
+          requestId: "req_1",
+          cfRay: "ray_1"
         }
-        if (error.serverMessage !== undefined) assert.include(error.message, error.serverMessage)
-        assert.notInclude(JSON.stringify(error) + error.message, "planted")
-        assert.deepStrictEqual(urls, ["/oauth/token"])
-        assert.strictEqual(yield* refreshToken(store), "rt_planted")
-      })
-    )
-  }
+      ],
+      [
+        "Cloudflare's page",
+        403,
+        { "content-type": "text/html" },
+        "<!doctype html><html><head><title>Attention Required! | Cloudflare</title></head></html>",
+        { _tag: "RefreshFailed", reason: "refused", serverMessage: "Attention Required! | Cloudflare" }
+      ],
+      [
+        "plain words with control characters and marks of direction",
+        404,
+        {},
+        "not\u001b[31m here\u202e\u0007 rt_planted",
+        { _tag: "RefreshFailed", reason: "refused", serverMessage: "not here <redacted>" }
+      ],
+      ["a conflict", 409, {}, '{"detail":"wait"}', { reason: "refused", serverMessage: "wait", status: 409 }],
+      [
+        "a code that is not text",
+        422,
+        {},
+        '{"error":{"code":7,"message":"odd"}}',
+        { reason: "refused", serverMessage: "odd" }
+      ],
+      ["408", 408, {}, "", { _tag: "RefreshFailed", reason: "status", isRetryable: true }],
+      [
+        "words with an end of the login",
+        400,
+        {},
+        '{"error":"invalid_grant","error_description":"Session ended."}',
+        {
+          _tag: "LoginExpired",
+          code: "invalid_grant",
+          serverMessage: "Session ended."
+        }
+      ],
+      [
+        "words with a 200",
+        200,
+        {},
+        '{"error":{"message":"no tokens today"}}',
+        { reason: "answer", serverMessage: "no tokens today" }
+      ]
+    ] as const) {
+      it.scopedLive(`when the endpoint answers ${what}`, () =>
+        Effect.gen(function* () {
+          const urls: Array<string | undefined> = []
+          const url = yield* answering((request, response) => {
+            urls.push(request.url)
+            response.writeHead(status, headers).end(body)
+          })
+          const { auth, store } = yield* session(url, ended)
+          const error = yield* Effect.flip(auth.credentials)
+          for (const [key, value] of Object.entries(expected)) {
+            assert.strictEqual(error[key as keyof typeof error], value, key)
+          }
+          if (error.serverMessage !== undefined) assert.include(error.message, error.serverMessage)
+          assert.notInclude(JSON.stringify(error) + error.message, "planted")
+          assert.deepStrictEqual(urls, ["/oauth/token"])
+          assert.strictEqual(yield* refreshToken(store), "rt_planted")
+        })
+      )
+    }
+  })
 
   it.scopedLive("is not sent on to another origin by a client that follows redirects", () =>
     Effect.gen(function* () {

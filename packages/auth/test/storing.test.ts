@@ -276,7 +276,8 @@ describe("the file of a process that was killed before its rename", () => {
   )
 })
 
-describe("one file by several names", () => {
+// they wait for locks, so they wait together
+describe.concurrent("one file by several names", () => {
   const homes = (link: (real: string, other: string) => void) =>
     Effect.gen(function* () {
       const { directory, fs, storeAt, write } = yield* setup()

@@ -4,9 +4,21 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
-import { afterAll, assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { bundle } from "../../auth/test/support/bundle.ts"
 
-const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
+/** The program, bundled once: compiling it in each process takes several times longer than it runs. */
+let bin = ""
+const scope = Effect.runSync(Scope.make())
+beforeAll(async () => {
+  const source = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
+  bin = await Effect.runPromise(Scope.extend(bundle(source), scope))
+})
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
 const home = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-cli-"))
 afterAll(() => Fs.rmSync(home, { recursive: true, force: true }))
 
@@ -26,12 +38,7 @@ interface Options {
   readonly interruptAfter?: string
 }
 
-const run = (
-  args: ReadonlyArray<string>,
-  options: Options = {},
-  command = process.execPath,
-  prefix = ["--import", "tsx", bin]
-) =>
+const run = (args: ReadonlyArray<string>, options: Options = {}, command = process.execPath, prefix = [bin]) =>
   new Promise<Ran>((resolve, reject) => {
     const child = spawn(command, [...prefix, ...args], { env: { ...env, ...options.env } })
     let stdout = ""
@@ -149,7 +156,7 @@ describe("effect-codex", () => {
 
   const hasScript = spawnSync("script", ["--version"]).status === 0
   it.skipIf(!hasScript)("a terminal sees the reasoning dimmed, and with NO_COLOR plain", timeout, async () => {
-    const command = `${process.execPath} --import tsx ${bin} --mock ask Hi`
+    const command = `${process.execPath} ${bin} --mock ask Hi`
     const inTerminal = (more: Readonly<Record<string, string>>) =>
       run([], { env: { ...more, TERM: "xterm" } }, "script", ["-qec", command, "/dev/null"])
     const [coloured, plain] = await Promise.all([inTerminal({ NO_COLOR: "" }), inTerminal({ NO_COLOR: "1" })])

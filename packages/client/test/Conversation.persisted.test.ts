@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Conversation, Toolkit } from "effect-codex"
+import { bundle } from "../../auth/test/support/bundle.ts"
 import { bodies, run } from "./support.ts"
 
 const says = (text: string) => Script.turn({ reasoning: "Hm.", text })
@@ -194,19 +195,18 @@ describe("a random conversation", () => {
 })
 
 describe("a conversation in a file", () => {
-  const program = fileURLToPath(new URL("fixtures/persisting.ts", import.meta.url))
-
   it.live("outlives SIGKILL: what was stored is sound, and nothing stored runs again", () =>
     Effect.gen(function* () {
       const files = yield* FileSystem.FileSystem
       const directory = yield* files.makeTempDirectoryScoped()
+      const program = yield* bundle(fileURLToPath(new URL("fixtures/persisting.ts", import.meta.url)))
       const stored = Effect.provide(
         Effect.flatMap(Conversation.persisted("killed"), (conversation) => conversation.history),
         NodeKeyValueStore.layerFileSystem(`${directory}/store`)
       )
       let before: ReadonlyArray<History.Entry> = []
       for (let life = 0; life < 3; life++) {
-        const child = spawn(process.execPath, ["--import", "tsx", program, directory], { stdio: "ignore" })
+        const child = spawn(process.execPath, [program, directory], { stdio: "ignore" })
         const ended = once(child, "exit")
         yield* Effect.repeat(Effect.zipRight(Effect.sleep("20 millis"), stored), {
           until: (history) => history.length >= before.length + 20

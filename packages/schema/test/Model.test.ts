@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
+import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Model, ModelCatalogue } from "@effect-codex/schema"
 import * as FastCheck from "effect/FastCheck"
+import { describeShared } from "../../../test/shared.ts"
 
 const entry = (slug: string, efforts: ReadonlyArray<string>): Model.Model => ({
   slug,
@@ -134,13 +134,12 @@ describe("the catalogue", () => {
     assert.strictEqual(Model.compactionLimit({ slug: "m" }), undefined)
   })
 
-  const snapshot = fileURLToPath(new URL("../../../../shared/models-bundled.json", import.meta.url))
-  if (!existsSync(snapshot)) console.warn(`SKIPPED: the catalogue snapshot is not there (${snapshot})`)
-
-  it.runIf(existsSync(snapshot))("that is bundled says what the snapshot says", () => {
-    const { models, problems } = ModelCatalogue.decode(JSON.parse(readFileSync(snapshot, "utf8")))
-    assert.deepStrictEqual(problems, [])
-    assert.strictEqual(models.length, ModelCatalogue.bundled.length)
-    for (const model of models) assert.deepInclude(model, bundled(model.slug) as object)
+  describeShared("that is bundled", { path: "models-bundled.json", count: 1 }, (snapshot) => {
+    it("says what the snapshot says", () => {
+      const { models, problems } = ModelCatalogue.decode(JSON.parse(readFileSync(snapshot, "utf8")))
+      assert.deepStrictEqual(problems, [])
+      assert.strictEqual(models.length, ModelCatalogue.bundled.length)
+      for (const model of models) assert.deepInclude(model, bundled(model.slug) as object)
+    })
   })
 })

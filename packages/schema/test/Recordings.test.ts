@@ -1,30 +1,26 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
-import { assert, describe, it } from "@effect/vitest"
+import { readdirSync, readFileSync } from "node:fs"
+import { assert, it } from "@effect/vitest"
 import { History, Item } from "@effect-codex/schema"
 import * as Schema from "effect/Schema"
-
-const folder = fileURLToPath(new URL("../../../../shared/recordings/", import.meta.url))
-const there = existsSync(folder)
-if (!there) console.warn(`SKIPPED: the recordings are not there (${folder})`)
+import { describeShared } from "../../../test/shared.ts"
 
 interface ItemDone {
   readonly type: string
   readonly item?: unknown
 }
 
-const finishedItems = (file: string): ReadonlyArray<Item.Item> =>
-  readFileSync(`${folder}${file}`, "utf8")
+const finishedItems = (folder: string, file: string): ReadonlyArray<Item.Item> =>
+  readFileSync(`${folder}/${file}`, "utf8")
     .split("\n")
     .filter((line) => line.trim() !== "")
     .map((line) => JSON.parse(line) as ItemDone)
     .filter((event) => event.type === "response.output_item.done")
     .map((event) => Schema.decodeUnknownSync(Item.Item)(event.item))
 
-describe.runIf(there)("the items of a recorded turn", () => {
-  for (const file of there ? readdirSync(folder) : []) {
+describeShared("the items of a recorded turn", { path: "recordings", count: 20 }, (folder) => {
+  for (const file of readdirSync(folder)) {
     it(`${file}: go into the next request as they came, but for what no server takes back`, () => {
-      const items = finishedItems(file)
+      const items = finishedItems(folder, file)
       const compiled = History.compile(items)
       assert.deepStrictEqual(History.validate(compiled.items), [])
       const touched = new Set(compiled.repairs.map((repair) => repair.index))

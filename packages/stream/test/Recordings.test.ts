@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ResponseEvent } from "@effect-codex/schema"
 import { TurnDecoder } from "@effect-codex/stream"
 import * as Schema from "effect/Schema"
+import { describeShared } from "../../../test/shared.ts"
 import { mutants } from "./mutate.ts"
 import * as Shared from "./shared.ts"
 import { concat, decodeText, encode, frames, realistic, shown } from "./support.ts"
@@ -17,12 +18,19 @@ const breathe = (n: number): Promise<void> | undefined =>
   exhaustive && n % 1000 === 0 ? new Promise((resolve) => setImmediate(resolve)) : undefined
 const timeout = exhaustive ? 900_000 : 30_000
 
-const responses = [
-  ...Shared.recordings.flatMap(({ name, responses }) =>
-    responses.map((events, n) => ({ name: `${name} #${n + 1}`, events }))
-  ),
-  { name: "a realistic turn", events: realistic() }
-]
+interface Response {
+  readonly name: string
+  readonly events: ReadonlyArray<Wire>
+}
+
+/** The same tests of a response of our own making and of every recorded one. */
+const ofEach = (count: number, tests: (response: Response) => void) => {
+  tests({ name: "a realistic turn", events: realistic() })
+  describeShared("recorded", { path: "recordings", count }, (folder) => {
+    for (const { name, responses } of Shared.readRecordings(folder))
+      responses.forEach((events, n) => tests({ name: `${name} #${n + 1}`, events }))
+  })
+}
 
 const asArray = (value: unknown): ReadonlyArray<Wire> => (Array.isArray(value) ? value : [])
 
@@ -48,7 +56,7 @@ const contentOf = (items: ReadonlyArray<Wire>) => ({
 })
 
 describe("recordings", () => {
-  for (const { events, name } of responses) {
+  ofEach(48, ({ events, name }) => {
     const last = events.at(-1) ?? {}
     const final = (last["response"] ?? {}) as Wire
     const whole = decodeText(frames(events))
@@ -103,7 +111,7 @@ describe("recordings", () => {
         assert.isTrue(text.startsWith(partial))
       }
     })
-  }
+  })
 
   const cut = (bytes: Uint8Array) => {
     const decoder = new TurnDecoder.TurnDecoder()
@@ -159,7 +167,7 @@ describe("mutations", () => {
       Array.isArray(value) && key !== "output" && value.length > 2 ? value.slice(0, 2) : value
     )
 
-  for (const { events, name } of responses) {
+  ofEach(24, ({ events, name }) => {
     it(`every field left out or of another type: ${name}`, { timeout }, async () => {
       const frameBytes = events.map((event) => encode(frames([event])))
       let checked = 0
@@ -203,5 +211,5 @@ describe("mutations", () => {
       }
       assert.isAbove(checked, 30)
     })
-  }
+  })
 })

@@ -1,9 +1,10 @@
 /** The shared byte-level cases and recordings, each also cut differently than it came. */
 
-import { assert, describe, it } from "@effect/vitest"
+import { assert, it } from "@effect/vitest"
 import type { Turn } from "@effect-codex/schema"
 import { Sse } from "@effect-codex/stream"
 import * as Redacted from "effect/Redacted"
+import { describeShared } from "../../../test/shared.ts"
 import * as Shared from "./shared.ts"
 import { byteByByte, concat, type Decoded, decode, shown } from "./support.ts"
 
@@ -176,8 +177,9 @@ const checkCodex = (c: Shared.Case, chunks: ReadonlyArray<Uint8Array>) => {
   if (c.skipped_events !== undefined) assert.strictEqual(content.diagnostics.malformed, c.skipped_events)
 }
 
-describe.runIf(Shared.available)("shared cases", () => {
-  for (const c of Shared.cases) {
+describeShared("shared cases", { path: "sse-cases.json", count: 207 }, (file) => {
+  const cases = Shared.readCases(file)
+  for (const c of cases) {
     it(c.id, () => {
       const check = c.layer === "sse" ? checkSse : checkCodex
       const chunks = Shared.bytesOf(c)
@@ -187,7 +189,7 @@ describe.runIf(Shared.available)("shared cases", () => {
   }
 
   it("an event is out as soon as its chunk is in", () => {
-    for (const c of Shared.cases.filter((c) => c.emit_by_chunk !== undefined)) {
+    for (const c of cases.filter((c) => c.emit_by_chunk !== undefined)) {
       const decoder = new Sse.Decoder()
       let seen = 0
       Shared.bytesOf(c).forEach((chunk, n) => {

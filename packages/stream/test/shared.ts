@@ -1,15 +1,5 @@
-/** Finds the shared recordings and byte-level cases beside the project; says so when they are not there. */
+/** Reads the shared recordings and byte-level cases. */
 import * as Fs from "node:fs"
-import { fileURLToPath } from "node:url"
-
-const folder = fileURLToPath(new URL("../../../../shared/", import.meta.url))
-
-export const available = Fs.existsSync(`${folder}sse-cases.json`)
-if (!available) {
-  console.warn(
-    "SKIPPED: the shared cases and recordings are not beside the project; its own tests prove the same rules."
-  )
-}
 
 export interface Case {
   readonly id: string
@@ -54,9 +44,7 @@ export interface Case {
   }
 }
 
-export const cases: ReadonlyArray<Case> = available
-  ? JSON.parse(Fs.readFileSync(`${folder}sse-cases.json`, "utf8")).cases
-  : []
+export const readCases = (file: string): ReadonlyArray<Case> => JSON.parse(Fs.readFileSync(file, "utf8")).cases
 
 export const bytesOf = (c: Case): ReadonlyArray<Uint8Array> =>
   c.bytes_base64_chunks.map((chunk) => new Uint8Array(Buffer.from(chunk, "base64")))
@@ -80,14 +68,13 @@ const split = (events: ReadonlyArray<Record<string, unknown>>): Recording["respo
   return responses
 }
 
-export const recordings: ReadonlyArray<Recording> = available
-  ? Fs.readdirSync(`${folder}recordings`).map((name) => ({
-      name,
-      responses: split(
-        Fs.readFileSync(`${folder}recordings/${name}`, "utf8")
-          .split("\n")
-          .filter((line) => line.trim() !== "")
-          .map((line) => JSON.parse(line))
-      )
-    }))
-  : []
+export const readRecordings = (folder: string): ReadonlyArray<Recording> =>
+  Fs.readdirSync(folder).map((name) => ({
+    name,
+    responses: split(
+      Fs.readFileSync(`${folder}/${name}`, "utf8")
+        .split("\n")
+        .filter((line) => line.trim() !== "")
+        .map((line) => JSON.parse(line))
+    )
+  }))

@@ -1,11 +1,11 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
+import { readdirSync, readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import * as ResponseEvent from "@effect-codex/schema/ResponseEvent"
 import * as Script from "@effect-codex/testing/Script"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
+import { describeShared } from "../../../test/shared.ts"
 import * as Support from "./support.ts"
 
 const request = (number: number, path = "/backend-api/codex/responses") =>
@@ -162,18 +162,17 @@ describe("Script.recording", () => {
     assert.lengthOf(Script.recording([created(1), '{"type":"error"}', '{"type":"response.failed"}'].join("\n")), 1)
   })
 
-  const folder = fileURLToPath(new URL("../../../../shared/recordings/", import.meta.url))
-  const files = existsSync(folder) ? readdirSync(folder) : []
-  if (files.length === 0) console.warn(`SKIPPED: no recordings in ${folder}; they are not replayed here.`)
-  for (const file of files) {
-    it(`plays ${file}`, () => {
-      const lines = readFileSync(`${folder}${file}`, "utf8").trim().split("\n")
-      const steps = Script.recording(lines.join("\n"))
-      const data = steps.flatMap((step) =>
-        Array.from(Support.text(step).matchAll(/^data: (.*)$/gm), (match) => match[1])
-      )
-      assert.deepStrictEqual(data, lines)
-      assert.lengthOf(steps, lines.filter((line) => JSON.parse(line).type === "response.created").length)
-    })
-  }
+  describeShared("plays", { path: "recordings", count: 20 }, (folder) => {
+    for (const file of readdirSync(folder)) {
+      it(file, () => {
+        const lines = readFileSync(`${folder}/${file}`, "utf8").trim().split("\n")
+        const steps = Script.recording(lines.join("\n"))
+        const data = steps.flatMap((step) =>
+          Array.from(Support.text(step).matchAll(/^data: (.*)$/gm), (match) => match[1])
+        )
+        assert.deepStrictEqual(data, lines)
+        assert.lengthOf(steps, lines.filter((line) => JSON.parse(line).type === "response.created").length)
+      })
+    }
+  })
 })

@@ -1,8 +1,8 @@
 /** Scripted events look like the backend's own: keys, their order, and what pads them. */
-import { existsSync, readdirSync, readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
+import { readdirSync, readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import * as Script from "@effect-codex/testing/Script"
+import { describeShared } from "../../../test/shared.ts"
 import * as Delta from "../../stream/src/internal/delta.ts"
 import { request } from "./support.ts"
 
@@ -133,13 +133,10 @@ describe("scripted events", () => {
   })
 })
 
-const folder = fileURLToPath(new URL("../../../../shared/recordings/", import.meta.url))
-const files = existsSync(folder) ? readdirSync(folder).filter((file) => /^(?:openai|azure)-/.test(file)) : []
-if (files.length === 0) console.warn(`SKIPPED: no recordings in ${folder}; scripted events are not compared with them.`)
-
-describe.skipIf(files.length === 0)("scripted events beside recorded ones", () => {
-  const recorded = files
-    .flatMap((file) => readFileSync(`${folder}${file}`, "utf8").trim().split("\n"))
+describeShared("scripted events beside recorded ones", { path: "recordings", count: 1 }, (folder) => {
+  const recorded = readdirSync(folder)
+    .filter((file) => /^(?:openai|azure)-/.test(file))
+    .flatMap((file) => readFileSync(`${folder}/${file}`, "utf8").trim().split("\n"))
     .map((line) => JSON.parse(line) as Json)
     // without a number it was written by hand
     .filter((event) => "sequence_number" in event)

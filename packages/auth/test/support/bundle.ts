@@ -11,7 +11,7 @@ import { build } from "esbuild"
 export const bundle = (program: string) =>
   Effect.gen(function* () {
     const directory = yield* Effect.acquireRelease(
-      Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "auth-program-"))),
+      Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-program-"))),
       (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true }))
     )
     // other users run it, too
