@@ -17,6 +17,7 @@ import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import { defined } from "@effect-codex/schema/Defined"
 import * as Redaction from "@effect-codex/schema/Redaction"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Inspectable from "effect/Inspectable"
@@ -125,18 +126,29 @@ export const execute = <R>(
   })
 
 /**
- * Keeps `fetch` from following redirects: they would carry the secret to another place. Its other settings stay.
+ * The context in which `fetch` follows no redirects: they would carry the secret to another place. Its other settings
+ * stay.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const refusingRedirects = <R>(context: Context.Context<R>): Context.Context<R> => {
+  const init = Option.getOrUndefined(Context.getOption(context, FetchHttpClient.RequestInit))
+  const refusing: Context.Context<R | FetchHttpClient.RequestInit> = Context.add(context, FetchHttpClient.RequestInit, {
+    ...init,
+    redirect: "manual"
+  })
+  return refusing as Context.Context<R>
+}
+
+/**
+ * Keeps `fetch` from following redirects, by {@link refusingRedirects}.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const withoutRedirects = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Effect.serviceOption(FetchHttpClient.RequestInit), (init) =>
-    Effect.provideService(self, FetchHttpClient.RequestInit, {
-      ...Option.getOrElse(init, () => ({})),
-      redirect: "manual"
-    })
-  )
+  Effect.mapInputContext(self, refusingRedirects<R>)
 
 /** Shows responses and errors with the caller's request in place of the one that was sent. */
 const rebinder = (request: HttpClientRequest.HttpClientRequest, values: ReadonlyArray<string>) => {

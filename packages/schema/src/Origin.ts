@@ -50,8 +50,7 @@ export interface Tag extends Schema.Schema.Type<typeof Tag> {}
  * @since 0.1.0
  * @category constructors
  */
-export const toTag = ({ account, model }: Origin): Tag =>
-  Tag.make({ account: Tag.fields.account.make(fingerprint(account)), model })
+export const toTag = ({ account, model }: Origin): Tag => ({ account: fingerprint(account) as Tag["account"], model })
 
 const key = "effect-codex"
 

@@ -375,11 +375,18 @@ const cacheKeyProblems = (key: string | undefined): ReadonlyArray<string> =>
     ? []
     : [`The cache key has ${key.length} characters and may have 1 to ${ResponsesRequest.maxCacheKeyLength}.`]
 
+/** The parameters that are refused, by the wire's names and in camel case. */
+const refused: ReadonlyMap<string, string> = new Map(
+  Array.from(ResponsesRequest.refusedParameters).flatMap(([name, reason]) => [
+    [name, reason],
+    [name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), reason]
+  ])
+)
+
 /** For callers without types: unsupported parameters are reported, not ignored. */
 const refusedProblems = (request: TurnRequest): ReadonlyArray<string> =>
   Object.keys(request).flatMap((key) => {
-    const wireName = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-    const reason = ResponsesRequest.refusedParameters.get(wireName)
+    const reason = refused.get(key)
     return reason === undefined ? [] : [`"${key}" is not supported: ${reason}.`]
   })
 

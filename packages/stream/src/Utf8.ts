@@ -7,6 +7,9 @@
 const empty = new Uint8Array(0)
 const options = { fatal: true, ignoreBOM: true } as const
 
+/** Without `stream` it keeps nothing from one call to the next. */
+const ascii = new TextDecoder("utf-8", options)
+
 /** The length of a sequence by its lead byte; 0 for a byte that cannot lead (Unicode, table 3-7). */
 const sizeOf = (lead: number): number =>
   lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0
@@ -73,9 +76,8 @@ const firstInvalid = (bytes: Uint8Array): number => {
  */
 export class Decoder {
   invalidAt: number | undefined
-  // Node has two decoders: one is faster for small pieces and up to the first other character than ASCII, the other
-  // (`#decodeWide`) from there on
-  readonly #ascii = new TextDecoder("utf-8", options)
+  // Node has two decoders: `ascii` is faster for small pieces and up to the first other character than ASCII, this one
+  // from there on
   #wide: TextDecoder | undefined
   #held: Uint8Array = empty
   #offset = 0
@@ -104,11 +106,11 @@ export class Decoder {
 
   #strict(bytes: Uint8Array): string {
     try {
-      return beginsInAscii(bytes) ? this.#ascii.decode(bytes) : this.#decodeWide(bytes)
+      return beginsInAscii(bytes) ? ascii.decode(bytes) : this.#decodeWide(bytes)
     } catch {
       const at = firstInvalid(bytes)
       this.invalidAt = this.#offset + at
-      return this.#ascii.decode(bytes.subarray(0, at))
+      return ascii.decode(bytes.subarray(0, at))
     }
   }
 

@@ -22,6 +22,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
@@ -182,6 +183,13 @@ const failureOf = (cause: Cause.Cause<HttpClientError.HttpClientError>): Carrier
     : { cause: error.cause }
 }
 
+/** For the fiber of one request: spans would record the request, and redirects carry its secrets away. */
+const alone = (runtime: Runtime.Runtime<never>): Runtime.Runtime<never> =>
+  runtime.pipe(
+    Runtime.setFiberRef(FiberRef.currentTracerEnabled, false),
+    Runtime.updateContext(BoundRequest.refusingRedirects<never>)
+  )
+
 /**
  * A carrier over any `HttpClient`. Each request runs in a fiber of its own, with the settings of the fiber that sends it.
  *
@@ -189,11 +197,11 @@ const failureOf = (cause: Cause.Cause<HttpClientError.HttpClientError>): Carrier
  * @category constructors
  */
 export const fromHttpClient = (httpClient: HttpClient.HttpClient): Service => {
-  // trace headers are not for the vendor
-  const client = httpClient.pipe(HttpClient.withTracerPropagation(false), HttpClient.withScope)
+  const client = HttpClient.withScope(httpClient)
   return {
     send: (request, receiver) =>
-      Effect.map(Effect.runtime<never>(), (runtime): Control => {
+      Effect.map(Effect.runtime<never>(), (inherited): Control => {
+        const runtime = alone(inherited)
         let resumed: (() => void) | undefined
         let paused = false
         let aborted = false
@@ -202,12 +210,7 @@ export const fromHttpClient = (httpClient: HttpClient.HttpClient): Service => {
           resumed = () => resume(Effect.void)
         })
         const [plain, bound] = bind(request)
-        const sending = BoundRequest.execute(client, plain, bound).pipe(
-          Effect.catchAll(responseOf),
-          // the client's own span would record the request
-          Effect.withTracerEnabled(false),
-          BoundRequest.withoutRedirects
-        )
+        const sending = BoundRequest.execute(client, plain, bound).pipe(Effect.catchAll(responseOf))
         const running = sending.pipe(
           Effect.flatMap((response) => {
             if (aborted) return Effect.void

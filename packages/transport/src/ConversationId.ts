@@ -5,8 +5,10 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Random from "effect/Random"
+import * as Encoding from "effect/Encoding"
 import * as Schema from "effect/Schema"
+
+const pattern = /^[\x21-\x7e]{1,64}$/
 
 /**
  * 1 … 64 visible ASCII characters: what both a header and `prompt_cache_key` can hold (protocol B.3).
@@ -15,7 +17,7 @@ import * as Schema from "effect/Schema"
  * @category schemas
  */
 export const ConversationId = Schema.String.pipe(
-  Schema.pattern(/^[\x21-\x7e]{1,64}$/, {
+  Schema.pattern(pattern, {
     message: () => "A conversation id is 1 to 64 visible ASCII characters, such as a UUID."
   }),
   Schema.brand("@effect-codex/transport/ConversationId")
@@ -33,10 +35,7 @@ export type ConversationId = typeof ConversationId.Type
  * @since 0.1.0
  * @category guards
  */
-export const isConversationId: (u: unknown) => u is ConversationId = Schema.is(ConversationId)
-
-/** 32 random bits in hexadecimal. */
-const word = Effect.map(Random.nextIntBetween(0, 0x1_0000_0000), (bits) => bits.toString(16).padStart(8, "0"))
+export const isConversationId = (u: unknown): u is ConversationId => typeof u === "string" && pattern.test(u)
 
 /**
  * A new id: a random UUID. Keep it for the whole conversation.
@@ -44,10 +43,9 @@ const word = Effect.map(Random.nextIntBetween(0, 0x1_0000_0000), (bits) => bits.
  * @since 0.1.0
  * @category constructors
  */
-export const random: Effect.Effect<ConversationId> = Effect.map(
-  Effect.zipWith(Effect.zip(word, word), Effect.zip(word, word), (first, second) => [...first, ...second].join("")),
-  (hex) => {
-    const variant = (Number.parseInt(hex.charAt(16), 16) & 3) | 8
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant.toString(16)}${hex.slice(17, 20)}-${hex.slice(20)}` as ConversationId
-  }
-)
+export const random: Effect.Effect<ConversationId> = Effect.sync(() => {
+  // not by `Random`, whose 32 bits of seed are too few for the ids of many processes
+  const hex = Encoding.encodeHex(globalThis.crypto.getRandomValues(new Uint8Array(16)))
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 3) | 8).toString(16)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}` as ConversationId
+})

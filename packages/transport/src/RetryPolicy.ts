@@ -194,14 +194,18 @@ export const start = (
   options: { readonly schedule?: RetrySchedule | undefined; readonly deadline?: number | undefined } = {}
 ): Effect.Effect<Retries> =>
   Effect.sync((): Retries => {
-    const steps: RetrySchedule = options.schedule ?? schedule(policy)
-    let state: unknown = steps.initial
+    let steps: RetrySchedule | undefined
+    let state: unknown
     let retry = 0
     return {
       next: Effect.fnUntraced(function* (failure, { shown = false } = {}) {
         const asked = failure.retryAfter === undefined ? Duration.zero : serverDelay(policy, failure.retryAfter)
         if (!failure.isRetryable || asked === undefined) return yield* Effect.fail(failure)
         const now = yield* Clock.currentTimeMillis
+        if (steps === undefined) {
+          steps = options.schedule ?? schedule(policy)
+          state = steps.initial
+        }
         const [nextState, , decision] = yield* steps.step(now, seen(failure, shown), state)
         state = nextState
         if (ScheduleDecision.isDone(decision)) return yield* Effect.fail(failure)
