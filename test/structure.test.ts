@@ -33,12 +33,12 @@ const filesOf = (folder: string): ReadonlyArray<string> =>
     return entry.isDirectory() ? filesOf(path) : path.endsWith(".ts") ? [path] : []
   })
 
-/** The exports that a source declares, each with its doc comments; a type and a value of one name share them. */
+/** The exports that a source declares, each with its doc comment; overloads share theirs. A namespace goes with its class. */
 const documentedIn = (path: string): ReadonlyMap<string, string> => {
   const docs = new Map<string, string>()
   for (const statement of Ts.createSourceFile(path, Fs.readFileSync(path, "utf8"), Ts.ScriptTarget.Latest, true)
     .statements) {
-    if (!Ts.canHaveModifiers(statement)) continue
+    if (!Ts.canHaveModifiers(statement) || Ts.isModuleDeclaration(statement)) continue
     if (!Ts.getModifiers(statement)?.some(({ kind }) => kind === Ts.SyntaxKind.ExportKeyword)) continue
     const declared = Ts.isVariableStatement(statement) ? statement.declarationList.declarations : [statement]
     const doc = Ts.getJSDocCommentsAndTags(statement)
@@ -47,7 +47,8 @@ const documentedIn = (path: string): ReadonlyMap<string, string> => {
       .join("\n")
     for (const one of declared) {
       const name = Ts.getNameOfDeclaration(one as Ts.Declaration)?.getText() ?? ""
-      docs.set(name, `${docs.get(name) ?? ""}${doc}`)
+      const key = `${name} (${Ts.SyntaxKind[statement.kind]})`
+      docs.set(key, `${docs.get(key) ?? ""}${doc}`)
     }
   }
   return docs
