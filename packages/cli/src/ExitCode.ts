@@ -5,8 +5,10 @@ import * as Predicate from "effect/Predicate"
 /** The codes, as `docs/command-line.md` lists them. */
 export const exitCodes = { failed: 1, usage: 2, account: 3, later: 4, interrupted: 130 } as const
 
-export const of = (error: unknown): number =>
-  Failure.isFailure(error) && error.group !== "request" ? exitCodes[error.group] : exitCodes.failed
+export const of = (error: unknown): number => {
+  if (Predicate.isTagged(error, "UnknownOption")) return exitCodes.usage
+  return Failure.isFailure(error) && error.group !== "request" ? exitCodes[error.group] : exitCodes.failed
+}
 
 /** One sentence; what an error without one of its own is called. */
 export const sentence = (error: unknown): string => {

@@ -1,5 +1,6 @@
 /** How turns and tables look. Colours and movement are for terminals; everything else gets plain text. */
 import type * as RateLimits from "@effect-codex/schema/RateLimits"
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
@@ -8,6 +9,23 @@ import type { ToolLoop } from "effect-codex"
 
 const isTerminal = process.stdout.isTTY === true
 const isColourful = isTerminal && !process.env["NO_COLOR"]
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences begin with one
+const sequences = /\u001b\[[0-9;]*m/g
+
+/** Help and usage errors of `@effect/cli` are always coloured: without colours where nobody sees them. */
+export const withPlainConsole = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Console.consoleWith((usual) => {
+    const plain =
+      (print: Console.Console["log"]): Console.Console["log"] =>
+      (...args) =>
+        print(...args.map((arg) => (typeof arg === "string" ? arg.replaceAll(sequences, "") : arg)))
+    return Effect.withConsole(self, {
+      ...usual,
+      ...(isColourful ? {} : { log: plain(usual.log) }),
+      ...(isColourful && process.stderr.isTTY ? {} : { error: plain(usual.error) })
+    })
+  })
 
 export const dim = (text: string): string => (isColourful ? `\u001b[2m${text}\u001b[22m` : text)
 

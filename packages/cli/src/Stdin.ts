@@ -13,10 +13,12 @@ export const stdin: Effect.Effect<string> = Effect.suspend(() =>
       )
 )
 
-/** Standard input line by line, each with its end. */
-export const lines: Stream.Stream<string> = Stream.suspend(() =>
-  Stream.fromAsyncIterable(Readline.createInterface({ input: process.stdin, terminal: false }), String).pipe(
-    Stream.map((line) => `${line}\n`),
-    Stream.catchAll(() => Stream.empty)
-  )
+/** Standard input line by line, each with its end. Afterwards it keeps the process alive no longer. */
+export const lines: Stream.Stream<string> = Stream.acquireRelease(
+  Effect.sync(() => Readline.createInterface({ input: process.stdin, terminal: false })),
+  (reader) => Effect.sync(() => reader.close())
+).pipe(
+  Stream.flatMap((reader) => Stream.fromAsyncIterable(reader, String)),
+  Stream.map((line) => `${line}\n`),
+  Stream.catchAll(() => Stream.empty)
 )

@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import manifest from "../package.json" with { type: "json" }
+import * as CtrlC from "./CtrlC.ts"
 import { models, usage, whoami } from "./commands/account.ts"
 import { ask } from "./commands/ask.ts"
 import { chat } from "./commands/chat.ts"
@@ -17,6 +18,7 @@ import { login, logout } from "./commands/login.ts"
 import { replay } from "./commands/replay.ts"
 import { root } from "./commands/root.ts"
 import * as ExitCode from "./ExitCode.ts"
+import * as Screen from "./Screen.ts"
 
 const cli = Command.run(
   root.pipe(
@@ -28,8 +30,12 @@ const cli = Command.run(
 
 const isDebug = process.argv.includes("--debug")
 
+const ctrlC = CtrlC.make()
+
 const main = cli(process.argv).pipe(
   Logger.withMinimumLogLevel(isDebug ? LogLevel.Debug : LogLevel.None),
+  Screen.withPlainConsole,
+  Effect.provideService(CtrlC.CtrlC, ctrlC),
   Effect.provide(NodeContext.layer)
 )
 
@@ -38,10 +44,7 @@ const fiber = Effect.runFork(main)
 // whoever reads the output may stop, as `head` does
 process.stdout.on("error", () => process.exit())
 
-process.on("SIGINT", () => {
-  // a chat cancels its turn first
-  if (process.listenerCount("SIGINT") === 1) fiber.unsafeInterruptAsFork(fiber.id())
-})
+process.on("SIGINT", () => ctrlC.pressed(() => fiber.unsafeInterruptAsFork(fiber.id())))
 
 fiber.addObserver((exit) => {
   if (Exit.isSuccess(exit)) return

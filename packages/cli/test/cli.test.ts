@@ -131,6 +131,32 @@ describe("effect-codex", () => {
     assert.strictEqual((await run(["bogus"])).code, 2)
   })
 
+  it("help and what is said of a wrong command line have no colours in a pipe", timeout, async () => {
+    const [help, wrong] = await Promise.all([run(["--help"]), run(["bogus"])])
+    assert.strictEqual(help?.code, 0)
+    assert.include(help?.stdout ?? "", "USAGE")
+    assert.include(wrong?.stderr ?? "", "Invalid subcommand")
+    assert.notInclude((help?.stdout ?? "") + (wrong?.stdout ?? "") + (wrong?.stderr ?? ""), "\u001b")
+  })
+
+  it("an unknown option of ask is not sent as a prompt", timeout, async () => {
+    const { code, stderr, stdout } = await run(["--mock", "ask", "--modell", "gpt", "Hi"])
+    assert.strictEqual(code, 2, stderr)
+    assert.strictEqual(stdout, "")
+    assert.match(stderr, /^There is no option --modell; .*--help.*\n$/)
+  })
+
+  it("chats that cannot be kept are one sentence, with --debug the reason", timeout, async () => {
+    const notFolder = Path.join(home, "not-a-folder")
+    Fs.writeFileSync(notFolder, "")
+    const [short, long] = await Promise.all(
+      [[], ["--debug"]].map((more) => run([...more, "--mock", "chat"], { env: { XDG_DATA_HOME: notFolder } }))
+    )
+    assert.strictEqual(short?.code, 1)
+    assert.match(short?.stderr ?? "", /^Chats cannot be kept in .*XDG_DATA_HOME.*\n$/)
+    assert.include(long?.stderr ?? "", "ENOTDIR")
+  })
+
   it("chat remembers, and Ctrl-C cancels the turn alone", timeout, async () => {
     const first = await run(["--mock", "chat", "holiday"], { input: "Hello\n" })
     assert.strictEqual(first.code, 0, first.stderr)
@@ -155,13 +181,65 @@ describe("effect-codex", () => {
   })
 
   const hasScript = spawnSync("script", ["--version"]).status === 0
-  it.skipIf(!hasScript)("a terminal sees the reasoning dimmed, and with NO_COLOR plain", timeout, async () => {
-    const command = `${process.execPath} ${bin} --mock ask Hi`
-    const inTerminal = (more: Readonly<Record<string, string>>) =>
-      run([], { env: { ...more, TERM: "xterm" } }, "script", ["-qec", command, "/dev/null"])
-    const [coloured, plain] = await Promise.all([inTerminal({ NO_COLOR: "" }), inTerminal({ NO_COLOR: "1" })])
-    assert.include(coloured.stdout, "\u001b[2m")
-    assert.notInclude(plain.stdout, "\u001b[2m")
-    assert.include(plain.stdout.replaceAll("\r", ""), "You said: “Hi”.")
+
+  /** Runs the program on a pseudo-terminal: waits for each text and types what stands beside it. */
+  const inTerminal = (
+    args: string,
+    dialogue: ReadonlyArray<readonly [waitFor: string, type: string]>,
+    more: Readonly<Record<string, string>> = {}
+  ) =>
+    new Promise<Ran>((resolve, reject) => {
+      const child = spawn("script", ["-qec", `${process.execPath} ${bin} ${args}`, "/dev/null"], {
+        env: { ...env, NO_COLOR: "", TERM: "xterm", ...more }
+      })
+      let stdout = ""
+      let at = 0
+      const left = [...dialogue]
+      child.stdout.on("data", (data) => {
+        stdout += data
+        for (let next = left[0]; next !== undefined; next = left[0]) {
+          const found = stdout.indexOf(next[0], at)
+          if (found < 0) return
+          at = found + next[0].length
+          child.stdin.write(next[1])
+          left.shift()
+        }
+      })
+      child.on("error", reject)
+      child.on("close", (code) => resolve({ code, stdout, stderr: left.map(([text]) => text).join() }))
+    })
+
+  it.skipIf(!hasScript)(
+    "a terminal sees the spinner and the reasoning dimmed, with NO_COLOR plain",
+    timeout,
+    async () => {
+      const [coloured, plain] = await Promise.all([
+        inTerminal("--mock ask Hi", []),
+        inTerminal("--mock ask Hi", [], { NO_COLOR: "1" })
+      ])
+      assert.include(coloured.stdout, "\u001b[2m")
+      assert.match(coloured.stdout, /[⠋⠙⠹⠸] 0 s/)
+      assert.notInclude(plain.stdout, "\u001b[2m")
+      assert.include(plain.stdout.replaceAll("\r", ""), "You said: “Hi”.")
+    }
+  )
+
+  it.skipIf(!hasScript)("in a terminal Ctrl-C cancels the turn of a chat, a second one ends it", timeout, async () => {
+    const { code, stderr, stdout } = await inTerminal("--mock chat terminal", [
+      ["The new chat terminal", "Hello\n"],
+      ["You said", "\u0003"],
+      ["[cancelled]", "Again\n"],
+      ["You said: “Again”", "\u0003"],
+      ["[cancelled]", "\u0003"]
+    ])
+    assert.strictEqual(stderr, "", stdout)
+    assert.strictEqual(code, 130, stdout)
+  })
+
+  it.skipIf(!hasScript)("in a terminal Ctrl-C ends ask, and clears the spinner", timeout, async () => {
+    const { code, stdout } = await inTerminal("--mock ask Hi", [["0 s", "\u0003"]])
+    assert.strictEqual(code, 130, stdout)
+    assert.notInclude(stdout, "streams.")
+    assert.include(stdout, "\r\u001b[K")
   })
 })

@@ -21,6 +21,13 @@ class NothingToAsk extends Data.TaggedError("NothingToAsk") {
   }
 }
 
+/** The parser takes an option it does not know for a word of the prompt. */
+class UnknownOption extends Data.TaggedError("UnknownOption")<{ readonly option: string }> {
+  override get message() {
+    return `There is no option ${this.option}; \`effect-codex ask --help\` lists them.`
+  }
+}
+
 class InvalidSchemaFile extends Data.TaggedError("InvalidSchemaFile")<{ readonly file: string }> {
   override get message() {
     return `${this.file} holds no JSON Schema: it has to be one JSON object.`
@@ -81,6 +88,8 @@ export const ask = Command.make("ask", options, ({ effort, image, instructions, 
   Effect.gen(function* () {
     const { mock } = yield* root
     const { readFileString } = yield* FileSystem.FileSystem
+    const option = prompt.find((word) => /^--?[a-z][\w-]*(=.*)?$/i.test(word))
+    if (option !== undefined) return yield* new UnknownOption({ option })
     const text = [...prompt, yield* stdin].filter((part) => part.trim() !== "").join("\n\n")
     if (text === "" && image.length === 0) return yield* new NothingToAsk()
     const images = yield* Effect.forEach(image, imageOf)

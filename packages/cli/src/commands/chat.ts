@@ -5,12 +5,14 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as NodeKeyValueStore from "@effect/platform-node/NodeKeyValueStore"
 import * as Config from "effect/Config"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Conversation } from "effect-codex"
 import * as Backend from "../Backend.ts"
+import * as CtrlC from "../CtrlC.ts"
 import * as ExitCode from "../ExitCode.ts"
 import * as Screen from "../Screen.ts"
 import { lines } from "../Stdin.ts"
@@ -28,11 +30,17 @@ const folder = Effect.gen(function* () {
   )
 })
 
-const ctrlC = Effect.async<void>((resume) => {
-  const listener = () => resume(Effect.void)
-  process.once("SIGINT", listener)
-  return Effect.sync(() => void process.off("SIGINT", listener))
-})
+class ChatsUnusable extends Data.TaggedError("ChatsUnusable")<{ readonly path: string; readonly cause: unknown }> {
+  override get message() {
+    return `Chats cannot be kept in ${this.path}: set XDG_DATA_HOME to a folder that can be written.`
+  }
+}
+
+const store = Effect.map(folder, (path) =>
+  NodeKeyValueStore.layerFileSystem(path).pipe(
+    Layer.catchAll((cause) => Layer.fail(new ChatsUnusable({ path, cause })))
+  )
+).pipe(Layer.unwrapEffect)
 
 const list = Effect.gen(function* () {
   const { readDirectory } = yield* FileSystem.FileSystem
@@ -43,6 +51,7 @@ const list = Effect.gen(function* () {
 
 const talk = (name: string) =>
   Effect.gen(function* () {
+    const { cancellable } = yield* CtrlC.CtrlC
     const conversation = yield* Conversation.persisted(name)
     const { length } = yield* conversation.history
     yield* Screen.line(
@@ -51,8 +60,7 @@ const talk = (name: string) =>
     yield* Stream.runForEach(lines, (said) =>
       said.trim() === ""
         ? Effect.void
-        : Screen.show(conversation.run(said.trimEnd())).pipe(
-            Effect.raceFirst(Effect.zipRight(ctrlC, Screen.line("\n[cancelled]"))),
+        : cancellable(Screen.show(conversation.run(said.trimEnd())), Screen.line("\n[cancelled]")).pipe(
             Effect.catchAll((error) => Screen.line(`[${ExitCode.sentence(error)}]`))
           )
     )
@@ -68,9 +76,7 @@ export const chat = Command.make(
     Effect.gen(function* () {
       const { mock } = yield* root
       if (isList) return yield* list
-      yield* talk(name).pipe(
-        Effect.provide(Layer.merge(Backend.codex(mock), NodeKeyValueStore.layerFileSystem(yield* folder)))
-      )
+      yield* talk(name).pipe(Effect.provide(Layer.merge(Backend.codex(mock), store)))
     })
 ).pipe(
   Command.withDescription(
