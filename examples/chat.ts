@@ -67,8 +67,10 @@ const program = Effect.gen(function* () {
 
 const calls = Script.turn({ toolCalls: [{ name: "read_file", arguments: { path: "package.json" } }] })
 
+const about = Script.turn({ text: "It is about examples." }).pipe(Script.drip("30 millis"))
+
 const Live = Layer.mergeAll(
-  backend(calls, Script.turn({ text: "It is about examples." }), Script.turn({ text: "You are welcome." })),
+  backend(calls, about, Script.turn({ text: "You are welcome." })),
   NodeKeyValueStore.layerFileSystem(process.argv.slice(2).find((arg) => !arg.startsWith("--")) ?? ".chat"),
   NodeContext.layer
 )

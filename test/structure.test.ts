@@ -3,6 +3,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
+import Ts from "typescript"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
@@ -31,6 +32,36 @@ const filesOf = (folder: string): ReadonlyArray<string> =>
     const path = Path.join(folder, entry.name)
     return entry.isDirectory() ? filesOf(path) : path.endsWith(".ts") ? [path] : []
   })
+
+/** The exports that a source declares, each with its doc comments; a type and a value of one name share them. */
+const documentedIn = (path: string): ReadonlyMap<string, string> => {
+  const docs = new Map<string, string>()
+  for (const statement of Ts.createSourceFile(path, Fs.readFileSync(path, "utf8"), Ts.ScriptTarget.Latest, true)
+    .statements) {
+    if (!Ts.canHaveModifiers(statement)) continue
+    if (!Ts.getModifiers(statement)?.some(({ kind }) => kind === Ts.SyntaxKind.ExportKeyword)) continue
+    const declared = Ts.isVariableStatement(statement) ? statement.declarationList.declarations : [statement]
+    const doc = Ts.getJSDocCommentsAndTags(statement)
+      .filter(Ts.isJSDoc)
+      .map((node) => node.getText())
+      .join("\n")
+    for (const one of declared) {
+      const name = Ts.getNameOfDeclaration(one as Ts.Declaration)?.getText() ?? ""
+      docs.set(name, `${docs.get(name) ?? ""}${doc}`)
+    }
+  }
+  return docs
+}
+
+/** The anchors of a document's headings, as GitHub and npm make them. */
+const sectionsOf = (path: string): ReadonlyArray<string> =>
+  [...Fs.readFileSync(path, "utf8").matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .trim()
+      .replaceAll(/\s/g, "-")
+  )
 
 /** The modules a source imports; examples in comments do not count. */
 const importsOf = (source: string): ReadonlyArray<string> =>
@@ -140,9 +171,14 @@ describe("documents", () => {
 
   it("link to files that exist", () => {
     for (const path of documents) {
-      for (const [, target] of Fs.readFileSync(path, "utf8").matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
-        const file = Path.join(Path.dirname(path), target as string)
+      for (const [, target = "", section] of Fs.readFileSync(path, "utf8").matchAll(
+        /\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g
+      )) {
+        const file = target === "" ? path : Path.join(Path.dirname(path), target)
         assert.isTrue(Fs.existsSync(file), `${Path.relative(root, path)} links to ${target}`)
+        if (section !== undefined && file.endsWith(".md")) {
+          assert.include(sectionsOf(file), section, `${Path.relative(root, path)} links to ${target}#${section}`)
+        }
       }
     }
   })
@@ -195,5 +231,24 @@ describe("documents", () => {
         assert.isTrue(Fs.existsSync(Path.join(root, file as string)), `${file} of row ${row.slice(0, 6)}`)
       }
     }
+  })
+})
+
+describe("the API reference", () => {
+  it("has every public symbol with @since and @category", () => {
+    const missing: Array<string> = []
+    let count = 0
+    for (const folder of Object.keys(allowed).filter((folder) => !programs.has(folder))) {
+      for (const path of filesOf(Path.join(root, "packages", folder, "src"))) {
+        if (/\/src\/(internal|node)\//.test(path)) continue
+        for (const [name, doc] of documentedIn(path)) {
+          count++
+          const isComplete = doc.includes("@internal") || (/@since \d/.test(doc) && /@category \w/.test(doc))
+          if (!isComplete) missing.push(`${Path.relative(root, path)}: ${name}`)
+        }
+      }
+    }
+    assert.isAbove(count, 500)
+    assert.deepStrictEqual(missing, [])
   })
 })

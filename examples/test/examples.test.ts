@@ -109,6 +109,43 @@ describe("chat.ts", () => {
     assert.include(again.stdout, "Going on after 4 entries.")
     Fs.rmSync(store, { recursive: true })
   })
+
+  it("keeps the finished steps when Ctrl-C cancels the next one", { timeout: 60_000 }, async () => {
+    const store = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-chat-"))
+    const cancelled = await new Promise<Ran>((resolve, reject) => {
+      const child = spawn(process.execPath, [Path.join(bundles, "chat.mjs"), store], {
+        env: { ...process.env, HOME: store }
+      })
+      let stdout = ""
+      let stderr = ""
+      let isInterrupted = false
+      child.stdout.on("data", (data) => {
+        stdout += data
+        if (!isInterrupted && /\]\nIt/.test(stdout)) {
+          isInterrupted = child.kill("SIGINT")
+        } else if (stdout.includes("[cancelled]")) child.stdin.end()
+      })
+      child.stderr.on("data", (data) => {
+        stderr += data
+      })
+      child.on("error", reject)
+      child.on("close", (code) => resolve({ code, stdout, stderr }))
+      child.stdin.write("What is this about?\n")
+    })
+    assert.strictEqual(cancelled.code, 0, cancelled.stderr)
+    assert.include(cancelled.stdout, "[cancelled]")
+    assert.notInclude(cancelled.stdout, "examples.")
+    const stored = Fs.readdirSync(store)
+      .map((file) => Fs.readFileSync(Path.join(store, file), "utf8"))
+      .join("\n")
+    assert.include(stored, "function_call_output")
+    const next = await runWith("And now?\n", "chat.ts", store)
+    assert.strictEqual(next.code, 0, next.stderr)
+    // what was said, the call and its result
+    assert.include(next.stdout, "Going on after 3 entries.")
+    assert.include(next.stdout, "It is about examples.")
+    Fs.rmSync(store, { recursive: true })
+  })
 })
 
 describe("logins", () => {
