@@ -9,6 +9,7 @@ import { ConversationId } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 
 /**
@@ -45,7 +46,7 @@ export class InvalidSnapshot extends Failure.Class<InvalidSnapshot>("effect-code
 }) {
   override get message(): string {
     return this.version !== undefined && this.version !== 1
-      ? `The conversation was saved as version ${JSON.stringify(this.version)}; this library reads version 1. Use the version that wrote it.`
+      ? `The conversation was saved as version ${nameOf(this.version)}; this library reads version 1. Use the version that wrote it.`
       : `The conversation cannot be read: ${this.problem}`
   }
 }
@@ -74,6 +75,22 @@ export class StoreFailed extends Failure.Class<StoreFailed>("effect-codex/StoreF
 /** Enough to find the place by; what stands there may be a whole conversation. */
 const maxProblemLength = 500
 
+const maxVersionLength = 40
+
+const nameOf = (version: unknown): string =>
+  typeof version === "string" || typeof version === "number"
+    ? JSON.stringify(version).slice(0, maxVersionLength)
+    : "of another kind"
+
+/** The formatter recurses into the value. */
+const problemOf = (error: ParseError): string => {
+  try {
+    return error.message.split("\n").slice(0, 3).join(" ").slice(0, maxProblemLength)
+  } catch {
+    return "a value in it is nested too deeply"
+  }
+}
+
 /**
  * A snapshot as JSON text.
  *
@@ -95,7 +112,7 @@ export const fromJson = (json: string): Effect.Effect<Snapshot, InvalidSnapshot>
         const version = (value as { readonly version?: unknown } | null)?.version
         return new InvalidSnapshot({
           ...(version !== undefined && { version }),
-          problem: error.message.split("\n").slice(0, 3).join(" ").slice(0, maxProblemLength)
+          problem: problemOf(error)
         })
       })
     )
@@ -123,10 +140,13 @@ export interface Saved {
  */
 const placeOf = (id: string, revision: number): string => `${id}.${revision % 2}`
 
-/** The revision stands first, so that it can be read without the rest. */
+/**
+ * The revision stands first, so that it can be read without the rest. One that cannot grow, which no save has written,
+ * counts as none: the next save would not be newer.
+ */
 const revisionOf = (text: string): number | undefined => {
-  const digits = /^\{"revision":(\d+),/.exec(text)?.[1]
-  return digits === undefined ? undefined : Number(digits)
+  const revision = Number(/^\{"revision":(\d+),/.exec(text)?.[1])
+  return Number.isSafeInteger(revision + 1) ? revision : undefined
 }
 
 /**

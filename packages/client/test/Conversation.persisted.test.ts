@@ -15,7 +15,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Conversation, Toolkit } from "effect-codex"
+import { Conversation, Snapshot, Toolkit } from "effect-codex"
 import { bundle } from "../../auth/test/support/bundle.ts"
 import { bodies, run } from "./support.ts"
 
@@ -90,6 +90,41 @@ describe("Conversation.persisted", () => {
       yield* run(again.send("three"))
       assert.lengthOf(yield* (yield* Conversation.persisted("holiday")).history, 6)
     }).pipe(Effect.provide(TestCodex.layer(Script.always(says("A")))), Effect.provide(KeyValueStore.layerMemory))
+  )
+
+  it.effect("loses nothing after a revision that cannot grow", () =>
+    Effect.forEach(["9".repeat(20), "9".repeat(400), "9007199254740991", "9007199254740990", "-1", "1.5"], (revision) =>
+      Effect.gen(function* () {
+        const store = yield* KeyValueStore.KeyValueStore
+        yield* store.set(
+          "holiday.1",
+          `{"revision":${revision},"version":1,"id":"holiday","instructions":"","items":[]}`
+        )
+        const conversation = yield* Conversation.persisted("holiday")
+        for (const prompt of ["one", "two", "three"]) {
+          yield* run(conversation.send(prompt))
+          assert.deepStrictEqual(
+            yield* (yield* Conversation.persisted("holiday")).history,
+            yield* conversation.history,
+            revision
+          )
+        }
+      }).pipe(Effect.provide(TestCodex.layer(Script.always(says("A")))), Effect.provide(KeyValueStore.layerMemory))
+    )
+  )
+
+  it.effect("refuses what is nested too deeply in words, wherever it stands", () =>
+    Effect.gen(function* () {
+      const deep = "[".repeat(50_000) + "]".repeat(50_000)
+      const whole = { version: 1, id: '"a"', instructions: '""', items: "[]" }
+      for (const key of ["version", "id", "instructions"]) {
+        const text = Object.entries({ ...whole, [key]: deep }).map(([name, json]) => `"${name}":${json}`)
+        const error = yield* Effect.flip(Snapshot.fromJson(`{${text.join()}}`))
+        assert.strictEqual(error._tag, "InvalidSnapshot")
+        assert.isBelow(error.message.length, 700)
+      }
+      assert.strictEqual((yield* Effect.flip(Snapshot.fromJson(deep)))._tag, "InvalidSnapshot")
+    })
   )
 
   it.effect("what is no conversation is refused, and a store that fails is named", () =>

@@ -113,6 +113,23 @@ describe("ToolLoop", () => {
     )
   )
 
+  it.effect("a failure that cannot be read is answered as well", () =>
+    Effect.gen(function* () {
+      const unreadable = {
+        get message(): string {
+          throw new Error("unreadable")
+        }
+      }
+      const tool = yield* Tool.make({ name: "read", parameters: Schema.Struct({}) })
+      const events = yield* collect<unknown>({ tools: [Toolkit.handler(tool, () => Effect.fail(unreadable))] })
+      assert.strictEqual(events.at(-1)?._tag, "LoopCompleted")
+      assert.deepStrictEqual(
+        outputsOf((yield* bodies)[1]).map(([, output]) => output),
+        ["Error: The tool failed."]
+      )
+    }).pipe(Effect.provide(TestCodex.layer([calls({ name: "read" }), done])))
+  )
+
   it.effect("calls of a turn that broke are never carried out", () =>
     Effect.gen(function* () {
       let handled = 0

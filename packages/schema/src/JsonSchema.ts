@@ -116,6 +116,15 @@ export interface Unparsed {
   readonly issues: ReadonlyArray<Issue>
 }
 
+/** What a codec threw can be anything, also what fails when it is read. */
+const wordsOf = (thrown: unknown): string => {
+  try {
+    return `: ${thrown instanceof Error ? thrown.message : String(thrown)}`
+  } catch {
+    return ""
+  }
+}
+
 /**
  * Decodes JSON text, and reports all issues at once. That an optional key may also be `undefined` is not reported: JSON
  * cannot hold it. A value nested more than 256 levels deep fits no schema, and a codec that throws is an issue too: what a
@@ -145,11 +154,7 @@ export const parse = <A, I>(schema: Schema.Schema<A, I>, text: string): Effect.E
           message: message.slice(0, maxIssueLength)
         }))
     }))
-  }).pipe(
-    Effect.catchAllDefect((defect) =>
-      fail("mismatch", `could not be decoded: ${defect instanceof Error ? defect.message : String(defect)}`)
-    )
-  )
+  }).pipe(Effect.catchAllDefect((defect) => fail("mismatch", `could not be decoded${wordsOf(defect)}`)))
 }
 
 /**

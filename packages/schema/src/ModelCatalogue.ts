@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
+import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { bundledModels } from "./internal/bundledModels.ts"
 import * as Model from "./Model.ts"
@@ -43,12 +43,27 @@ export const decode = (json: unknown): ModelCatalogue => {
   return { models, problems }
 }
 
+const listOf = <A>(one: A | ReadonlyArray<A>): ReadonlyArray<A> => (Array.isArray(one) ? one : [one as A])
+
+/** The keys that do not fit; `""` is the whole. The formatters also recurse into the values, which can be too deep. */
+const misfitKeys = (issue: ParseResult.ParseIssue): ReadonlyArray<string> => {
+  switch (issue._tag) {
+    case "Pointer":
+      return [String(listOf(issue.path)[0])]
+    case "Composite":
+      return listOf(issue.issues).flatMap(misfitKeys)
+    case "Refinement":
+    case "Transformation":
+      return misfitKeys(issue.issue)
+    default:
+      return [""]
+  }
+}
+
 const decodeEntry = (entry: unknown, index: number, problems: Array<string>): ReadonlyArray<Model.Model> => {
   const result = decodeModel(entry)
   if (Either.isRight(result)) return [result.right]
-  const misfits = new Set(
-    ParseResult.ArrayFormatter.formatErrorSync(result.left).map(({ path }) => String(path[0] ?? ""))
-  )
+  const misfits = new Set(misfitKeys(result.left.issue))
   if (!isObject(entry) || misfits.has("slug") || misfits.has("")) {
     problems.push(`Entry ${index} is left out: it is not an object with a "slug".`)
     return []

@@ -109,6 +109,20 @@ describe("the catalogue", () => {
     assert.isArray(ModelCatalogue.decode(json).models)
   })
 
+  it("is read without a throw, however deeply it is nested", () => {
+    const lists = JSON.parse("[".repeat(50_000) + "]".repeat(50_000))
+    const objects = JSON.parse(`${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`)
+    for (const deep of [lists, objects]) {
+      for (const key of ["display_name", "context_window", "supported_reasoning_levels", "truncation_policy"]) {
+        assert.deepStrictEqual(ModelCatalogue.decode({ models: [{ slug: "m", [key]: deep }] }), {
+          models: [{ slug: "m" }],
+          problems: [`The key "${key}" of entry 0 has another type than expected.`]
+        })
+      }
+      assert.lengthOf(ModelCatalogue.decode({ models: [deep, { slug: deep }, { slug: "m" }] }).models, 1)
+    }
+  })
+
   it("finds an entry by its name, else by the longest name that begins it", () => {
     const models = [entry("gpt-6", []), entry("gpt-6-sol", [])]
     assert.strictEqual(ModelCatalogue.resolve(models, "gpt-6-sol-preview")?.slug, "gpt-6-sol")

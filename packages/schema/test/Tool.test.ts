@@ -343,6 +343,34 @@ describe("arguments that come back", () => {
     })
   )
 
+  it.effect("that a codec throws over are a typed error, whatever it throws", () =>
+    Effect.forEach(
+      [
+        Object.create(null),
+        {
+          toString() {
+            throw new Error("unreadable")
+          }
+        },
+        JSON.parse("[".repeat(50_000) + "]".repeat(50_000)),
+        Symbol("thrown"),
+        undefined
+      ],
+      (thrown) =>
+        Effect.gen(function* () {
+          const throwing = Schema.transform(Schema.String, Schema.String, {
+            strict: true,
+            decode: () => {
+              throw thrown
+            },
+            encode: (text) => text
+          })
+          const error = yield* Effect.flip(JsonSchema.parse(throwing, '"x"'))
+          assert.strictEqual(error.reason, "mismatch")
+        })
+    )
+  )
+
   it.effect("that a codec throws over are a typed error", () =>
     Effect.gen(function* () {
       const Thrower = Schema.transform(Schema.String, Schema.String, {

@@ -61,9 +61,14 @@ const isHandler = <E, R>(tool: LoopTool<E, R>): tool is Handler<E, R> => Predica
 
 /** What the model is told of a failure: its message, else its name. */
 const messageOf = (error: unknown): string => {
-  const { _tag, message } = Predicate.isRecord(error) ? error : { _tag: undefined, message: error }
-  const texts = [message, _tag].filter((text): text is string => typeof text === "string" && text !== "")
-  return texts[0] ?? "The tool failed."
+  try {
+    const { _tag, message } = Predicate.isRecord(error) ? error : { _tag: undefined, message: error }
+    const texts = [message, _tag].filter((text): text is string => typeof text === "string" && text !== "")
+    return texts[0] ?? "The tool failed."
+  } catch {
+    // a property that fails when it is read
+    return "The tool failed."
+  }
 }
 
 /** How a handler ended that did not succeed. The loop's own interruption does not come here: it ends the loop. */
