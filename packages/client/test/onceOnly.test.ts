@@ -24,7 +24,7 @@ const status = FastCheck.constantFrom<unknown>(
 const index = FastCheck.constantFrom(0, 0, 1, 2)
 const itemId = FastCheck.constantFrom<unknown>("fc_1", "fc_2", "fc_3", undefined)
 
-const call = FastCheck.record({
+const oddCall = FastCheck.record({
   custom: FastCheck.constantFrom(false, false, false, true),
   id: itemId,
   call_id: callId,
@@ -37,6 +37,14 @@ const call = FastCheck.record({
     custom
       ? { type: "custom_tool_call", ...fields, input: text }
       : { type: "function_call", ...fields, arguments: text }
+)
+
+/** Often one that runs, so that one that ran before comes again. */
+const call = FastCheck.oneof(
+  oddCall,
+  callId.map(
+    (call_id): Raw => ({ type: "function_call", id: call_id, call_id, name: "pay", arguments: '{"amount":1}' })
+  )
 )
 
 const event = FastCheck.oneof(
