@@ -8,10 +8,11 @@
  * @since 0.1.0
  */
 import * as KeyValueStore from "@effect/platform/KeyValueStore"
-import { History, type Repair, type RoutingToken, type Turn, type TurnEvent } from "@effect-codex/schema"
+import { Failure, History, type Repair, type RoutingToken, type Turn, type TurnEvent } from "@effect-codex/schema"
 import { ConversationId } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as Codex from "./Codex.ts"
 import type { CodexError } from "./CodexError.ts"
@@ -390,11 +391,16 @@ export const persisted = <E = never, R = never>(
       id,
       initial: Option.match(saved, { onNone: () => parts.initial, onSome: ({ snapshot }) => restored(snapshot) }),
       save: (snapshot) =>
-        Effect.map(
-          Effect.suspend(() => Snapshot.save(store, snapshot(), revision)),
-          (next) => {
-            revision = next
-          }
-        )
+        Effect.suspend(() => {
+          const now = snapshot()
+          return Snapshot.save(store, now, revision).pipe(
+            Effect.mapError((error) =>
+              Failure.withFacts<Snapshot.StoreFailed>(error, { history: Redacted.make(now.items) })
+            ),
+            Effect.map((next) => {
+              revision = next
+            })
+          )
+        })
     })
   })

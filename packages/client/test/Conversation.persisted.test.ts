@@ -147,6 +147,8 @@ describe("Conversation.persisted", () => {
       broken = true
       const error = yield* run(Effect.flip(conversation.send("one")))
       assert.deepInclude(error, { _tag: "StoreFailed", operation: "save", reason: "unavailable" })
+      // what was not saved can be gone on from
+      assert.strictEqual(error.items?.length, 3)
       broken = false
       yield* run(conversation.send("two"))
       assert.lengthOf(yield* (yield* Conversation.persisted("other")).history, 6)

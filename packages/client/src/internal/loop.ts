@@ -71,6 +71,20 @@ const messageOf = (error: unknown): string => {
   }
 }
 
+/** Runs what a program gives; one without types can give anything, a promise for instance. */
+const running = <A, E, R>(give: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    try {
+      const given: unknown = give()
+      return Effect.isEffect(given)
+        ? (given as Effect.Effect<A, E, R>)
+        : Effect.die(new Error("It gave back no Effect: wrap a promise in Effect.tryPromise."))
+    } catch (defect) {
+      // Effect looks at what is thrown, which may throw again
+      return Effect.die(defect)
+    }
+  })
+
 /** How a handler ended that did not succeed. The loop's own interruption does not come here: it ends the loop. */
 const failureOf = <E>(name: string, cause: Cause.Cause<E>): E | HandlerFailed => {
   const failed = Cause.failureOption(cause)
@@ -144,8 +158,10 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
 
     const next = Effect.gen(function* () {
       if (options.limits !== undefined) {
-        if (steps >= maxSteps) return yield* Effect.fail(limitReached("steps"))
-        if (maxTokens !== undefined && usage.totalTokens >= maxTokens) return yield* Effect.fail(limitReached("tokens"))
+        // NaN is below no limit
+        if (!(steps < maxSteps)) return yield* Effect.fail(limitReached("steps"))
+        if (maxTokens !== undefined && !(usage.totalTokens < maxTokens))
+          return yield* Effect.fail(limitReached("tokens"))
         if (yield* isTimeUp) return yield* Effect.fail(limitReached("time"))
       }
       const now = yield* Clock.currentTimeMillis
@@ -186,7 +202,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
     const approved = (call: Turn.ToolCall): Effect.Effect<void, CallRejected, R> =>
       approve === undefined
         ? Effect.void
-        : Effect.flatMap(deciding.withPermits(1)(approve(call)), (approval) =>
+        : Effect.flatMap(deciding.withPermits(1)(running(() => approve(call))), (approval) =>
             approval === "run"
               ? Effect.void
               : Effect.fail(new CallRejected({ name: call.name, reason: "denied", problem: approval.deny }))
@@ -203,7 +219,10 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
         approved(call)
       )
       return Effect.flatMap(ready, (carryOut) => {
-        const output = Effect.withSpan(carryOut(report), `Tool.${name}`)
+        const output = Effect.withSpan(
+          running(() => carryOut(report)),
+          `Tool.${name}`
+        )
         return timeLimit === undefined
           ? output
           : Effect.timeoutFail(output, {
@@ -211,13 +230,13 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
               onTimeout: () => new HandlerFailed({ name, reason: "time" })
             })
       }).pipe(
-        Effect.catchAllCause((cause) => Effect.fail(failureOf(name, cause))),
         Effect.flatMap((output) => {
           const problem = outputProblem(output)
           return problem === undefined
             ? Effect.succeed(output)
             : Effect.fail(new HandlerFailed({ name, reason: "output", problem }))
-        })
+        }),
+        Effect.catchAllCause((cause) => Effect.fail(failureOf(name, cause)))
       )
     }
 
