@@ -75,9 +75,9 @@ const messageOf = (error: unknown): string => {
 const running = <A, E, R>(give: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     try {
-      const given: unknown = give()
+      const given = give()
       return Effect.isEffect(given)
-        ? (given as Effect.Effect<A, E, R>)
+        ? given
         : Effect.die(new Error("It gave back no Effect: wrap a promise in Effect.tryPromise."))
     } catch (defect) {
       // Effect looks at what is thrown, which may throw again
