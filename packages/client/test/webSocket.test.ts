@@ -347,6 +347,21 @@ describe("what fails over a WebSocket", () => {
     )
   }
 
+  it.effect("after a 401 no idle socket that was opened with these credentials is used again", () =>
+    Effect.gen(function* () {
+      const one = yield* Conversation.make()
+      const two = yield* Conversation.make()
+      yield* run(one.send("one"))
+      yield* run(two.send("one"))
+      assert.strictEqual(tagOf(yield* run(Effect.either(one.send("two")))), "LoginExpired")
+      assert.deepStrictEqual(yield* sockets, { opened: 2, open: 0 })
+      yield* run(two.send("two"))
+      assert.deepStrictEqual(yield* ways, [1, 2, 1, 3])
+    }).pipe(
+      Effect.provide(overSockets([says("A"), says("B"), frame({ code: "token_expired" }, { status: 401 }), says("C")]))
+    )
+  )
+
   it.effect("a message that is too large goes by SSE before dialling, or is an error", () =>
     Effect.gen(function* () {
       const codex = yield* Codex.Codex

@@ -74,8 +74,6 @@ export interface Turn {
   readonly request: ResponsesRequest.ResponsesRequest
   readonly mode: "auto" | "websocket"
   readonly routingToken?: RoutingToken.RoutingToken | undefined
-  /** Only open the socket, so that the next turn finds it. */
-  readonly connectOnly?: boolean
   readonly onRoute?: (route: Route) => void
 }
 

@@ -51,7 +51,7 @@ export interface Plan {
   /** What is posted; without it the request is a GET. */
   readonly body?: { readonly request: ResponsesRequest.ResponsesRequest; readonly bytes: Uint8Array } | undefined
   /** Whether the turn may go over a WebSocket, or has to. */
-  readonly socket?: Pick<Carrier.Turn, "mode" | "connectOnly"> | undefined
+  readonly socket?: Pick<Carrier.Turn, "mode"> | undefined
   readonly routingToken?: RoutingToken.RoutingToken | undefined
   readonly isRouted: boolean
 }

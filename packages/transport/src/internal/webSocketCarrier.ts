@@ -185,9 +185,8 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
     }
 
     #go(line: Line | undefined): void {
-      if (this.turn.connectOnly === true && line !== undefined) return this.respond(200, {}, [], "")
       this.decision = IncrementalInput.decide(line?.last, this.turn.request)
-      if (this.turn.connectOnly !== true && bytesOf(createFrame(this.turn, this.decision)) > limits.message) {
+      if (bytesOf(createFrame(this.turn, this.decision)) > limits.message) {
         return this.#tooLarge()
       }
       this.line = line ?? dial(this.key, this.#request)
@@ -306,12 +305,16 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
     openedAt = now()
     idleSince = now()
     socket: WebSocketConnector.Socket | undefined
+    /** Set once the server has refused the credentials of the handshake. */
+    isStale = false
     readonly key: string
+    readonly authorization: string | undefined
     #cancelTimer: (() => void) | undefined
     #head: readonly [Head, ReadonlyArray<string>] = [{}, []]
 
-    constructor(key: string) {
+    constructor(key: string, authorization: string | undefined) {
       this.key = key
+      this.authorization = authorization
       lines.add(this)
       this.#cancelTimer = timer(limits.connect, () => this.onClose(1006, { code: "ETIMEDOUT" }))
     }
@@ -324,14 +327,6 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
     #send(job: Job): void {
       this.#cancelTimer?.()
       this.#cancelTimer = undefined
-      if (job.turn.connectOnly === true) {
-        this.#rest()
-        // a token of a handshake that belongs to no turn is not for the next one (protocol N.3)
-        const { [RoutingToken.header]: _, ...headers } = this.#head[0]
-        const cookies = this.#head[1]
-        this.#head = [headers, []]
-        return job.respond(200, headers, cookies, "")
-      }
       const frame = createFrame(job.turn, job.decision)
       this.last = undefined
       this.socket?.send(frame)
@@ -346,6 +341,7 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
 
     #rest(): void {
       this.job = undefined
+      if (this.isStale) return this.close()
       this.idleSince = now()
       this.#cancelTimer?.()
       this.#cancelTimer = timer(limits.idle, () => this.close())
@@ -387,6 +383,7 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
         notAllowed = true
         if (job.turn.mode === "auto") return job.fallBack("not_allowed")
       }
+      if (status === 401) forget(this.authorization)
       // these mean the same for any request
       if (status === 401 || status === 429) return job.respond(status, headers, cookies, body)
       job.dialFailed({ status, headers, cookies, body })
@@ -430,6 +427,7 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
       const head = this.#head
       this.close()
       const status = statusOf(frame)
+      if (status === 401) forget(this.authorization)
       if (frame["type"] === "error" && status !== undefined && !job.begun) {
         return job.respond(status, { ...head[0], ...headersOf(frame) }, head[1], text)
       }
@@ -461,8 +459,17 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
     }
   }
 
+  /** No further turn goes over a socket that was opened with credentials the server has refused since. */
+  const forget = (authorization: string | undefined): void => {
+    for (const line of [...lines]) {
+      if (line.authorization !== authorization) continue
+      line.isStale = true
+      if (line.state === "open" && line.job === undefined) line.close()
+    }
+  }
+
   const dial = (key: string, request: Carrier.Request): Line => {
-    const line = new Line(key)
+    const line = new Line(key, request.headers["authorization"])
     line.socket = connector.connect?.({ url: request.url, headers: handshakeHeaders(request.headers) }, line)
     return line
   }
