@@ -131,6 +131,10 @@ const readBody = (incoming: Http.IncomingMessage): Effect.Effect<unknown> =>
 const written = (write: (done: () => void) => void): Effect.Effect<void> =>
   Effect.async<void>((resume) => write(() => resume(Effect.void)))
 
+/** Over when everything is sent, or when nobody is there to take it any more. */
+const ended = (outgoing: Http.ServerResponse): Effect.Effect<void> =>
+  written((done) => outgoing.once("close", done).end(done))
+
 /**
  * A server that plays the script until the scope closes; then it closes every connection.
  *
@@ -178,7 +182,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
         const body = yield* readBody(incoming)
         if (options.cors === true && isPreflight(incoming)) {
           outgoing.writeHead(204, preflightHeaders(incoming))
-          return yield* written((done) => outgoing.end(done))
+          return yield* ended(outgoing)
         }
         const target = incoming.url ?? "/"
         const { entry, step: decide } = journal.receive({
@@ -219,7 +223,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
             return yield* Effect.never
           }
           entry.finish()
-          yield* written((done) => outgoing.end(done))
+          yield* ended(outgoing)
         }).pipe(Effect.onInterrupt(() => Effect.sync(entry.abort)))
       })
 
