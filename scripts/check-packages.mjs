@@ -96,6 +96,31 @@ try {
 }
 console.log(`compiled ${entries.length} entries and ${found.length} snippets without skipLibCheck (${since()})`)
 
+// What the smallest program costs the type checker: unnamed unions in the declarations cost ten times as much.
+const hello = join(project, "hello.ts")
+writeFileSync(
+  hello,
+  `import { Console, Effect } from "effect"
+import { Codex } from "effect-codex"
+import * as CodexNode from "effect-codex/node"
+const program = Effect.gen(function* () {
+  const codex = yield* Codex.Codex
+  const turn = yield* codex.turn({ prompt: "Say hello." })
+  yield* Console.log(turn.text)
+})
+export const main = program.pipe(Effect.provide(CodexNode.layer()))
+`
+)
+const options = typescript.convertCompilerOptionsFromJson({ ...compilerOptions, skipLibCheck: true }, project).options
+const checked = typescript.createProgram([hello], options)
+checked.getSemanticDiagnostics(checked.getSourceFile(hello))
+const instantiations = checked.getInstantiationCount()
+const mostInstantiations = 50_000
+if (instantiations > mostInstantiations) {
+  problems.push(`the smallest program takes ${instantiations} type instantiations, more than ${mostInstantiations}`)
+}
+console.log(`the smallest program takes ${instantiations} type instantiations (${since()})`)
+
 // Run what was packed: every entry loads, and a turn is streamed.
 writeFileSync(
   join(project, "run.mjs"),

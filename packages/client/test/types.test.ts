@@ -21,13 +21,14 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import {
+  type ClientEvent,
   type Codex,
   type CodexError,
   Conversation,
   type Snapshot,
   Tool,
   type ToolError,
-  type Toolkit,
+  Toolkit,
   ToolLoop
 } from "effect-codex"
 import type * as CodexNode from "effect-codex/node"
@@ -126,6 +127,36 @@ describe("types", () => {
     expectTypeOf<Conversation.Conversation["send"]>().returns.toEqualTypeOf<
       Effect.Effect<Turn.Turn, CodexError.CodexError>
     >()
+  })
+
+  it("a toolkit needs its handlers, and their Layer what the functions need", () => {
+    interface Disk {
+      readonly _: unique symbol
+    }
+    const tools = { read: Tool.unsafeMake({ name: "read", parameters: Schema.Struct({ path: Schema.String }) }) }
+    const kit = () => Toolkit.make("app/Files", tools)
+    type Kit = ReturnType<typeof kit>
+    expectTypeOf<Effect.Effect.Context<Kit["handlers"]>>().toEqualTypeOf<Toolkit.Handlers<"app/Files">>()
+    const layer = (read: (path: string) => Effect.Effect<string, Error, Disk>) =>
+      kit().toLayer({
+        read: ({ path }, { call }) => {
+          expectTypeOf(path).toEqualTypeOf<string>()
+          expectTypeOf(call).toEqualTypeOf<Turn.ToolCall>()
+          return read(path)
+        }
+      })
+    expectTypeOf<ReturnType<typeof layer>>().toEqualTypeOf<Layer.Layer<Toolkit.Handlers<"app/Files">, never, Disk>>()
+    // @ts-expect-error a function is missing
+    const missing = () => kit().toLayer({})
+    expectTypeOf(missing).toBeFunction()
+  })
+
+  it("a browser's event is made of every event of a turn or a loop, and of every failure", () => {
+    expectTypeOf<ToolLoop.LoopEvent<Error>>().toExtend<Parameters<typeof ClientEvent.fromEvent>[0]>()
+    expectTypeOf<TurnEvent.TurnEvent | TurnEvent.TurnRestarted>().toExtend<
+      Parameters<typeof ClientEvent.fromEvent>[0]
+    >()
+    expectTypeOf<CodexError.CodexError | Snapshot.StoreFailed>().toExtend<Parameters<typeof ClientEvent.fromError>[0]>()
   })
 
   it("a history goes from any part into any other without a cast", () => {
