@@ -199,7 +199,12 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
         // a variant that is only named like a listed model may have another window
         yield* ContextSize.check(body, ModelCatalogue.get(models, body.model))
         const now = yield* Clock.currentTimeMillis
-        const timeLimit = request.timeLimit === undefined ? undefined : now + Duration.toMillis(request.timeLimit)
+        const limit = Option.getOrUndefined(Duration.decodeUnknown(request.timeLimit))
+        if (limit === undefined && request.timeLimit !== undefined) {
+          const problems = ['A time limit is a duration, such as "30 seconds".']
+          return yield* new ServiceError.InvalidRequest({ param: "timeLimit", problems })
+        }
+        const timeLimit = limit === undefined ? undefined : now + Duration.toMillis(limit)
         const deadline = CodexConfig.deadline(settings, now, timeLimit)
         const attemptOptions: CodexTransport.AttemptOptions = {
           conversationId,

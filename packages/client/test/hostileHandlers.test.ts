@@ -127,6 +127,13 @@ describe("an approval", () => {
 })
 
 describe("a limit", () => {
+  it.effect("of time that is no duration is an invalid request", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(loop({ tools: [fine], timeLimit: "soon" }))
+      assert.deepInclude(error, { _tag: "InvalidRequest", param: "timeLimit" })
+    })
+  )
+
   it.effect.each(["maxSteps", "maxTokens"])("%s that is no number is reached at once", (limit) =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(loop({ tools: [fine], [limit]: Number.NaN }))

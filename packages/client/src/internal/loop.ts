@@ -125,7 +125,9 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
     } = options.limits ?? {}
     const start = yield* Clock.currentTimeMillis
     const deciding = yield* Effect.makeSemaphore(1)
-    const end = timeLimit === undefined ? undefined : start + Duration.toMillis(timeLimit)
+    // one that is no duration is left to the request, which refuses it
+    const limit = Option.getOrUndefined(Duration.decodeUnknown(timeLimit))
+    const end = limit === undefined ? undefined : start + Duration.toMillis(limit)
     const handlers = new Map(tools.filter(isHandler).map((handler) => [handler.name, handler]))
     const known = [...handlers.keys()]
 
@@ -171,7 +173,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
         tools,
         input: history,
         ...(routingToken !== undefined && { routingToken }),
-        ...(end !== undefined && { timeLimit: Duration.millis(end - now) })
+        ...(timeLimit !== undefined && { timeLimit: end === undefined ? timeLimit : Duration.millis(end - now) })
       }
     })
 
