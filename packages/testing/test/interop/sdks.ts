@@ -4,7 +4,6 @@
  */
 import { execFile, execFileSync } from "node:child_process"
 import * as Fs from "node:fs"
-import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -12,6 +11,7 @@ import { Script } from "@effect-codex/testing"
 import { BackendServer } from "@effect-codex/testing/node"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { installed, invalidUtf8, unknownEvent } from "./installed.ts"
 
 const clients: Readonly<Record<string, ReadonlyArray<string>>> = {
   openai: ["openai@7.57.0"],
@@ -20,11 +20,6 @@ const clients: Readonly<Record<string, ReadonlyArray<string>>> = {
 
 const hello = Script.turn({ text: "Hello there." })
 const call = Script.turn({ toolCalls: [{ name: "look", arguments: {} }] })
-const sse = (event: object) => `data: ${JSON.stringify(event)}\n\n`
-const [first, ...rest] = Script.turnEvents({ text: "Hello there." })
-const damaged = new TextEncoder()
-  .encode(Script.turnEvents({ text: "Hello|there." }).map(sse).join(""))
-  .map((byte) => (byte === 0x7c ? 0xff : byte))
 
 const cases: ReadonlyArray<readonly [name: string, script: Script.Script]> = [
   ["a turn", [hello]],
@@ -34,8 +29,8 @@ const cases: ReadonlyArray<readonly [name: string, script: Script.Script]> = [
   ["a stream that ends before its first event", [Script.bytes([]), hello]],
   ["a usage limit", () => Script.usageLimit({ resetsInSeconds: 3600 })],
   ["a turn that fails", [Script.failed({ code: "server_is_overloaded", message: "Later" }), hello]],
-  ["an event it does not know", [Script.events([...(first ? [first] : []), { type: "response.invented" }, ...rest])]],
-  ["bytes that are not UTF-8", [Script.bytes([damaged]), hello]]
+  ["an event it does not know", [unknownEvent]],
+  ["bytes that are not UTF-8", [invalidUtf8, hello]]
 ]
 
 const outcome = (program: string, script: Script.Script) =>
@@ -53,14 +48,7 @@ const outcome = (program: string, script: Script.Script) =>
 NodeRuntime.runMain(
   Effect.gen(function* () {
     const name = process.argv[2] ?? ""
-    const directory = yield* Effect.acquireRelease(
-      Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "codex-interop-"))),
-      (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
-    )
-    const packages = clients[name] ?? []
-    yield* Effect.sync(() =>
-      execFileSync("npm", ["install", "--prefix", directory, "--no-audit", "--no-fund", "--silent", ...packages])
-    )
+    const directory = yield* installed("codex-interop-", clients[name] ?? [])
     const program = Path.join(directory, "client.mjs")
     Fs.copyFileSync(fileURLToPath(new URL(`clients/${name}.mjs`, import.meta.url)), program)
     const listed = execFileSync("npm", ["ls", "--prefix", directory, "--depth=0"], { encoding: "utf8" })

@@ -10,7 +10,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Codex, CodexConfig, Tool, Toolkit, ToolLoop } from "effect-codex"
@@ -189,12 +188,10 @@ export const soak = ({ clients, seed, turns }: Options): Effect.Effect<Report> =
     }
     for (const [id, times] of handled)
       if (times > 1) problems.push(`the call of turn ${id} was carried out ${times} times`)
-    const open = yield* Effect.repeat(backend.openConnections, {
+    const left = yield* Effect.repeat(Effect.delay(backend.openConnections, "20 millis"), {
       until: (open) => open === 0,
-      schedule: Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(200))
+      times: 200
     })
-    void open
-    const left = yield* backend.openConnections
     if (left > 0) problems.push(`${left} connections are left open`)
     return { outcomes, requests: (yield* backend.requests).length, problems }
   }).pipe(Effect.provide(BackendServer.layer({ script: respond })), Effect.orDie)
