@@ -188,10 +188,10 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
         const account = Origin.isTagged(request.input ?? []) ? Redacted.value(yield* transport.account) : undefined
         const { reasoning, ...defaults } = settings
         const { body, repairs } = yield* TurnRequest.compile(
-          { ...request, cacheKey: request.cacheKey ?? conversationId },
+          Object.assign({}, request, { cacheKey: request.cacheKey ?? conversationId }),
           {
-            ...defaults,
             models,
+            ...defaults,
             ...Defined.defined({ account }),
             ...(reasoning !== undefined && { reasoning: { ...reasoning } })
           }
@@ -252,8 +252,8 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
       Effect.gen(function* () {
         const { attemptOptions, body, model, repairs, settings } = yield* prepare(request)
         const { close, pull } = yield* Delivery.deliver({
-          ...mode,
           transport,
+          ...mode,
           body,
           repairs,
           attemptOptions,

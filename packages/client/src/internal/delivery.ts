@@ -95,8 +95,8 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
     kept.length === 0 ? request : { ...request, input: [...request.input, ...kept] },
     decoder,
     {
-      ...attemptOptions,
       attempt: number,
+      ...attemptOptions,
       hold: onlyEnd,
       attributes: () => usageAttributes(decoder),
       ...(routingToken !== undefined && { routingToken })

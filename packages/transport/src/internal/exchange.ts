@@ -288,9 +288,9 @@ export class Exchange implements Carrier.Receiver {
 
   #facts(now: number): object {
     return {
-      ...(this.head !== undefined && this.#options.ids(this.head.headers)),
       bytesReceived: this.#bytes,
-      elapsedMillis: now - this.#options.limits.startedAt
+      elapsedMillis: now - this.#options.limits.startedAt,
+      ...(this.head !== undefined && this.#options.ids(this.head.headers))
     }
   }
 
