@@ -161,6 +161,17 @@ const showing: Readonly<Record<Shown, (event: TurnEvent.TurnEvent) => boolean>> 
   nothing: never
 }
 
+/** In milliseconds. */
+const timeLimitOf = (timeLimit: Duration.DurationInput): Effect.Effect<number, ServiceError.InvalidRequest> =>
+  Option.match(Duration.decodeUnknown(timeLimit), {
+    onNone: () =>
+      new ServiceError.InvalidRequest({
+        param: "timeLimit",
+        problems: ['A time limit is a duration, such as "30 seconds".']
+      }),
+    onSome: (limit) => Effect.succeed(Duration.toMillis(limit))
+  })
+
 /**
  * The client over a transport and its configuration.
  *
@@ -199,13 +210,8 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
         // a variant that is only named like a listed model may have another window
         yield* ContextSize.check(body, ModelCatalogue.get(models, body.model))
         const now = yield* Clock.currentTimeMillis
-        const limit = Option.getOrUndefined(Duration.decodeUnknown(request.timeLimit))
-        if (limit === undefined && request.timeLimit !== undefined) {
-          const problems = ['A time limit is a duration, such as "30 seconds".']
-          return yield* new ServiceError.InvalidRequest({ param: "timeLimit", problems })
-        }
-        const timeLimit = limit === undefined ? undefined : now + Duration.toMillis(limit)
-        const deadline = CodexConfig.deadline(settings, now, timeLimit)
+        const timeLimit = request.timeLimit === undefined ? undefined : yield* timeLimitOf(request.timeLimit)
+        const deadline = CodexConfig.deadline(settings, now, timeLimit === undefined ? undefined : now + timeLimit)
         const attemptOptions: CodexTransport.AttemptOptions = {
           conversationId,
           inConversation: request.conversationId !== undefined,
