@@ -124,7 +124,7 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
     if (!isEnd || turn === undefined || metadata === undefined) return events
     const end: Delivered = {
       _tag: "TurnCompleted",
-      turn: completed(turn, { ...progress, attempts: number, metadata })
+      turn: completed(turn, { metadata, ...progress, attempts: number })
     }
     return [...events.slice(0, -1), end]
   }

@@ -168,13 +168,12 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
       }
       const now = yield* Clock.currentTimeMillis
       steps++
-      return {
-        ...request,
+      return Object.assign({}, request, {
         tools,
         input: history,
         ...(routingToken !== undefined && { routingToken }),
         ...(timeLimit !== undefined && { timeLimit: end === undefined ? timeLimit : Duration.millis(end - now) })
-      }
+      })
     })
 
     const finished = (latest: Turn.Turn): Effect.Effect<void, S> =>

@@ -316,7 +316,7 @@ export class Exchange implements Carrier.Receiver {
         standstill: this.#waited(now, this.#lastProgressAt)
       },
       now,
-      this.#facts(now)
+      () => this.#facts(now)
     )
     if (typeof next === "number") return this.#lookAgain(Math.min(now + next, this.#until), now)
     this.#fail(next)
