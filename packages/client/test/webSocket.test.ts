@@ -2,15 +2,21 @@
 
 import { assert, describe, it } from "@effect/vitest"
 import { History, type Item, type TurnEvent } from "@effect-codex/schema"
-import { Script, ScriptedBackend, TestCodex } from "@effect-codex/testing"
+import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
+import { Metrics, RateLimitWatch } from "@effect-codex/transport"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fc from "effect/FastCheck"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { Codex, type CodexConfig, type CodexError, Conversation, Message } from "effect-codex"
+import * as Tracer from "effect/Tracer"
+import { Codex, CodexConfig, type CodexError, Conversation, Message } from "effect-codex"
 import { requests, run } from "./support.ts"
+import * as Rows from "./webSocketRows.ts"
 
 /** Lets time pass at once. */
 const later = (duration: Duration.DurationInput) =>
@@ -38,6 +44,14 @@ const overSockets = (
   config: CodexConfig.Options = {},
   options?: ScriptedBackend.Options
 ): ReturnType<typeof TestCodex.layer> => TestCodex.layer(script, { transport: "websocket", ...config }, options)
+
+/** The client of a row of the table. */
+const scripted = ({ handshakes = [], refreshes = 0, script, ...row }: Rows.Row) =>
+  Codex.layer.pipe(
+    Layer.provide(CodexConfig.layer(Rows.configOf({ script, ...row }, "virtual"))),
+    Layer.provide(TestAuth.layer({ refreshes })),
+    Layer.provideMerge(ScriptedBackend.layer(script, { handshakes, onUnexpected: "answer" }))
+  )
 
 /** Two turns of one conversation. */
 const twoTurns = Effect.gen(function* () {
@@ -189,161 +203,15 @@ describe("a conversation over a WebSocket", () => {
   )
 })
 
-const frame = (error: object, more: object = {}) => Script.events([{ type: "error", ...more, error }])
-const ok = { status: 101 }
-const no = (status: number, body = "") => ({ status, body })
-
-interface Row {
-  readonly name: string
-  readonly script: Script.Script
-  readonly handshakes?: ReadonlyArray<ScriptedBackend.Handshake>
-  readonly transport?: "auto" | "websocket"
-  readonly results: ReadonlyArray<string>
-  /** The socket of each request, 0 for SSE. */
-  readonly ways: ReadonlyArray<number>
-  readonly opened?: number
-}
-
-const rows: ReadonlyArray<Row> = [
-  {
-    name: "websocket_connection_limit_reached: a new socket, the full input",
-    script: [says("A"), frame({ code: "websocket_connection_limit_reached" }, { status: 400 }), says("B")],
-    results: ["ok", "ok"],
-    ways: [1, 1, 2]
-  },
-  {
-    name: "previous_response_not_found: a new socket, the full input",
-    script: [says("A"), frame({ code: "previous_response_not_found" }, { status_code: 400 }), says("B")],
-    results: ["ok", "ok"],
-    ways: [1, 1, 2]
-  },
-  {
-    name: "a frame of 503 server_is_overloaded",
-    script: [says("A"), frame({ code: "server_is_overloaded" }, { status: 503 }), says("B")],
-    results: ["ok", "ok"],
-    ways: [1, 1, 2]
-  },
-  {
-    name: "a frame of 429: the usage limit, with its headers",
-    script: [
-      says("A"),
-      frame(
-        { type: "usage_limit_reached", plan_type: "pro", resets_at: 1_795_400_000 },
-        { status: 429, headers: { "x-codex-primary-used-percent": 100, "x-codex-primary-window-minutes": "15" } }
-      )
-    ],
-    results: ["ok", "UsageLimit"],
-    ways: [1, 1]
-  },
-  {
-    name: "a frame of 500 is retried on a new socket",
-    script: [says("A"), frame({ message: "Oops" }, { status: 500 }), says("B")],
-    results: ["ok", "ok"],
-    ways: [1, 1, 2]
-  },
-  {
-    name: "a frame without a status is read by its code",
-    script: [says("A"), frame({ code: "context_length_exceeded", message: "Too long" })],
-    results: ["ok", "ContextWindowExceeded"],
-    ways: [1, 1]
-  },
-  {
-    name: "a close before the terminal event is a truncated stream",
-    script: [says("A"), says("B").pipe(Script.truncateAfterEvents(3)), says("B")],
-    results: ["ok", "ok"],
-    ways: [1, 1, 2]
-  },
-  {
-    name: "nothing for 300 s: idle, retried on a new socket",
-    script: [says("A"), Script.silence, says("B")],
-    results: ["ok", "ok"],
-    ways: [1, 1, 2]
-  },
-  {
-    name: "a reset before any event",
-    script: [says("A"), Script.resetBeforeHeaders, says("B")],
-    results: ["ok", "ok"],
-    ways: [1, 1, 2]
-  },
-  {
-    name: "426: SSE for the life of the client",
-    script: [says("A"), says("B")],
-    handshakes: [no(426)],
-    transport: "auto",
-    results: ["ok", "ok"],
-    ways: [0, 0],
-    opened: 1
-  },
-  {
-    name: "426 in mode websocket is an error",
-    script: [],
-    handshakes: [no(426), no(426)],
-    results: ["HttpFailure", "HttpFailure"],
-    ways: []
-  },
-  {
-    name: "401: what recovery says, and no SSE",
-    script: [says("A"), says("B")],
-    handshakes: [no(401), no(401)],
-    transport: "auto",
-    results: ["LoginExpired", "LoginExpired"],
-    ways: []
-  },
-  {
-    name: "403: SSE for this request",
-    script: [says("A"), says("B")],
-    handshakes: [no(403), ok],
-    transport: "auto",
-    results: ["ok", "ok"],
-    ways: [0, 2],
-    opened: 2
-  },
-  {
-    name: "a handshake refused by the network, or not answered for 15 s: SSE for this request",
-    script: [says("A"), says("B"), says("C")],
-    handshakes: ["refuse", "silence"],
-    transport: "auto",
-    results: ["ok", "ok"],
-    ways: [0, 0],
-    opened: 2
-  },
-  {
-    name: "404 in mode websocket is an error",
-    script: [],
-    handshakes: [no(404), no(404)],
-    results: ["HttpFailure", "HttpFailure"],
-    ways: []
-  },
-  {
-    name: "429: final, and no SSE",
-    script: [],
-    handshakes: [
-      no(429, `{"error":{"type":"usage_limit_reached"}}`),
-      no(429, `{"error":{"type":"usage_limit_reached"}}`)
-    ],
-    transport: "auto",
-    results: ["UsageLimit", "UsageLimit"],
-    ways: []
-  }
-]
+const expired = Script.events([{ type: "error", status: 401, error: { code: "token_expired" } }])
 
 describe("what fails over a WebSocket", () => {
-  for (const row of rows) {
+  for (const row of Rows.rows) {
     it.effect(row.name, () =>
       Effect.gen(function* () {
-        const results = yield* twoTurns
-        assert.deepStrictEqual(results.map(tagOf), [...row.results])
-        assert.deepStrictEqual(yield* ways, [...row.ways])
-        if (row.opened !== undefined) assert.strictEqual((yield* sockets).opened, row.opened)
-      }).pipe(
-        Effect.provide(
-          overSockets(
-            row.script,
-            { transport: row.transport ?? "websocket" },
-            { onUnexpected: "answer", ...(row.handshakes !== undefined && { handshakes: row.handshakes }) }
-          )
-        )
-      )
+        const backend = yield* ScriptedBackend.ScriptedBackend
+        yield* Rows.check(row, backend, run)
+      }).pipe(Effect.provide(scripted(row)))
     )
   }
 
@@ -357,9 +225,7 @@ describe("what fails over a WebSocket", () => {
       assert.deepStrictEqual(yield* sockets, { opened: 2, open: 0 })
       yield* run(two.send("two"))
       assert.deepStrictEqual(yield* ways, [1, 2, 1, 3])
-    }).pipe(
-      Effect.provide(overSockets([says("A"), says("B"), frame({ code: "token_expired" }, { status: 401 }), says("C")]))
-    )
+    }).pipe(Effect.provide(overSockets([says("A"), says("B"), expired, says("C")])))
   )
 
   it.effect("a message that is too large goes by SSE before dialling, or is an error", () =>
@@ -373,6 +239,151 @@ describe("what fails over a WebSocket", () => {
       assert.deepStrictEqual(yield* sockets, { opened: 0, open: 0 })
     }).pipe(Effect.provide(overSockets([says("A")], { model: "unknown-model" })))
   )
+})
+
+/** What the headers of a response say of the limits, the model, the catalogue and the load balancer. */
+const said = {
+  "openai-model": "gpt-5.5-served",
+  "x-codex-primary-used-percent": "40",
+  "x-codex-primary-window-minutes": "300",
+  "x-models-etag": "v2",
+  "x-request-id": "req_said"
+}
+
+/** A turn, what is known after it, and the cookie that later requests have by either way. */
+const learned = (transport: "sse" | "websocket") => {
+  const cookie = "__cflb=route-1; Path=/"
+  const list = (slug: string, etag: string) => Script.status(200, { headers: { etag }, body: { models: [{ slug }] } })
+  const script = Script.routes({
+    "/responses": () =>
+      transport === "sse" ? says("A").pipe(Script.headers({ ...said, "set-cookie": cookie })) : says("A"),
+    "/models": [list("gpt-a", "v1"), list("gpt-b", "v2")]
+  })
+  return Effect.gen(function* () {
+    const codex = yield* Codex.Codex
+    const watch = yield* RateLimitWatch.RateLimitWatch
+    const slugs = Effect.map(run(codex.models), ({ models }) => models.map(({ slug }) => slug))
+    const before = yield* slugs
+    const conversation = yield* Conversation.make()
+    const { model, rateLimits, requestId } = yield* run(conversation.send("one"))
+    const limits = [rateLimits?.limits, (yield* watch.latest)?.limits]
+    const after = yield* slugs
+    yield* later("6 minutes")
+    yield* run(conversation.send("two"))
+    yield* run(codex.turn({ prompt: "Hi", config: { transport: "sse" } }))
+    const turns = (yield* requests).filter(({ path }) => path.endsWith("/responses"))
+    const cookies = turns.map(({ headers }) => headers["cookie"])
+    return { before, after, model, limits, requestId, cookies }
+  }).pipe(
+    Effect.provide(
+      overSockets(script, { transport }, { handshakes: [{ status: 101, headers: said, cookies: [cookie] }] })
+    )
+  )
+}
+
+describe("the headers of a handshake", () => {
+  it.effect("say what those of a response by SSE say: limits, model, catalogue, request id and cookies", () =>
+    Effect.gen(function* () {
+      const socket = yield* learned("websocket")
+      assert.deepStrictEqual(socket, yield* learned("sse"))
+      assert.strictEqual(socket.model, "gpt-5.5-served")
+      assert.strictEqual(socket.requestId, "req_said")
+      assert.strictEqual(socket.limits[1]?.[0]?.windows[0]?.usedPercent, 40)
+      assert.deepStrictEqual([socket.before, socket.after], [["gpt-a"], ["gpt-b"]])
+      assert.deepStrictEqual(socket.cookies, [undefined, "__cflb=route-1", "__cflb=route-1"])
+    })
+  )
+
+  it.effect("of a refusal count as well", () =>
+    Effect.gen(function* () {
+      const watch = yield* RateLimitWatch.RateLimitWatch
+      const error = yield* run(Effect.flip(Effect.flatMap(Conversation.make(), ({ send }) => send("one"))))
+      assert.strictEqual(error._tag, "UsageLimit")
+      assert.strictEqual(error.requestId, "req_said")
+      assert.strictEqual((yield* watch.latest)?.limits[0]?.windows[0]?.usedPercent, 40)
+    }).pipe(
+      Effect.provide(
+        overSockets(
+          [],
+          {},
+          { handshakes: [{ status: 429, headers: said, body: `{"error":{"type":"usage_limit_reached"}}` }] }
+        )
+      )
+    )
+  )
+})
+
+/** Keeps the spans of attempts. */
+const recordingTo = (spans: Array<Tracer.Span>) =>
+  Tracer.make({
+    context: (f) => f(),
+    span: (name, parent, context, links, startTime, kind) => {
+      const attributes = new Map<string, unknown>()
+      const span = {
+        ...{ _tag: "Span" as const, name, spanId: "1", traceId: "1", parent, context, links, kind, sampled: true },
+        status: { _tag: "Started" as const, startTime },
+        attributes,
+        attribute: (key: string, value: unknown) => void attributes.set(key, value),
+        event: () => {},
+        addLinks: () => {},
+        end: () => {}
+      }
+      if (name === "CodexTransport.attempt") spans.push(span)
+      return span
+    }
+  })
+
+describe("a fallback", () => {
+  it.effect("is logged once for a client, counted by its reason, and stands on the turn and on the span", () => {
+    const logged: Array<unknown> = []
+    const logger = Logger.make(({ message }) => logged.push(message))
+    const spans: Array<Tracer.Span> = []
+    return Effect.gen(function* () {
+      const counted = Effect.map(
+        Metric.value(Metric.tagged(Metrics.fallbacks, "reason", "dial_failed")),
+        ({ count }) => count
+      )
+      const conversation = yield* Conversation.make()
+      for (const said of ["one", "two"]) {
+        const { diagnostics } = yield* run(conversation.send(said))
+        assert.deepStrictEqual(diagnostics.route, { via: "sse", fallback: "dial_failed" })
+      }
+      assert.strictEqual(yield* counted, 2)
+      const third = yield* run(conversation.send("three"))
+      assert.deepStrictEqual(third.diagnostics.route, { via: "websocket", input: "full", reason: "no_previous" })
+      const fourth = yield* run(conversation.send("four"))
+      assert.deepStrictEqual(fourth.diagnostics.route, { via: "websocket", input: "incremental" })
+      const fifth = yield* run(conversation.send("five", { model: "gpt-5.4" }))
+      assert.deepStrictEqual(fifth.diagnostics.route, {
+        via: "websocket",
+        input: "full",
+        reason: "field",
+        at: "model"
+      })
+      assert.strictEqual(yield* counted, 2)
+      assert.lengthOf(logged, 1)
+      assert.include(String(logged[0]), "dial_failed")
+      assert.deepStrictEqual(
+        spans.map(({ attributes }) => [
+          attributes.get("codex.transport"),
+          attributes.get("codex.transport.fallback"),
+          attributes.get("codex.websocket.input")
+        ]),
+        [
+          ["sse", "dial_failed", undefined],
+          ["sse", "dial_failed", undefined],
+          ["websocket", undefined, "full no_previous"],
+          ["websocket", undefined, "incremental"],
+          ["websocket", undefined, "full field model"]
+        ]
+      )
+    }).pipe(
+      Effect.tagMetrics("test", "a fallback"),
+      Effect.withTracer(recordingTo(spans)),
+      Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+      Effect.provide(overSockets(() => says("A"), { transport: "auto" }, { handshakes: ["refuse", { status: 403 }] }))
+    )
+  })
 })
 
 const answer = {
@@ -410,8 +421,9 @@ describe("a socket that dies at frame k, for every k", () => {
         // the id of a request is in the headers of its response, which a message has not
         if (event._tag === "TurnRestarted") return { ...event, message: event.message.replace(/ \(request .*\)$/, "") }
         if (event._tag !== "TurnCompleted") return event
-        const { requestId: _, ...turn } = event.turn
-        return { ...event, turn }
+        const { requestId: _, diagnostics, ...turn } = event.turn
+        const { route: __, ...rest } = diagnostics
+        return { ...event, turn: { ...turn, diagnostics: rest } }
       })
       return { end, events, asked }
     }).pipe(Effect.provide(overSockets(script, { transport, retry: { jitter: 0 } }, { onUnexpected: "answer" })))

@@ -1,28 +1,26 @@
 /** Turns over WebSockets, over real sockets. */
 
 import { assert, describe, it } from "@effect/vitest"
-import { Script, type ScriptedBackend, TestAuth } from "@effect-codex/testing"
+import { Script, TestAuth } from "@effect-codex/testing"
 import { BackendServer } from "@effect-codex/testing/node"
 import * as TransportNode from "@effect-codex/transport/node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Codex, CodexConfig, Conversation } from "effect-codex"
+import * as Rows from "./webSocketRows.ts"
 
 const client = (
   script: Script.Script,
-  transport: "auto" | "websocket" = "websocket",
-  handshakes: ReadonlyArray<ScriptedBackend.Handshake> = []
+  config: CodexConfig.Options = { transport: "websocket" },
+  { handshakes = [], refreshes = 0 }: Pick<Rows.Row, "handshakes" | "refreshes"> = {}
 ) =>
   Layer.unwrapEffect(
     Effect.map(BackendServer.BackendServer, ({ url }) =>
-      Layer.provide(
-        Codex.layerCarrier,
-        CodexConfig.layer({ baseUrl: url, transport, retry: { baseDelay: "1 millis" } })
-      )
+      Layer.provide(Codex.layerCarrier, CodexConfig.layer({ baseUrl: url, ...config }))
     )
   ).pipe(
-    Layer.provideMerge(BackendServer.layer({ script, handshakes })),
-    Layer.provide(TestAuth.layer()),
+    Layer.provideMerge(BackendServer.layer({ script, handshakes, onUnexpected: "answer" })),
+    Layer.provide(TestAuth.layer({ refreshes })),
     Layer.provide(TransportNode.layer())
   )
 
@@ -51,30 +49,12 @@ describe("over real sockets", () => {
     }).pipe(Effect.provide(client(answers)))
   )
 
-  it.live("a refused handshake has its status: 426 and 403 lead to SSE", () =>
-    Effect.gen(function* () {
-      for (const status of [426, 403]) {
-        const [texts, went] = yield* Effect.provide(
-          Effect.all([twoTurns, ways]),
-          client(answers, "auto", [{ status, body: "No" }, { status }])
-        )
-        assert.deepStrictEqual(texts, ["A", "B"])
-        assert.deepStrictEqual(went, [0, 0])
-      }
-      const error = yield* Effect.provide(Effect.flip(twoTurns), client([], "websocket", [{ status: 404 }]))
-      assert.strictEqual(error.status, 404)
-    })
-  )
-
-  it.live("a socket that is closed or reset, or whose cache is lost, gives way to a new one", () =>
-    Effect.gen(function* () {
-      const [first = Script.silence, second = Script.silence] = answers
-      const lost = Script.events([{ type: "error", status: 400, error: { code: "previous_response_not_found" } }])
-      for (const step of [second.pipe(Script.truncateAfterEvents(2)), Script.resetBeforeHeaders, lost]) {
-        const [texts, went] = yield* Effect.provide(Effect.all([twoTurns, ways]), client([first, step, second]))
-        assert.deepStrictEqual(texts, ["A", "B"])
-        assert.deepStrictEqual(went, [1, 1, 2])
-      }
-    })
-  )
+  for (const row of Rows.rows) {
+    it.live(row.name, () =>
+      Effect.gen(function* () {
+        const backend = yield* BackendServer.BackendServer
+        yield* Rows.check(row, backend, (effect) => effect)
+      }).pipe(Effect.provide(client(row.script, Rows.configOf(row, "real"), row)))
+    )
+  }
 })

@@ -176,10 +176,38 @@ export const Drift = Schema.Struct({ type: Schema.String, field: Schema.String }
 export interface Drift extends Schema.Schema.Type<typeof Drift> {}
 
 /**
+ * Which way a turn went, where there was more than one. `fallback` says why it went by server-sent events although a
+ * WebSocket was wanted:
+ *
+ * - `not_allowed`: the server takes no WebSockets (426).
+ * - `dial_failed`: no WebSocket could be opened, now or several times before.
+ * - `too_large`: the request is larger than a WebSocket takes.
+ *
+ * `input` says what of it was sent over a WebSocket: only what the server had not got, or everything. Then `reason` is that
+ * of `IncrementalInput.Decision`, and `at` names the first difference.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Route = Schema.Struct({
+  via: Schema.Literal("sse", "websocket"),
+  fallback: Wire.optional(Schema.Literal("not_allowed", "dial_failed", "too_large")),
+  input: Wire.optional(Schema.Literal("incremental", "full")),
+  reason: Wire.optional(Schema.Literal("no_previous", "field", "input", "output")),
+  at: Wire.optional(Schema.String)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Route extends Schema.Schema.Type<typeof Route> {}
+
+/**
  * What the decoder read and what it skipped: `events` is the number of events read, `unknown` those of a type not known
  * here, `malformed` the payloads that are not JSON objects, `drift` the first few differences of known events and
  * `driftCount` all of them. `unterminatedFinalEvent` is set when the terminal event was complete except for its closing
- * blank line.
+ * blank line. `route` is set by the client, which sends the request.
  *
  * @since 0.1.0
  * @category schemas
@@ -191,7 +219,8 @@ export const Diagnostics = Schema.Struct({
   driftCount: Wire.count,
   drift: Schema.Array(Drift),
   lastEventType: Wire.optional(Schema.String),
-  unterminatedFinalEvent: Wire.optional(Schema.Boolean)
+  unterminatedFinalEvent: Wire.optional(Schema.Boolean),
+  route: Wire.optional(Route)
 })
 
 /**

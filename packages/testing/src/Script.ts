@@ -75,6 +75,10 @@ export interface Step extends Pipeable {
   readonly cut: { readonly after: number; readonly unit: "events" | "bytes" } | undefined
   /** What follows the last byte: a clean end, a connection reset, or nothing at all on an open connection. */
   readonly ending: "close" | "reset" | "silence"
+  /** Over a WebSocket, the code that it is closed with: 1000, a clean end, unless the step says otherwise. */
+  readonly closeCode: number
+  /** Over a WebSocket, the kind of message an event travels in. */
+  readonly messages: "text" | "binary"
   /** The wait before that. */
   readonly endDelay: Duration.Duration
   readonly gzip: boolean
@@ -695,3 +699,20 @@ export const gzip: (self: Step) => Step = modify((self) => ({
   gzip: true,
   headers: { ...self.headers, "content-encoding": "gzip" }
 }))
+
+/**
+ * Closes a WebSocket with this code, where it closes it at all. By server-sent events it changes nothing.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const closeCode = (code: number): ((self: Step) => Step) => modify(() => ({ closeCode: code }))
+
+/**
+ * Sends events as binary messages over a WebSocket, which the protocol does not know. By server-sent events it changes
+ * nothing.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const binaryMessages: (self: Step) => Step = modify(() => ({ messages: "binary" }))

@@ -144,6 +144,8 @@ export type Handshake =
       readonly headers?: Readonly<Record<string, string>>
       readonly cookies?: ReadonlyArray<string>
       readonly body?: string
+      /** How long the answer takes. */
+      readonly delay?: Duration.DurationInput
     }
   | "refuse"
   | "silence"

@@ -15,9 +15,9 @@ import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as BoundRequest from "@effect-codex/auth/BoundRequest"
-import type * as IncrementalInput from "@effect-codex/schema/IncrementalInput"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as RoutingToken from "@effect-codex/schema/RoutingToken"
+import type { Route } from "@effect-codex/schema/Turn"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -44,27 +44,6 @@ export interface Request {
 }
 
 /**
- * Why a turn goes by SSE that could have gone over a WebSocket: the server takes none (426), a handshake failed now or
- * too often, or the message is larger than a WebSocket takes.
- *
- * @since 0.1.0
- * @category models
- */
-export type Fallback = "not_allowed" | "dial_failed" | "too_large"
-
-/**
- * Which way a turn went. `input` says whether only new items were sent, and if not, why.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Route {
-  readonly via: "sse" | "websocket"
-  readonly fallback?: Fallback
-  readonly input?: IncrementalInput.Decision
-}
-
-/**
  * A turn for a WebSocket. In mode `auto` it goes by SSE where it has to, before anything came back.
  *
  * @since 0.1.0
@@ -73,7 +52,10 @@ export interface Route {
 export interface Turn {
   readonly request: ResponsesRequest.ResponsesRequest
   readonly mode: "auto" | "websocket"
+  /** How long a handshake may take, in milliseconds. */
+  readonly handshakeLimit: number
   readonly routingToken?: RoutingToken.RoutingToken | undefined
+  /** Called when the way is known, and again where it changes. */
   readonly onRoute?: (route: Route) => void
 }
 

@@ -11,8 +11,10 @@ import type * as RateLimits from "@effect-codex/schema/RateLimits"
 import * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import type * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import * as ServiceError from "@effect-codex/schema/ServiceError"
+import type * as Turn from "@effect-codex/schema/Turn"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -80,6 +82,8 @@ export interface Attempt<out A, out E> {
    * background for up to a second, so that the connection can be used again. Can be called at any time.
    */
   readonly close: Effect.Effect<void>
+  /** Which way the request went, once that is known and where more than one was possible. */
+  readonly route: () => Turn.Route | undefined
 }
 
 /**
@@ -132,8 +136,6 @@ export interface ResponseMetadata {
   readonly contentType?: string
   /** The server's clock, in milliseconds since 1970, to the second. */
   readonly date?: number
-  /** Which way the turn went, where more than one was possible. */
-  readonly route?: Carrier.Route
   /** The account the request was sent for. */
   readonly accountId?: Redacted.Redacted
 }
@@ -189,6 +191,10 @@ const socketMode = (
   { inConversation }: AttemptOptions
 ): Carrier.Turn["mode"] | undefined =>
   transport === "websocket" || (transport === "auto" && inConversation === true) ? transport : undefined
+
+/** 15 s (protocol H.5), and never so long that nothing is left for an answer by SSE. */
+const handshakeLimit = ({ timeouts: { headers } }: CodexConfig.Service): number =>
+  Math.min(15_000, Duration.toMillis(headers) / 2)
 
 /** The span attributes of every request to this base URL. */
 const serverAttributes = (config: CodexConfig.Service, method: string) => {
@@ -283,7 +289,7 @@ export const make: Effect.Effect<
       plan = {
         config,
         ...times,
-        ...(mode !== undefined && { socket: { mode } }),
+        ...(mode !== undefined && { socket: { mode, handshakeLimit: handshakeLimit(config) } }),
         isRouted: config.workspaceRouting,
         url: (route) => urlOf(config.baseUrl, "/codex/responses", route),
         headers: (credentials, { override }) =>
@@ -322,7 +328,8 @@ export const make: Effect.Effect<
       close: Effect.suspend(() => {
         call.exchange?.close()
         return Tracing.end(call, Exit.void, options.attributes)
-      })
+      }),
+      route: () => call.route
     }
   }
 

@@ -153,7 +153,8 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
         Effect.sync(() => {
           const direct = new Undici.Agent(agentOptions)
           const dns = Undici.interceptors.dns({ maxTTL: millis(options.dnsTimeToLive, "60 seconds") })
-          const plain = options.http2 === true ? new Multiplexed(agentOptions) : direct.compose(dns)
+          const plain =
+            options.http2 === true ? new Multiplexed(agentOptions, direct.compose(dns)) : direct.compose(dns)
           // a proxy resolves names itself, and has to be given them
           const urls = new Set([proxies.http, proxies.https].filter((url) => url !== undefined))
           const agents = new Map(
@@ -208,10 +209,11 @@ class Multiplexed extends Undici.Dispatcher {
   readonly #single: Undici.Agent
   readonly #shared: Undici.Agent
 
-  constructor({
-    connect,
-    ...options
-  }: Undici.Agent.Options & { readonly connect: Undici.buildConnector.BuildOptions }) {
+  constructor(
+    { connect, ...options }: Undici.Agent.Options & { readonly connect: Undici.buildConnector.BuildOptions },
+    /** For WebSockets, which are one to a connection. */
+    private readonly upgrades: Undici.Dispatcher
+  ) {
     super()
     const connector = Undici.buildConnector({ ...connect, allowH2: true })
     const noting: Undici.buildConnector.connector = (to, done) =>
@@ -233,6 +235,7 @@ class Multiplexed extends Undici.Dispatcher {
   }
 
   override dispatch(options: Undici.Dispatcher.DispatchOptions, handler: Undici.Dispatcher.DispatchHandler): boolean {
+    if (typeof options.upgrade === "string") return this.upgrades.dispatch(options, handler)
     return this.#speaking.has(String(options.origin))
       ? this.#shared.dispatch({ ...options, idempotent: true }, handler)
       : this.#single.dispatch(options, handler)
@@ -268,7 +271,12 @@ export const layer = (
   options: Options = {}
 ): Layer.Layer<Carrier.Carrier | HttpClient.HttpClient | Compression | WebSocketConnector, InvalidConfig> =>
   Layer.mergeAll(
-    Layer.effect(WebSocketConnector, Effect.map(NodeHttpClient.Dispatcher, NodeWebSocketConnector.make)),
+    Layer.scoped(
+      WebSocketConnector,
+      Effect.acquireRelease(Effect.map(NodeHttpClient.Dispatcher, NodeWebSocketConnector.make), (connector) =>
+        Effect.sync(connector.destroy)
+      )
+    ),
     Layer.effect(Carrier.Carrier, Effect.map(NodeHttpClient.Dispatcher, DispatcherCarrier.make)),
     Layer.map(NodeHttpClient.layerUndiciWithoutDispatcher, (context) =>
       Context.add(

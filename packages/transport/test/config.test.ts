@@ -147,11 +147,18 @@ describe("CodexConfig", () => {
           progress: Duration.seconds(7),
           total: Duration.seconds(8)
         },
+        transport: "auto",
         compression: "zstd",
         workspaceRouting: true,
         legacyHeaders: true,
         failureCapture: false
       })
+      const keys = Object.keys(CodexConfig.defaults) as ReadonlyArray<keyof CodexConfig.Service>
+      assert.deepStrictEqual(
+        keys.filter((key) => JSON.stringify(config[key]) === JSON.stringify(CodexConfig.defaults[key])),
+        ["catalogueDefaults", "toolOutputLimit", "workspaceDomains", "cookies", "headers"],
+        "settings without a variable, which are for programs"
+      )
     }).pipe(
       Effect.provide(
         environment({
@@ -177,6 +184,7 @@ describe("CodexConfig", () => {
           OPENAI_CODEX_IDLE_TIMEOUT: "6 seconds",
           OPENAI_CODEX_PROGRESS_TIMEOUT: "7 seconds",
           OPENAI_CODEX_TOTAL_TIMEOUT: "8 seconds",
+          OPENAI_CODEX_TRANSPORT: "auto",
           OPENAI_CODEX_COMPRESSION: "zstd",
           OPENAI_CODEX_WORKSPACE_ROUTING: "true",
           OPENAI_CODEX_LEGACY_HEADERS: "true",

@@ -63,6 +63,7 @@ interface Progress {
 
 interface Attempt extends Pulling<Delivered, CodexError> {
   readonly decoder: TurnDecoder.TurnDecoder
+  readonly route: () => Turn.Route | undefined
   readonly number: number
 }
 
@@ -91,7 +92,7 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
   const { attemptOptions, onlyEnd, transport } = delivery
   const { kept, request, routingToken } = progress
   const decoder = new TurnDecoder.TurnDecoder({ now })
-  const { close, open, pull } = transport.attempt(
+  const { close, open, pull, route } = transport.attempt(
     kept.length === 0 ? request : { ...request, input: [...request.input, ...kept] },
     decoder,
     {
@@ -124,7 +125,7 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
     if (!isEnd || turn === undefined || metadata === undefined) return events
     const end: Delivered = {
       _tag: "TurnCompleted",
-      turn: completed(turn, { metadata, ...progress, attempts: number })
+      turn: completed(turn, { metadata, ...progress, attempts: number, route: route() })
     }
     return [...events.slice(0, -1), end]
   }
@@ -132,6 +133,7 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
   return {
     decoder,
     number,
+    route,
     pull: Effect.map(
       Effect.suspend(() => (metadata === undefined ? opened : pull)),
       (events) => {
@@ -149,13 +151,14 @@ const restart = (
   progress: Progress,
   retries: RetryPolicy.Retries,
   error: CodexError,
-  { decoder, number }: Attempt
+  { decoder, number, route }: Attempt
 ): Effect.Effect<ReadonlyArray<Delivered>, CodexError> =>
   Effect.gen(function* () {
     progress.routingToken = RoutingToken.first(progress.routingToken, decoder.state.routingToken)
     // the transport has scrubbed what the server says of limits
     const limits = (error as { readonly partial?: Turn.PartialTurn }).partial?.rateLimits
-    const arrived = { ...decoder.state.partial(), ...(limits !== undefined && { rateLimits: limits }) }
+    const partial = withRoute(decoder.state.partial(), route())
+    const arrived = { ...partial, ...(limits !== undefined && { rateLimits: limits }) }
     progress.partial = fuller(arrived, progress.partial)
     const failure = Failure.withFacts<Failure.Failure>(error, { partial: progress.partial }) as CodexError
     if (progress.shown && delivery.onceShown === "fail") return yield* Effect.fail(failure)
@@ -186,6 +189,9 @@ const restart = (
     return announce(delay)
   })
 
+const withRoute = <A extends Pick<Turn.Turn, "diagnostics">>(self: A, route: Turn.Route | undefined): A =>
+  route === undefined ? self : { ...self, diagnostics: { ...self.diagnostics, route } }
+
 /** What had arrived: by the later attempt, unless it brought nothing. */
 export const fuller = (later: Turn.PartialTurn, earlier: Turn.PartialTurn | undefined): Turn.PartialTurn =>
   later.blocks.length > 0 || earlier === undefined ? later : earlier
@@ -204,18 +210,19 @@ export const replayable = (items: ReadonlyArray<Item.Item>): ReadonlyArray<Item.
 interface End extends Pick<Progress, "kept" | "repairs" | "request" | "routingToken"> {
   readonly attempts: number
   readonly metadata: CodexTransport.ResponseMetadata
+  readonly route?: Turn.Route | undefined
 }
 
 /** The turn with what only the client knows: its request, items of broken attempts, the headers, how many attempts it took. */
 export const completed = (
   turn: Turn.Turn,
-  { attempts, kept, metadata, repairs, request, routingToken }: End
+  { attempts, kept, metadata, repairs, request, route, routingToken }: End
 ): Turn.Turn => {
   const { accountId, model, requestId } = metadata
   // events come after the headers
   const limits = [metadata.rateLimits, turn.rateLimits].filter((limits) => limits !== undefined)
   return {
-    ...(kept.length === 0 ? turn : Turn.join(Turn.fromItems(kept), turn)),
+    ...withRoute(kept.length === 0 ? turn : Turn.join(Turn.fromItems(kept), turn), route),
     attempts,
     repairs,
     input: Redacted.make(request.input),

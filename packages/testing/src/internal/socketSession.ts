@@ -11,7 +11,7 @@ import * as Play from "./play.ts"
 
 /** What a session does on its connection. */
 export interface Wire {
-  readonly send: (text: string) => Effect.Effect<void>
+  readonly send: (message: string | Uint8Array) => Effect.Effect<void>
   readonly close: (code: number) => Effect.Effect<void>
   readonly reset: Effect.Effect<void>
 }
@@ -30,6 +30,7 @@ export interface Options {
 /** The largest message, in bytes (protocol H.5). */
 const maxMessage = 16_777_215
 
+const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 const errorFrame = (status: number, code: string, message: string): string =>
@@ -73,14 +74,14 @@ export const make = ({ headers, journal, now, socket, url, wait, wire }: Options
             busy = false
             entry.finish()
           }
-          yield* wire.send(text)
+          yield* wire.send(step.messages === "text" ? text : encoder.encode(text))
         }
       }
       if (!busy) return
       yield* wait(step.endDelay)
       if (step.ending === "silence") return yield* Effect.never
       entry.finish()
-      yield* step.ending === "reset" ? wire.reset : wire.close(1000)
+      yield* step.ending === "reset" ? wire.reset : wire.close(step.closeCode)
     }).pipe(
       Effect.onInterrupt(() => Effect.sync(entry.abort)),
       Effect.ensuring(Effect.sync(entry.finish))
@@ -88,7 +89,7 @@ export const make = ({ headers, journal, now, socket, url, wait, wire }: Options
 
   const receive = (text: string): Effect.Effect<void> =>
     Effect.gen(function* () {
-      if (new TextEncoder().encode(text).length > maxMessage) return yield* wire.close(1009)
+      if (encoder.encode(text).length > maxMessage) return yield* wire.close(1009)
       const frame = asObject(parseJson(text))
       if (frame?.["type"] !== "response.create") {
         return yield* wire.send(errorFrame(400, "invalid_request", "Expected response.create."))

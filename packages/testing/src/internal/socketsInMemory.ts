@@ -1,7 +1,7 @@
 /** WebSockets without sockets, in the time of the fiber that made them. */
 import type { WebSocketConnector } from "@effect-codex/transport"
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
@@ -53,9 +53,11 @@ export const make = ({ handshakes, journal, sleep }: Options): Effect.Effect<Soc
         url: request.url,
         headers: request.headers,
         wire: {
-          send: (text) =>
+          send: (message) =>
             Effect.sync(() => {
-              if (!closed) receiver.onMessage(text)
+              if (closed) return
+              if (typeof message === "string") receiver.onMessage(message)
+              else receiver.onBinary()
             }),
           close: (code) => gone(code),
           reset: gone(1006, { code: "ECONNRESET" })
@@ -64,12 +66,13 @@ export const make = ({ handshakes, journal, sleep }: Options): Effect.Effect<Soc
       const answer = Effect.suspend((): Effect.Effect<void> => {
         if (handshake === "silence") return Effect.never
         if (handshake === "refuse") return gone(1006, { code: "ECONNREFUSED" })
-        const { body = "", cookies = [], headers = {}, status } = handshake
-        return Effect.sync(() => {
+        const { body = "", cookies = [], delay = 0, headers = {}, status } = handshake
+        const say = Effect.sync(() => {
           if (closed) return
           if (status === 101) receiver.onOpen(headers, cookies)
           else if (leave()) receiver.onRefused(status, headers, cookies, body)
         })
+        return delay === 0 ? say : Effect.zipRight(sleep(Duration.decode(delay)), say)
       })
       run(Effect.zipRight(Effect.yieldNow(), answer))
       return {

@@ -24,6 +24,8 @@ export const make = (fields: Partial<Fields>): Step =>
     keepAlive: undefined,
     cut: undefined,
     ending: "close",
+    closeCode: 1000,
+    messages: "text",
     endDelay: Duration.zero,
     gzip: false,
     chunkSize: undefined,

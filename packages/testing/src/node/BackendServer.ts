@@ -135,6 +135,16 @@ const written = (write: (done: () => void) => void): Effect.Effect<void> =>
 const ended = (outgoing: Http.ServerResponse): Effect.Effect<void> =>
   written((done) => outgoing.once("close", done).end(done))
 
+/** Adds headers to the 101, which whoever writes it has no place for. */
+const addToUpgrade = (socket: Net.Socket, headers: ReadonlyArray<readonly [name: string, value: string]>): void => {
+  const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")
+  const write = socket.write.bind(socket) as (chunk: unknown, ...rest: ReadonlyArray<unknown>) => boolean
+  socket.write = ((chunk: unknown, ...rest: ReadonlyArray<unknown>) => {
+    socket.write = write as Net.Socket["write"]
+    return write(typeof chunk === "string" ? chunk.replace("\r\n", `\r\n${lines}`) : chunk, ...rest)
+  }) as Net.Socket["write"]
+}
+
 /**
  * A server that plays the script until the scope closes; then it closes every connection.
  *
@@ -240,10 +250,16 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
           incoming.socket.destroy()
           return HttpServerResponse.empty()
         }
-        if (handshake.status !== 101) {
-          const { body = "", headers = {}, status } = handshake
-          return HttpServerResponse.text(body, { status, headers: { ...headers, connection: "close" } })
+        const { body = "", cookies = [], delay = 0, headers = {}, status } = handshake
+        yield* wait(Duration.decode(delay))
+        const all = [...Object.entries(headers), ...cookies.map((cookie) => ["set-cookie", cookie] as const)]
+        if (status !== 101) {
+          const outgoing = NodeHttpServerRequest.toServerResponse(request)
+          outgoing.writeHead(status, [...all, ["connection", "close"]].flat() as Array<string>)
+          yield* written((done) => outgoing.end(body, done))
+          return HttpServerResponse.empty()
         }
+        addToUpgrade(incoming.socket, all)
         sockets.open++
         yield* Effect.addFinalizer(() => Effect.sync(() => sockets.open--))
         const socket = yield* request.upgrade
@@ -256,7 +272,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
           url: `${scheme}://${incoming.headers.host ?? host}${incoming.url ?? "/"}`,
           headers: request.headers,
           wire: {
-            send: (text) => Effect.ignore(write(text)),
+            send: (message) => Effect.ignore(write(message)),
             close: (code) => Effect.ignore(write(new Socket.CloseEvent(code))),
             reset: Effect.zipRight(
               clock.sleep(beforeReset),

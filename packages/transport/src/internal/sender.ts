@@ -9,13 +9,13 @@ import * as RateLimits from "@effect-codex/schema/RateLimits"
 import * as Redaction from "@effect-codex/schema/Redaction"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as RoutingToken from "@effect-codex/schema/RoutingToken"
+import type * as Turn from "@effect-codex/schema/Turn"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
-import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import * as Carrier from "../Carrier.ts"
@@ -27,6 +27,7 @@ import * as FailureCapture from "../FailureCapture.ts"
 import * as Metrics from "../Metrics.ts"
 import * as RateLimitWatch from "../RateLimitWatch.ts"
 import { TextReader } from "../Reader.ts"
+import * as Tracing from "../Tracing.ts"
 import { HttpFailure, type RoutingFailed, TimedOut, type TransportError } from "../TransportError.ts"
 import { WebSocketConnector } from "../WebSocketConnector.ts"
 import * as WorkspaceRouting from "../WorkspaceRouting.ts"
@@ -51,7 +52,7 @@ export interface Plan {
   /** What is posted; without it the request is a GET. */
   readonly body?: { readonly request: ResponsesRequest.ResponsesRequest; readonly bytes: Uint8Array } | undefined
   /** Whether the turn may go over a WebSocket, or has to. */
-  readonly socket?: Pick<Carrier.Turn, "mode"> | undefined
+  readonly socket?: Pick<Carrier.Turn, "mode" | "handshakeLimit"> | undefined
   readonly routingToken?: RoutingToken.RoutingToken | undefined
   readonly isRouted: boolean
 }
@@ -66,7 +67,7 @@ export interface Call {
   /** The text of a refusal. */
   payload: string | undefined
   /** Which way the turn went, once it is known. */
-  route: Carrier.Route | undefined
+  route: Turn.Route | undefined
 }
 
 export const newCall = (body: BodyReader): Call => ({
@@ -168,22 +169,13 @@ export const make = ({
     const http = yield* Carrier.Carrier
     const connector = yield* WebSocketConnector
     const clock = yield* Effect.clock
-    const runtime = yield* Effect.runtime<never>()
-    let said = false
     const carrier = WebSocketCarrier.make({
       connector,
       http,
       now: () => clock.unsafeCurrentTimeMillis(),
-      timer: yield* Timer.make(clock),
-      onFallback: (reason) => {
-        Metric.tagged(Metrics.fallbacks, "reason", reason).unsafeUpdate(1, [])
-        if (said) return
-        said = true
-        Runtime.runFork(runtime)(
-          Effect.logWarning(`A turn goes by server-sent events instead of over a WebSocket (${reason}).`)
-        )
-      }
+      timer: yield* Timer.make(clock)
     })
+    let saidFallback = false
     const watch = yield* RateLimitWatch.RateLimitWatch
     const failures = yield* FailureCapture.FailureCapture
     const compressed = Compressing.make(yield* Compression)
@@ -261,6 +253,7 @@ export const make = ({
         })
         call.exchange?.abort()
         call.exchange = current
+        call.route = undefined
         open.add(current)
         const sentAt = now()
         Metrics.requests.unsafeUpdate(1, labels)
@@ -269,11 +262,11 @@ export const make = ({
           carrier,
           cookie === undefined ? request : { ...request, headers: { ...request.headers, cookie } }
         )
-        const { headers, status } = yield* current.headers
+        const { headers, status } = yield* Effect.ensuring(current.headers, noteRoute(call))
         call.span?.attribute("http.response.status_code", status)
         const metadata = metadataOf(headers, arrivedAt)
         if (metadata.rateLimits !== undefined) watch.unsafeUpdate(metadata.rateLimits)
-        if (refusal === undefined) return call.route === undefined ? metadata : { ...metadata, route: call.route }
+        if (refusal === undefined) return metadata
         current.abort()
         return yield* Effect.flatMap(toError(call, plan, refusal.text), Effect.fail)
       })
@@ -288,19 +281,25 @@ export const make = ({
         )
       })
 
-    const routed = (call: Call, route: Carrier.Route) => {
-      call.route = route
-      call.span?.attribute("codex.transport", route.via)
-      if (route.fallback !== undefined) call.span?.attribute("codex.transport.fallback", route.fallback)
-      if (route.input === undefined) return
-      const { input } = route
-      call.span?.attribute(
-        "codex.websocket.input",
-        input._tag === "Incremental"
-          ? "incremental"
-          : `full: ${input.reason}${input.at === undefined ? "" : ` ${input.at}`}`
-      )
-    }
+    /** Says which way a request went, and counts it where it fell back to SSE; the first one of a client is logged. */
+    const noteRoute = (call: Call): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (call.route === undefined) return Effect.void
+        const { at, fallback, input, reason, via } = call.route
+        Tracing.annotate(call, {
+          "codex.transport": via,
+          "codex.transport.fallback": fallback,
+          "codex.websocket.input": input && [input, reason, at].filter((part) => part !== undefined).join(" ")
+        })
+        if (fallback === undefined) return Effect.void
+        const counted = Metric.increment(Metric.tagged(Metrics.fallbacks, "reason", fallback))
+        if (saidFallback) return counted
+        saidFallback = true
+        return Effect.zipRight(
+          counted,
+          Effect.logWarning(`A turn goes by server-sent events instead of over a WebSocket (${fallback}).`)
+        )
+      })
 
     /** Sends a plan with these credentials. */
     const sendVia = (call: Call, plan: Plan, credentials: Credentials.Credentials, route: WorkspaceRouting.Route) => {
@@ -318,7 +317,14 @@ export const make = ({
           headers: { ...headers, ...encoding },
           body,
           ...(plan.socket !== undefined && {
-            turn: { request, ...plan.socket, routingToken: plan.routingToken, onRoute: (route) => routed(call, route) }
+            turn: {
+              request,
+              ...plan.socket,
+              routingToken: plan.routingToken,
+              onRoute: (route) => {
+                call.route = route
+              }
+            }
           })
         })
       return plan.config.compression === "zstd" ? compressed(bytes, post) : post(bytes, {})

@@ -2,10 +2,12 @@
  * Turns over WebSockets (protocol H), behind the seam of all carriers. A refused handshake and an error frame before any
  * event are reported as the HTTP response they stand for, so that one table reads them all; events are text messages.
  */
+import { defined } from "@effect-codex/schema/Defined"
 import * as IncrementalInput from "@effect-codex/schema/IncrementalInput"
 import type * as Item from "@effect-codex/schema/Item"
 import * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as RoutingToken from "@effect-codex/schema/RoutingToken"
+import type { Route } from "@effect-codex/schema/Turn"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Carrier from "../Carrier.ts"
@@ -14,7 +16,6 @@ import type { Timer } from "./timer.ts"
 
 /** The limits of a client's sockets, in milliseconds (protocol H.5, H.6). */
 export const limits = {
-  connect: 15_000,
   idle: 5 * 60_000,
   age: 55 * 60_000,
   /** The largest message the server takes, in bytes. */
@@ -32,8 +33,6 @@ export interface Options {
   readonly http: Carrier.Service
   readonly now: () => number
   readonly timer: Timer
-  /** Called for each request that goes another way than it was meant to. */
-  readonly onFallback: (reason: Carrier.Fallback) => void
 }
 
 export interface WebSocketCarrier extends Carrier.Service {
@@ -41,6 +40,8 @@ export interface WebSocketCarrier extends Carrier.Service {
   /** Sockets that are open or on their way. */
   readonly open: () => number
 }
+
+type Fallback = NonNullable<Route["fallback"]>
 
 type Head = Readonly<Record<string, string | undefined>>
 
@@ -121,12 +122,17 @@ export const createFrame = (turn: Carrier.Turn, decision: IncrementalInput.Decis
   return `{"type":"response.create",${previous}${ResponsesRequest.toJson(body).slice(1)}`
 }
 
+const routeOf = (decision: IncrementalInput.Decision): Route =>
+  decision._tag === "Incremental"
+    ? { via: "websocket", input: "incremental" }
+    : { via: "websocket", input: "full", ...defined({ reason: decision.reason, at: decision.at }) }
+
 const handshakeHeaders = (headers: Carrier.Request["headers"]): Record<string, string> => {
   const { accept: _, "content-type": __, "content-encoding": ___, [RoutingToken.header]: ____, ...rest } = headers
   return { ...rest, "openai-beta": "responses_websockets=2026-02-06" }
 }
 
-export const make = ({ connector, http, now, onFallback, timer }: Options): WebSocketCarrier => {
+export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier => {
   const lines = new Set<Line>()
   /** Dials of a conversation that failed, until one succeeds. */
   const failedDials = new Map<string, number>()
@@ -135,11 +141,12 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
   /** One request, over the socket it has now or by HTTP after all. */
   class Job implements Carrier.Control {
     line: Line | undefined
-    decision: IncrementalInput.Decision = { _tag: "Full", reason: "no_previous" }
+    /** The message that asks for the response. */
+    frame = ""
+    readonly request: Carrier.Request
     readonly turn: Carrier.Turn
     readonly key: string
     readonly output = new Map<number, Item.Item>()
-    readonly #request: Carrier.Request
     readonly #receiver: Carrier.Receiver
     readonly #sendByHttp: () => Carrier.Control
     #other: Carrier.Control | undefined
@@ -154,7 +161,7 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
       receiver: Carrier.Receiver,
       sendByHttp: () => Carrier.Control
     ) {
-      this.#request = request
+      this.request = request
       this.#receiver = receiver
       this.#sendByHttp = sendByHttp
       this.turn = turn
@@ -185,11 +192,11 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
     }
 
     #go(line: Line | undefined): void {
-      this.decision = IncrementalInput.decide(line?.last, this.turn.request)
-      if (bytesOf(createFrame(this.turn, this.decision)) > limits.message) {
-        return this.#tooLarge()
-      }
-      this.line = line ?? dial(this.key, this.#request)
+      const decision = IncrementalInput.decide(line?.last, this.turn.request)
+      this.frame = createFrame(this.turn, decision)
+      this.turn.onRoute?.(routeOf(decision))
+      if (bytesOf(this.frame) > limits.message) return this.#tooLarge()
+      this.line = line ?? dial(this)
       this.line.take(this)
     }
 
@@ -208,19 +215,10 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
       return true
     }
 
-    fallBack(reason: Carrier.Fallback): void {
+    fallBack(fallback: Fallback): void {
       this.line = undefined
-      this.#report("sse", reason)
-      onFallback(reason)
+      this.turn.onRoute?.({ via: "sse", fallback })
       this.#other = this.#sendByHttp()
-    }
-
-    #report(via: "sse" | "websocket", fallback?: Carrier.Fallback): void {
-      this.turn.onRoute?.({
-        via,
-        ...(fallback !== undefined && { fallback }),
-        ...(via === "websocket" && { input: this.decision })
-      })
     }
 
     get begun(): boolean {
@@ -230,7 +228,6 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
     #begin(): void {
       if (this.#begun) return
       this.#begun = true
-      this.#report("websocket")
       const [headers, cookies] = this.line?.handshake() ?? [{}, []]
       this.#receiver.onHeaders(200, { "content-type": "application/json", ...headers }, cookies)
     }
@@ -258,7 +255,6 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
     /** The response of HTTP that says the same. */
     respond(status: number, headers: Head, cookies: ReadonlyArray<string>, body: string): void {
       if (this.#over) return
-      this.#report("websocket")
       this.#receiver.onHeaders(status, headers, cookies)
       if (!this.#over && body !== "") this.#receiver.onData(encoder.encode(body))
       if (this.#over) return
@@ -312,11 +308,11 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
     #cancelTimer: (() => void) | undefined
     #head: readonly [Head, ReadonlyArray<string>] = [{}, []]
 
-    constructor(key: string, authorization: string | undefined) {
+    constructor(key: string, authorization: string | undefined, handshakeLimit: number) {
       this.key = key
       this.authorization = authorization
       lines.add(this)
-      this.#cancelTimer = timer(limits.connect, () => this.onClose(1006, { code: "ETIMEDOUT" }))
+      this.#cancelTimer = timer(handshakeLimit, () => this.onClose(1006, { code: "ETIMEDOUT" }))
     }
 
     take(job: Job): void {
@@ -327,9 +323,9 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
     #send(job: Job): void {
       this.#cancelTimer?.()
       this.#cancelTimer = undefined
-      const frame = createFrame(job.turn, job.decision)
       this.last = undefined
-      this.socket?.send(frame)
+      this.socket?.send(job.frame)
+      job.frame = ""
     }
 
     /** What the handshake said, for the first response alone. */
@@ -454,8 +450,8 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
           : job.respond(413, {}, [], JSON.stringify({ error: { message: "The server closed the socket: too large." } }))
       }
       // a close is an end, whatever the code: without a terminal event the turn is truncated
-      if (cause === undefined) job.end()
-      else job.fail({ cause })
+      if (code === 1006) job.fail({ cause: cause ?? { code: "ECONNRESET" } })
+      else job.end()
     }
   }
 
@@ -468,8 +464,8 @@ export const make = ({ connector, http, now, onFallback, timer }: Options): WebS
     }
   }
 
-  const dial = (key: string, request: Carrier.Request): Line => {
-    const line = new Line(key, request.headers["authorization"])
+  const dial = ({ key, request, turn: { handshakeLimit } }: Job): Line => {
+    const line = new Line(key, request.headers["authorization"], handshakeLimit)
     line.socket = connector.connect?.({ url: request.url, headers: handshakeHeaders(request.headers) }, line)
     return line
   }

@@ -1,4 +1,5 @@
 /** WebSockets over undici, through the same dispatcher as requests: its proxies, certificates and limits. */
+import type { Duplex } from "node:stream"
 import * as Undici from "@effect/platform-node/Undici"
 import type { Receiver, Service } from "../WebSocketConnector.ts"
 
@@ -6,36 +7,63 @@ type Head = Readonly<Record<string, string>>
 
 /** The answer to a handshake, which undici's `WebSocket` does not tell. */
 interface Answer {
-  status: number
-  headers: Head
-  cookies: ReadonlyArray<string>
-  body: Array<Buffer>
+  readonly status: number
+  readonly headers: Head
+  readonly cookies: ReadonlyArray<string>
 }
 
 /** How much of a refusal is read, in bytes. */
 const bodyLimit = 65_536
 
+/** What undici holds of a message before it gives up: a response's own limit is the decoder's. */
+const webSocketOptions = { maxFragments: 131_072, maxPayloadSize: 134_217_728 }
+
+type Raw = ReadonlyArray<Buffer | string | ReadonlyArray<Buffer | string>>
+
 /** The calls of undici's `fetch`, which `WebSocket` is built on: the old form of a handler, and the new for upgrades. */
 interface Handler {
-  readonly onHeaders: (status: number, raw: ReadonlyArray<Buffer>, ...rest: ReadonlyArray<unknown>) => unknown
+  abort: ((error: Error) => void) | null
+  readonly onHeaders: (status: number, raw: Raw, ...rest: ReadonlyArray<unknown>) => unknown
   readonly onData: (chunk: Buffer) => unknown
   readonly onComplete: (...rest: ReadonlyArray<unknown>) => unknown
   readonly onError: (error: unknown) => unknown
+  readonly onUpgrade: (status: number, raw: Raw, socket: Duplex) => unknown
   readonly onRequestUpgrade: (
     controller: unknown,
     status: number,
     headers: Readonly<Record<string, string | Array<string> | undefined>>,
-    socket: unknown
+    socket: Duplex
   ) => unknown
 }
 
-/** Hands requests on, and looks at what comes back. */
+const answerOf = (
+  status: number,
+  pairs: Iterable<readonly [name: string, value: string | ReadonlyArray<string> | undefined]>
+): Answer => {
+  const all = Array.from(pairs, ([name, value = ""]) => [name.toLowerCase(), value] as const)
+  return {
+    status,
+    headers: Object.fromEntries(all.flatMap(([name, value]) => (name === "set-cookie" ? [] : [[name, String(value)]]))),
+    cookies: all.flatMap(([name, value]) => (name === "set-cookie" ? value : []))
+  }
+}
+
+function* pairsOf(raw: Raw): Generator<readonly [string, string | ReadonlyArray<string>]> {
+  for (let n = 0; n + 1 < raw.length; n += 2) {
+    const value = raw[n + 1]
+    yield [String(raw[n]), Array.isArray(value) ? value.map(String) : String(value)]
+  }
+}
+
+/** Hands handshakes on, and says what they are answered. */
 class Watching extends Undici.Dispatcher {
+  readonly webSocketOptions = webSocketOptions
+
   constructor(
     private readonly dispatcher: Undici.Dispatcher,
     private readonly watch: {
-      readonly onAnswer: (answer: Answer) => void
-      readonly onRefusalOver: () => void
+      readonly onUpgrade: (answer: Answer, socket: Duplex) => void
+      readonly onRefused: (answer: Answer, body: string) => void
       readonly onError: (cause: unknown) => void
     }
   ) {
@@ -45,88 +73,89 @@ class Watching extends Undici.Dispatcher {
   override dispatch(options: Undici.Dispatcher.DispatchOptions, handler: Undici.Dispatcher.DispatchHandler): boolean {
     const inner = handler as unknown as Handler
     const { watch } = this
-    let answer: Answer | undefined
+    const body: Array<Buffer> = []
+    let refusal: Answer | undefined
     let size = 0
+    /** undici is told of an error instead of a refusal: it answers a 401 with another handshake of its own. */
+    const refuse = (self: Handler, then: (error: Error) => void) => {
+      if (refusal !== undefined) watch.onRefused(refusal, Buffer.concat(body).toString("utf8"))
+      refusal = undefined
+      then.call(self, new Error("The handshake was refused."))
+    }
     // undici keeps state on the handler, so it is extended and not wrapped
-    const watching: Handler = Object.assign(Object.create(inner) as Handler, {
-      onHeaders(this: Handler, status: number, raw: ReadonlyArray<Buffer>, ...rest: ReadonlyArray<unknown>) {
-        if (status >= 200) {
-          const pairs: Array<[string, string]> = []
-          for (let n = 0; n + 1 < raw.length; n += 2) {
-            pairs.push([String(raw[n]).toLowerCase(), String(raw[n + 1])])
-          }
-          answer = {
-            status,
-            headers: Object.fromEntries(pairs.filter(([name]) => name !== "set-cookie")),
-            cookies: pairs.flatMap(([name, value]) => (name === "set-cookie" ? [value] : [])),
-            body: []
-          }
-          watch.onAnswer(answer)
-        }
-        return inner.onHeaders.call(this, status, raw, ...rest)
+    const watching = Object.assign(Object.create(inner) as Handler, {
+      onHeaders(this: Handler, status: number, raw: Raw, ...rest: ReadonlyArray<unknown>) {
+        if (status < 200) return inner.onHeaders.call(this, status, raw, ...rest)
+        refusal = answerOf(status, pairsOf(raw))
+        return true
       },
       onData(this: Handler, chunk: Buffer) {
-        if (size < bodyLimit) answer?.body.push(chunk.subarray(0, bodyLimit - size))
+        body.push(chunk.subarray(0, bodyLimit - size))
         size += chunk.length
-        if (size >= bodyLimit) watch.onRefusalOver()
-        return inner.onData.call(this, chunk)
+        if (size >= bodyLimit) refuse(this, (error) => this.abort?.(error))
+        return true
       },
-      onComplete(this: Handler, ...rest: ReadonlyArray<unknown>) {
-        watch.onRefusalOver()
-        return inner.onComplete.apply(this, [...rest])
+      onComplete(this: Handler) {
+        refuse(this, inner.onError)
       },
       onError(this: Handler, error: unknown) {
+        if (refusal !== undefined) return refuse(this, inner.onError)
         watch.onError(error)
         return inner.onError.call(this, error)
+      },
+      onUpgrade(this: Handler, status: number, raw: Raw, socket: Duplex) {
+        watch.onUpgrade(answerOf(status, pairsOf(raw)), socket)
+        return inner.onUpgrade.call(this, status, raw, socket)
       },
       onRequestUpgrade(
         this: Handler,
         controller: unknown,
         status: number,
         headers: Readonly<Record<string, string | Array<string> | undefined>>,
-        socket: unknown
+        socket: Duplex
       ) {
-        const { "set-cookie": cookies, ...others } = headers
-        watch.onAnswer({
-          status,
-          headers: Object.fromEntries(
-            Object.entries(others).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
-          ),
-          cookies: cookies === undefined ? [] : [cookies].flat(),
-          body: []
-        })
+        watch.onUpgrade(answerOf(status, Object.entries(headers)), socket)
         return inner.onRequestUpgrade.call(this, controller, status, headers, socket)
       }
-    })
+    } satisfies Partial<Handler>)
     return this.dispatcher.dispatch(options, watching as unknown as Undici.Dispatcher.DispatchHandler)
   }
 }
 
-export const make = (dispatcher: Undici.Dispatcher): Service => ({
-  connect: ({ headers, url }, receiver: Receiver) => {
+export interface Connector extends Service {
+  /** Cuts every connection that is still there. */
+  readonly destroy: () => void
+}
+
+export const make = (dispatcher: Undici.Dispatcher): Connector => {
+  const connections = new Set<Duplex>()
+  const connect: Service["connect"] = ({ headers, url }, receiver: Receiver) => {
     let answer: Answer | undefined
+    let connection: Duplex | undefined
     let cause: unknown
-    let opened = false
     let over = false
     const finish = (call: () => void) => {
       if (over) return
       over = true
       call()
     }
-    const refused = () => {
-      const { body = [], cookies = [], headers: head = {}, status = 0 } = answer ?? {}
-      finish(() => receiver.onRefused(status, head, cookies, Buffer.concat(body).toString("utf8")))
-    }
     const watching = new Watching(dispatcher, {
-      onAnswer: (given) => {
+      onUpgrade: (given, socket) => {
         answer = given
+        connection = socket
+        connections.add(socket)
+        socket.once("close", () => connections.delete(socket))
+        // closed while the handshake was on its way
+        if (over) socket.destroy()
       },
-      onRefusalOver: refused,
+      onRefused: ({ cookies, headers, status }, body) =>
+        finish(() => receiver.onRefused(status, headers, cookies, body)),
       onError: (error) => {
         cause ??= error
       }
     })
     const socket = new Undici.WebSocket(url.replace(/^http/, "ws"), { headers: { ...headers }, dispatcher: watching })
+    let opened = false
     socket.addEventListener("open", () => {
       opened = true
       if (!over) receiver.onOpen(answer?.headers ?? {}, answer?.cookies ?? [])
@@ -137,15 +166,24 @@ export const make = (dispatcher: Undici.Dispatcher): Service => ({
       else receiver.onBinary()
     })
     socket.addEventListener("close", ({ code }: { readonly code: number }) => {
-      if (!opened && answer !== undefined && answer.status !== 101) return refused()
       finish(() => receiver.onClose(code, opened ? undefined : (cause ?? { code: "ECONNRESET" })))
     })
     return {
       send: (text) => socket.send(text),
       close: () => {
         over = true
+        const wasIdle = connection?.writableLength === 0
         socket.close()
+        // a server need not answer the closing frame, nor take what is on its way to it
+        if (wasIdle) connection?.end(() => connection?.destroy())
+        else connection?.destroy()
       }
     }
   }
-})
+  return {
+    connect,
+    destroy: () => {
+      for (const connection of connections) connection.destroy()
+    }
+  }
+}
