@@ -185,6 +185,17 @@ const showing: Readonly<Record<Shown, (event: TurnEvent.TurnEvent) => boolean>> 
   nothing: never
 }
 
+/** In milliseconds. */
+const timeLimitOf = (timeLimit: Duration.DurationInput): Effect.Effect<number, ServiceError.InvalidRequest> =>
+  Option.match(Duration.decodeUnknown(timeLimit), {
+    onNone: () =>
+      new ServiceError.InvalidRequest({
+        param: "timeLimit",
+        problems: ['A time limit is a duration, such as "30 seconds".']
+      }),
+    onSome: (limit) => Effect.succeed(Duration.toMillis(limit))
+  })
+
 /**
  * The client over a transport and its configuration.
  *
@@ -212,10 +223,10 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
         const account = Origin.isTagged(request.input ?? []) ? Redacted.value(yield* transport.account) : undefined
         const { reasoning, ...defaults } = settings
         const { body, repairs } = yield* TurnRequest.compile(
-          { ...request, cacheKey: request.cacheKey ?? conversationId },
+          Object.assign({}, request, { cacheKey: request.cacheKey ?? conversationId }),
           {
-            ...defaults,
             models,
+            ...defaults,
             ...Defined.defined({ account }),
             ...(reasoning !== undefined && { reasoning: { ...reasoning } })
           }
@@ -223,13 +234,8 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
         // a variant that is only named like a listed model may have another window
         yield* ContextSize.check(body, ModelCatalogue.get(models, body.model))
         const now = yield* Clock.currentTimeMillis
-        const limit = Option.getOrUndefined(Duration.decodeUnknown(request.timeLimit))
-        if (limit === undefined && request.timeLimit !== undefined) {
-          const problems = ['A time limit is a duration, such as "30 seconds".']
-          return yield* new ServiceError.InvalidRequest({ param: "timeLimit", problems })
-        }
-        const timeLimit = limit === undefined ? undefined : now + Duration.toMillis(limit)
-        const deadline = CodexConfig.deadline(settings, now, timeLimit)
+        const timeLimit = request.timeLimit === undefined ? undefined : yield* timeLimitOf(request.timeLimit)
+        const deadline = CodexConfig.deadline(settings, now, timeLimit === undefined ? undefined : now + timeLimit)
         const attemptOptions: CodexTransport.AttemptOptions = {
           conversationId,
           inConversation: request.conversationId !== undefined,
@@ -276,8 +282,8 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
       Effect.gen(function* () {
         const { attemptOptions, body, model, repairs, settings } = yield* prepare(request)
         const { close, pull } = yield* Delivery.deliver({
-          ...mode,
           transport,
+          ...mode,
           body,
           repairs,
           attemptOptions,

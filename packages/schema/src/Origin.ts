@@ -68,7 +68,9 @@ const encryptedTypes: ReadonlySet<string> = new Set([
  * @category combinators
  */
 export const tag = (items: ReadonlyArray<Item.Item>, tag: Tag): ReadonlyArray<Item.Item> =>
-  items.map((item) => (encryptedTypes.has(item.type) && !(key in item) ? ({ ...item, [key]: tag } as Item.Item) : item))
+  items.map((item) =>
+    encryptedTypes.has(item.type) && !(key in item) ? Object.assign({}, item, { [key]: tag }) : item
+  )
 
 /**
  * Whether any of the entries has a tag, so that the account of the login counts.

@@ -305,7 +305,7 @@ const snapshot = (
 ): RateLimits | undefined => {
   const rest = defined(more)
   if (limits.length === 0 && Object.keys(rest).length === 0) return undefined
-  return { ...rest, limits: limits.slice(0, maxLimits), ...(receivedAt !== undefined && { receivedAt }) }
+  return { limits: limits.slice(0, maxLimits), ...rest, ...(receivedAt !== undefined && { receivedAt }) }
 }
 
 const familySuffix = "-primary-used-percent"

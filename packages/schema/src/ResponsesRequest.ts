@@ -220,13 +220,13 @@ export type Options = Omit<ResponsesRequest, "stream" | "store" | "include" | "i
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): ResponsesRequest => ({
-  ...options,
-  stream: true,
-  store: false,
-  instructions: options.instructions ?? "",
-  include: ["reasoning.encrypted_content"]
-})
+export const make = (options: Options): ResponsesRequest =>
+  Object.assign({}, options, {
+    stream: true as const,
+    store: false as const,
+    instructions: options.instructions ?? "",
+    include: ["reasoning.encrypted_content"]
+  })
 
 /**
  * The JSON text to send. Keys are written in one fixed order and items as they are, without the tags of `Origin`: equal

@@ -1,6 +1,5 @@
 /**
- * How long the server asks to wait, from headers: those of a response, and those that an event carries. The form inside a
- * text ("try again in 1.5s") is read by `ServiceError.delayInText`.
+ * How long the server asks to wait: by headers, of a response or inside an event, and by words.
  *
  * @since 0.1.0
  */
@@ -41,6 +40,38 @@ export const fromHeaders = (headers: Readonly<Record<string, string | undefined>
   const date = Date.parse(text)
   const wait = Math.max(0, date - now)
   return Number.isNaN(wait) ? undefined : wait
+}
+
+const unitMillis: ReadonlyArray<readonly [unit: RegExp, millis: number]> = [
+  [/^(?:ms|msecs?|milliseconds?)$/i, 1],
+  [/^(?:s|secs?|seconds?)$/i, 1000],
+  [/^(?:m|mins?|minutes?)$/i, 60_000],
+  [/^(?:h|hrs?|hours?)$/i, 3_600_000],
+  [/^(?:d|days?)$/i, 86_400_000]
+]
+
+const part = "\\d{1,15}(?:\\.\\d{1,15})?\\s?(?:[a-z]{1,12})"
+const invitation = new RegExp(
+  `\\b(?:try again|retry|wait)(?: again)?(?: in| after| for)?(?: about| at least)? ?(${part}(?:(?:,| and|, and)?\\s?${part})*)`,
+  "i"
+)
+
+/**
+ * The wait that a text asks for, in milliseconds: "try again in 1.5s", "retry after 1 minute and 20 seconds",
+ * "try again in 6m0s" (protocol D.7). `undefined` when it asks for none, or in words that cannot be read.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromText = (text: string): number | undefined => {
+  const asked = invitation.exec(text)?.[1] ?? ""
+  let millis: number | undefined
+  for (const [, count, unit = ""] of asked.matchAll(/(\d+(?:\.\d+)?)\s?([a-z]+)/gi)) {
+    const one = unitMillis.find(([pattern]) => pattern.test(unit))?.[1]
+    if (one === undefined) break
+    millis = (millis ?? 0) + Number(count) * one
+  }
+  return millis === undefined ? undefined : within(Math.ceil(millis))
 }
 
 /**

@@ -11,6 +11,7 @@ import * as Failure from "./Failure.ts"
 import * as Wire from "./internal/wire.ts"
 import * as RateLimits from "./RateLimits.ts"
 import * as Redaction from "./Redaction.ts"
+import * as RetryAfter from "./RetryAfter.ts"
 import type * as Turn from "./Turn.ts"
 
 /** The time as a `Date`, unless `Date` cannot represent it. */
@@ -427,10 +428,6 @@ export const failure = (facts: Facts) =>
     partial: facts.partial
   })
 
-const tryAgainIn = /try again in\s?(\d+(?:\.\d+)?)\s?(ms|s|seconds?|milliseconds?|m|minutes?)\b/i
-
-const unitMillis = (unit = "s"): number => (/^m(?:s|illi)/i.test(unit) ? 1 : /^m/i.test(unit) ? 60_000 : 1000)
-
 /**
  * How long to wait before another try: what fields and headers ask for, and, of an error that says "too much", what its
  * words ask for (protocol D.7); the longer time holds.
@@ -443,19 +440,7 @@ export const delayOf = (facts: Facts): number | undefined => {
   const isThrottled = kind === "rate_limited" || kind === "overloaded"
   const times = [
     facts.retryAfterMillis,
-    isThrottled && facts.message !== undefined ? delayInText(facts.message) : undefined
+    isThrottled && facts.message !== undefined ? RetryAfter.fromText(facts.message) : undefined
   ].filter((time) => time !== undefined)
   return times.length === 0 ? undefined : Math.max(...times)
-}
-
-/**
- * The delay in a text such as "Please try again in 1.5s", in milliseconds.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const delayInText = (text: string): number | undefined => {
-  const match = tryAgainIn.exec(text)
-  if (match === null) return undefined
-  return Number(match[1]) * unitMillis(match[2])
 }

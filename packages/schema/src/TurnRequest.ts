@@ -186,7 +186,7 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
     return problems.length > 0
       ? Effect.fail(new InvalidRequest({ problems }))
       : Effect.succeed({
-          body: { ...sound.parameters, input: items },
+          body: { input: items, ...sound.parameters },
           repairs: [...history.repairs, ...repairs, ...schemas.repairs, ...sound.repairs]
         })
   })

@@ -241,17 +241,17 @@ export class TurnState {
   partial(): Turn.PartialTurn {
     const { blocks, calls, items } = this.#output.read(false)
     const { text } = Turn.wordsOf(blocks)
-    return { ...this.#content(blocks), text, items: Redacted.make(items), abandonedToolCalls: calls }
+    return { text, ...this.#content(blocks), items: Redacted.make(items), abandonedToolCalls: calls }
   }
 
   #content(blocks: ReadonlyArray<Turn.Block>) {
     return {
+      blocks,
+      diagnostics: this.diagnostics.toTurn(),
       ...this.#ids(),
       ...(this.model !== undefined && { model: this.model }),
       ...(this.usage !== undefined && { usage: this.usage }),
-      ...(this.rateLimits !== undefined && { rateLimits: this.rateLimits }),
-      blocks,
-      diagnostics: this.diagnostics.toTurn()
+      ...(this.rateLimits !== undefined && { rateLimits: this.rateLimits })
     }
   }
 
@@ -364,8 +364,8 @@ export class TurnState {
     const endTurn = response?.["end_turn"]
     const serviceTier = asWords(response?.["service_tier"])
     const turn: Turn.Turn = {
-      ...this.#content(blocks),
       ...Turn.wordsOf(blocks),
+      ...this.#content(blocks),
       status: completed ? "completed" : "incomplete",
       ...(!completed && reason !== undefined && { incompleteReason: reason }),
       items,

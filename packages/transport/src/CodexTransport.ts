@@ -293,9 +293,9 @@ export const make: Effect.Effect<
         })
       }
       const plan: Sender.Plan = {
+        config,
         ...times,
         ...(mode !== undefined && { socket: { mode, ahead, handshakeLimit: handshakeLimit(config) } }),
-        config,
         isRouted: config.workspaceRouting,
         url: (route) => urlOf(config.baseUrl, "/codex/responses", route),
         headers: (credentials, { override }) =>
@@ -339,7 +339,7 @@ export const make: Effect.Effect<
       const metadata = yield* sender.send(call, plan)
       Tracing.annotate(call, { "gen_ai.response.model": metadata.model, "codex.request_id": metadata.requestId })
       ids = defined({ requestId: metadata.requestId, cfRay: metadata.cfRay })
-      return { ...metadata, ...defined({ accountId: call.credentials?.accountId }) }
+      return Object.assign({}, metadata, defined({ accountId: call.credentials?.accountId }))
     })
 
     const pulled = (values: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<A>, TransportError | E> => {

@@ -45,7 +45,10 @@ export const isConversationId = (u: unknown): u is ConversationId => typeof u ==
  */
 export const random: Effect.Effect<ConversationId> = Effect.sync(() => {
   // not by `Random`, whose 32 bits of seed are too few for the ids of many processes
-  const hex = Encoding.encodeHex(globalThis.crypto.getRandomValues(new Uint8Array(16)))
+  const { crypto } = globalThis
+  // browsers have it in secure contexts only
+  if (typeof crypto.randomUUID === "function") return crypto.randomUUID() as ConversationId
+  const hex = Encoding.encodeHex(crypto.getRandomValues(new Uint8Array(16)))
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 3) | 8).toString(16)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}` as ConversationId
 })

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as RetryAfter from "@effect-codex/schema/RetryAfter"
 import * as ServiceError from "@effect-codex/schema/ServiceError"
 import * as BackendServer from "@effect-codex/testing/node/BackendServer"
 import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
@@ -30,7 +31,7 @@ const statedIn = (text: string): ServiceError.ServiceError | undefined => {
     const facts = {
       code,
       message,
-      retryAfterMillis: code === "rate_limit_exceeded" ? ServiceError.delayInText(message) : undefined
+      retryAfterMillis: code === "rate_limit_exceeded" ? RetryAfter.fromText(message) : undefined
     }
     return ServiceError.classify(facts) ?? new ServiceError.ResponseFailed(ServiceError.failure(facts))
   }

@@ -132,6 +132,29 @@ describe("RetryAfter", () => {
     assert.strictEqual(parse({ "retry-after": "Sat, 21 Nov 2026 12:00:00 GMT" }), 0)
   })
 
+  it("reads the words of a server", () => {
+    const words: ReadonlyArray<readonly [string, number | undefined]> = [
+      ["Rate limit reached for gpt-5.5. Please try again in 3.2s.", 3200],
+      ["try again in 450ms", 450],
+      ["Try again in 28 seconds", 28_000],
+      ["try again in 1m2s", 62_000],
+      ["Please try again in 6m0s. Visit the site", 360_000],
+      ["try again in 1h2m3.5s", 3_723_500],
+      ["try again in 2 minutes", 120_000],
+      ["try again in 1 minute and 20 seconds", 80_000],
+      ["Please retry after 1 hour, 5 minutes", 3_900_000],
+      ["please wait 20 secs and go on", 20_000],
+      ["try again in about 2 days 3 hours", 183_600_000],
+      ["try again in 5 apples", undefined],
+      ["try again in 3s 5 apples", 3000],
+      ["try again later", undefined],
+      ["it took 3 seconds", undefined],
+      [`try again in ${"9".repeat(400)}s`, undefined],
+      ["", undefined]
+    ]
+    for (const [text, millis] of words) assert.strictEqual(RetryAfter.fromText(text), millis, text)
+  })
+
   it("leaves what is no time alone", () => {
     for (const text of ["", "soon", "-1", "1e3", "0x10", "Infinity", "NaN", "Sunday", "1,5"]) {
       assert.isUndefined(parse({ "retry-after": text }), text)

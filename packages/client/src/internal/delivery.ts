@@ -96,8 +96,8 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
     kept.length === 0 ? request : { ...request, input: [...request.input, ...kept] },
     decoder,
     {
-      ...attemptOptions,
       attempt: number,
+      ...attemptOptions,
       hold: onlyEnd,
       attributes: () => usageAttributes(decoder),
       ...(routingToken !== undefined && { routingToken })
@@ -125,7 +125,7 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
     if (!isEnd || turn === undefined || metadata === undefined) return events
     const end: Delivered = {
       _tag: "TurnCompleted",
-      turn: completed(turn, { ...progress, attempts: number, metadata, route: route() })
+      turn: completed(turn, { metadata, ...progress, attempts: number, route: route() })
     }
     return [...events.slice(0, -1), end]
   }

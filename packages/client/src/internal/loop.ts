@@ -126,7 +126,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
     const start = yield* Clock.currentTimeMillis
     const deciding = yield* Effect.makeSemaphore(1)
     // one that is no duration is left to the request, which refuses it
-    const limit = Option.getOrUndefined(Duration.decodeUnknown(timeLimit))
+    const limit = timeLimit === undefined ? undefined : Option.getOrUndefined(Duration.decodeUnknown(timeLimit))
     const end = limit === undefined ? undefined : start + Duration.toMillis(limit)
     const handlers = new Map(tools.filter(isHandler).map((handler) => [handler.name, handler]))
     const known = [...handlers.keys()]
@@ -168,13 +168,12 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
       }
       const now = yield* Clock.currentTimeMillis
       steps++
-      return {
-        ...request,
+      return Object.assign({}, request, {
         tools,
         input: history,
         ...(routingToken !== undefined && { routingToken }),
         ...(timeLimit !== undefined && { timeLimit: end === undefined ? timeLimit : Duration.millis(end - now) })
-      }
+      })
     })
 
     const finished = (latest: Turn.Turn): Effect.Effect<void, S> =>

@@ -288,9 +288,9 @@ export class Exchange implements Carrier.Receiver {
 
   #facts(now: number): object {
     return {
-      ...(this.head !== undefined && this.#options.ids(this.head.headers)),
       bytesReceived: this.#bytes,
-      elapsedMillis: now - this.#options.limits.startedAt
+      elapsedMillis: now - this.#options.limits.startedAt,
+      ...(this.head !== undefined && this.#options.ids(this.head.headers))
     }
   }
 
@@ -316,7 +316,7 @@ export class Exchange implements Carrier.Receiver {
         standstill: this.#waited(now, this.#lastProgressAt)
       },
       now,
-      this.#facts(now)
+      () => this.#facts(now)
     )
     if (typeof next === "number") return this.#lookAgain(Math.min(now + next, this.#until), now)
     this.#fail(next)

@@ -41,17 +41,18 @@ export const check = (
   limits: Limits,
   { inBody, sentAt, silence, standstill }: Progress,
   now: number,
-  facts: object
+  facts: () => object
 ): TimedOut | StreamIdle | number => {
   const { deadline, startedAt } = limits
-  if (now >= deadline) return new TimedOut({ ...facts, phase: "total", limitMillis: Math.max(0, deadline - startedAt) })
+  if (now >= deadline)
+    return new TimedOut({ ...facts(), phase: "total", limitMillis: Math.max(0, deadline - startedAt) })
   if (!inBody) {
     const waited = now - sentAt
     return waited >= limits.headers
-      ? new TimedOut({ ...facts, phase: "headers", limitMillis: limits.headers })
+      ? new TimedOut({ ...facts(), phase: "headers", limitMillis: limits.headers })
       : Math.min(limits.headers - waited, deadline - now)
   }
-  if (silence >= limits.idle) return new StreamIdle({ ...facts, kind: "bytes", idleMillis: silence })
-  if (standstill >= limits.progress) return new StreamIdle({ ...facts, kind: "progress", idleMillis: standstill })
+  if (silence >= limits.idle) return new StreamIdle({ ...facts(), kind: "bytes", idleMillis: silence })
+  if (standstill >= limits.progress) return new StreamIdle({ ...facts(), kind: "progress", idleMillis: standstill })
   return Math.min(limits.idle - silence, limits.progress - standstill, deadline - now)
 }

@@ -108,8 +108,8 @@ const documentLimit = 16_777_216
 
 const metadataOf = (headers: Head["headers"], now: number): ResponseMetadata =>
   defined({
-    ...ErrorResponse.ids(headers),
     model: headers["openai-model"],
+    ...ErrorResponse.ids(headers),
     modelsEtag: headers["x-models-etag"],
     etag: headers["etag"],
     rateLimits: RateLimits.fromHeaders(headers, now),
@@ -311,7 +311,7 @@ export const make = ({
         return exchange(call, plan, { method: "GET", url, headers: plan.headers(credentials, route) })
       }
       const { bytes, request } = plan.body
-      const headers = { ...plan.headers(credentials, route), "content-type": "application/json" }
+      const headers = { "content-type": "application/json", ...plan.headers(credentials, route) }
       const post = (body: Uint8Array, encoding: Readonly<Record<string, string>>) =>
         exchange(call, plan, {
           method: "POST",
@@ -320,8 +320,8 @@ export const make = ({
           body,
           ...(plan.socket !== undefined && {
             turn: {
-              ...plan.socket,
               request,
+              ...plan.socket,
               routingToken: plan.routingToken,
               onRoute: (route) => {
                 call.route = route
