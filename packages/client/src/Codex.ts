@@ -22,6 +22,7 @@ import {
   type TurnEvent,
   TurnRequest
 } from "@effect-codex/schema"
+import { Pulling } from "@effect-codex/stream"
 import {
   Carrier,
   CodexConfig,
@@ -46,8 +47,6 @@ import * as Catalogue from "./Catalogue.ts"
 import type { CodexError } from "./CodexError.ts"
 import * as ContextSize from "./internal/contextSize.ts"
 import * as Delivery from "./internal/delivery.ts"
-import { fromPull } from "./internal/pullStream.ts"
-import type { Pulling } from "./internal/restart.ts"
 
 /**
  * The client.
@@ -278,7 +277,7 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
     const deliver = (
       request: Request,
       mode: Pick<Delivery.Delivery, "onceShown" | "isShown" | "onlyEnd">
-    ): Effect.Effect<Pulling<Delivery.Delivered, CodexError>, CodexError> =>
+    ): Effect.Effect<Pulling.Pulling<Delivery.Delivered, CodexError>, CodexError> =>
       Effect.gen(function* () {
         const { attemptOptions, body, model, repairs, settings } = yield* prepare(request)
         const { close, pull } = yield* Delivery.deliver({
@@ -328,10 +327,13 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
           onceShown = "restart",
           shown = "everything"
         }: { onceShown?: "fail" | "restart" | undefined; shown?: Shown | undefined } = {}
-      ) => fromPull(deliver(request, { onceShown, isShown: showing[shown], onlyEnd: false }))) as Service["stream"],
+      ) =>
+        Pulling.toStream(
+          deliver(request, { onceShown, isShown: showing[shown], onlyEnd: false })
+        )) as Service["stream"],
       text: (request) =>
         Stream.mapChunks(
-          fromPull(deliver(request, { onceShown: "fail", isShown: isText, onlyEnd: false })),
+          Pulling.toStream(deliver(request, { onceShown: "fail", isShown: isText, onlyEnd: false })),
           Chunk.filterMap((event) => (event._tag === "TextDelta" ? Option.some(event.delta) : Option.none()))
         ),
       turn,
