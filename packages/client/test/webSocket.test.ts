@@ -7,10 +7,13 @@ import { Metrics, RateLimitWatch } from "@effect-codex/transport"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Fc from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
@@ -52,6 +55,10 @@ const scripted = ({ handshakes = [], refreshes = 0, script, ...row }: Rows.Row) 
     Layer.provide(TestAuth.layer({ refreshes })),
     Layer.provideMerge(ScriptedBackend.layer(script, { handshakes, onUnexpected: "answer" }))
   )
+
+const expired = Script.events([{ type: "error", status: 401, error: { code: "token_expired" } }])
+
+const anyRow: Rows.Row = { name: "", script: [], results: ["", ""], ways: [], opened: 0 }
 
 /** Two turns of one conversation. */
 const twoTurns = Effect.gen(function* () {
@@ -203,8 +210,6 @@ describe("a conversation over a WebSocket", () => {
   )
 })
 
-const expired = Script.events([{ type: "error", status: 401, error: { code: "token_expired" } }])
-
 describe("what fails over a WebSocket", () => {
   for (const row of Rows.rows) {
     it.effect(row.name, () =>
@@ -240,6 +245,119 @@ describe("what fails over a WebSocket", () => {
     }).pipe(Effect.provide(overSockets([says("A")], { model: "unknown-model" })))
   )
 })
+
+describe("a conversation that connects ahead", () => {
+  const counted = Effect.flatMap(sockets, (all) => Effect.map(requests, ({ length }) => ({ ...all, requests: length })))
+
+  it.effect("has its socket before its first turn, and none after its scope", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* run(conversation.connect())
+          yield* run(conversation.connect())
+          assert.deepStrictEqual(yield* counted, { opened: 1, open: 1, requests: 0 })
+          yield* run(conversation.send("one"))
+          assert.deepStrictEqual(yield* counted, { opened: 1, open: 1, requests: 1 })
+        })
+      )
+      assert.deepStrictEqual(yield* counted, { opened: 1, open: 0, requests: 1 })
+      yield* run(conversation.send("two"))
+      assert.deepStrictEqual(yield* ways, [1, 2])
+    }).pipe(Effect.provide(overSockets(() => says("A"))))
+  )
+
+  it.effect("keeps the socket of a turn that runs when the scope ends until the turn is over", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const scope = yield* Scope.make()
+      yield* run(Scope.extend(conversation.connect(), scope))
+      const turn = yield* Effect.fork(conversation.send("one"))
+      yield* later("1 seconds")
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* run(Fiber.join(turn))).text, "A")
+      assert.deepStrictEqual(yield* counted, { opened: 1, open: 0, requests: 1 })
+    }).pipe(Effect.provide(overSockets([says("A").pipe(Script.delay("1 minute"))])))
+  )
+
+  it.scoped("may have the server read ahead, and then sends only what is new", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make({ instructions: "Be brief." })
+      yield* run(conversation.connect({ warmUp: true }))
+      yield* run(conversation.connect({ warmUp: true }))
+      yield* run(conversation.send("one"))
+      yield* run(conversation.send("two"))
+      const sent = (yield* requests).map(({ message }) => JSON.parse(message?.text ?? "{}"))
+      assert.deepStrictEqual(
+        sent.map(({ generate, input, instructions, previous_response_id }) => ({
+          ...{ generate, previous_response_id, instructions, input: input.length }
+        })),
+        [
+          { generate: false, previous_response_id: undefined, instructions: "Be brief.", input: 0 },
+          { generate: undefined, previous_response_id: "resp_1", instructions: "Be brief.", input: 1 },
+          { generate: undefined, previous_response_id: "resp_2", instructions: "Be brief.", input: 1 }
+        ]
+      )
+      assert.lengthOf((yield* requests).at(-1)?.input ?? [], 4)
+    }).pipe(Effect.provide(overSockets([Script.turn({}), says("A"), says("B")])))
+  )
+
+  for (const [name, transport, handshakes, script, end, opened] of [
+    ["does nothing by SSE", "sse", [], [], "ok", 0],
+    ["does nothing in mode auto where none can be opened", "auto", ["refuse"], [], "ok", 1],
+    ["does nothing in mode auto where the server takes none", "auto", [{ status: 426 }], [], "ok", 1],
+    ["fails in mode websocket", "websocket", [{ status: 404 }], [], "HttpFailure", 1],
+    ["recovers from a 401", "websocket", [{ status: 401 }], [], "ok", 2],
+    ["fails with what a frame says", "websocket", [], [expired, expired], "Unauthorized", 2],
+    [
+      "fails with what response.failed says",
+      "websocket",
+      [],
+      [Script.failed({ code: "context_length_exceeded", message: "Too long" })],
+      "ContextWindowExceeded",
+      1
+    ],
+    ["fails where the socket is closed", "websocket", [], [Script.resetBeforeHeaders], "ConnectionFailed", 1]
+  ] as ReadonlyArray<
+    readonly [
+      string,
+      "sse" | "auto" | "websocket",
+      ReadonlyArray<ScriptedBackend.Handshake>,
+      Script.Script,
+      string,
+      number
+    ]
+  >) {
+    it.scoped(name, () =>
+      Effect.gen(function* () {
+        const conversation = yield* Conversation.make()
+        const result = yield* run(Effect.either(conversation.connect({ warmUp: script.length > 0 })))
+        assert.strictEqual(tagOf(result), end)
+        assert.strictEqual((yield* sockets).opened, opened)
+      }).pipe(Effect.provide(scripted({ ...anyRow, script, handshakes, transport, refreshes: 1 })))
+    )
+  }
+
+  it.effect("leaves no socket when it is interrupted", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* run(Effect.scoped(Effect.timeoutOption(conversation.connect(), "5 seconds")))
+      assert.deepStrictEqual(yield* counted, { opened: 1, open: 0, requests: 0 })
+    }).pipe(Effect.provide(overSockets([], {}, { handshakes: ["silence"] })))
+  )
+})
+
+it.effect("a client keeps 128 sockets between turns, and closes the one that has rested longest", () =>
+  Effect.gen(function* () {
+    const conversations = yield* Effect.replicateEffect(Conversation.make(), 130)
+    yield* run(Effect.forEach(conversations, (conversation) => conversation.send("one"), { concurrency: 130 }))
+    assert.deepStrictEqual(yield* sockets, { opened: 130, open: 128 })
+    for (const conversation of [conversations[2], conversations[0]]) {
+      if (conversation !== undefined) yield* run(conversation.send("two"))
+    }
+    assert.deepStrictEqual((yield* ways).slice(130), [3, 131])
+  }).pipe(Effect.provide(overSockets(() => says("A"))))
+)
 
 /** What the headers of a response say of the limits, the model, the catalogue and the load balancer. */
 const said = {
