@@ -1,7 +1,7 @@
 /** Turns over WebSockets, in virtual time: only what is new is sent, and every failure is what it is by SSE. */
 
 import { assert, describe, it } from "@effect/vitest"
-import { History, type Item, type TurnEvent } from "@effect-codex/schema"
+import { History, type Item, type Turn, type TurnEvent } from "@effect-codex/schema"
 import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
 import { Metrics, RateLimitWatch } from "@effect-codex/transport"
 import type * as Duration from "effect/Duration"
@@ -13,11 +13,13 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
-import { Codex, CodexConfig, type CodexError, Conversation, Message } from "effect-codex"
+import { Codex, CodexConfig, type CodexError, Conversation, Message, Tool, Toolkit } from "effect-codex"
 import { requests, run } from "./support.ts"
 import * as Rows from "./webSocketRows.ts"
 
@@ -513,23 +515,27 @@ const answer = {
 const answerEvents = Script.turnEvents(answer)
 const whole = Script.events(answerEvents)
 
-type Seen = TurnEvent.TurnEvent | TurnEvent.TurnRestarted
+type Seen = TurnEvent.TurnEvent | TurnEvent.TurnRestarted | { readonly _tag: "Text"; readonly text: string }
 
 describe("a socket that dies at frame k, for every k", () => {
-  const modes = {
-    restart: (codex: Codex.Service): Stream.Stream<Seen, CodexError.CodexError> => codex.stream({ prompt: "?" }),
-    fail: (codex: Codex.Service): Stream.Stream<Seen, CodexError.CodexError> =>
-      codex.stream({ prompt: "?" }, { onceShown: "fail" }),
-    nothing: (codex: Codex.Service): Stream.Stream<Seen, CodexError.CodexError> =>
-      codex.stream({ prompt: "?" }, { shown: "nothing" }),
-    keepItems: (codex: Codex.Service): Stream.Stream<Seen, CodexError.CodexError> =>
-      codex.stream({ prompt: "?", keepItems: true })
+  type Mode = (codex: Codex.Service) => Stream.Stream<Seen, CodexError.CodexError>
+  const modes: Readonly<Record<string, Mode>> = {
+    restart: (codex) => codex.stream({ prompt: "?" }),
+    fail: (codex) => codex.stream({ prompt: "?" }, { onceShown: "fail" }),
+    "restart, text shown": (codex) => codex.stream({ prompt: "?" }, { shown: "text" }),
+    "fail, text shown": (codex) => codex.stream({ prompt: "?" }, { onceShown: "fail", shown: "text" }),
+    "nothing shown": (codex) => codex.stream({ prompt: "?" }, { shown: "nothing" }),
+    keepItems: (codex) => codex.stream({ prompt: "?", keepItems: true }),
+    "keepItems, nothing shown": (codex) => codex.stream({ prompt: "?", keepItems: true }, { shown: "nothing" }),
+    "Codex.text": (codex) => Stream.map(codex.text({ prompt: "?" }), (text) => ({ _tag: "Text", text })),
+    "Codex.turn": (codex) =>
+      Stream.map(Stream.fromEffect(codex.turn({ prompt: "?" })), (turn) => ({ _tag: "TurnCompleted", turn }))
   }
 
-  const outcome = (mode: keyof typeof modes, transport: "sse" | "websocket", script: Script.Script) =>
+  const outcome = (mode: Mode, transport: "sse" | "websocket", script: Script.Script) =>
     Effect.gen(function* () {
       const seen: Array<Seen> = []
-      const stream = modes[mode](yield* Codex.Codex)
+      const stream = mode(yield* Codex.Codex)
       const result = yield* run(
         Effect.either(Stream.runForEach(stream, (event) => Effect.sync(() => seen.push(event))))
       )
@@ -546,8 +552,8 @@ describe("a socket that dies at frame k, for every k", () => {
       return { end, events, asked }
     }).pipe(Effect.provide(overSockets(script, { transport, retry: { jitter: 0 } }, { onUnexpected: "answer" })))
 
-  for (const mode of Object.keys(modes) as Array<keyof typeof modes>) {
-    it.effect(`is what a body that breaks there is by SSE: ${mode}`, () =>
+  for (const [name, mode] of Object.entries(modes)) {
+    it.effect(`is what a body that breaks there is by SSE: ${name}`, () =>
       Effect.gen(function* () {
         for (let k = 0; k <= answerEvents.length; k++) {
           const script = [whole.pipe(Script.truncateAfterEvents(k)), whole]
@@ -560,86 +566,108 @@ describe("a socket that dies at frame k, for every k", () => {
 })
 
 /** What a random conversation does next. */
-type Move = "say" | "tool" | "fork" | "edit" | "model" | "break" | "lost" | "broken item"
+const allMoves = [
+  "say",
+  "tools",
+  "loop",
+  "fork",
+  "resume",
+  "edit",
+  "model",
+  "break",
+  "overloaded",
+  "fail",
+  "interrupt",
+  "lost",
+  "repair",
+  "connect"
+] as const
+type Move = (typeof allMoves)[number]
 
-const play = (moves: ReadonlyArray<Move>, transport: "sse" | "websocket") => {
-  const responder: Script.Responder = (request, earlier) => {
-    const again = earlier.some(({ prompt }) => prompt === request.prompt)
-    if (request.prompt.includes("break") && !again)
-      return Script.turn({ text: "Half" }).pipe(Script.truncateAfterEvents(3))
-    if (request.prompt.includes("tool") && request.toolOutputs.length === 0) {
-      return Script.turn({
-        id: request.prompt,
-        toolCalls: [{ name: "look", callId: `call_${request.prompt}`, arguments: {} }]
-      })
-    }
-    return Script.turn({ reasoning: "Hm.", text: `heard ${request.prompt}` })
+/** Carries out any call. */
+const look = Toolkit.handler(
+  Tool.unsafeMake({ name: "look", description: "Looks.", parameters: Schema.Struct({}) }),
+  () => Effect.succeed("seen")
+)
+
+const results = (turn: Turn.Turn) =>
+  turn.toolCalls.map(({ callId }) => ({ type: "function_call_output", call_id: callId, output: "seen" }) as Item.Item)
+
+const answerTo: Script.Responder = (request, earlier) => {
+  const { input, number, prompt } = request
+  const isFirst = !earlier.some((other) => other.prompt === prompt)
+  const [move] = prompt.split("-")
+  if (move === "break" && isFirst) return says("Half").pipe(Script.truncateAfterEvents(5))
+  if (move === "overloaded" && isFirst) return Script.status(503, { body: { error: { code: "server_is_overloaded" } } })
+  if (move === "fail") return Script.failed({ code: "context_length_exceeded", message: "Too long." })
+  if (move === "interrupt") return says("Half").pipe(Script.silenceAfterEvents(5))
+  const isAnswered = (input.at(-1)?.type ?? "").endsWith("_output")
+  const steps = move === "tools" ? 1 : move === "loop" ? 2 : 0
+  if (steps > 0 && (!isAnswered || earlier.filter((other) => other.prompt === prompt).length < steps)) {
+    const calls = [1, 2].map((n) => ({ name: "look", callId: `call_${number}_${n}`, arguments: {} }))
+    return Script.turn({ reasoning: "Hm.", text: "Let me look.", toolCalls: calls })
   }
-  return Effect.gen(function* () {
-    let conversation = yield* Conversation.make({ conversationId: "main" })
-    let forks = 0
+  return says(`heard ${prompt}`)
+}
+
+const play = (moves: ReadonlyArray<Move>, transport: "sse" | "websocket") =>
+  Effect.gen(function* () {
+    const options = { tools: [look] }
+    let conversation: Conversation.Conversation<unknown> = yield* Conversation.make({ ...options, conversationId: "a" })
     for (const [n, move] of moves.entries()) {
       const prompt = `${move}-${n}`
-      if (move === "fork") {
-        const snapshot = yield* conversation.snapshot
-        conversation = yield* Conversation.resume({ ...snapshot, id: `fork-${++forks}` as typeof snapshot.id })
-      }
-      if (move === "edit") {
-        const snapshot = yield* conversation.snapshot
-        conversation = yield* Conversation.resume({ ...snapshot, instructions: prompt })
-      }
+      const snapshot = yield* conversation.snapshot
+      if (move === "fork") conversation = yield* conversation.fork
+      if (move === "resume") conversation = yield* Conversation.resume(snapshot, options)
+      if (move === "edit") conversation = yield* Conversation.resume({ ...snapshot, instructions: prompt }, options)
       if (move === "lost") yield* later("6 minutes")
-      const said =
-        move === "broken item"
-          ? [Message.user(prompt), { type: "function_call_output", call_id: "nobody", output: "?" } as Item.Item]
-          : prompt
-      const turn = yield* run(conversation.send(said, move === "model" ? { model: "gpt-5.4" } : {}))
-      if (turn.toolCalls.length > 0) {
-        yield* run(
-          conversation.sendToolResults(
-            turn.toolCalls.map(
-              ({ callId }) => ({ type: "function_call_output", call_id: callId, output: "seen" }) as Item.Item
-            )
-          )
-        )
+      if (move === "connect") yield* run(Effect.scoped(conversation.connect()))
+      const orphan = { type: "function_call_output", call_id: "nobody", output: "?" } as Item.Item
+      const said = move === "repair" ? [Message.user(prompt), orphan] : prompt
+      if (move === "loop") yield* run(conversation.complete(said))
+      else {
+        const sending = conversation.send(said, move === "model" ? { model: "gpt-5.4" } : {})
+        const turn = yield* run(Effect.either(Effect.timeoutOption(sending, "20 seconds")))
+        if (Either.isLeft(turn)) assert.strictEqual(move, "fail")
+        else if (Option.isNone(turn.right)) assert.strictEqual(move, "interrupt")
+        else if (move === "tools") yield* run(conversation.sendToolResults(results(turn.right.value)))
       }
     }
     return yield* requests
-  }).pipe(Effect.provide(overSockets(responder, { transport })))
-}
+  }).pipe(Effect.provide(overSockets(answerTo, { transport, retry: { jitter: 0 } })))
+
+/** With `EXHAUSTIVE=1` more of them. */
+const conversations = process.env["EXHAUSTIVE"] === "1" ? 200 : 10
 
 describe("the law of incremental input", () => {
-  it.effect("what the server has cached and what is sent are the full input of SSE, item for item", () =>
-    Effect.gen(function* () {
-      const moves = Fc.array(
-        Fc.constantFrom<Array<Move>>(
-          "say",
-          "say",
-          "tool",
-          "tool",
-          "fork",
-          "edit",
-          "model",
-          "break",
-          "lost",
-          "broken item"
-        ),
-        { minLength: 2, maxLength: 7 }
-      )
-      let incremental = 0
-      for (const sample of Fc.sample(moves, { numRuns: 20, seed: 7 })) {
-        const [bySse, bySocket] = [yield* play(sample, "sse"), yield* play(sample, "websocket")]
-        assert.strictEqual(bySocket.length, bySse.length, sample.join())
-        for (const [n, { input }] of bySse.entries()) {
-          assert.deepStrictEqual(
-            History.compile(bySocket[n]?.input ?? []).items.map((item) => JSON.stringify(item)),
-            input.map((item) => JSON.stringify(item)),
-            sample.join()
-          )
+  it.effect(
+    "what the server has cached and what is sent are the full input of SSE, item for item",
+    () =>
+      Effect.gen(function* () {
+        const moves = Fc.array(Fc.constantFrom(...allMoves), { minLength: 3, maxLength: 9 })
+        const samples = Fc.sample(moves, { numRuns: conversations, seed: 7 })
+        assert.deepStrictEqual(new Set(samples.flat()), new Set(allMoves))
+        let incremental = 0
+        for (const sample of samples) {
+          const [bySse, bySocket] = [yield* play(sample, "sse"), yield* play(sample, "websocket")]
+          assert.strictEqual(bySocket.length, bySse.length, sample.join())
+          for (const [n, { input }] of bySse.entries()) {
+            assert.deepStrictEqual(
+              History.compile(bySocket[n]?.input ?? []).items.map((item) => JSON.stringify(item)),
+              input.map((item) => JSON.stringify(item)),
+              sample.join()
+            )
+            // a fork has an id of its own
+            const [one, other] = [bySse[n], bySocket[n]].map((request) => ({
+              ...Object(request?.body),
+              input: undefined
+            }))
+            if (!sample.includes("fork")) assert.deepStrictEqual(other, one, sample.join())
+          }
+          incremental += bySocket.filter(({ message }) => message?.text.includes("previous_response_id")).length
         }
-        incremental += bySocket.filter(({ message }) => message?.text.includes("previous_response_id")).length
-      }
-      assert.isAbove(incremental, 20)
-    })
+        assert.isAbove(incremental, conversations * 2)
+      }),
+    600_000
   )
 })
