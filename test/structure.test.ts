@@ -141,7 +141,7 @@ describe("what Effect 4 writes in another way", () => {
       /\bSchema\.(?:filter|transform|transformOrFail|Record)\(/,
       ["schema/src/internal/wire.ts"]
     ],
-    ["channels", /"effect\/Channel"/, ["client/src/internal/pullStream.ts", "stream/src/internal/channel.ts"]],
+    ["channels", /"effect\/Channel"/, ["stream/src/internal/channel.ts"]],
     [
       "walks over the AST of schemas",
       /\* as AST from "effect\/SchemaAST"/,

@@ -281,7 +281,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
                 if (event._tag === "RequestRepaired") repairs.push(...event.repairs)
                 if (event._tag === "TurnCompleted") turn = event.turn
               }
-              return Chunk.unsafeFromArray(writer.write(events))
+              return Chunk.fromIterable(writer.write(events))
             })
           )
           const rest = Effect.gen(function* () {
@@ -312,7 +312,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
         const kept = yield* keep(self, done, text)
         const sources = yield* Outcome.sources(outcome.turn)
         return Stream.fromChunks<Response.StreamPartEncoded>(
-          Chunk.unsafeFromArray([
+          Chunk.fromIterable([
             ...sources,
             ...Outcome.hosted(outcome.turn, self.toolkit),
             ...Outcome.toolCalls(outcome)

@@ -22,6 +22,7 @@ import {
   type TurnEvent,
   TurnRequest
 } from "@effect-codex/schema"
+import { Pulling } from "@effect-codex/stream"
 import {
   Carrier,
   CodexConfig,
@@ -40,13 +41,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Catalogue from "./Catalogue.ts"
 import type { CodexError } from "./CodexError.ts"
 import * as ContextSize from "./internal/contextSize.ts"
 import * as Delivery from "./internal/delivery.ts"
-import { fromPull } from "./internal/pullStream.ts"
-import type { Pulling } from "./internal/restart.ts"
 
 /**
  * The client.
@@ -90,6 +90,20 @@ export interface Request extends TurnRequest.TurnRequest {
 export type Shown = "everything" | "text" | "nothing"
 
 /**
+ * What is done ahead of a turn.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConnectOptions {
+  /**
+   * Sends the request without its answer (`generate: false`), so that the first turn sends only what is new. It may count
+   * as a request. Default: `false`.
+   */
+  readonly warmUp?: boolean | undefined
+}
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -131,6 +145,15 @@ export interface Service {
     schema: Schema.Schema<A, I>,
     options?: { readonly name?: string | undefined }
   ) => Effect.Effect<A, CodexError | OutputFormat.InvalidOutput | JsonSchema.UnsupportedSchema>
+  /**
+   * Opens the WebSocket of a conversation, so that its first turn does not wait for the handshake; with `warmUp` the server
+   * also reads instructions, tools and input ahead. The conversation's WebSocket is closed with the scope; one with a turn
+   * on it, when the turn is over. Does nothing where turns go by server-sent events.
+   */
+  readonly connect: (
+    request: Request & { readonly conversationId: string },
+    options?: ConnectOptions
+  ) => Effect.Effect<void, CodexError, Scope.Scope>
   /** The models of the account, kept for a while; the bundled list while the server's cannot be had. */
   readonly models: Effect.Effect<Catalogue.Catalogue>
   /** How much of the plan's limits is used, asked of the server. */
@@ -254,7 +277,7 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
     const deliver = (
       request: Request,
       mode: Pick<Delivery.Delivery, "onceShown" | "isShown" | "onlyEnd">
-    ): Effect.Effect<Pulling<Delivery.Delivered, CodexError>, CodexError> =>
+    ): Effect.Effect<Pulling.Pulling<Delivery.Delivered, CodexError>, CodexError> =>
       Effect.gen(function* () {
         const { attemptOptions, body, model, repairs, settings } = yield* prepare(request)
         const { close, pull } = yield* Delivery.deliver({
@@ -304,10 +327,13 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
           onceShown = "restart",
           shown = "everything"
         }: { onceShown?: "fail" | "restart" | undefined; shown?: Shown | undefined } = {}
-      ) => fromPull(deliver(request, { onceShown, isShown: showing[shown], onlyEnd: false }))) as Service["stream"],
+      ) =>
+        Pulling.toStream(
+          deliver(request, { onceShown, isShown: showing[shown], onlyEnd: false })
+        )) as Service["stream"],
       text: (request) =>
         Stream.mapChunks(
-          fromPull(deliver(request, { onceShown: "fail", isShown: isText, onlyEnd: false })),
+          Pulling.toStream(deliver(request, { onceShown: "fail", isShown: isText, onlyEnd: false })),
           Chunk.filterMap((event) => (event._tag === "TextDelta" ? Option.some(event.delta) : Option.none()))
         ),
       turn,
@@ -315,6 +341,16 @@ export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport |
         Effect.gen(function* () {
           const output = yield* OutputFormat.make({ name: options?.name ?? "answer", schema })
           return yield* output.decode(yield* turn({ ...request, output }))
+        }),
+      connect: (request, { warmUp = false } = {}) =>
+        Effect.gen(function* () {
+          // a request needs input, and there may be none yet
+          const { attemptOptions, body } = yield* prepare({ ...request, prompt: "?" })
+          const { conversationId } = request
+          const options = { ...attemptOptions, conversationId, warmUp }
+          yield* Effect.addFinalizer(() => transport.disconnect(options))
+          const response = yield* transport.connect({ ...body, input: body.input.slice(0, -1) }, options)
+          if (response?.modelsEtag !== undefined) yield* catalogue.sawEtag(response.modelsEtag)
         }),
       models: catalogue.get,
       usage: Effect.gen(function* () {

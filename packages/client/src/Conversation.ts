@@ -13,6 +13,7 @@ import { ConversationId } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Codex from "./Codex.ts"
 import type { CodexError } from "./CodexError.ts"
@@ -105,6 +106,11 @@ export interface Conversation<out E = never, out S = never> {
     said: Said,
     options?: RunOptions<E1, R1>
   ) => Effect.Effect<LoopCompleted, CodexError | LoopLimitReached | S, R1>
+  /**
+   * Opens the WebSocket ahead of the next turn, so that the turn does not wait for the handshake, and closes the
+   * conversation's WebSocket with the scope. Waits for a turn that runs. Does nothing where turns go by server-sent events.
+   */
+  readonly connect: (options?: Codex.ConnectOptions) => Effect.Effect<void, CodexError, Scope.Scope>
   /** Everything said and done so far: the `input` of a request that goes on from here. */
   readonly history: Effect.Effect<ReadonlyArray<History.Entry>>
   /** The last finished turn; its `responseId` is the latest one. */
@@ -236,6 +242,13 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
       sendToolResults: send,
       run: (said, options) => streaming(many(said, options)),
       complete: (said, options) => completing(many(said, options)),
+      connect: (options) =>
+        floor.hold(
+          Effect.suspend(() => {
+            const { instructions, items } = state
+            return codex.connect({ ...request, conversationId: id, instructions, tools, input: items }, options)
+          })
+        ),
       history: Effect.sync(() => state.items),
       lastTurn: Effect.sync(() => state.lastTurn),
       lastFailure: Effect.sync(() => state.lastFailure),

@@ -10,6 +10,8 @@ const serving = (etags: ReadonlyArray<string>, delay: "0 seconds" | "2 seconds" 
   const transport: CodexTransport.Service = {
     attempt: () => assert.fail("no turn was asked for"),
     account: Effect.never,
+    connect: () => Effect.never,
+    disconnect: () => Effect.void,
     get: (path) =>
       Effect.delay(
         Effect.sync(() => {

@@ -20,37 +20,52 @@ const echo: Script.Responder = (request) => {
   return Script.turn({ text: `${prompt_cache_key} heard ${heard.join(", ")}` })
 }
 
-const client = Layer.unwrapEffect(
-  Effect.map(BackendServer.BackendServer, ({ url }) =>
-    Layer.provide(Codex.layerCarrier, CodexConfig.layer({ baseUrl: url }))
+const client = (url: string, transport: "sse" | "websocket") =>
+  Codex.layerCarrier.pipe(
+    Layer.provide(CodexConfig.layer({ baseUrl: url, transport })),
+    Layer.provide(TestAuth.layer()),
+    Layer.provide(TransportNode.layer())
   )
-).pipe(
-  Layer.provide(BackendServer.layer({ script: echo })),
-  Layer.provide(TestAuth.layer()),
-  Layer.provide(TransportNode.layer())
-)
 
 /** With `EXHAUSTIVE=1` the full number. */
 const count = process.env["EXHAUSTIVE"] === "1" ? 1000 : 100
 
+/** Three turns of one conversation. */
+const talk = (n: number) =>
+  Effect.gen(function* () {
+    const conversation = yield* Conversation.make({ conversationId: `conversation-${n}` })
+    const said: Array<string> = []
+    for (const letter of ["a", "b", "c"]) {
+      said.push(`${letter}${n}`)
+      const { text } = yield* conversation.send(`${letter}${n}`)
+      assert.strictEqual(text, `conversation-${n} heard ${said.join(", ")}`)
+    }
+  })
+
 describe(`${count} conversations at once`, () => {
-  it.live(
-    "get their own answers",
-    () =>
-      Effect.gen(function* () {
-        yield* Effect.forEach(
-          Array.from({ length: count }, (_, n) => n),
-          (n) =>
-            Effect.gen(function* () {
-              const conversation = yield* Conversation.make({ conversationId: `conversation-${n}` })
-              const first = yield* conversation.send(`a${n}`)
-              const second = yield* conversation.send(`b${n}`)
-              assert.strictEqual(first.text, `conversation-${n} heard a${n}`)
-              assert.strictEqual(second.text, `conversation-${n} heard a${n}, b${n}`)
-            }),
-          { concurrency: "unbounded", discard: true }
-        )
-      }).pipe(Effect.provide(client)),
-    120_000
-  )
+  for (const transport of ["sse", "websocket"] as const) {
+    it.scopedLive(
+      `get their own answers, and leave no connection behind (${transport})`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* BackendServer.make({ script: echo })
+          const all = Effect.forEach(
+            Array.from({ length: count }, (_, n) => n),
+            talk,
+            { concurrency: "unbounded", discard: true }
+          )
+          yield* Effect.provide(all, client(server.url, transport))
+          assert.lengthOf(yield* server.requests, 3 * count)
+          if (transport === "websocket") assert.isAtLeast((yield* server.sockets).opened, count)
+          // the server notices a moment later
+          const open = Effect.zipWith(
+            server.openConnections,
+            server.sockets,
+            (connections, { open }) => connections + open
+          )
+          yield* Effect.repeat(Effect.delay(open, "5 millis"), { until: (open) => open === 0 })
+        }),
+      120_000
+    )
+  }
 })

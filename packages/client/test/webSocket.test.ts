@@ -1,20 +1,25 @@
 /** Turns over WebSockets, in virtual time: only what is new is sent, and every failure is what it is by SSE. */
 
 import { assert, describe, it } from "@effect/vitest"
-import { History, type Item, type TurnEvent } from "@effect-codex/schema"
+import { History, type Item, type Turn, type TurnEvent } from "@effect-codex/schema"
 import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
 import { Metrics, RateLimitWatch } from "@effect-codex/transport"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Fc from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
-import { Codex, CodexConfig, type CodexError, Conversation, Message } from "effect-codex"
+import { Codex, CodexConfig, type CodexError, Conversation, Message, Tool, Toolkit } from "effect-codex"
 import { requests, run } from "./support.ts"
 import * as Rows from "./webSocketRows.ts"
 
@@ -52,6 +57,10 @@ const scripted = ({ handshakes = [], refreshes = 0, script, ...row }: Rows.Row) 
     Layer.provide(TestAuth.layer({ refreshes })),
     Layer.provideMerge(ScriptedBackend.layer(script, { handshakes, onUnexpected: "answer" }))
   )
+
+const expired = Script.events([{ type: "error", status: 401, error: { code: "token_expired" } }])
+
+const anyRow: Rows.Row = { name: "", script: [], results: ["", ""], ways: [], opened: 0 }
 
 /** Two turns of one conversation. */
 const twoTurns = Effect.gen(function* () {
@@ -203,8 +212,6 @@ describe("a conversation over a WebSocket", () => {
   )
 })
 
-const expired = Script.events([{ type: "error", status: 401, error: { code: "token_expired" } }])
-
 describe("what fails over a WebSocket", () => {
   for (const row of Rows.rows) {
     it.effect(row.name, () =>
@@ -240,6 +247,119 @@ describe("what fails over a WebSocket", () => {
     }).pipe(Effect.provide(overSockets([says("A")], { model: "unknown-model" })))
   )
 })
+
+describe("a conversation that connects ahead", () => {
+  const counted = Effect.flatMap(sockets, (all) => Effect.map(requests, ({ length }) => ({ ...all, requests: length })))
+
+  it.effect("has its socket before its first turn, and none after its scope", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* run(conversation.connect())
+          yield* run(conversation.connect())
+          assert.deepStrictEqual(yield* counted, { opened: 1, open: 1, requests: 0 })
+          yield* run(conversation.send("one"))
+          assert.deepStrictEqual(yield* counted, { opened: 1, open: 1, requests: 1 })
+        })
+      )
+      assert.deepStrictEqual(yield* counted, { opened: 1, open: 0, requests: 1 })
+      yield* run(conversation.send("two"))
+      assert.deepStrictEqual(yield* ways, [1, 2])
+    }).pipe(Effect.provide(overSockets(() => says("A"))))
+  )
+
+  it.effect("keeps the socket of a turn that runs when the scope ends until the turn is over", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const scope = yield* Scope.make()
+      yield* run(Scope.extend(conversation.connect(), scope))
+      const turn = yield* Effect.fork(conversation.send("one"))
+      yield* later("1 seconds")
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* run(Fiber.join(turn))).text, "A")
+      assert.deepStrictEqual(yield* counted, { opened: 1, open: 0, requests: 1 })
+    }).pipe(Effect.provide(overSockets([says("A").pipe(Script.delay("1 minute"))])))
+  )
+
+  it.scoped("may have the server read ahead, and then sends only what is new", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make({ instructions: "Be brief." })
+      yield* run(conversation.connect({ warmUp: true }))
+      yield* run(conversation.connect({ warmUp: true }))
+      yield* run(conversation.send("one"))
+      yield* run(conversation.send("two"))
+      const sent = (yield* requests).map(({ message }) => JSON.parse(message?.text ?? "{}"))
+      assert.deepStrictEqual(
+        sent.map(({ generate, input, instructions, previous_response_id }) => ({
+          ...{ generate, previous_response_id, instructions, input: input.length }
+        })),
+        [
+          { generate: false, previous_response_id: undefined, instructions: "Be brief.", input: 0 },
+          { generate: undefined, previous_response_id: "resp_1", instructions: "Be brief.", input: 1 },
+          { generate: undefined, previous_response_id: "resp_2", instructions: "Be brief.", input: 1 }
+        ]
+      )
+      assert.lengthOf((yield* requests).at(-1)?.input ?? [], 4)
+    }).pipe(Effect.provide(overSockets([Script.turn({}), says("A"), says("B")])))
+  )
+
+  for (const [name, transport, handshakes, script, end, opened] of [
+    ["does nothing by SSE", "sse", [], [], "ok", 0],
+    ["does nothing in mode auto where none can be opened", "auto", ["refuse"], [], "ok", 1],
+    ["does nothing in mode auto where the server takes none", "auto", [{ status: 426 }], [], "ok", 1],
+    ["fails in mode websocket", "websocket", [{ status: 404 }], [], "HttpFailure", 1],
+    ["recovers from a 401", "websocket", [{ status: 401 }], [], "ok", 2],
+    ["fails with what a frame says", "websocket", [], [expired, expired], "Unauthorized", 2],
+    [
+      "fails with what response.failed says",
+      "websocket",
+      [],
+      [Script.failed({ code: "context_length_exceeded", message: "Too long" })],
+      "ContextWindowExceeded",
+      1
+    ],
+    ["fails where the socket is closed", "websocket", [], [Script.resetBeforeHeaders], "ConnectionFailed", 1]
+  ] as ReadonlyArray<
+    readonly [
+      string,
+      "sse" | "auto" | "websocket",
+      ReadonlyArray<ScriptedBackend.Handshake>,
+      Script.Script,
+      string,
+      number
+    ]
+  >) {
+    it.scoped(name, () =>
+      Effect.gen(function* () {
+        const conversation = yield* Conversation.make()
+        const result = yield* run(Effect.either(conversation.connect({ warmUp: script.length > 0 })))
+        assert.strictEqual(tagOf(result), end)
+        assert.strictEqual((yield* sockets).opened, opened)
+      }).pipe(Effect.provide(scripted({ ...anyRow, script, handshakes, transport, refreshes: 1 })))
+    )
+  }
+
+  it.effect("leaves no socket when it is interrupted", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* run(Effect.scoped(Effect.timeoutOption(conversation.connect(), "5 seconds")))
+      assert.deepStrictEqual(yield* counted, { opened: 1, open: 0, requests: 0 })
+    }).pipe(Effect.provide(overSockets([], {}, { handshakes: ["silence"] })))
+  )
+})
+
+it.effect("a client keeps 128 sockets between turns, and closes the one that has rested longest", () =>
+  Effect.gen(function* () {
+    const conversations = yield* Effect.replicateEffect(Conversation.make(), 130)
+    yield* run(Effect.forEach(conversations, (conversation) => conversation.send("one"), { concurrency: 130 }))
+    assert.deepStrictEqual(yield* sockets, { opened: 130, open: 128 })
+    for (const conversation of [conversations[2], conversations[0]]) {
+      if (conversation !== undefined) yield* run(conversation.send("two"))
+    }
+    assert.deepStrictEqual((yield* ways).slice(130), [3, 131])
+  }).pipe(Effect.provide(overSockets(() => says("A"))))
+)
 
 /** What the headers of a response say of the limits, the model, the catalogue and the load balancer. */
 const said = {
@@ -395,23 +515,27 @@ const answer = {
 const answerEvents = Script.turnEvents(answer)
 const whole = Script.events(answerEvents)
 
-type Seen = TurnEvent.TurnEvent | TurnEvent.TurnRestarted
+type Seen = TurnEvent.TurnEvent | TurnEvent.TurnRestarted | { readonly _tag: "Text"; readonly text: string }
 
 describe("a socket that dies at frame k, for every k", () => {
-  const modes = {
-    restart: (codex: Codex.Service): Stream.Stream<Seen, CodexError.CodexError> => codex.stream({ prompt: "?" }),
-    fail: (codex: Codex.Service): Stream.Stream<Seen, CodexError.CodexError> =>
-      codex.stream({ prompt: "?" }, { onceShown: "fail" }),
-    nothing: (codex: Codex.Service): Stream.Stream<Seen, CodexError.CodexError> =>
-      codex.stream({ prompt: "?" }, { shown: "nothing" }),
-    keepItems: (codex: Codex.Service): Stream.Stream<Seen, CodexError.CodexError> =>
-      codex.stream({ prompt: "?", keepItems: true })
+  type Mode = (codex: Codex.Service) => Stream.Stream<Seen, CodexError.CodexError>
+  const modes: Readonly<Record<string, Mode>> = {
+    restart: (codex) => codex.stream({ prompt: "?" }),
+    fail: (codex) => codex.stream({ prompt: "?" }, { onceShown: "fail" }),
+    "restart, text shown": (codex) => codex.stream({ prompt: "?" }, { shown: "text" }),
+    "fail, text shown": (codex) => codex.stream({ prompt: "?" }, { onceShown: "fail", shown: "text" }),
+    "nothing shown": (codex) => codex.stream({ prompt: "?" }, { shown: "nothing" }),
+    keepItems: (codex) => codex.stream({ prompt: "?", keepItems: true }),
+    "keepItems, nothing shown": (codex) => codex.stream({ prompt: "?", keepItems: true }, { shown: "nothing" }),
+    "Codex.text": (codex) => Stream.map(codex.text({ prompt: "?" }), (text) => ({ _tag: "Text", text })),
+    "Codex.turn": (codex) =>
+      Stream.map(Stream.fromEffect(codex.turn({ prompt: "?" })), (turn) => ({ _tag: "TurnCompleted", turn }))
   }
 
-  const outcome = (mode: keyof typeof modes, transport: "sse" | "websocket", script: Script.Script) =>
+  const outcome = (mode: Mode, transport: "sse" | "websocket", script: Script.Script) =>
     Effect.gen(function* () {
       const seen: Array<Seen> = []
-      const stream = modes[mode](yield* Codex.Codex)
+      const stream = mode(yield* Codex.Codex)
       const result = yield* run(
         Effect.either(Stream.runForEach(stream, (event) => Effect.sync(() => seen.push(event))))
       )
@@ -428,8 +552,8 @@ describe("a socket that dies at frame k, for every k", () => {
       return { end, events, asked }
     }).pipe(Effect.provide(overSockets(script, { transport, retry: { jitter: 0 } }, { onUnexpected: "answer" })))
 
-  for (const mode of Object.keys(modes) as Array<keyof typeof modes>) {
-    it.effect(`is what a body that breaks there is by SSE: ${mode}`, () =>
+  for (const [name, mode] of Object.entries(modes)) {
+    it.effect(`is what a body that breaks there is by SSE: ${name}`, () =>
       Effect.gen(function* () {
         for (let k = 0; k <= answerEvents.length; k++) {
           const script = [whole.pipe(Script.truncateAfterEvents(k)), whole]
@@ -442,86 +566,108 @@ describe("a socket that dies at frame k, for every k", () => {
 })
 
 /** What a random conversation does next. */
-type Move = "say" | "tool" | "fork" | "edit" | "model" | "break" | "lost" | "broken item"
+const allMoves = [
+  "say",
+  "tools",
+  "loop",
+  "fork",
+  "resume",
+  "edit",
+  "model",
+  "break",
+  "overloaded",
+  "fail",
+  "interrupt",
+  "lost",
+  "repair",
+  "connect"
+] as const
+type Move = (typeof allMoves)[number]
 
-const play = (moves: ReadonlyArray<Move>, transport: "sse" | "websocket") => {
-  const responder: Script.Responder = (request, earlier) => {
-    const again = earlier.some(({ prompt }) => prompt === request.prompt)
-    if (request.prompt.includes("break") && !again)
-      return Script.turn({ text: "Half" }).pipe(Script.truncateAfterEvents(3))
-    if (request.prompt.includes("tool") && request.toolOutputs.length === 0) {
-      return Script.turn({
-        id: request.prompt,
-        toolCalls: [{ name: "look", callId: `call_${request.prompt}`, arguments: {} }]
-      })
-    }
-    return Script.turn({ reasoning: "Hm.", text: `heard ${request.prompt}` })
+/** Carries out any call. */
+const look = Toolkit.handler(
+  Tool.unsafeMake({ name: "look", description: "Looks.", parameters: Schema.Struct({}) }),
+  () => Effect.succeed("seen")
+)
+
+const results = (turn: Turn.Turn) =>
+  turn.toolCalls.map(({ callId }) => ({ type: "function_call_output", call_id: callId, output: "seen" }) as Item.Item)
+
+const answerTo: Script.Responder = (request, earlier) => {
+  const { input, number, prompt } = request
+  const isFirst = !earlier.some((other) => other.prompt === prompt)
+  const [move] = prompt.split("-")
+  if (move === "break" && isFirst) return says("Half").pipe(Script.truncateAfterEvents(5))
+  if (move === "overloaded" && isFirst) return Script.status(503, { body: { error: { code: "server_is_overloaded" } } })
+  if (move === "fail") return Script.failed({ code: "context_length_exceeded", message: "Too long." })
+  if (move === "interrupt") return says("Half").pipe(Script.silenceAfterEvents(5))
+  const isAnswered = (input.at(-1)?.type ?? "").endsWith("_output")
+  const steps = move === "tools" ? 1 : move === "loop" ? 2 : 0
+  if (steps > 0 && (!isAnswered || earlier.filter((other) => other.prompt === prompt).length < steps)) {
+    const calls = [1, 2].map((n) => ({ name: "look", callId: `call_${number}_${n}`, arguments: {} }))
+    return Script.turn({ reasoning: "Hm.", text: "Let me look.", toolCalls: calls })
   }
-  return Effect.gen(function* () {
-    let conversation = yield* Conversation.make({ conversationId: "main" })
-    let forks = 0
+  return says(`heard ${prompt}`)
+}
+
+const play = (moves: ReadonlyArray<Move>, transport: "sse" | "websocket") =>
+  Effect.gen(function* () {
+    const options = { tools: [look] }
+    let conversation: Conversation.Conversation<unknown> = yield* Conversation.make({ ...options, conversationId: "a" })
     for (const [n, move] of moves.entries()) {
       const prompt = `${move}-${n}`
-      if (move === "fork") {
-        const snapshot = yield* conversation.snapshot
-        conversation = yield* Conversation.resume({ ...snapshot, id: `fork-${++forks}` as typeof snapshot.id })
-      }
-      if (move === "edit") {
-        const snapshot = yield* conversation.snapshot
-        conversation = yield* Conversation.resume({ ...snapshot, instructions: prompt })
-      }
+      const snapshot = yield* conversation.snapshot
+      if (move === "fork") conversation = yield* conversation.fork
+      if (move === "resume") conversation = yield* Conversation.resume(snapshot, options)
+      if (move === "edit") conversation = yield* Conversation.resume({ ...snapshot, instructions: prompt }, options)
       if (move === "lost") yield* later("6 minutes")
-      const said =
-        move === "broken item"
-          ? [Message.user(prompt), { type: "function_call_output", call_id: "nobody", output: "?" } as Item.Item]
-          : prompt
-      const turn = yield* run(conversation.send(said, move === "model" ? { model: "gpt-5.4" } : {}))
-      if (turn.toolCalls.length > 0) {
-        yield* run(
-          conversation.sendToolResults(
-            turn.toolCalls.map(
-              ({ callId }) => ({ type: "function_call_output", call_id: callId, output: "seen" }) as Item.Item
-            )
-          )
-        )
+      if (move === "connect") yield* run(Effect.scoped(conversation.connect()))
+      const orphan = { type: "function_call_output", call_id: "nobody", output: "?" } as Item.Item
+      const said = move === "repair" ? [Message.user(prompt), orphan] : prompt
+      if (move === "loop") yield* run(conversation.complete(said))
+      else {
+        const sending = conversation.send(said, move === "model" ? { model: "gpt-5.4" } : {})
+        const turn = yield* run(Effect.either(Effect.timeoutOption(sending, "20 seconds")))
+        if (Either.isLeft(turn)) assert.strictEqual(move, "fail")
+        else if (Option.isNone(turn.right)) assert.strictEqual(move, "interrupt")
+        else if (move === "tools") yield* run(conversation.sendToolResults(results(turn.right.value)))
       }
     }
     return yield* requests
-  }).pipe(Effect.provide(overSockets(responder, { transport })))
-}
+  }).pipe(Effect.provide(overSockets(answerTo, { transport, retry: { jitter: 0 } })))
+
+/** With `EXHAUSTIVE=1` more of them. */
+const conversations = process.env["EXHAUSTIVE"] === "1" ? 200 : 10
 
 describe("the law of incremental input", () => {
-  it.effect("what the server has cached and what is sent are the full input of SSE, item for item", () =>
-    Effect.gen(function* () {
-      const moves = Fc.array(
-        Fc.constantFrom<Array<Move>>(
-          "say",
-          "say",
-          "tool",
-          "tool",
-          "fork",
-          "edit",
-          "model",
-          "break",
-          "lost",
-          "broken item"
-        ),
-        { minLength: 2, maxLength: 7 }
-      )
-      let incremental = 0
-      for (const sample of Fc.sample(moves, { numRuns: 20, seed: 7 })) {
-        const [bySse, bySocket] = [yield* play(sample, "sse"), yield* play(sample, "websocket")]
-        assert.strictEqual(bySocket.length, bySse.length, sample.join())
-        for (const [n, { input }] of bySse.entries()) {
-          assert.deepStrictEqual(
-            History.compile(bySocket[n]?.input ?? []).items.map((item) => JSON.stringify(item)),
-            input.map((item) => JSON.stringify(item)),
-            sample.join()
-          )
+  it.effect(
+    "what the server has cached and what is sent are the full input of SSE, item for item",
+    () =>
+      Effect.gen(function* () {
+        const moves = Fc.array(Fc.constantFrom(...allMoves), { minLength: 3, maxLength: 9 })
+        const samples = Fc.sample(moves, { numRuns: conversations, seed: 7 })
+        assert.deepStrictEqual(new Set(samples.flat()), new Set(allMoves))
+        let incremental = 0
+        for (const sample of samples) {
+          const [bySse, bySocket] = [yield* play(sample, "sse"), yield* play(sample, "websocket")]
+          assert.strictEqual(bySocket.length, bySse.length, sample.join())
+          for (const [n, { input }] of bySse.entries()) {
+            assert.deepStrictEqual(
+              History.compile(bySocket[n]?.input ?? []).items.map((item) => JSON.stringify(item)),
+              input.map((item) => JSON.stringify(item)),
+              sample.join()
+            )
+            // a fork has an id of its own
+            const [one, other] = [bySse[n], bySocket[n]].map((request) => ({
+              ...Object(request?.body),
+              input: undefined
+            }))
+            if (!sample.includes("fork")) assert.deepStrictEqual(other, one, sample.join())
+          }
+          incremental += bySocket.filter(({ message }) => message?.text.includes("previous_response_id")).length
         }
-        incremental += bySocket.filter(({ message }) => message?.text.includes("previous_response_id")).length
-      }
-      assert.isAbove(incremental, 20)
-    })
+        assert.isAbove(incremental, conversations * 2)
+      }),
+    600_000
   )
 })

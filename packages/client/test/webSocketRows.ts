@@ -14,7 +14,7 @@ export interface Row {
   /** What the requests of two turns of one conversation are answered. */
   readonly script: Script.Script
   readonly handshakes?: ReadonlyArray<ScriptedBackend.Handshake>
-  readonly transport?: "auto" | "websocket"
+  readonly transport?: CodexConfig.Service["transport"]
   /** The time limits that pass, in seconds; over real sockets they are shorter. */
   readonly seconds?: { readonly headers?: number; readonly idle?: number }
   /** How often a 401 leads to a fresh token. */

@@ -614,12 +614,23 @@ export type Item =
   | UnknownItem
 
 /**
+ * Any item as JSON.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Encoded {
+  readonly type: string
+  readonly [key: string]: unknown
+}
+
+/**
  * Any item. Comparing `type` narrows to the member; an item of a type unknown here is an {@link UnknownItem}.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const Item: Schema.Schema<Item, typeof union.Encoded> = union
+export const Item = union as Schema.Schema<Item, unknown> as Schema.Schema<Item, Encoded>
 
 /**
  * The item's id, where it has one.

@@ -192,6 +192,17 @@ export const TurnRestarted = Schema.TaggedStruct("TurnRestarted", {
 export const TurnCompleted = Schema.TaggedStruct("TurnCompleted", { turn: Turn.Turn })
 
 /**
+ * An event as JSON.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Encoded {
+  readonly _tag: string
+  readonly [key: string]: unknown
+}
+
+/**
  * Every event of one attempt of a turn.
  *
  * @since 0.1.0
@@ -213,7 +224,7 @@ export const TurnEvent = Schema.Union(
   RateLimitsUpdated,
   UnknownEvent,
   TurnCompleted
-)
+) as Schema.Schema<TurnEvent, unknown> as Schema.Schema<TurnEvent, Encoded>
 
 /**
  * @since 0.1.0

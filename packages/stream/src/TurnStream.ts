@@ -13,8 +13,9 @@ import { Failure, type Turn, type TurnEvent } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { decodeWith, fromPull } from "./internal/channel.ts"
+import { decodeWith } from "./internal/channel.ts"
 import { drain } from "./internal/drain.ts"
+import * as Pulling from "./Pulling.ts"
 import type { StreamError } from "./StreamError.ts"
 import { StreamTruncated } from "./StreamError.ts"
 import * as TurnDecoder from "./TurnDecoder.ts"
@@ -65,7 +66,16 @@ export const fromAsyncIterable = <E>(
   onError: (cause: unknown) => E,
   options?: Options
 ): Stream.Stream<TurnEvent.TurnEvent, E | StreamError> =>
-  fromPull(Effect.map(makeDecoder(options), (decoder) => ({ decoder, ...drain(body, decoder, onError) })))
+  Pulling.toStream(
+    Effect.map(makeDecoder(options), (decoder) => {
+      const { pull, stop } = drain(body, decoder, onError)
+      const next: Effect.Effect<ReadonlyArray<TurnEvent.TurnEvent>, E | StreamError> = Effect.suspend(() => {
+        if (decoder.done) return decoder.failure === undefined ? Effect.succeed([]) : Effect.fail(decoder.failure)
+        return Effect.flatMap(pull, (events) => (events.length > 0 ? Effect.succeed(events) : next))
+      })
+      return { pull: next, close: stop }
+    })
+  )
 
 /**
  * Only the finished turn of a body that is an async iterable: the shortest way there, without a stream.

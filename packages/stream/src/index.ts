@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as PartialJson from "./PartialJson.ts"
+export * as Pulling from "./Pulling.ts"
 export * as Sse from "./Sse.ts"
 export * as StreamError from "./StreamError.ts"
 export * as TurnDecoder from "./TurnDecoder.ts"

@@ -52,6 +52,11 @@ export interface Request {
 export interface Turn {
   readonly request: ResponsesRequest.ResponsesRequest
   readonly mode: "auto" | "websocket"
+  /**
+   * No turn yet: only the socket is opened, or the server reads the request ahead of it (`generate: false`). Where there is
+   * nothing to do, or no socket can be had in mode `auto`, that is no failure.
+   */
+  readonly ahead?: "connect" | "warm_up" | undefined
   /** How long a handshake may take, in milliseconds. */
   readonly handshakeLimit: number
   readonly routingToken?: RoutingToken.RoutingToken | undefined

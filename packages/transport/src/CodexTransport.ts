@@ -57,6 +57,17 @@ export interface Service {
     reader: Reader<A, E>,
     options?: AttemptOptions
   ) => Attempt<A, E>
+  /**
+   * Opens the WebSocket of a conversation ahead of its next turn, and with `warmUp` has the server read the request without
+   * an answer. Does nothing where turns go by SSE, where the socket is open already, and in mode `auto` where none can be
+   * opened.
+   */
+  readonly connect: (
+    request: ResponsesRequest.ResponsesRequest,
+    options: ConnectOptions
+  ) => Effect.Effect<ResponseMetadata | undefined, TransportError | AuthError>
+  /** Closes the WebSocket of a conversation, once no turn is on it. A further turn opens another. */
+  readonly disconnect: (options: Pick<ConnectOptions, "conversationId" | "overrides">) => Effect.Effect<void>
   /** The account id of the login, which requests are sent for. */
   readonly account: Effect.Effect<Redacted.Redacted, AuthError>
   /** The JSON document at a path such as `/codex/models`, with the same credentials, time limits and retries. */
@@ -109,6 +120,16 @@ export interface AttemptOptions {
   readonly hold?: boolean
   /** More attributes for the span, asked for at its end. */
   readonly attributes?: () => Readonly<Record<string, unknown>>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConnectOptions extends Pick<AttemptOptions, "overrides" | "deadline"> {
+  readonly conversationId: string
+  /** Whether the server reads the request ahead of the turn (`generate: false`). Default: `false`. */
+  readonly warmUp?: boolean | undefined
 }
 
 /**
@@ -255,6 +276,40 @@ export const make: Effect.Effect<
       return { config, startedAt, deadline: CodexConfig.deadline(config, startedAt, options.deadline) }
     })
 
+  /** How a turn is sent. */
+  const planTurn = (
+    request: ResponsesRequest.ResponsesRequest,
+    options: AttemptOptions,
+    { config, ...times }: Effect.Effect.Success<ReturnType<typeof begin>>,
+    ahead?: Carrier.Turn["ahead"]
+  ) =>
+    Effect.gen(function* () {
+      const conversationId = yield* conversationOf(config, request, options)
+      const full = conversationId === undefined ? request : { prompt_cache_key: conversationId, ...request }
+      const mode = socketMode(config, options)
+      if (mode === "websocket" && connector.connect === undefined) {
+        return yield* new InvalidConfig({
+          problems: ['transport: "websocket" needs a WebSocketConnector, such as that of the /node entry']
+        })
+      }
+      const plan: Sender.Plan = {
+        config,
+        ...times,
+        ...(mode !== undefined && { socket: { mode, ahead, handshakeLimit: handshakeLimit(config) } }),
+        isRouted: config.workspaceRouting,
+        url: (route) => urlOf(config.baseUrl, "/codex/responses", route),
+        headers: (credentials, { override }) =>
+          Headers.forTurn(config, credentials, {
+            conversationId,
+            routingToken: options.routingToken,
+            routingOverride: override
+          }),
+        body: { request: full, bytes: yield* encode(full) },
+        routingToken: options.routingToken
+      }
+      return plan
+    })
+
   const attempt = <A, E extends Failure.Failure>(
     request: ResponsesRequest.ResponsesRequest,
     reader: Reader<A, E>,
@@ -269,7 +324,8 @@ export const make: Effect.Effect<
       Effect.zipLeft(sender.fail(call, plan, error), Tracing.end(call, Exit.fail(error)))
 
     const open = Effect.gen(function* () {
-      const { config, ...times } = yield* begin(options)
+      const begun = yield* begin(options)
+      const { config } = begun
       const conversationId = yield* conversationOf(config, request, options)
       call.span = yield* Tracing.start("CodexTransport.attempt", () => ({
         ...serverAttributes(config, "POST"),
@@ -279,28 +335,7 @@ export const make: Effect.Effect<
         "gen_ai.request.model": request.model,
         "gen_ai.conversation.id": conversationId
       }))
-      const full = conversationId === undefined ? request : { prompt_cache_key: conversationId, ...request }
-      const mode = socketMode(config, options)
-      if (mode === "websocket" && connector.connect === undefined) {
-        return yield* new InvalidConfig({
-          problems: ['transport: "websocket" needs a WebSocketConnector, such as that of the /node entry']
-        })
-      }
-      plan = {
-        config,
-        ...times,
-        ...(mode !== undefined && { socket: { mode, handshakeLimit: handshakeLimit(config) } }),
-        isRouted: config.workspaceRouting,
-        url: (route) => urlOf(config.baseUrl, "/codex/responses", route),
-        headers: (credentials, { override }) =>
-          Headers.forTurn(config, credentials, {
-            conversationId,
-            routingToken: options.routingToken,
-            routingOverride: override
-          }),
-        body: { request: full, bytes: yield* encode(full) },
-        routingToken: options.routingToken
-      }
+      plan = yield* planTurn(request, options, begun)
       const metadata = yield* sender.send(call, plan)
       Tracing.annotate(call, { "gen_ai.response.model": metadata.model, "codex.request_id": metadata.requestId })
       ids = defined({ requestId: metadata.requestId, cfRay: metadata.cfRay })
@@ -332,6 +367,27 @@ export const make: Effect.Effect<
       route: () => call.route
     }
   }
+
+  const connect: Service["connect"] = (request, { warmUp = false, ...rest }) =>
+    Effect.gen(function* () {
+      const options = { ...rest, inConversation: true }
+      const begun = yield* begin(options)
+      const plan = yield* planTurn(request, options, begun, warmUp ? "warm_up" : "connect")
+      if (plan.socket === undefined || connector.connect === undefined) return undefined
+      const { call } = Sender.newDocument()
+      const traced: Tracing.Traced = {
+        span: yield* Tracing.start("CodexTransport.connect", () => serverAttributes(begun.config, "GET"))
+      }
+      call.span = traced.span
+      return yield* sender.send(call, plan).pipe(
+        Effect.catchAll((error) => sender.fail(call, plan, error)),
+        Effect.ensuring(Effect.sync(() => call.exchange?.close())),
+        Effect.onExit((exit) => Tracing.end(traced, exit))
+      )
+    })
+
+  const disconnect: Service["disconnect"] = ({ conversationId, overrides }) =>
+    Effect.sync(() => sender.leave(overrides?.threadId ?? base.threadId ?? conversationId))
 
   const get: Service["get"] = (path, options = {}) =>
     Effect.gen(function* () {
@@ -368,7 +424,7 @@ export const make: Effect.Effect<
       return yield* Effect.onExit(Sender.withinDeadline(plan)(withRetries), (exit) => Tracing.end(traced, exit))
     })
 
-  return { attempt, account: Effect.map(auth.credentials, ({ accountId }) => accountId), get }
+  return { attempt, connect, disconnect, account: Effect.map(auth.credentials, ({ accountId }) => accountId), get }
 })
 
 /**

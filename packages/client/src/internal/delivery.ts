@@ -15,13 +15,13 @@ import {
   Turn,
   type TurnEvent
 } from "@effect-codex/schema"
-import { TurnDecoder } from "@effect-codex/stream"
+import { type Pulling, TurnDecoder } from "@effect-codex/stream"
 import { type CodexTransport, EncryptedReasoning, RetryPolicy } from "@effect-codex/transport"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { CodexError } from "../CodexError.ts"
-import { type Pulling, restarting } from "./restart.ts"
+import { restarting } from "./restart.ts"
 
 export type Delivered = TurnEvent.TurnEvent | TurnEvent.TurnRestarted
 
@@ -61,14 +61,14 @@ interface Progress {
   shown: boolean
 }
 
-interface Attempt extends Pulling<Delivered, CodexError> {
+interface Attempt extends Pulling.Pulling<Delivered, CodexError> {
   readonly decoder: TurnDecoder.TurnDecoder
   readonly route: () => Turn.Route | undefined
   readonly number: number
 }
 
 /** The events of one turn, batch by batch. The last batch ends with `TurnCompleted`. */
-export const deliver = (delivery: Delivery): Effect.Effect<Pulling<Delivered, CodexError>> =>
+export const deliver = (delivery: Delivery): Effect.Effect<Pulling.Pulling<Delivered, CodexError>> =>
   Effect.gen(function* () {
     const { attemptOptions, body, policy, schedule } = delivery
     const clock = yield* Effect.clock

@@ -1,21 +1,16 @@
 /** Attempts at something that gives values batch by batch: when one fails, another may take its place. */
+import type { Pulling } from "@effect-codex/stream"
 import * as Effect from "effect/Effect"
-
-/** Gives batches until there are no more: an empty batch is the end. It can be closed at any time. */
-export interface Pulling<out A, out E> {
-  readonly pull: Effect.Effect<ReadonlyArray<A>, E>
-  readonly close: Effect.Effect<void>
-}
 
 /**
  * Attempts one after the other, as if they were one. A failed attempt is closed before `restart` decides: it gives the
  * values that announce the next attempt, once it is time for that, or fails.
  */
-export const restarting = <A, E, Attempt extends Pulling<A, E>>(options: {
+export const restarting = <A, E, Attempt extends Pulling.Pulling<A, E>>(options: {
   /** Makes the attempt of this number, from 1. Nothing happens before it is pulled. */
   readonly attempt: (number: number) => Attempt
   readonly restart: (error: E, failed: Attempt) => Effect.Effect<ReadonlyArray<A>, E>
-}): Pulling<A, E> => {
+}): Pulling.Pulling<A, E> => {
   let current: Attempt | undefined
   let attempts = 0
   const close = Effect.suspend(() => {

@@ -1,8 +1,9 @@
-/** Everything that is made of Effect's channels: a synchronous decoder as a `Stream`. */
+/** Everything that is made of Effect's channels. */
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { Pulling } from "../Pulling.ts"
 
 /** A synchronous decoder of one byte stream. Once it is `done` it is over: with its `failure`, or well. */
 export interface SyncDecoder<A, E> {
@@ -67,24 +68,16 @@ export const decodeWith = <A, E2, E, R>(
     })
   )
 
-/**
- * The events that a pull takes from a decoder, one chunk for each pull. One channel and few steps: a turn of a few
- * events costs little more than starting a stream.
- */
-export const fromPull = <A, E, E2>(
-  make: Effect.Effect<{
-    readonly decoder: SyncDecoder<A, E2>
-    readonly pull: Effect.Effect<ReadonlyArray<A>, E>
-    readonly stop: Effect.Effect<void>
-  }>
-): Stream.Stream<A, E | E2> =>
+/** The batches as a stream: one channel and few steps, so that a short one costs little more than starting a stream. */
+export const streamOf = <A, E, E2, R>(begin: Effect.Effect<Pulling<A, E>, E2, R>): Stream.Stream<A, E | E2, R> =>
   Stream.fromChannel(
     Channel.unwrap(
-      Effect.map(make, ({ decoder, pull, stop }) => {
-        const emitting: Emitting<A, E | E2> = Channel.flatMap(Channel.fromEffect(pull), (events) =>
-          emit(events, decoder, emitting)
+      Effect.map(begin, ({ close, pull }) => {
+        const next = Channel.fromEffect(pull)
+        const rest: Emitting<A, E> = Channel.flatMap(next, (batch) =>
+          batch.length === 0 ? Channel.void : Channel.zipRight(Channel.write(chunkOf(batch)), rest)
         )
-        return Channel.ensuring(emitting, stop)
+        return Channel.ensuring(rest, close)
       })
     )
   )

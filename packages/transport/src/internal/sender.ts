@@ -52,7 +52,7 @@ export interface Plan {
   /** What is posted; without it the request is a GET. */
   readonly body?: { readonly request: ResponsesRequest.ResponsesRequest; readonly bytes: Uint8Array } | undefined
   /** Whether the turn may go over a WebSocket, or has to. */
-  readonly socket?: Pick<Carrier.Turn, "mode" | "handshakeLimit"> | undefined
+  readonly socket?: Pick<Carrier.Turn, "mode" | "handshakeLimit" | "ahead"> | undefined
   readonly routingToken?: RoutingToken.RoutingToken | undefined
   readonly isRouted: boolean
 }
@@ -143,6 +143,8 @@ export interface Sender {
    * more with the credentials that recovery brings (protocol F.7).
    */
   readonly send: (call: Call, plan: Plan) => Effect.Effect<ResponseMetadata, TransportError | AuthError>
+  /** Closes the sockets of a thread. */
+  readonly leave: (thread: string) => void
   /** The error that the text of a 200 stands for, when it is not what was asked for. */
   readonly refusal: (call: Call, plan: Plan, text: string) => Effect.Effect<TransportError>
   /** Removes what the request carried from the texts of an error that a stream states. */
@@ -373,5 +375,5 @@ export const make = ({
       return Failure.mapTexts(error, (text) => Redaction.scrub(text, { secrets: hidden }))
     }
 
-    return { send, refusal: toError, scrub, fail }
+    return { send, leave: carrier.leave, refusal: toError, scrub, fail }
   })

@@ -36,6 +36,8 @@ export interface Options {
 }
 
 export interface WebSocketCarrier extends Carrier.Service {
+  /** Closes the sockets of a thread; one with a turn on it once the turn is over. */
+  readonly leave: (thread: string) => void
   readonly close: () => void
   /** Sockets that are open or on their way. */
   readonly open: () => number
@@ -87,12 +89,11 @@ const headersOf = (frame: Json): Head =>
       )
     : {}
 
+const errorOf = (frame: Json): unknown =>
+  isObject(frame["error"]) ? frame["error"] : isObject(frame["response"]) ? frame["response"]["error"] : {}
+
 const codeOf = (frame: Json): string | undefined => {
-  const error = isObject(frame["error"])
-    ? frame["error"]
-    : isObject(frame["response"])
-      ? frame["response"]["error"]
-      : {}
+  const error = errorOf(frame)
   if (!isObject(error)) return undefined
   return [error["code"], error["type"]].find((code): code is string => typeof code === "string")
 }
@@ -119,7 +120,8 @@ export const createFrame = (turn: Carrier.Turn, decision: IncrementalInput.Decis
   }
   const previous =
     decision._tag === "Incremental" ? `"previous_response_id":${JSON.stringify(decision.previousResponseId)},` : ""
-  return `{"type":"response.create",${previous}${ResponsesRequest.toJson(body).slice(1)}`
+  const generate = turn.ahead === "warm_up" ? '"generate":false,' : ""
+  return `{"type":"response.create",${generate}${previous}${ResponsesRequest.toJson(body).slice(1)}`
 }
 
 const routeOf = (decision: IncrementalInput.Decision): Route =>
@@ -192,6 +194,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     #go(line: Line | undefined): void {
+      const { ahead } = this.turn
+      if (line !== undefined && (ahead === "connect" || (ahead === "warm_up" && line.last !== undefined))) {
+        return this.done()
+      }
       const decision = IncrementalInput.decide(line?.last, this.turn.request)
       this.frame = createFrame(this.turn, decision)
       this.turn.onRoute?.(routeOf(decision))
@@ -217,8 +223,14 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
 
     fallBack(fallback: Fallback): void {
       this.line = undefined
+      if (this.turn.ahead !== undefined) return this.done()
       this.turn.onRoute?.({ via: "sse", fallback })
       this.#other = this.#sendByHttp()
+    }
+
+    /** What was asked for ahead of a turn is there, or cannot be had. */
+    done(): void {
+      this.respond(200, ...(this.line?.handshake() ?? [{}, []]), "")
     }
 
     get begun(): boolean {
@@ -234,6 +246,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
 
     /** A message of the turn. What says nothing of the turn waits for what does. */
     pass(text: string, type: unknown): void {
+      if (this.turn.ahead !== undefined) return
       if (!this.#begun && typeof type === "string" && beside.has(type)) {
         this.#held.push(text)
         return
@@ -245,6 +258,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
 
     end(): void {
       if (this.#over) return
+      if (this.turn.ahead !== undefined) return this.done()
       this.#begin()
       for (const held of this.#held.splice(0)) if (!this.#over) this.#receiver.onMessage(held)
       if (this.#over) return
@@ -301,18 +315,20 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     openedAt = now()
     idleSince = now()
     socket: WebSocketConnector.Socket | undefined
-    /** Set once the server has refused the credentials of the handshake. */
+    /** Set once no further turn may go over it. */
     isStale = false
     readonly key: string
     readonly authorization: string | undefined
+    readonly thread: string | undefined
     #cancelTimer: (() => void) | undefined
     #head: readonly [Head, ReadonlyArray<string>] = [{}, []]
 
-    constructor(key: string, authorization: string | undefined, handshakeLimit: number) {
+    constructor({ key, request: { headers }, turn }: Job) {
       this.key = key
-      this.authorization = authorization
+      this.authorization = headers["authorization"]
+      this.thread = headers["thread-id"]
       lines.add(this)
-      this.#cancelTimer = timer(handshakeLimit, () => this.onClose(1006, { code: "ETIMEDOUT" }))
+      this.#cancelTimer = timer(turn.handshakeLimit, () => this.onClose(1006, { code: "ETIMEDOUT" }))
     }
 
     take(job: Job): void {
@@ -321,6 +337,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     #send(job: Job): void {
+      if (job.turn.ahead === "connect") {
+        this.#rest()
+        return job.done()
+      }
       this.#cancelTimer?.()
       this.#cancelTimer = undefined
       this.last = undefined
@@ -422,9 +442,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       // what a socket remembers after an error is not known
       const head = this.#head
       this.close()
-      const status = statusOf(frame)
+      const status = statusOf(frame) ?? (job.turn.ahead === undefined ? undefined : 400)
       if (status === 401) forget(this.authorization)
-      if (frame["type"] === "error" && status !== undefined && !job.begun) {
+      if (job.turn.ahead !== undefined) text = JSON.stringify({ error: errorOf(frame) })
+      if ((frame["type"] === "error" || job.turn.ahead !== undefined) && status !== undefined && !job.begun) {
         return job.respond(status, { ...head[0], ...headersOf(frame) }, head[1], text)
       }
       job.pass(text, frame["type"])
@@ -464,8 +485,9 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
   }
 
-  const dial = ({ key, request, turn: { handshakeLimit } }: Job): Line => {
-    const line = new Line(key, request.headers["authorization"], handshakeLimit)
+  const dial = (job: Job): Line => {
+    const { request } = job
+    const line = new Line(job)
     line.socket = connector.connect?.({ url: request.url, headers: handshakeHeaders(request.headers) }, line)
     return line
   }
@@ -480,6 +502,13 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
             job.start()
             return job
           })
+    },
+    leave: (thread) => {
+      for (const line of [...lines]) {
+        if (line.thread !== thread) continue
+        line.isStale = true
+        if (line.job === undefined) line.close()
+      }
     },
     close: () => {
       for (const line of [...lines]) {
