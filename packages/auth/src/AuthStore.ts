@@ -207,10 +207,23 @@ export const layerKeyValueStore = (options?: {
 export const makeFile = (file: string): Effect.Effect<Service, never, FileSystem.FileSystem | Path.Path | FileLock> =>
   Effect.gen(function* () {
     const lock = yield* FileLock
-    const { exclusive, locate, read } = CredentialFile.make(yield* FileSystem.FileSystem, yield* Path.Path, file)
+    const { exclusive, isMendable, locate, read } = CredentialFile.make(
+      yield* FileSystem.FileSystem,
+      yield* Path.Path,
+      file
+    )
+    const mended = Effect.scoped(
+      Effect.gen(function* () {
+        const located = yield* locate
+        yield* lock.acquire(defined({ paths: located.locks, file: located.target, owner: located.owner }))
+        return (yield* exclusive(located)).current
+      })
+    )
     return fromMedium({
       path: file,
-      read,
+      read: Effect.flatMap(Effect.either(read), (found) =>
+        Effect.if(isMendable(found), { onTrue: () => Effect.orElse(mended, () => found), onFalse: () => found })
+      ),
       exclusively: (change) =>
         Effect.scoped(
           Effect.gen(function* () {

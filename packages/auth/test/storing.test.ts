@@ -8,8 +8,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { AuthError, AuthFile, AuthStore, FileLock, type Login } from "../src/index.ts"
+import { AuthError, AuthFile, AuthStore, Credentials, FileLock, type Login } from "../src/index.ts"
 import * as Flock from "../src/node/Flock.ts"
 import { type Faults, faulty } from "./support/faultyFileSystem.ts"
 import { accessToken, secret } from "./support/jwt.ts"
@@ -272,6 +273,68 @@ describe("the file of a process that was killed before its rename", () => {
       yield* write(content(2, "rt_2"), `${directory}/${leftover}`)
       yield* store.modify((login) => Effect.succeed([undefined, login] as const))
       assert.strictEqual(yield* refreshTokenOf(store), "rt_2")
+    }).pipe(Effect.provide(platform))
+  )
+})
+
+// the torn ones are read again for a second, all together
+describe("a write in place that was cut off", () => {
+  const formats = {
+    codex: (at: number) => content(at, `rt_${at}`),
+    other: (at: number) => ({
+      "openai-codex": {
+        type: "oauth",
+        access: accessToken({ issuedAt: at * minute, serial: at }),
+        refresh: `rt_${at}`,
+        expires: at * minute
+      }
+    })
+  }
+  const claimsIn = (text: string) =>
+    AuthFile.parse(text, "auth.json").pipe(
+      Effect.flatMap(({ login = next }) => Effect.as(Credentials.fromTokens(login), login)),
+      Effect.map(({ accessToken }) => Redacted.value(accessToken).split(".")[1])
+    )
+  const unlocked = { acquire: () => Effect.succeed({ check: Effect.void }) }
+
+  for (const [format, at] of Object.entries(formats)) {
+    it.scopedLive(`is mended by its copy when the file is read, wherever it was cut: ${format}`, () =>
+      Effect.gen(function* () {
+        const { directory, fs, write } = yield* setup()
+        const [before, after] = [JSON.stringify(at(1)), JSON.stringify(at(2))]
+        const whole = yield* Effect.forEach([before, after], claimsIn)
+        yield* Effect.forEach(
+          Array.from({ length: after.length / 5 }, (_, i) => i * 5),
+          (cut) =>
+            Effect.gen(function* () {
+              const home = `${directory}/${cut}`
+              const torn = after.slice(0, cut) + before.slice(cut)
+              // claims that were cut in the middle, and still can be read, say anything
+              const claims = yield* Effect.option(claimsIn(torn))
+              if (Option.isSome(claims) && !whole.includes(claims.value)) return
+              yield* fs.makeDirectory(home)
+              yield* write(torn, `${home}/auth.json`)
+              yield* write(`${after}  `, `${home}/.auth.json.tmp-dead`)
+              const store = yield* AuthStore.makeFile(`${home}/auth.json`).pipe(
+                Effect.provideService(FileLock.FileLock, unlocked)
+              )
+              // what is read can be used
+              yield* Effect.flatMap(store.read, Credentials.fromTokens)
+              yield* store.modify((login) => Effect.succeed([undefined, login] as const))
+              assert.strictEqual(yield* refreshTokenOf(store), "rt_2", `cut after ${cut}`)
+            }),
+          { concurrency: "unbounded", discard: true }
+        )
+      }).pipe(Effect.provide(platform))
+    )
+  }
+
+  it.scopedLive("without a copy is an error that says so, as before", () =>
+    Effect.gen(function* () {
+      const { names, store, write } = yield* setup()
+      yield* write('{"tokens": {"acc')
+      assert.deepInclude(yield* Effect.flip(store.read), { _tag: "AuthFileUnusable", operation: "decode" })
+      assert.deepStrictEqual(yield* names, ["auth.json"])
     }).pipe(Effect.provide(platform))
   )
 })

@@ -5,10 +5,29 @@
  * @since 0.1.0
  */
 
-/** Tokens by their look: JWTs, refresh tokens, encrypted content, bearer values, API keys. */
-const secretLooking = /\beyJ[\w-]+(?:\.[\w-]*)*|\brt_[\w.-]+|\bgAAAA[\w=-]*|\bsk-[\w-]{8,}|\b(Bearer)\s+[\w.~+/=-]+/g
+/** Tokens by their look: JWTs, refresh tokens, encrypted content (also in base64 once more), bearer values, API keys. */
+const secretLooking =
+  /\beyJ[\w-]+(?:\.[\w-]*)*|\brt_[\w.-]+|\b(?:gAAAA|Z0FBQUF)[\w+/=-]*|\bsk-[\w-]{8,}|\b(Bearer)\s+[\w.~+/=-]+/g
 
 const marker = "<redacted>"
+
+/** Shorter secrets are words that stand in any text. */
+const minLength = 4
+
+/** What a text that was cut ends with. */
+const ellipsis = "…"
+
+/** Where a text that was cut before ends in the beginning of a secret, without that. */
+const withoutHalf = (text: string, secrets: ReadonlyArray<string>): string => {
+  if (!text.endsWith(ellipsis)) return text
+  const end = text.length - ellipsis.length
+  const longest = secrets.reduce((longest, { length }) => Math.max(longest, length), 0)
+  for (let start = Math.max(0, end - longest); start <= end - minLength; start++) {
+    const half = text.slice(start, end)
+    if (secrets.some((secret) => secret.startsWith(half))) return `${text.slice(0, start)}${marker}${ellipsis}`
+  }
+  return text
+}
 
 /** Escape sequences of terminals, control characters but line breaks and tabs, and marks that turn the direction of a text. */
 const invisible = new RegExp(
@@ -37,10 +56,15 @@ export const scrub = (
   const limit = options.limit ?? 2000
   const visible = text.replaceAll("\r\n", "\n").replaceAll(invisible, "")
   // before the text is cut, which could leave half a secret
-  const rest = (options.secrets ?? [])
-    .filter((secret) => secret.length >= 4)
-    .reduce((rest, secret) => rest.replaceAll(secret, marker), visible)
-  const cut = rest.length > limit ? `${rest.slice(0, limit)}…` : rest
+  // a secret can be a part of another one
+  const secrets = (options.secrets ?? [])
+    .filter((secret) => secret.length >= minLength)
+    .sort((a, b) => b.length - a.length)
+  const rest = withoutHalf(
+    secrets.reduce((rest, secret) => rest.replaceAll(secret, marker), visible),
+    secrets
+  )
+  const cut = rest.length > limit ? `${rest.slice(0, limit)}${ellipsis}` : rest
   return cut.replaceAll(secretLooking, (_, bearer: string | undefined) =>
     bearer === undefined ? marker : `${bearer} ${marker}`
   )

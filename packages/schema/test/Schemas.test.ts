@@ -143,4 +143,27 @@ describe("Redaction", () => {
     const text = Redaction.scrub(`${"x".repeat(90)} ${secret}`, { secrets: [secret], limit: 100 })
     assert.notInclude(text, secret.slice(0, 6))
   })
+
+  it("leaves no half of a secret in a text that was cut before the secret was known", () => {
+    const secret = "opaque-secret-0123456789"
+    for (let kept = 4; kept < secret.length; kept++) {
+      const cut = Redaction.scrub(`${"x".repeat(100 - kept)}${secret}`, { limit: 100 })
+      assert.strictEqual(Redaction.scrub(cut, { secrets: [secret] }), `${"x".repeat(100 - kept)}<redacted>…`)
+    }
+    assert.strictEqual(Redaction.scrub("It ends with opaque", { secrets: [secret] }), "It ends with opaque")
+  })
+
+  it("leaves nothing of a secret that has another one in it, in whichever order they are named", () => {
+    const secrets = ["user-1", "user-1-of-the-account", "the-account"]
+    for (const order of [secrets, [...secrets].reverse()]) {
+      assert.strictEqual(Redaction.scrub("Hello user-1-of-the-account!", { secrets: order }), "Hello <redacted>!")
+    }
+  })
+
+  it("knows encrypted content by its look, also in base64", () => {
+    for (let length = 0; length < 4; length++) {
+      const content = `gAAAA${"Bk12".slice(0, length)}`
+      for (const text of [content, btoa(`${content}xyz`)]) assert.strictEqual(Redaction.scrub(text), "<redacted>")
+    }
+  })
 })

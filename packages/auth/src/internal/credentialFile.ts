@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope"
 import { AuthFileUnusable } from "../AuthError.ts"
 import * as AuthFile from "../AuthFile.ts"
 import * as Claims from "../Claims.ts"
+import * as Credentials from "../Credentials.ts"
 import type { Login } from "../Login.ts"
 import { isSameAccount } from "./account.ts"
 import { giveTo, type Owner, ownerOf } from "./ownership.ts"
@@ -46,7 +47,8 @@ interface Way {
 const isNewer = (a: Login, b: Login): boolean => {
   const times = (login: Login) => {
     const claims = Option.getOrUndefined(Either.getRight(Claims.decode(login.accessToken)))
-    return [claims?.issuedAt, claims?.expiresAt ?? login.expiresAt, login.lastRefresh]
+    // What is written after the tokens tells a whole text from one whose tokens alone are new.
+    return [claims?.issuedAt, claims?.expiresAt, login.expiresAt, login.lastRefresh]
   }
   const others = times(b)
   const first = times(a)
@@ -55,7 +57,12 @@ const isNewer = (a: Login, b: Login): boolean => {
   return first !== undefined && first > 0
 }
 
+const isThere = (error: PlatformError): boolean => error._tag === "SystemError" && error.reason === "AlreadyExists"
+
 const isHalfWritten = (error: AuthFileUnusable): boolean => error.operation === "decode" && error.reason !== "schema"
+
+/** A write in place that was cut off can leave JSON whose access token is half of the old one and half of the new one. */
+const isGarbled = (login: Login): boolean => Either.isLeft(Credentials.decode(login))
 
 /** What is to be locked before the file is changed. */
 export interface Located {
@@ -79,6 +86,8 @@ export interface Exclusive {
 
 export interface CredentialFile {
   readonly read: Effect.Effect<AuthFile.AuthFile, AuthFileUnusable>
+  /** Whether what was read is torn, and the next exclusive turn mends it. */
+  readonly isMendable: (found: Either.Either<AuthFile.AuthFile, AuthFileUnusable>) => Effect.Effect<boolean>
   readonly locate: Effect.Effect<Located, AuthFileUnusable>
   /** To be called under the locks, and used until the scope closes. */
   readonly exclusive: (located: Located) => Effect.Effect<Exclusive, AuthFileUnusable, Scope.Scope>
@@ -138,7 +147,30 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
     while: isHalfWritten
   })
 
-  const makeDirectory = (directory: string) => fs.makeDirectory(directory, { recursive: true, mode: 0o700 })
+  /** Whether the file is torn, and a whole text lies beside it that takes its place in the next exclusive turn. */
+  const isMendable = (found: Either.Either<AuthFile.AuthFile, AuthFileUnusable>) =>
+    Effect.gen(function* () {
+      const isTorn = Either.match(found, {
+        onLeft: isHalfWritten,
+        onRight: ({ login }) => login !== undefined && isGarbled(login)
+      })
+      if (!isTorn) return false
+      const { target } = yield* locate
+      const names = yield* fs.readDirectory(path.dirname(target))
+      return names.some((name) => name.startsWith(temporaryPrefixOf(target)))
+    }).pipe(Effect.orElseSucceed(() => false))
+
+  const temporaryPrefixOf = (target: string) => `.${path.basename(target)}.tmp-`
+
+  /** One by one: where the system refuses with the wrong error, as below `/proc`, a recursive `mkdir` of Node never ends. */
+  const makeDirectory = (directory: string): Effect.Effect<void, PlatformError> =>
+    Effect.gen(function* () {
+      if (yield* fs.exists(directory)) return
+      const parent = path.dirname(directory)
+      if (parent !== directory) yield* makeDirectory(parent)
+      // another process may make it at the same time
+      yield* Effect.catchIf(fs.makeDirectory(directory, { mode: 0o700 }), isThere, () => Effect.void)
+    })
 
   /** Where a path leads, also when there is no file yet. */
   const resolve = Effect.fnUntraced(function* (at: string) {
@@ -173,7 +205,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
   const exclusive: CredentialFile["exclusive"] = Effect.fnUntraced(function* ({ owner, target }) {
     const scope = yield* Effect.scope
     const directory = path.dirname(target)
-    const temporaryPrefix = `.${path.basename(target)}.tmp-`
+    const temporaryPrefix = temporaryPrefixOf(target)
 
     const syncDirectory = Effect.scoped(
       Effect.flatMap(fs.open(directory, { flag: "r" }), (handle) => handle.sync)
@@ -289,11 +321,13 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
         if (content === undefined) continue
         const text = new TextDecoder().decode(content.bytes)
         const { login } = yield* Effect.orElseSucceed(AuthFile.parse(text, name), () => AuthFile.empty)
-        if (login === undefined) continue
+        if (login === undefined || isGarbled(login)) continue
         const isWanted = Either.match(present, {
           onLeft: isHalfWritten,
           // A missing login means a logout. A switch of accounts needs a person.
-          onRight: (file) => file.login !== undefined && isSameAccount(file.login, login) && isNewer(login, file.login)
+          onRight: (file) =>
+            file.login !== undefined &&
+            (isGarbled(file.login) || (isSameAccount(file.login, login) && isNewer(login, file.login)))
         })
         if (isWanted && (best === undefined || isNewer(login, best.login))) best = { bytes: content.bytes, login }
       }
@@ -334,5 +368,5 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
     return { current, prepare, write, remove }
   })
 
-  return { read, locate, exclusive }
+  return { read, isMendable, locate, exclusive }
 }

@@ -21,3 +21,18 @@ export const legalName = (name: string): string => {
     .replace(/[^a-zA-Z0-9_-]+/g, "_")
   return `${(base === "" ? "unnamed" : base).slice(0, maxLength - suffix.length)}${suffix}`
 }
+
+/**
+ * Names that are free: the name itself, else numbered from 2 on. A name goes on where it stopped the last time, as looking
+ * from 2 on again takes quadratic time where all names are the same.
+ */
+export const numbered = (isTaken: (name: string) => boolean): ((name: string) => string) => {
+  const numbers = new Map<string, number>()
+  return (name) => {
+    let number = numbers.get(name) ?? 1
+    let free = number === 1 ? name : `${name}_${number}`
+    while (isTaken(free)) free = `${name}_${++number}`
+    numbers.set(name, number)
+    return free
+  }
+}

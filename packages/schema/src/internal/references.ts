@@ -4,6 +4,7 @@
  *
  * @internal
  */
+import { numbered } from "./names.ts"
 import { both, brief, flat, isObject, type JsonSchema, mapInner, omit } from "./schemaTree.ts"
 
 const decoded = (segment: string): string => {
@@ -140,6 +141,7 @@ export const tidy = (root: JsonSchema, dangling: (path: string, what: string) =>
   }
 
   const kept = new Map<string, JsonSchema>()
+  const freeName = numbered((name) => kept.has(name))
 
   const place = (value: unknown): unknown => {
     if (!isObject(value)) return value
@@ -151,8 +153,7 @@ export const tidy = (root: JsonSchema, dangling: (path: string, what: string) =>
   const keep = (definition: Definition): string => {
     if (definition.name !== undefined) return definition.name
     const base = definition.wanted.replace(/[^\w-]+/g, "_") || "Schema"
-    let name = base
-    for (let index = 2; kept.has(name); index++) name = `${base}_${index}`
+    const name = freeName(base)
     definition.name = name
     kept.set(name, {})
     kept.set(name, mapInner(definition.schema, "", place))

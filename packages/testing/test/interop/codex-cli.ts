@@ -2,14 +2,14 @@
  * Plays turns and faults to the official Codex CLI: `npm run interop:codex`. Installs `@openai/codex` into a temporary
  * directory, points a model provider at a `BackendServer`, and fails when an outcome is not the one written here.
  */
-import { execFileSync, spawn } from "node:child_process"
-import * as Path from "node:path"
+import { execFileSync } from "node:child_process"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Script } from "@effect-codex/testing"
 import { BackendServer } from "@effect-codex/testing/node"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { installed, invalidUtf8, temporary, unknownEvent } from "./installed.ts"
+import * as CodexCli from "./codexCli.ts"
+import { invalidUtf8, temporary, unknownEvent } from "./installed.ts"
 
 const call = Script.turn({ toolCalls: [{ name: "exec_command", arguments: { cmd: "echo 17" } }] })
 const hello = Script.turn({ text: "Hello there." })
@@ -24,56 +24,20 @@ const cases: ReadonlyArray<readonly [name: string, script: Script.Script, outcom
   ["bytes that are not UTF-8", [invalidUtf8, hello], "Hello there. · 2"]
 ]
 
-interface Line {
-  readonly type: string
-  readonly item?: { readonly type: string; readonly text?: string }
-}
-
 const outcome = (cli: string, script: Script.Script) =>
   Effect.gen(function* () {
     const server = yield* BackendServer.make({ script })
-    const home = yield* temporary("codex-home-")
-    const settings = {
-      model_provider: "box",
-      "model_providers.box.name": "box",
-      "model_providers.box.base_url": `${server.url}/codex`,
-      "model_providers.box.wire_api": "responses",
-      "model_providers.box.stream_max_retries": 1,
-      "model_providers.box.request_max_retries": 1
-    }
-    const args = Object.entries(settings).flatMap(([key, value]) => ["-c", `${key}=${JSON.stringify(value)}`])
-    const output = yield* Effect.async<string>((resume) => {
-      const child = spawn(
-        cli,
-        ["exec", "--json", "--skip-git-repo-check", "--sandbox", "danger-full-access", ...args, "Say it."],
-        {
-          cwd: home,
-          env: { PATH: process.env["PATH"], HOME: home, CODEX_HOME: home },
-          stdio: ["ignore", "pipe", "ignore"]
-        }
-      )
-      let text = ""
-      child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-        text += chunk
-      })
-      child.on("close", () => resume(Effect.succeed(text)))
-      return Effect.sync(() => child.kill("SIGKILL"))
+    const { text = "fails" } = yield* CodexCli.exec(cli, {
+      url: server.url,
+      home: yield* temporary("codex-home-"),
+      provider: { stream_max_retries: 1, request_max_retries: 1 }
     }).pipe(Effect.timeout("1 minute"))
-    const lines = output
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as Line)
-    const said = lines.flatMap(({ item, type }) =>
-      type === "item.completed" && item?.type === "agent_message" ? [item.text] : []
-    )
-    const shown = lines.some(({ type }) => type === "turn.completed") ? said.join(" | ") : "fails"
-    return `${shown} · ${(yield* server.requests).length}`
+    return `${text} · ${(yield* server.requests).length}`
   }).pipe(Effect.scoped)
 
 NodeRuntime.runMain(
   Effect.gen(function* () {
-    const directory = yield* installed("codex-cli-", ["@openai/codex"])
-    const cli = Path.join(directory, "node_modules/.bin/codex")
+    const cli = yield* CodexCli.install
     yield* Console.log(execFileSync(cli, ["--version"], { encoding: "utf8" }).trim())
     let differences = 0
     for (const [name, script, expected] of cases) {

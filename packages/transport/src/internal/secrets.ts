@@ -16,7 +16,10 @@ const encryptedContents = (request: ResponsesRequest.ResponsesRequest | undefine
     "encrypted_content" in item && typeof item.encrypted_content === "string" ? [item.encrypted_content] : []
   )
 
-/** Everything secret that a request carries: what must not appear in what is said about it. Longest first. */
+/**
+ * Everything secret that a request carries: what must not appear in what is said about it. Longest first. Encrypted content
+ * is base64 already and needs no other form; encoding that of a long conversation would stop the program for seconds.
+ */
 export const secretsOf = (
   credentials: Credentials.Credentials,
   request?: ResponsesRequest.ResponsesRequest,
@@ -29,8 +32,8 @@ export const secretsOf = (
     ...(credentials.email === undefined ? [] : [Redacted.value(credentials.email)]),
     ...(credentials.userId === undefined ? [] : [Redacted.value(credentials.userId)]),
     ...(routingToken === undefined ? [] : [Redacted.value(routingToken)]),
-    ...encryptedContents(request),
     ...others
   ]
     .flatMap(forms)
+    .concat(encryptedContents(request))
     .sort((a, b) => b.length - a.length)

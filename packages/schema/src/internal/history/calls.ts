@@ -4,7 +4,7 @@
  */
 import type * as Item from "../../Item.ts"
 import { fingerprint } from "../fingerprint.ts"
-import { legalName } from "../names.ts"
+import { legalName, numbered } from "../names.ts"
 import * as Truncation from "../truncation.ts"
 import { maxTextLength } from "./content.ts"
 import { maxIdLength, withoutId } from "./ids.ts"
@@ -53,8 +53,31 @@ type OutputBytes = number | undefined
 interface OpenCall extends Placed {
   /** Of an item of an unknown type with a call id: it may have an output, but nothing says that it needs one. */
   readonly optional: boolean
+  /** Its place among all calls. */
+  readonly order: number
   /** Set once an output has been found for it. */
   answered: boolean
+}
+
+/** The calls of one type and one call id, of which this many have an output. */
+interface Queue {
+  readonly calls: Array<OpenCall>
+  answered: number
+}
+
+/** The queues of one call id, by the type of the call: looking through all calls for each output takes quadratic time. */
+type Queues = Map<string, Queue>
+
+/** The call that an output is for: the first one of its type, else the first one that needs an output, else any. */
+const callFor = (output: Output, queues: Queues): OpenCall | undefined => {
+  const first = [...queues.values()]
+    .flatMap(({ answered, calls }) => calls[answered] ?? [])
+    .sort((a, b) => a.order - b.order)
+  return (
+    first.find((call) => !call.optional && isAnsweredBy(call.item, output)) ??
+    first.find((call) => !call.optional) ??
+    first[0]
+  )
 }
 
 export const pairCalls = (
@@ -63,37 +86,39 @@ export const pairCalls = (
   outputBytes: OutputBytes,
   report: Report
 ): ReadonlyArray<Placed> => {
-  const calls = new Map<string, Array<OpenCall>>()
+  const calls = new Map<string, Queues>()
   const taken = new Set<string>()
+  const freeId = numbered((id) => taken.has(id))
   const paired: Array<Placed | OpenCall> = []
-  const open = (callId: string, call: OpenCall) => {
-    const namesakes = calls.get(callId)
-    if (namesakes === undefined) calls.set(callId, [call])
-    else namesakes.push(call)
+  const open = (callId: string, placed: Placed, optional: boolean) => {
+    const call: OpenCall = { ...placed, optional, order: paired.length, answered: false }
+    const queues: Queues = calls.get(callId) ?? new Map()
+    calls.set(callId, queues)
+    const queue = queues.get(call.item.type)
+    if (queue === undefined) queues.set(call.item.type, { calls: [call], answered: 0 })
+    else queue.calls.push(call)
     paired.push(call)
   }
   for (const placed of items) {
     const { index, item } = placed
     if (isCall(item)) {
       const callId = item.call_id ?? ""
-      const to = freeCallId(callId, taken)
+      const to = isLegalId(callId) && !taken.has(callId) ? callId : freeId(`call_${fingerprint(callId)}`)
       if (to !== callId) report.push({ _tag: "CallIdRewritten", index, from: callId, to })
       taken.add(to)
       const call = fitCall(to === callId ? item : { ...item, call_id: to }, index, report)
-      open(callId, { index, item: call, optional: false, answered: false })
+      open(callId, { index, item: call }, false)
     } else if (isOutput(item)) {
       const callId = item.call_id ?? ""
-      const candidates = calls.get(callId) ?? []
-      const unanswered = candidates.filter((call) => !call.answered)
-      const call =
-        unanswered.find((call) => !call.optional && isAnsweredBy(call.item, item)) ??
-        unanswered.find((call) => !call.optional) ??
-        unanswered[0]
-      if (call === undefined) {
-        const reason = candidates.length === 0 ? "no_call" : "answered_already"
+      const queues = calls.get(callId)
+      const call = queues && callFor(item, queues)
+      const queue = call && queues.get(call.item.type)
+      if (call === undefined || queue === undefined) {
+        const reason = queues === undefined ? "no_call" : "answered_already"
         report.push({ _tag: "OutputDropped", index, callId, reason })
       } else {
         call.answered = true
+        queue.answered++
         paired.push({ index, item: shorten(fitOutput(item, call.item, index, report), outputBytes, index, report) })
       }
     } else {
@@ -101,7 +126,7 @@ export const pairCalls = (
       if (typeof callId !== "string" || taken.has(callId) || item.type.endsWith("_output")) paired.push(placed)
       else {
         taken.add(callId)
-        open(callId, { index, item, optional: true, answered: false })
+        open(callId, placed, true)
       }
     }
   }
@@ -118,14 +143,7 @@ export const pairCalls = (
   return complete
 }
 
-/** The call id itself if it is legal and free; otherwise one made from it alone, numbered until it is free. */
-const freeCallId = (callId: string, taken: ReadonlySet<string>): string => {
-  if (/^[!-~]+$/.test(callId) && callId.length <= maxIdLength && !taken.has(callId)) return callId
-  const base = `call_${fingerprint(callId)}`
-  let free = base
-  for (let n = 2; taken.has(free); n++) free = `${base}_${n}`
-  return free
-}
+const isLegalId = (callId: string): boolean => /^[!-~]+$/.test(callId) && callId.length <= maxIdLength
 
 const fitCall = (call: Call, index: number, report: Report): Call => {
   if (call.type !== "function_call" && call.type !== "custom_tool_call") return call

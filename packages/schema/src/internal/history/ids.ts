@@ -33,7 +33,7 @@ export const withoutId = (item: Item.Item): Item.Item => {
 }
 
 export const tidy = (items: ReadonlyArray<Placed>, report: Report): ReadonlyArray<Placed> => {
-  const seen = new Map<string, Item.Item>()
+  const seen = new Map<string, Twin>()
   const kept: Array<Placed> = []
   items.forEach((placed, position) => {
     const { index, item } = placed
@@ -60,7 +60,7 @@ export const tidy = (items: ReadonlyArray<Placed>, report: Report): ReadonlyArra
     }
     const reason = twin === undefined ? badId(item.type, id) : "taken"
     if (reason === undefined) {
-      seen.set(id, same.item)
+      seen.set(id, { item: same.item })
       kept.push(same)
     } else {
       report.push({ _tag: "IdRemoved", index, id, reason })
@@ -83,8 +83,19 @@ const isEmpty = (item: Item.MessageItem): boolean =>
     }
   })
 
-const isSame = (a: Item.Item, b: Item.Item): boolean =>
-  a === b || JSON.stringify(Origin.untag(a)) === JSON.stringify(Origin.untag(b))
+/** An item whose id others may have as well. Its text is kept: a large one would be printed for each of them again. */
+interface Twin {
+  readonly item: Item.Item
+  text?: string
+}
+
+const textOf = (item: Item.Item): string => JSON.stringify(Origin.untag(item))
+
+const isSame = (twin: Twin, item: Item.Item): boolean => {
+  if (twin.item === item) return true
+  twin.text ??= textOf(twin.item)
+  return twin.text === textOf(item)
+}
 
 const badId = (type: string, id: string): "too_long" | "wrong_prefix" | "illegal_characters" | undefined => {
   if (id.length > maxIdLength) return "too_long"
