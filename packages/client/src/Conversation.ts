@@ -12,6 +12,7 @@ import { Failure, History, type Repair, type RoutingToken, type Turn, type TurnE
 import { ConversationId } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -166,6 +167,11 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
   Effect.map(Floor.make, (floor) => {
     let state = initial
 
+    const serving = <E1, R1>(loop: Loop.Loop<E1, R1, S>): Loop.Loop<E1, R1, S> => ({
+      ...loop,
+      answer: (emit) => floor.serving(loop.answer(emit))
+    })
+
     const loop = <E1, R1>(
       said: Said,
       options: TurnOptions,
@@ -198,7 +204,7 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
           },
           save: Effect.suspend(() => save(() => snapshotOf(id, state)))
         })
-      })
+      }).pipe(Effect.map(serving))
 
     const remember = (error: CodexError | LoopLimitReached | S) =>
       Effect.sync(() => {
@@ -279,9 +285,27 @@ const blank = (instructions: string): State<never> => ({
 })
 
 /** A stored conversation may hold anything; what the server would refuse of it is repaired once and for all. */
-const restored = ({ instructions = "", items: stored }: Resumable): State<never> => {
-  const { items, repairs } = History.compile(stored)
-  return { ...blank(instructions), items, repairs }
+const restored = (past: Resumable): Effect.Effect<State<never>, Snapshot.InvalidSnapshot> =>
+  Effect.try({
+    try: () => {
+      const { items, repairs } = History.compile(past.items)
+      return { ...blank(past.instructions ?? ""), items, repairs }
+    },
+    // a property that fails when it is read
+    catch: () => new Snapshot.InvalidSnapshot({ problem: "a property of it cannot be read" })
+  })
+
+/** What is wrong with a document as a whole, which a program without types may have read from anywhere. */
+const misfitOf = (past: unknown): Snapshot.InvalidSnapshot | undefined => {
+  if (!Predicate.isRecord(past)) return new Snapshot.InvalidSnapshot({ problem: "it is no object" })
+  const { instructions, items, version } = past
+  if (version !== undefined && version !== 1) {
+    return new Snapshot.InvalidSnapshot({ version, problem: "it has another version" })
+  }
+  if (!Array.isArray(items)) return new Snapshot.InvalidSnapshot({ problem: 'its "items" are no list' })
+  return Predicate.isNullable(instructions) || typeof instructions === "string"
+    ? undefined
+    : new Snapshot.InvalidSnapshot({ problem: 'its "instructions" are no text' })
 }
 
 /** What a conversation is made of, whatever its past. The handlers get the environment of this moment. */
@@ -341,7 +365,7 @@ export interface Resumable {
 /**
  * Takes a conversation up where it was left. Settings and tools are given again. What the server would refuse of the items
  * is repaired (`History.compile`), and `repairs` says how. With an id that fits no header the first turn fails with
- * `InvalidRequest`, and nothing is sent.
+ * `InvalidRequest`, and nothing is sent. A document without a list of items fails with `InvalidSnapshot`.
  *
  * @since 0.1.0
  * @category constructors
@@ -360,10 +384,14 @@ export interface Resumable {
 export const resume = <E = never, R = never>(
   past: Resumable,
   options: Omit<Options<E, R>, "conversationId" | "instructions"> = {}
-): Effect.Effect<Conversation<E>, never, Codex.Codex | R> =>
-  Effect.flatMap(partsOf(options), (parts) =>
-    makeFrom<E, never>({ ...parts, id: past.id ?? parts.id, initial: restored(past), save: inMemory })
-  )
+): Effect.Effect<Conversation<E>, Snapshot.InvalidSnapshot, Codex.Codex | R> =>
+  Effect.gen(function* () {
+    const misfit = misfitOf(past)
+    if (misfit !== undefined) return yield* misfit
+    const parts = yield* partsOf(options)
+    const initial = yield* restored(past)
+    return yield* makeFrom<E, never>({ ...parts, id: past.id ?? parts.id, initial, save: inMemory })
+  })
 
 /**
  * The conversation of this id in the `KeyValueStore`, or a new one. It is saved after every finished turn and after every
@@ -402,7 +430,10 @@ export const persisted = <E = never, R = never>(
     return yield* makeFrom<E, Snapshot.StoreFailed>({
       ...parts,
       id,
-      initial: Option.match(saved, { onNone: () => parts.initial, onSome: ({ snapshot }) => restored(snapshot) }),
+      initial: yield* Option.match(saved, {
+        onNone: () => Effect.succeed(parts.initial),
+        onSome: ({ snapshot }) => restored(snapshot)
+      }),
       save: (snapshot) =>
         Effect.suspend(() => {
           const now = snapshot()

@@ -315,3 +315,72 @@ describe("reasoning the server cannot read", () => {
     }).pipe(Effect.provide(TestCodex.layer([thinks("A"), thinks("B"), refused, thinks("C")])))
   )
 })
+
+describe("a call of the conversation from its own handler", () => {
+  type Any = Conversation.Conversation<unknown>
+  const nested: Readonly<Record<string, (conversation: Any) => Effect.Effect<unknown, unknown>>> = {
+    send: (conversation) => conversation.send("Nested."),
+    complete: (conversation) => conversation.complete("Nested."),
+    stream: (conversation) => Stream.runDrain(conversation.stream("Nested.")),
+    "send, in a fiber of its own": (conversation) =>
+      Effect.flatMap(Effect.fork(conversation.send("Nested.")), Fiber.join)
+  }
+  const ways: Readonly<Record<string, (conversation: Any) => Effect.Effect<unknown, unknown>>> = {
+    complete: (conversation) => conversation.complete("Go."),
+    run: (conversation) => Stream.runDrain(conversation.run("Go."))
+  }
+
+  for (const [inside, call] of Object.entries(nested)) {
+    for (const [outside, begin] of Object.entries(ways)) {
+      it.effect(`is refused in words instead of waiting for itself: ${inside} in ${outside}`, () =>
+        Effect.gen(function* () {
+          const itself = yield* Deferred.make<Any>()
+          const asking = Toolkit.handler(readTool, () =>
+            Effect.as(Effect.flatMap(Deferred.await(itself), call), "asked")
+          )
+          const conversation = yield* Conversation.make({ tools: [asking] })
+          yield* Deferred.succeed(itself, conversation)
+          yield* run(begin(conversation))
+          assert.match(outputsOf((yield* bodies)[1])[0] ?? "", /waits for the handler/)
+          yield* run(conversation.send("Thanks."))
+        }).pipe(Effect.provide(TestCodex.layer([asks(reads("c1")), done, done])))
+      )
+    }
+  }
+
+  it.effect("is refused through another conversation, too", () =>
+    Effect.gen(function* () {
+      const itself = yield* Deferred.make<Any>()
+      const inner = Toolkit.handler(readTool, () =>
+        Effect.as(Effect.flatMap(Deferred.await(itself), nested["send"] ?? (() => Effect.void)), "asked")
+      )
+      const other = yield* Conversation.make({ tools: [inner] })
+      const outer = Toolkit.handler(readTool, () => Effect.map(other.complete("Go."), ({ turn }) => turn.text))
+      const conversation = yield* Conversation.make({ tools: [outer] })
+      yield* Deferred.succeed(itself, conversation)
+      yield* run(conversation.complete("Go."))
+      assert.match(outputsOf((yield* bodies)[2])[0] ?? "", /waits for the handler/)
+      assert.deepStrictEqual(outputsOf((yield* bodies)[3]), ["Done."])
+    }).pipe(Effect.provide(TestCodex.layer([asks(reads("c1")), asks(reads("c2")), done, done])))
+  )
+
+  it.effect("waits for its turn when the handler only begins it", () =>
+    Effect.gen(function* () {
+      const itself = yield* Deferred.make<Any>()
+      const later = yield* Deferred.make<unknown, unknown>()
+      const beginning = Toolkit.handler(readTool, () =>
+        Deferred.await(itself).pipe(
+          Effect.flatMap((conversation) => Effect.delay(conversation.send("Later."), "1 minute")),
+          Effect.intoDeferred(later),
+          Effect.forkDaemon,
+          Effect.as("begun")
+        )
+      )
+      const conversation = yield* Conversation.make({ tools: [beginning] })
+      yield* Deferred.succeed(itself, conversation)
+      yield* run(conversation.complete("Go."))
+      yield* run(Deferred.await(later))
+      assert.lengthOf(yield* bodies, 3)
+    }).pipe(Effect.provide(TestCodex.layer([asks(reads("c1")), done, done])))
+  )
+})

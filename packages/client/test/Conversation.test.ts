@@ -295,6 +295,33 @@ describe("Conversation", () => {
     }).pipe(Effect.provide(TestCodex.layer([says("A"), says("B")])))
   )
 
+  it.effect("refuses a document that is no conversation, in words", () =>
+    Effect.gen(function* () {
+      const unreadable = {
+        items: [
+          {
+            type: "message",
+            get role() {
+              throw new Error("no")
+            }
+          }
+        ]
+      }
+      const lists = [5, "text", null, {}, undefined].map((items) => ({ items }))
+      const instructions = [5, {}, []].map((instructions) => ({ items: [], instructions }))
+      const whole = [undefined, null, 5, "text", [], {}, { version: 2, items: [] }, unreadable]
+      for (const past of [...lists, ...instructions, ...whole]) {
+        const error = yield* Effect.flip(Conversation.resume(past as never))
+        assert.strictEqual(error._tag, "InvalidSnapshot")
+        assert.match(error.message, /cannot be read: |version 2/)
+      }
+      // whatever stands in a list is repaired
+      const odd = yield* Conversation.resume({ items: [null, 5, "text", [], {}, undefined] as never })
+      assert.isEmpty(yield* odd.history)
+      assert.lengthOf(yield* odd.repairs, 6)
+    }).pipe(Effect.provide(TestCodex.layer([])))
+  )
+
   it.effect("an id that fits no header is a typed error of the first turn, and nothing is sent", () =>
     Effect.gen(function* () {
       const resumed = yield* Conversation.resume({ items: [], id: "two words" })
