@@ -39,13 +39,15 @@ const ctrlC = CtrlC.make()
 
 const main = Effect.suspend(() => Arguments.unknownOption(process.argv) ?? cli(Arguments.arranged(process.argv))).pipe(
   Logger.withMinimumLogLevel(isDebug ? LogLevel.Debug : LogLevel.None),
-  // what is logged is no part of an answer
-  Effect.provide(Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger))),
   Effect.withUnhandledErrorLogLevel(Option.none()),
   Screen.withConsole,
   Effect.provideService(CtrlC.CtrlC, ctrlC),
-  Effect.provide(CliConfig.layer({ showBuiltIns: false })),
-  Effect.provide(NodeContext.layer)
+  Effect.provide([
+    // what is logged is no part of an answer
+    Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger)),
+    CliConfig.layer({ showBuiltIns: false }),
+    NodeContext.layer
+  ])
 )
 
 const fiber = Effect.runFork(main)
