@@ -276,15 +276,19 @@ export const make: Effect.Effect<
       return { config, startedAt, deadline: CodexConfig.deadline(config, startedAt, options.deadline) }
     })
 
+  const beginTurn = (request: ResponsesRequest.ResponsesRequest, options: AttemptOptions) =>
+    Effect.flatMap(begin(options), (begun) =>
+      Effect.map(conversationOf(begun.config, request, options), (conversationId) => ({ conversationId, ...begun }))
+    )
+
   /** How a turn is sent. */
   const planTurn = (
     request: ResponsesRequest.ResponsesRequest,
     options: AttemptOptions,
-    { config, ...times }: Effect.Effect.Success<ReturnType<typeof begin>>,
+    { config, conversationId, ...times }: Effect.Effect.Success<ReturnType<typeof beginTurn>>,
     ahead?: Carrier.Turn["ahead"]
   ) =>
     Effect.gen(function* () {
-      const conversationId = yield* conversationOf(config, request, options)
       const full = conversationId === undefined ? request : { prompt_cache_key: conversationId, ...request }
       const mode = socketMode(config, options)
       if (mode === "websocket" && connector.connect === undefined) {
@@ -324,9 +328,8 @@ export const make: Effect.Effect<
       Effect.zipLeft(sender.fail(call, plan, error), Tracing.end(call, Exit.fail(error)))
 
     const open = Effect.gen(function* () {
-      const begun = yield* begin(options)
-      const { config } = begun
-      const conversationId = yield* conversationOf(config, request, options)
+      const begun = yield* beginTurn(request, options)
+      const { config, conversationId } = begun
       call.span = yield* Tracing.start("CodexTransport.attempt", () => ({
         ...serverAttributes(config, "POST"),
         "http.request.resend_count":
@@ -371,7 +374,7 @@ export const make: Effect.Effect<
   const connect: Service["connect"] = (request, { warmUp = false, ...rest }) =>
     Effect.gen(function* () {
       const options = { ...rest, inConversation: true }
-      const begun = yield* begin(options)
+      const begun = yield* beginTurn(request, options)
       const plan = yield* planTurn(request, options, begun, warmUp ? "warm_up" : "connect")
       if (plan.socket === undefined || connector.connect === undefined) return undefined
       const { call } = Sender.newDocument()
