@@ -67,11 +67,10 @@ const readItem = (raw: unknown, index: number, missingOutput: string, report: Re
   return undefined
 }
 
-/** The roles of other systems, of which the server refuses every request. */
+const knownRoles: ReadonlySet<unknown> = new Set(["user", "assistant", "developer", "system"])
+
+/** The roles of other systems for what the model said; with a role it does not know the server refuses every request. */
 const foreignRoles: ReadonlyMap<unknown, string> = new Map([
-  ["tool", "user"],
-  ["function", "user"],
-  ["human", "user"],
   ["ai", "assistant"],
   ["bot", "assistant"],
   ["model", "assistant"]
@@ -79,8 +78,8 @@ const foreignRoles: ReadonlyMap<unknown, string> = new Map([
 
 const withRole = (value: unknown, index: number, report: Report): unknown => {
   if (!isRecord(value) || value["type"] !== "message") return value
-  const role = foreignRoles.get(value["role"])
-  if (role === undefined) return value
+  if (typeof value["role"] !== "string" || knownRoles.has(value["role"])) return value
+  const role = foreignRoles.get(value["role"]) ?? "user"
   report.push({ _tag: "FieldRepaired", index, field: "role", problem: "is none the server knows" })
   return { ...value, role }
 }
