@@ -54,7 +54,7 @@ const withCallId = (item: Item.LocalShellCallItem, index: number, report: Report
 }
 
 const readItem = (raw: unknown, index: number, missingOutput: string, report: Report): Item.Item | undefined => {
-  const sound = withRole(Json.isSound(raw) ? raw : readJson(raw, index, report), index, report)
+  const sound = withArguments(withRole(Json.isSound(raw) ? raw : readJson(raw, index, report), index, report))
   const misfit = itemMisfit(sound)
   if (misfit === undefined) return sound as Item.Item
   const item = sound as Raw
@@ -82,6 +82,13 @@ const withRole = (value: unknown, index: number, report: Report): unknown => {
   const role = foreignRoles.get(value["role"]) ?? "user"
   report.push({ _tag: "FieldRepaired", index, field: "role", problem: "is none the server knows" })
   return { ...value, role }
+}
+
+/** A field that may hold anything may hold `undefined`, too, which JSON leaves out. */
+const withArguments = (value: unknown): unknown => {
+  if (!isRecord(value) || value["type"] !== "tool_search_call" || value["arguments"] !== undefined) return value
+  const { arguments: _, ...rest } = value
+  return rest
 }
 
 const readJson = (raw: unknown, index: number, report: Report): unknown => {
