@@ -936,6 +936,12 @@ describe("what only a caller can write", () => {
     }
   })
 
+  it("is a search of the caller's, where it has a call id and does not say who runs it", () => {
+    const { items, repairs } = History.compile([{ type: "tool_search_call", call_id: "c", arguments: {} } as never])
+    assert.deepInclude(items[0], { execution: "client" })
+    assert.deepInclude(repairs[0], { _tag: "FieldRepaired", field: "execution" })
+  })
+
   it("has the arguments of a search, also where they are undefined", () => {
     const search = { type: "tool_search_call", call_id: "c", execution: "client", arguments: undefined }
     const { items } = History.compile([search as never])

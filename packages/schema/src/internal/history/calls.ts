@@ -151,6 +151,10 @@ export const pairCalls = (
 const isLegalId = (callId: string): boolean => /^[!-~]+$/.test(callId) && callId.length <= maxIdLength
 
 const fitCall = (call: Call, index: number, report: Report): Call => {
+  if (call.type === "tool_search_call" && call.execution !== "client") {
+    report.push({ _tag: "FieldRepaired", index, field: "execution", problem: "does not say who runs the search" })
+    return { ...call, execution: "client" }
+  }
   if (call.type !== "function_call" && call.type !== "custom_tool_call") return call
   const named = rename(call, index, report)
   const length = named.type === "function_call" ? named.arguments.length : named.input.length
