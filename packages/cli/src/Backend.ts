@@ -12,17 +12,20 @@ export const codex = (isMock: boolean): Layer.Layer<Codex.Codex, Failure> =>
   isMock ? TestCodex.layerStrict({ script: Demo.script }) : CodexNode.layer()
 
 /** What keeps turns from working. */
-export const examination = (isMock: boolean): Effect.Effect<Doctor.Report, Failure> =>
+export const examination = (
+  isMock: boolean,
+  { turn }: { readonly turn: boolean }
+): Effect.Effect<Doctor.Report, Failure> =>
   isMock
-    ? Doctor.examine.pipe(
+    ? (turn ? Doctor.examineWithTurn : Doctor.examine).pipe(
         Effect.provide(
           Codex.layer.pipe(
             Layer.provideMerge(Layer.merge(StrictBackend.layerAuth(), CodexConfig.layer())),
-            Layer.provide(StrictBackend.layer())
+            Layer.provide(StrictBackend.layer({ script: Demo.script }))
           )
         )
       )
-    : CodexNode.doctor()
+    : CodexNode.doctor({ turn })
 
 export const auth = (isMock: boolean): Layer.Layer<CodexAuth.CodexAuth, Failure> =>
   isMock ? Layer.provide(StrictBackend.layerAuth(), StrictBackend.layer()) : Layer.provide(NodeAuth.layer(), fetch)

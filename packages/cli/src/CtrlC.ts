@@ -23,7 +23,8 @@ export const make = (): Service & { readonly pressed: (end: () => void) => void 
     })
   })
   return {
-    cancellable: (effect, cancelled) => Effect.raceFirst(effect, Effect.zipRight(press, cancelled)),
+    cancellable: (effect, cancelled) =>
+      Effect.flatMap(Effect.raceFirst(Effect.as(effect, Effect.void), Effect.as(press, cancelled)), (then) => then),
     pressed: (end) => {
       const first = cancel ?? end
       cancel = undefined

@@ -6,7 +6,7 @@ import * as Predicate from "effect/Predicate"
 export const exitCodes = { failed: 1, usage: 2, account: 3, later: 4, interrupted: 130 } as const
 
 export const of = (error: unknown): number => {
-  if (Predicate.isTagged(error, "UnknownOption")) return exitCodes.usage
+  if (Predicate.isTagged(error, "UnknownOption") || Predicate.isTagged(error, "UnreadableFile")) return exitCodes.usage
   return Failure.isFailure(error) && error.group !== "request" ? exitCodes[error.group] : exitCodes.failed
 }
 

@@ -5,25 +5,28 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import type { ToolLoop } from "effect-codex"
+import { Doctor, type ToolLoop } from "effect-codex"
+import * as Completions from "./Completions.ts"
 
 const isTerminal = process.stdout.isTTY === true
+/** Whether a person types and reads. */
+export const isInteractive = isTerminal && process.stdin.isTTY === true
 const isColourful = isTerminal && !process.env["NO_COLOR"]
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences begin with one
 const sequences = /\u001b\[[0-9;]*m/g
 
 /** Help and usage errors of `@effect/cli` are always coloured: without colours where nobody sees them. */
-export const withPlainConsole = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+export const withConsole = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Console.consoleWith((usual) => {
-    const plain =
-      (print: Console.Console["log"]): Console.Console["log"] =>
-      (...args) =>
-        print(...args.map((arg) => (typeof arg === "string" ? arg.replaceAll(sequences, "") : arg)))
+    const printed = (print: Console.Console["log"], hasColours: boolean): Console.Console["log"] => {
+      const text = (arg: string) => Completions.mended(hasColours ? arg : arg.replaceAll(sequences, "")).trimEnd()
+      return (...args) => print(...args.map((arg) => (typeof arg === "string" ? text(arg) : arg)))
+    }
     return Effect.withConsole(self, {
       ...usual,
-      ...(isColourful ? {} : { log: plain(usual.log) }),
-      ...(isColourful && process.stderr.isTTY ? {} : { error: plain(usual.error) })
+      log: printed(usual.log, isColourful),
+      error: printed(usual.error, isColourful && process.stderr.isTTY === true)
     })
   })
 
@@ -34,6 +37,13 @@ export const write = (text: string): Effect.Effect<void> => Effect.sync(() => vo
 export const line = (text: string): Effect.Effect<void> => write(`${text}\n`)
 
 const writeError = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(text))
+
+/** Something about the program, which is not what was asked for. */
+export const note = (text: string): Effect.Effect<void> =>
+  writeError(`${process.stderr.isTTY === true ? dim(text) : text}\n`)
+
+/** Asks for a line. */
+export const prompt: Effect.Effect<void> = Effect.suspend(() => (isInteractive ? writeError("> ") : Effect.void))
 
 const clear = "\r\u001b[K"
 const frames = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -78,10 +88,32 @@ export const show = <E, R>(events: Stream.Stream<ToolLoop.LoopEvent<unknown>, E,
     Effect.gen(function* () {
       const waiting = isTerminal ? yield* Effect.forkScoped(spinner) : undefined
       const stop = waiting === undefined ? Effect.void : Fiber.interrupt(waiting)
+      let isMidLine = false
       yield* Stream.runForEach(events, (event) => {
         const text = rendered(event)
-        return text === "" ? Effect.void : Effect.zipRight(stop, write(text))
+        if (text === "") return Effect.void
+        isMidLine = !text.endsWith("\n")
+        return Effect.zipRight(stop, write(text))
+      }).pipe(Effect.ensuring(Effect.suspend(() => (isMidLine ? write("\n") : Effect.void))))
+    })
+  )
+
+/** Says afterwards when events came, and whether something holds them back. */
+export const timed = <E, R>(events: Stream.Stream<ToolLoop.LoopEvent<unknown>, E, R>) =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const arrival = yield* Doctor.arrival
+      const seconds = (millis = 0) => `${(millis / 1000).toFixed(2)} s`
+      const report = Effect.gen(function* () {
+        const { firstMillis, lastMillis } = yield* arrival.times
+        if (firstMillis === undefined) return
+        yield* note(`first event after ${seconds(firstMillis)}, last event after ${seconds(lastMillis)}`)
+        for (const { advice, message } of yield* arrival.findings) yield* note(`${message} ${advice}`)
       })
+      return Stream.ensuring(
+        Stream.tap(events, () => arrival.saw),
+        report
+      )
     })
   )
 

@@ -2,14 +2,22 @@
 import * as Readline from "node:readline"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import * as Screen from "./Screen.ts"
 
-/** All of standard input; empty when a person sits at it. */
+/** A pipe that nobody writes to and nobody closes is waited for; a person should know. */
+const waiting = Effect.delay(
+  Screen.note("Waiting for the end of standard input. Add `</dev/null` when there is nothing to read."),
+  "2 seconds"
+)
+
+/** All of standard input; empty when it is a terminal. */
 export const stdin: Effect.Effect<string> = Effect.suspend(() =>
   process.stdin.isTTY === true
     ? Effect.succeed("")
-    : Effect.map(
-        Effect.orElseSucceed(Stream.mkString(lines), () => ""),
-        (text) => text.trimEnd()
+    : Effect.forkScoped(waiting).pipe(
+        Effect.zipRight(Effect.orElseSucceed(Stream.mkString(lines), () => "")),
+        Effect.scoped,
+        Effect.map((text) => text.trimEnd())
       )
 )
 

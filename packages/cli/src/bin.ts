@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The program `effect-codex`. */
+import * as CliConfig from "@effect/cli/CliConfig"
 import * as Command from "@effect/cli/Command"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -8,7 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import manifest from "../package.json" with { type: "json" }
+import * as Arguments from "./Arguments.ts"
 import * as CtrlC from "./CtrlC.ts"
 import { models, usage, whoami } from "./commands/account.ts"
 import { ask } from "./commands/ask.ts"
@@ -22,27 +25,40 @@ import * as Screen from "./Screen.ts"
 
 const cli = Command.run(
   root.pipe(
-    Command.withDescription("The ChatGPT Codex backend on the command line."),
+    Command.withDescription(
+      "The ChatGPT Codex backend on the command line. `--completions bash`, `zsh` or `fish` prints completions, `--version` the version."
+    ),
     Command.withSubcommands([ask, chat, login, logout, whoami, models, usage, doctor, replay])
   ),
   { name: "effect-codex", version: manifest.version }
 )
 
-const isDebug = process.argv.includes("--debug")
+const isDebug = Arguments.isDebug(process.argv)
 
 const ctrlC = CtrlC.make()
 
-const main = cli(process.argv).pipe(
+const main = Effect.suspend(() => Arguments.unknownOption(process.argv) ?? cli(Arguments.arranged(process.argv))).pipe(
   Logger.withMinimumLogLevel(isDebug ? LogLevel.Debug : LogLevel.None),
-  Screen.withPlainConsole,
+  Effect.withUnhandledErrorLogLevel(Option.none()),
+  Screen.withConsole,
   Effect.provideService(CtrlC.CtrlC, ctrlC),
-  Effect.provide(NodeContext.layer)
+  Effect.provide([
+    // what is logged is no part of an answer
+    Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger)),
+    CliConfig.layer({ showBuiltIns: false }),
+    NodeContext.layer
+  ])
 )
 
 const fiber = Effect.runFork(main)
 
-// whoever reads the output may stop, as `head` does
-process.stdout.on("error", () => process.exit())
+// a reader may stop before the end, as `head` does; any other failure, such as a full disk, is one of this program
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit()
+  process.stderr.write(`The output cannot be written: ${error.message}.\n`)
+  process.exit(ExitCode.exitCodes.failed)
+})
+process.stderr.on("error", () => {})
 
 process.on("SIGINT", () => ctrlC.pressed(() => fiber.unsafeInterruptAsFork(fiber.id())))
 
@@ -53,9 +69,10 @@ fiber.addObserver((exit) => {
     return
   }
   const error = Cause.squash(exit.cause)
-  // the command line has said what is wrong with it
+  // the parser has printed what is wrong
   if (ValidationError.isValidationError(error)) {
     process.exitCode = ExitCode.exitCodes.usage
+    process.stderr.write("`effect-codex --help` lists commands and options.\n")
     return
   }
   process.exitCode = ExitCode.of(error)

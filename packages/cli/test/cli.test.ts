@@ -1,6 +1,8 @@
 /** The command line as a person runs it: as a process of its own. */
 import { spawn, spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -22,6 +24,9 @@ afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 const home = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-cli-"))
 afterAll(() => Fs.rmSync(home, { recursive: true, force: true }))
 
+/** A token as a login has it; the secret in it must not be printed. */
+const token = `eyJhbGciOiJub25lIn0.${Buffer.from(JSON.stringify({ exp: 4102444800, "https://api.openai.com/auth": { chatgpt_account_id: "account-canary" } })).toString("base64url")}.canary`
+
 const { OPENAI_CODEX_ACCESS_TOKEN: _token, CODEX_HOME: _home, XDG_DATA_HOME: _data, ...inherited } = process.env
 const env = { ...inherited, HOME: home }
 
@@ -36,6 +41,8 @@ interface Options {
   readonly env?: Readonly<Record<string, string>>
   /** Sends Ctrl-C once this has been printed. */
   readonly interruptAfter?: string
+  /** Ends standard input once this has been printed on standard error. */
+  readonly endInputAfter?: string
 }
 
 const run = (args: ReadonlyArray<string>, options: Options = {}, command = process.execPath, prefix = [bin]) =>
@@ -44,19 +51,22 @@ const run = (args: ReadonlyArray<string>, options: Options = {}, command = proce
     let stdout = ""
     let stderr = ""
     let interrupted = options.interruptAfter === undefined
+    const { endInputAfter = "[cancelled]" } = options
     child.stdout.on("data", (data) => {
       stdout += data
       if (!interrupted && stdout.includes(options.interruptAfter ?? "")) {
         interrupted = true
         child.kill("SIGINT")
-      } else if (stdout.includes("[cancelled]")) child.stdin.end()
+      }
     })
     child.stderr.on("data", (data) => {
       stderr += data
+      if (stderr.includes(endInputAfter)) child.stdin.end()
     })
     child.on("error", reject)
     child.on("close", (code) => resolve({ code, stdout, stderr }))
-    if (options.interruptAfter === undefined) child.stdin.end(options.input ?? "")
+    if (options.interruptAfter === undefined && options.endInputAfter === undefined)
+      child.stdin.end(options.input ?? "")
     else child.stdin.write(options.input ?? "")
   })
 
@@ -108,17 +118,19 @@ describe("effect-codex", () => {
   it("doctor shows what it found out; with a finding it says what to do and ends with 3", timeout, async () => {
     const [healthy, ill] = await Promise.all([run(["--mock", "doctor"]), run(["doctor"])])
     assert.strictEqual(healthy?.code, 0, healthy?.stderr)
-    assert.match(healthy?.stdout ?? "", /plan +plus\naccount +acc_te…\n(.*\n)*\nNothing is wrong\.\n$/)
+    assert.match(
+      healthy?.stdout ?? "",
+      /plan +plus\naccount +acc_te…\n(.*\n)*\nNothing is wrong\. A proxy .*`doctor --turn` sends one\.\n$/
+    )
     assert.strictEqual(ill?.code, 3, ill?.stderr)
     assert.match(ill?.stdout ?? "", /\nNotLoggedIn: Nobody is logged in\.\n {2}.*@effect-codex\/cli login/)
     assert.strictEqual(ill?.stderr, "")
   })
 
   it("an unreachable backend is a matter of later, also with --debug without a token", timeout, async () => {
-    const secret = `eyJhbGciOiJub25lIn0.${Buffer.from(JSON.stringify({ "https://api.openai.com/auth": { chatgpt_account_id: "canary-account" } })).toString("base64url")}.canary`
     const { code, stderr, stdout } = await run(["--debug", "usage"], {
       env: {
-        OPENAI_CODEX_ACCESS_TOKEN: secret,
+        OPENAI_CODEX_ACCESS_TOKEN: token,
         OPENAI_CODEX_BASE_URL: "http://127.0.0.1:9/backend-api",
         OPENAI_CODEX_OUTAGE_RETRIES: "0"
       }
@@ -146,6 +158,118 @@ describe("effect-codex", () => {
     assert.match(stderr, /^There is no option --modell; .*--help.*\n$/)
   })
 
+  it(
+    "options of ask and of the program may stand behind the prompt; behind -- a word is never one",
+    timeout,
+    async () => {
+      const [json, words, program] = await Promise.all([
+        run(["ask", "Hi", "--json", "--mock"]),
+        run(["--mock", "ask", "--", "--json", "--mock"]),
+        run(["--modell", "ask"])
+      ])
+      assert.deepInclude(JSON.parse(json.stdout.trim().split("\n").at(-1) ?? ""), { _tag: "Completed" })
+      assert.include(words.stdout, "“--json\n\n--mock”")
+      assert.deepStrictEqual([json.code, words.code, program.code], [0, 0, 2])
+      assert.match(program.stderr, /^There is no option --modell; /)
+    }
+  )
+
+  it("a file that cannot be used is named", timeout, async () => {
+    const text = Path.join(home, "text.txt")
+    Fs.writeFileSync(text, "no picture")
+    const all = await Promise.all(
+      [
+        ["--image", "/nope"],
+        ["--image", text],
+        ["--schema", text],
+        ["--instructions", "/nope"]
+      ].map((option) => run(["--mock", "ask", ...option, "Hi"]))
+    )
+    assert.deepStrictEqual(
+      all.map(({ code }) => code),
+      [2, 1, 1, 2]
+    )
+    assert.deepStrictEqual(
+      all.map(({ stderr }) => stderr),
+      [
+        "There is no file /nope.\n",
+        `${text} is not a picture that the backend reads: PNG, JPEG, GIF or WebP.\n`,
+        `${text} is not a JSON Schema: it has to be one JSON object.\n`,
+        "There is no file /nope.\n"
+      ]
+    )
+    const { code, stderr } = await run(["replay", text])
+    assert.strictEqual(code, 1)
+    assert.match(stderr, /^\S+ is not a recording: /)
+  })
+
+  it("with --json a failure is the last event, too", timeout, async () => {
+    const { code, stdout } = await run(["ask", "--json", "Hi"])
+    assert.strictEqual(code, 3)
+    assert.deepStrictEqual(JSON.parse(stdout), { _tag: "Failed", reason: "NotLoggedIn", group: "account" })
+  })
+
+  it.skipIf(!Fs.existsSync("/dev/full"))("output that cannot be written is an error", timeout, async () => {
+    const { code, stderr } = await run(
+      ["-c", `exec "$0" "$@" >/dev/full`, process.execPath, bin, "--mock", "ask", "Hi"],
+      {},
+      "sh",
+      []
+    )
+    assert.strictEqual(code, 1)
+    assert.match(stderr, /^The output cannot be written: ENOSPC/)
+  })
+
+  it("says that it waits for a standard input that does not end", timeout, async () => {
+    const { code, stderr, stdout } = await run(["--mock", "ask", "Hi"], { endInputAfter: "Waiting for the end" })
+    assert.strictEqual(code, 0)
+    assert.match(stderr, /^Waiting for the end of standard input\. /)
+    assert.include(stdout, "“Hi”")
+  })
+
+  /** What a proxy makes of the backend that passes nothing on before the end. */
+  const behindBuffer = async <A>(use: (env: Readonly<Record<string, string>>) => Promise<A>) => {
+    const event = (type: string, response: object) =>
+      `event: ${type}\ndata: ${JSON.stringify({ type, response: { id: "resp_1", ...response } })}\n\n`
+    const server = Http.createServer((request, response) => {
+      request.resume()
+      if (request.url?.startsWith("/codex/models") === true) response.end('{"models":[{"slug":"gpt-5.5"}]}')
+      else if (request.url?.startsWith("/wham") === true) response.end('{"accounts":[{"id":"account-canary"}]}')
+      else
+        setTimeout(() => {
+          response.setHeader("content-type", "text/event-stream")
+          response.end(
+            event("response.created", {}) +
+              `event: response.output_text.delta\ndata: {"type":"response.output_text.delta","output_index":0,"content_index":0,"item_id":"msg_1","delta":"one two"}\n\n` +
+              event("response.completed", { status: "completed", output: [] })
+          )
+        }, 1500)
+    })
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    const { port } = server.address() as AddressInfo
+    try {
+      return await use({ OPENAI_CODEX_ACCESS_TOKEN: token, OPENAI_CODEX_BASE_URL: `http://127.0.0.1:${port}` })
+    } finally {
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+
+  it("doctor --turn and ask --debug find a proxy that holds streams back", timeout, () =>
+    behindBuffer(async (env) => {
+      const [doctor, ask] = await Promise.all([
+        run(["doctor", "--turn"], { env }),
+        run(["ask", "--debug", "Hi"], { env })
+      ])
+      assert.match(doctor.stdout, /\nStreamHeldBack: .*\n {2}All events came at once, .*NO_PROXY/, doctor.stderr)
+      assert.strictEqual(doctor.code, 3)
+      assert.strictEqual(ask.stdout, "one two\n", ask.stderr)
+      assert.match(ask.stderr, /^first event after [\d.]+ s, last event after [\d.]+ s\n.*holds streams back/m)
+      assert.strictEqual(ask.code, 0)
+      assert.notInclude(JSON.stringify([doctor, ask]), "canary")
+    })
+  )
+
   it("chats that cannot be kept are one sentence, with --debug the reason", timeout, async () => {
     const notFolder = Path.join(home, "not-a-folder")
     Fs.writeFileSync(notFolder, "")
@@ -157,14 +281,31 @@ describe("effect-codex", () => {
     assert.include(long?.stderr ?? "", "ENOTDIR")
   })
 
+  it.skipIf(!Fs.existsSync("/proc/self"))("folders that the system cannot make are errors, too", timeout, async () => {
+    const [chat, login] = await Promise.all([
+      run(["--mock", "chat"], { env: { XDG_DATA_HOME: "/proc" } }),
+      run(["login", "--device"], { env: { CODEX_HOME: "/proc/effect-codex" } })
+    ])
+    assert.deepStrictEqual([chat.code, login.code], [1, 3])
+    assert.match(chat.stderr, /^Chats cannot be kept in /)
+    assert.match(login.stderr, /^Cannot write the credential file \/proc\/effect-codex\/auth\.json/)
+  })
+
+  it("a chat that is piped in ends with the failure of a turn", timeout, async () => {
+    const { code, stderr, stdout } = await run(["chat", "piped"], { input: "Hello\nAgain\n" })
+    assert.strictEqual(code, 3)
+    assert.strictEqual(stdout, "")
+    assert.match(stderr, /^The new chat piped\.\nThere is no ChatGPT login/)
+  })
+
   it("chat remembers, and Ctrl-C cancels the turn alone", timeout, async () => {
     const first = await run(["--mock", "chat", "holiday"], { input: "Hello\n" })
     assert.strictEqual(first.code, 0, first.stderr)
-    assert.include(first.stdout, "The new chat holiday.")
+    assert.include(first.stderr, "The new chat holiday.")
     const cancelled = await run(["--mock", "chat", "holiday"], { input: "Once more\n", interruptAfter: "You said" })
     assert.strictEqual(cancelled.code, 0, cancelled.stderr)
-    assert.include(cancelled.stdout, "The chat holiday, 3 entries so far.")
-    assert.include(cancelled.stdout, "[cancelled]")
+    assert.include(cancelled.stderr, "The chat holiday, 3 entries so far.")
+    assert.include(cancelled.stderr, "[cancelled]")
     assert.include((await run(["chat", "--list"])).stdout, "holiday")
   })
 
@@ -179,6 +320,55 @@ describe("effect-codex", () => {
     assert.strictEqual(stdout, "Half\n")
     assert.include(stderr, "ended")
   })
+
+  /** What a shell offers behind each of the lines. */
+  const completed = (shell: string, lines: ReadonlyArray<string>) => {
+    const file = Path.join(home, `completions.${shell}`)
+    Fs.writeFileSync(file, spawnSync(process.execPath, [bin, "--completions", shell], { env }).stdout)
+    const programs: Readonly<Record<string, readonly [args: ReadonlyArray<string>, input: string]>> = {
+      bash: [
+        ["--norc"],
+        `source ${file}\n${lines.map((line) => `COMP_WORDS=(${line.replace(/ $/, " ''")}); COMP_CWORD=$((\${#COMP_WORDS[@]}-1)); _effect-codex_bash_completions effect-codex; echo "\${COMPREPLY[*]}"`).join("\n")}\n`
+      ],
+      fish: [["-N"], `source ${file}\n${lines.map((line) => `echo (complete -C '${line}')`).join("\n")}\n`],
+      zsh: [["-f"], zshProgram(file, lines)]
+    }
+    const [args, input] = programs[shell] ?? [[], ""]
+    return spawnSync(shell, [...args, "-c", input], { env: { ...env, TERM: "dumb" }, encoding: "utf8" })
+      .stdout.split("\n")
+      .slice(0, lines.length)
+  }
+
+  /** zsh completes in a terminal alone: a second one, on a pseudo-terminal, lists what there is when Ctrl-X is typed. */
+  const zshProgram = (file: string, lines: ReadonlyArray<string>) => `
+    zmodload zsh/zpty
+    zpty z zsh -f -i
+    zpty -w z "PROMPT=; stty -echo; autoload -Uz compinit; compinit -u -D; source ${file}; bindkey '^X' list-choices; zle-line-init() { print LINE''EDITOR }; zle -N zle-line-init"
+    for text in ${lines.map((line) => `'${line}'`).join(" ")}; do
+      until [[ $line == *LINEEDITOR* ]]; do zpty -r z line; done
+      line=
+      zpty -n -w z "$text"$'\\x18\\x15print DO""NE\\n'
+      out=
+      until [[ $line == *DONE* ]]; do zpty -r z line; out+=" $line"; done
+      print -r -- \${\${out//$'\\n'/ }//$'\\r'/ }
+    done
+    zpty -d z
+  `
+
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const isFound = spawnSync(shell, ["--version"]).status === 0
+    it.skipIf(!isFound)(`completions for ${shell}${isFound ? "" : " (NOT CHECKED: it was not found)"}`, timeout, () => {
+      const [commands = "", options = "", later = ""] = completed(shell, [
+        "effect-codex ",
+        "effect-codex ask --",
+        "effect-codex --mock login --"
+      ])
+      for (const command of ["ask", "chat", "doctor", "whoami"]) assert.include(commands, command)
+      for (const option of ["--model", "--image", "--json"]) assert.include(options, option)
+      assert.include(later, "--device")
+      assert.notMatch(commands + options + later, /wizard|log-level/)
+    })
+  }
 
   const hasScript = spawnSync("script", ["--version"]).status === 0
 
@@ -226,9 +416,11 @@ describe("effect-codex", () => {
 
   it.skipIf(!hasScript)("in a terminal Ctrl-C cancels the turn of a chat, a second one ends it", timeout, async () => {
     const { code, stderr, stdout } = await inTerminal("--mock chat terminal", [
-      ["The new chat terminal", "Hello\n"],
+      ["The new chat terminal", ""],
+      ["> ", "Hello\n"],
       ["You said", "\u0003"],
-      ["[cancelled]", "Again\n"],
+      ["[cancelled]", ""],
+      ["> ", "Again\n"],
       ["You said: “Again”", "\u0003"],
       ["[cancelled]", "\u0003"]
     ])

@@ -1,17 +1,19 @@
 /**
- * What keeps turns from working, found without sending one.
+ * What keeps turns from working: found without sending one, and what a turn alone can show.
  *
  * @since 0.1.0
  */
 import { CodexAuth } from "@effect-codex/auth"
-import type * as AuthError from "@effect-codex/auth/AuthError"
 import { ModelCatalogue } from "@effect-codex/schema"
 import { defined } from "@effect-codex/schema/Defined"
-import { CodexConfig, CodexTransport, type TransportError, WorkspaceRouting } from "@effect-codex/transport"
+import { CodexConfig, CodexTransport, WorkspaceRouting } from "@effect-codex/transport"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import { Codex } from "./Codex.ts"
+import type { CodexError } from "./CodexError.ts"
 
 /**
  * Every disease there is a finding for.
@@ -22,6 +24,7 @@ import * as Redacted from "effect/Redacted"
  * - `ModelNotInPlan`: the plan does not have the model of the settings.
  * - `ClockWrong`: the clock of this computer is more than a minute from the server's.
  * - `ProxyFailed`, `CertificateRefused`, `Unreachable`: the way to the backend. `BackendRefused`: the backend said no.
+ * - `StreamHeldBack`: a turn's events come all at once, because a proxy collects them. {@link examineWithTurn} alone finds it.
  * - `SettingsInvalid`: the settings cannot work.
  *
  * @since 0.1.0
@@ -40,6 +43,7 @@ const sentences = {
   ProxyFailed: "The proxy does not let requests through.",
   CertificateRefused: "The certificate of the backend is not trusted.",
   Unreachable: "The backend cannot be reached.",
+  StreamHeldBack: "Something between this computer and the backend holds streams back.",
   BackendRefused: "The backend does not serve the requests.",
   SettingsInvalid: "The settings are not valid."
 } as const
@@ -57,7 +61,7 @@ export interface Finding {
   /** The particulars, and what to do. */
   readonly advice: string
   /** What the finding was made from, where that is a failure. */
-  readonly error?: AuthError.AuthError | TransportError.TransportError
+  readonly error?: CodexError
 }
 
 /**
@@ -102,7 +106,7 @@ export interface Report {
 export const finding = (_tag: Disease, advice: string, error?: Finding["error"]): Finding =>
   defined({ _tag, message: sentences[_tag], advice, error })
 
-const diseaseOf = (error: AuthError.AuthError | TransportError.TransportError): Disease => {
+const diseaseOf = (error: CodexError): Disease => {
   switch (error._tag) {
     case "NotLoggedIn":
       return "NotLoggedIn"
@@ -138,8 +142,7 @@ const diseaseOf = (error: AuthError.AuthError | TransportError.TransportError): 
  * @since 0.1.0
  * @category constructors
  */
-export const fromError = (error: AuthError.AuthError | TransportError.TransportError): Finding =>
-  finding(diseaseOf(error), error.message, error)
+export const fromError = (error: CodexError): Finding => finding(diseaseOf(error), error.message, error)
 
 /** How long the backend is waited for, for each of the two documents. */
 const patience = Duration.toMillis("10 seconds")
@@ -162,7 +165,7 @@ const checkClock = (ahead: number): ReadonlyArray<Finding> =>
  * and sends no turn, so it spends no tokens. A login that is due is refreshed, as any request would do.
  *
  * What hides behind a disease shows once that one is cured: without a login the backend is not asked. A proxy that holds
- * streams back shows in turns alone, and is not found here.
+ * streams back shows in a turn alone: {@link examineWithTurn} finds it.
  *
  * On Node `doctor` of `effect-codex/node` finds more: who holds the lock, proxies, and settings that are not valid.
  *
@@ -244,3 +247,105 @@ export const examine: Effect.Effect<
 
   return { facts, findings }
 }).pipe(Effect.withSpan("Doctor.examine"))
+
+/**
+ * When the events of one turn came, in milliseconds after the request; absent until one came.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ArrivalTimes {
+  readonly firstMillis?: number
+  readonly lastMillis?: number
+}
+
+/**
+ * A watch on one turn.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Arrival {
+  /** An event has come. */
+  readonly saw: Effect.Effect<void>
+  readonly times: Effect.Effect<ArrivalTimes>
+  /** `StreamHeldBack`, if the events came all at once, long after the request; else nothing. */
+  readonly findings: Effect.Effect<ReadonlyArray<Finding>>
+}
+
+/** The backend says at once that a turn has begun, and then takes its time; a proxy that waits for the end says both at once. */
+const isHeldBack = ({ firstMillis, lastMillis }: ArrivalTimes) =>
+  firstMillis !== undefined &&
+  lastMillis !== undefined &&
+  firstMillis >= 500 &&
+  (lastMillis - firstMillis) * 10 < firstMillis
+
+/**
+ * Watches when the events of a turn come; begins with the request. Run `saw` with each event, and look at `findings` when
+ * the turn is over.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Codex, Doctor } from "effect-codex"
+ * import { Effect, Stream } from "effect"
+ *
+ * const program = Effect.gen(function* () {
+ *   const codex = yield* Codex.Codex
+ *   const arrival = yield* Doctor.arrival
+ *   yield* Stream.runForEach(codex.stream({ prompt: "Count to forty." }), () => arrival.saw)
+ *   for (const { advice, message } of yield* arrival.findings) yield* Effect.logWarning(message, advice)
+ * })
+ * ```
+ */
+export const arrival: Effect.Effect<Arrival> = Effect.map(Clock.currentTimeMillis, (startedAt) => {
+  let times: ArrivalTimes = {}
+  return {
+    saw: Effect.map(Clock.currentTimeMillis, (now) => {
+      const lastMillis = now - startedAt
+      times = { firstMillis: times.firstMillis ?? lastMillis, lastMillis }
+    }),
+    times: Effect.sync(() => times),
+    findings: Effect.sync(() =>
+      isHeldBack(times)
+        ? [
+            finding(
+              "StreamHeldBack",
+              `All events came at once, ${Math.round((times.lastMillis ?? 0) / 100) / 10} s after the request. A proxy, a VPN or a virus scanner collects the response before it passes it on. Turn that off for this host (in nginx: \`proxy_buffering off\`), or let the host go around it (NO_PROXY).`
+            )
+          ]
+        : []
+    )
+  }
+})
+
+/** Long enough for the backend to need a while for it. */
+const longEnough = "Count from one to forty, in words."
+
+/**
+ * {@link examine}, and when it finds nothing, one small turn, without retries, to see whether its events come one by one. The turn
+ * costs some tokens, so this is only for who asks for it.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const examineWithTurn: Effect.Effect<
+  Report,
+  never,
+  Codex | CodexAuth.CodexAuth | CodexTransport.CodexTransport | CodexConfig.CodexConfig
+> = Effect.gen(function* () {
+  const report = yield* examine
+  if (report.findings.length > 0) return report
+  const watch = yield* arrival
+  const turn = (yield* Codex).stream({
+    prompt: longEnough,
+    timeLimit: "2 minutes",
+    config: { retry: { retries: 0, outageRetries: 0 } }
+  })
+  const findings = yield* Stream.runForEach(turn, () => watch.saw).pipe(
+    Effect.zipRight(watch.findings),
+    Effect.catchAll((error) => Effect.succeed([fromError(error)]))
+  )
+  return { ...report, findings }
+}).pipe(Effect.withSpan("Doctor.examineWithTurn"))

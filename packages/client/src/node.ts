@@ -27,6 +27,15 @@ export interface Options {
 }
 
 /**
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface DoctorOptions extends Options {
+  /** Also sends one small turn, which costs some tokens, to find a proxy that holds streams back. Default `false`. */
+  readonly turn?: boolean | undefined
+}
+
+/**
  * `Codex` with everything it needs: settings from `options.config`, then from the environment (see `CodexConfig.config`);
  * the login from `OPENAI_CODEX_ACCESS_TOKEN` or from the Codex CLI's credential file; and connections over undici with
  * the limits of this library.
@@ -59,7 +68,8 @@ export const layer = (
 /**
  * `Doctor.examine` on the settings, the login and the connections that {@link layer} would use. Besides it finds who holds
  * the lock of the credential file (Linux names the process), a proxy that does not work, and settings that are not valid.
- * A lock counts as held when it is not free within two seconds (`auth.lock.timeLimit` sets another limit). It sends no turn and does not fail.
+ * A lock counts as held when it is not free within two seconds (`auth.lock.timeLimit` sets another limit). It does not fail, and sends no turn
+ * unless `turn` says so.
  *
  * @since 0.1.0
  * @category combinators
@@ -71,4 +81,4 @@ export const layer = (
  * const program = Effect.map(CodexNode.doctor(), ({ findings }) => findings.map(({ advice }) => advice))
  * ```
  */
-export const doctor: (options?: Options) => Effect.Effect<Doctor.Report> = NodeDoctor.doctor
+export const doctor: (options?: DoctorOptions) => Effect.Effect<Doctor.Report> = NodeDoctor.doctor

@@ -134,6 +134,53 @@ describe("Doctor.examine", () => {
     )
   )
 
+  const withTurn = (turn: Script.Step) => {
+    const script = Script.routes({ ...healthy, "/codex/responses": Script.always(turn) })
+    return run(Effect.zip(Doctor.examineWithTurn, requests)).pipe(
+      Effect.provide(
+        Codex.layer.pipe(
+          Layer.provideMerge(Layer.merge(TestAuth.layer(), CodexConfig.layer())),
+          Layer.provideMerge(ScriptedBackend.layer(script))
+        )
+      )
+    )
+  }
+
+  it.effect("a turn shows a proxy that holds streams back", () =>
+    Effect.gen(function* () {
+      const [{ findings }, asked] = yield* withTurn(
+        Script.turn({ text: "one two three" }).pipe(Script.delay("3 seconds"))
+      )
+      assert.deepStrictEqual(
+        findings.map(({ _tag }) => _tag),
+        ["StreamHeldBack"]
+      )
+      assert.match(findings[0]?.advice ?? "", /[34] s after the request\. .*NO_PROXY/)
+      assert.deepStrictEqual(
+        asked.map(({ method }) => method),
+        ["GET", "GET", "POST"]
+      )
+    })
+  )
+
+  it.effect("a turn whose events come one by one shows nothing, slow as it may be to begin", () =>
+    Effect.gen(function* () {
+      const slow = Script.turn({ text: "one two three" }).pipe(Script.delay("3 seconds"), Script.drip("1 seconds"))
+      assert.deepStrictEqual((yield* withTurn(slow))[0].findings, [])
+    })
+  )
+
+  it.effect("a turn that fails is sent once, and is a finding by itself", () =>
+    Effect.gen(function* () {
+      const [{ findings }, asked] = yield* withTurn(Script.status(503))
+      assert.deepStrictEqual(
+        findings.map(({ _tag }) => _tag),
+        ["BackendRefused"]
+      )
+      assert.strictEqual(asked.filter(({ method }) => method === "POST").length, 1)
+    })
+  )
+
   it.effect("takes a missing list of workspaces for a disease only where turns need it", () =>
     Effect.gen(function* () {
       const routes = { "/wham/accounts/check": Script.always(Script.status(404)) }

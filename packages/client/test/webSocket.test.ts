@@ -565,6 +565,34 @@ describe("a socket that dies at frame k, for every k", () => {
   }
 })
 
+describe("interruption at every moment", () => {
+  // a handshake of two seconds, then an event each second
+  const last = answerEvents.length + 2
+  it.effect("leaves no socket, and the next turn sends everything on a new one", () =>
+    Effect.gen(function* () {
+      for (let second = 0; second <= last; second++) {
+        yield* Effect.gen(function* () {
+          const conversation = yield* Conversation.make()
+          const first = yield* run(Effect.timeoutOption(conversation.send("one"), `${second * 1000 + 500} millis`))
+          assert.strictEqual(Option.isSome(first), second === last, `${second} s`)
+          assert.strictEqual((yield* sockets).open, Option.isSome(first) ? 1 : 0, `${second} s`)
+          assert.strictEqual((yield* run(conversation.send("two"))).text, "B")
+          const { message } = (yield* requests).at(-1) ?? {}
+          assert.strictEqual(message?.text.includes("previous_response_id"), Option.isSome(first))
+        }).pipe(
+          Effect.provide(
+            overSockets(
+              ({ prompt }) => (prompt === "one" ? whole.pipe(Script.drip("1 second")) : says("B")),
+              {},
+              { handshakes: [{ status: 101, delay: "2 seconds" }] }
+            )
+          )
+        )
+      }
+    })
+  )
+})
+
 /** What a random conversation does next. */
 const allMoves = [
   "say",

@@ -57,6 +57,8 @@ const isNewer = (a: Login, b: Login): boolean => {
   return first !== undefined && first > 0
 }
 
+const isThere = (error: PlatformError): boolean => error._tag === "SystemError" && error.reason === "AlreadyExists"
+
 const isHalfWritten = (error: AuthFileUnusable): boolean => error.operation === "decode" && error.reason !== "schema"
 
 /** A write in place that was cut off can leave JSON whose access token is half of the old one and half of the new one. */
@@ -160,7 +162,15 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
 
   const temporaryPrefixOf = (target: string) => `.${path.basename(target)}.tmp-`
 
-  const makeDirectory = (directory: string) => fs.makeDirectory(directory, { recursive: true, mode: 0o700 })
+  /** One by one: where the system refuses with the wrong error, as below `/proc`, a recursive `mkdir` of Node never ends. */
+  const makeDirectory = (directory: string): Effect.Effect<void, PlatformError> =>
+    Effect.gen(function* () {
+      if (yield* fs.exists(directory)) return
+      const parent = path.dirname(directory)
+      if (parent !== directory) yield* makeDirectory(parent)
+      // another process may make it at the same time
+      yield* Effect.catchIf(fs.makeDirectory(directory, { mode: 0o700 }), isThere, () => Effect.void)
+    })
 
   /** Where a path leads, also when there is no file yet. */
   const resolve = Effect.fnUntraced(function* (at: string) {

@@ -32,7 +32,9 @@ export const models = Command.make("models", {}, () =>
     yield* Effect.gen(function* () {
       const { models, source } = yield* (yield* Codex.Codex).models
       if (source === "bundled")
-        yield* Screen.line("The server's list cannot be had; this is the one of this version.\n")
+        yield* Screen.note(
+          "The server's list could not be loaded (`effect-codex doctor` says why); this is the one that came with this version."
+        )
       yield* Screen.line(
         Screen.table([
           ["model", "effort", "context", "what for"],

@@ -1,7 +1,6 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import { Message } from "@effect-codex/schema"
 import * as Data from "effect/Data"
@@ -9,8 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { ClientEvent, Codex } from "effect-codex"
+import { ClientEvent, Codex, type CodexError, type ToolLoop } from "effect-codex"
+import * as Arguments from "../Arguments.ts"
 import * as Backend from "../Backend.ts"
+import * as Files from "../Files.ts"
 import * as Screen from "../Screen.ts"
 import { stdin } from "../Stdin.ts"
 import { root } from "./root.ts"
@@ -21,16 +22,15 @@ class NothingToAsk extends Data.TaggedError("NothingToAsk") {
   }
 }
 
-/** The parser takes an option it does not know for a word of the prompt. */
-class UnknownOption extends Data.TaggedError("UnknownOption")<{ readonly option: string }> {
+class InvalidSchemaFile extends Data.TaggedError("InvalidSchemaFile")<{ readonly file: string }> {
   override get message() {
-    return `There is no option ${this.option}; \`effect-codex ask --help\` lists them.`
+    return `${this.file} is not a JSON Schema: it has to be one JSON object.`
   }
 }
 
-class InvalidSchemaFile extends Data.TaggedError("InvalidSchemaFile")<{ readonly file: string }> {
+class InvalidImage extends Data.TaggedError("InvalidImage")<{ readonly file: string; readonly cause: unknown }> {
   override get message() {
-    return `${this.file} holds no JSON Schema: it has to be one JSON object.`
+    return `${this.file} is not a picture that the backend reads: PNG, JPEG, GIF or WebP.`
   }
 }
 
@@ -44,18 +44,20 @@ const mediaTypes: Readonly<Record<string, string>> = {
 
 const imageOf = (file: string) =>
   Effect.gen(function* () {
-    const { readFile } = yield* FileSystem.FileSystem
     const { extname } = yield* Path.Path
-    return yield* Message.imageData(yield* readFile(file), mediaTypes[extname(file).toLowerCase()] ?? "image/png")
+    const type = mediaTypes[extname(file).toLowerCase()] ?? "image/png"
+    return yield* Effect.mapError(
+      Message.imageData(yield* Files.read(file), type),
+      (cause) => new InvalidImage({ file, cause })
+    )
   })
 
 const JsonObject = Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 
 const outputOf = (file: string) =>
   Effect.gen(function* () {
-    const { readFileString } = yield* FileSystem.FileSystem
     const schema = yield* Effect.mapError(
-      Schema.decodeUnknown(JsonObject)(yield* readFileString(file)),
+      Schema.decodeUnknown(JsonObject)(yield* Files.readText(file)),
       () => new InvalidSchemaFile({ file })
     )
     return { format: { type: "json_schema", name: "answer", schema, strict: false } } as const
@@ -69,27 +71,31 @@ const options = {
     Options.optional,
     Options.withDescription("How hard the model thinks: low, medium, high, …")
   ),
-  image: file("image", { exists: "yes" }).pipe(
+  image: file("image").pipe(
     Options.repeated,
     Options.withDescription("Show the model a picture; can be given more than once.")
   ),
-  instructions: file("instructions", { exists: "yes" }).pipe(
-    Options.optional,
-    Options.withDescription("A file with the instructions.")
-  ),
-  schema: file("schema", { exists: "yes" }).pipe(
+  instructions: file("instructions").pipe(Options.optional, Options.withDescription("A file with the instructions.")),
+  schema: file("schema").pipe(
     Options.optional,
     Options.withDescription("A file with a JSON Schema the answer has to follow.")
   ),
   json: Options.boolean("json").pipe(Options.withDescription("Print one event a line, as JSON."))
 }
 
+const showJson = (events: Stream.Stream<ToolLoop.LoopEvent<unknown>, CodexError.CodexError>) =>
+  events.pipe(
+    Stream.filterMap(ClientEvent.fromEvent),
+    Stream.tapError((error) => Screen.line(JSON.stringify(ClientEvent.fromError(error)))),
+    Stream.runForEach((event) => Screen.line(JSON.stringify(event)))
+  )
+
 export const ask = Command.make("ask", options, ({ effort, image, instructions, json, model, prompt, schema }) =>
   Effect.gen(function* () {
-    const { mock } = yield* root
-    const { readFileString } = yield* FileSystem.FileSystem
-    const option = prompt.find((word) => /^--?[a-z][\w-]*(=.*)?$/i.test(word))
-    if (option !== undefined) return yield* new UnknownOption({ option })
+    const { debug, mock } = yield* root
+    // the parser takes an option it does not know for a word of the prompt
+    const option = Arguments.optionAmong(prompt, process.argv)
+    if (option !== undefined) return yield* new Arguments.UnknownOption({ option, command: "effect-codex ask" })
     const text = [...prompt, yield* stdin].filter((part) => part.trim() !== "").join("\n\n")
     if (text === "" && image.length === 0) return yield* new NothingToAsk()
     const images = yield* Effect.forEach(image, imageOf)
@@ -97,16 +103,13 @@ export const ask = Command.make("ask", options, ({ effort, image, instructions, 
       input: [Message.user([...images, ...(text === "" ? [] : [Message.text(text)])])],
       ...(Option.isSome(model) && { model: model.value }),
       ...(Option.isSome(effort) && { reasoning: { effort: effort.value } }),
-      ...(Option.isSome(instructions) && { instructions: yield* readFileString(instructions.value) }),
+      ...(Option.isSome(instructions) && { instructions: yield* Files.readText(instructions.value) }),
       ...(Option.isSome(schema) && { output: yield* outputOf(schema.value) })
     }
     yield* Effect.gen(function* () {
-      const events = (yield* Codex.Codex).stream(request)
-      yield* json
-        ? Stream.runForEach(Stream.filterMap(events, ClientEvent.fromEvent), (event) =>
-            Screen.line(JSON.stringify(event))
-          )
-        : Screen.show(events)
+      const codex = yield* Codex.Codex
+      const events = debug ? Screen.timed(codex.stream(request)) : codex.stream(request)
+      yield* json ? showJson(events) : Screen.show(events)
     }).pipe(Effect.provide(Backend.codex(mock)))
   })
 ).pipe(Command.withDescription("Ask, and stream the answer. Reads standard input as well."))

@@ -1,6 +1,8 @@
+import * as Os from "node:os"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
+import type * as PlatformError from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as NodeKeyValueStore from "@effect/platform-node/NodeKeyValueStore"
@@ -22,9 +24,8 @@ import { root } from "./root.ts"
 const folder = Effect.gen(function* () {
   const { join } = yield* Path.Path
   const data = yield* Config.option(Config.nonEmptyString("XDG_DATA_HOME"))
-  const home = yield* Config.withDefault(Config.nonEmptyString("HOME"), ".")
   return join(
-    Option.getOrElse(data, () => join(home, ".local", "share")),
+    Option.getOrElse(data, () => join(Os.homedir(), ".local", "share")),
     "effect-codex",
     "chats"
   )
@@ -36,11 +37,28 @@ class ChatsUnusable extends Data.TaggedError("ChatsUnusable")<{ readonly path: s
   }
 }
 
-const store = Effect.map(folder, (path) =>
-  NodeKeyValueStore.layerFileSystem(path).pipe(
-    Layer.catchAll((cause) => Layer.fail(new ChatsUnusable({ path, cause })))
+const isThere = (error: PlatformError.PlatformError) => error._tag === "SystemError" && error.reason === "AlreadyExists"
+
+/** Folder by folder: where the system refuses with the wrong error, as below `/proc`, a recursive `mkdir` of Node never ends. */
+const makeFolder = (
+  path: string
+): Effect.Effect<void, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    if (yield* fs.exists(path)) return
+    const parent = (yield* Path.Path).dirname(path)
+    if (parent !== path) yield* makeFolder(parent)
+    // another chat may begin at the same time
+    yield* Effect.catchIf(fs.makeDirectory(path), isThere, () => Effect.void)
+  })
+
+const store = Layer.unwrapEffect(
+  Effect.map(folder, (path) =>
+    Layer.unwrapEffect(Effect.as(makeFolder(path), NodeKeyValueStore.layerFileSystem(path))).pipe(
+      Layer.catchAll((cause) => Layer.fail(new ChatsUnusable({ path, cause })))
+    )
   )
-).pipe(Layer.unwrapEffect)
+)
 
 const list = Effect.gen(function* () {
   const { readDirectory } = yield* FileSystem.FileSystem
@@ -54,16 +72,19 @@ const talk = (name: string) =>
     const { cancellable } = yield* CtrlC.CtrlC
     const conversation = yield* Conversation.persisted(name)
     const { length } = yield* conversation.history
-    yield* Screen.line(
-      Screen.dim(length === 0 ? `The new chat ${name}.` : `The chat ${name}, ${length} entries so far.`)
-    )
-    yield* Stream.runForEach(lines, (said) =>
-      said.trim() === ""
-        ? Effect.void
-        : cancellable(Screen.show(conversation.run(said.trimEnd())), Screen.line("\n[cancelled]")).pipe(
-            Effect.catchAll((error) => Screen.line(`[${ExitCode.sentence(error)}]`))
-          )
-    )
+    yield* Screen.note(length === 0 ? `The new chat ${name}.` : `The chat ${name}, ${length} entries so far.`)
+    yield* Screen.prompt
+    yield* Stream.runForEach(lines, (line) => {
+      const text = line.trim()
+      if (text === "") return Screen.prompt
+      return cancellable(Screen.show(conversation.run(text)), Screen.note("[cancelled]")).pipe(
+        // a person can try again; a script has to know
+        Effect.catchAll((error) =>
+          Screen.isInteractive ? Screen.note(`[${ExitCode.sentence(error)}]`) : Effect.fail(error)
+        ),
+        Effect.zipRight(Screen.prompt)
+      )
+    })
   })
 
 export const chat = Command.make(

@@ -1,5 +1,6 @@
 /** What keeps turns from working. */
 import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type { Doctor } from "effect-codex"
@@ -19,16 +20,23 @@ const rows = (facts: Doctor.Facts): ReadonlyArray<readonly [string, string | und
   ["clock", facts.clockAheadMillis === undefined ? undefined : `${Math.round(facts.clockAheadMillis / 1000)} s ahead`]
 ]
 
-export const doctor = Command.make("doctor", {}, () =>
+const turn = Options.boolean("turn").pipe(
+  Options.withDescription("Also send one small turn, which costs tokens, to find a proxy that holds streams back.")
+)
+
+export const doctor = Command.make("doctor", { turn }, ({ turn }) =>
   Effect.gen(function* () {
     const { mock } = yield* root
-    const { facts, findings } = yield* Backend.examination(mock)
+    const { facts, findings } = yield* Backend.examination(mock, { turn })
     const known = rows(facts).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
     if (known.length > 0) yield* Screen.line(Screen.table(known))
     for (const { _tag, advice, message } of findings) yield* Screen.line(`\n${_tag}: ${message}\n  ${advice}`)
-    if (findings.length === 0) return yield* Screen.line("\nNothing is wrong.")
+    if (findings.length === 0) {
+      const more = turn ? "" : " A proxy that holds streams back shows in a turn alone: `doctor --turn` sends one."
+      return yield* Screen.line(`\nNothing is wrong.${more}`)
+    }
     yield* Effect.sync(() => {
       process.exitCode = ExitCode.exitCodes.account
     })
   })
-).pipe(Command.withDescription("Look for what keeps turns from working. It spends no tokens."))
+).pipe(Command.withDescription("Look for what keeps turns from working. Without `--turn` it spends no tokens."))

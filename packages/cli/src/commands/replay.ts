@@ -1,8 +1,9 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
-import * as FileSystem from "@effect/platform/FileSystem"
 import { TurnDecoder } from "@effect-codex/stream"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Files from "../Files.ts"
 import * as Screen from "../Screen.ts"
 
 /** A recording is server-sent events, or one JSON event a line. */
@@ -15,15 +16,21 @@ const asEvents = (text: string): string =>
         .join("")
     : text
 
-export const replay = Command.make("replay", { file: Args.file({ name: "file", exists: "yes" }) }, ({ file }) =>
+class NotARecording extends Data.TaggedError("NotARecording")<{ readonly file: string }> {
+  override get message() {
+    return `${this.file} is not a recording: it has to hold server-sent events, or one JSON event a line.`
+  }
+}
+
+export const replay = Command.make("replay", { file: Args.file({ name: "file" }) }, ({ file }) =>
   Effect.gen(function* () {
-    const { readFileString } = yield* FileSystem.FileSystem
     const decoder = new TurnDecoder.TurnDecoder()
-    decoder.push(new TextEncoder().encode(asEvents(yield* readFileString(file))))
+    decoder.push(new TextEncoder().encode(asEvents(yield* Files.readText(file))))
     decoder.end()
     const { failure, turn } = decoder
     if (turn === undefined) {
       const partial = decoder.state.partial()
+      if (partial.diagnostics.events === 0) return yield* new NotARecording({ file })
       if (partial.text !== "") yield* Screen.line(partial.text)
       return yield* failure === undefined ? Effect.void : Effect.fail(failure)
     }

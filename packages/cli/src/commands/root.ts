@@ -1,4 +1,4 @@
-/** The options that all commands share. They stand before the command: `effect-codex --mock ask "Hi"`. */
+/** The options that all commands share. They may stand anywhere (`Arguments.ts`). */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 
@@ -6,5 +6,5 @@ export const root = Command.make("effect-codex", {
   mock: Options.boolean("mock").pipe(
     Options.withDescription("Ask an embedded backend instead of the real one: no login, no network.")
   ),
-  debug: Options.boolean("debug").pipe(Options.withDescription("Show where an error comes from."))
+  debug: Options.boolean("debug").pipe(Options.withDescription("Show the log, times, and where an error comes from."))
 })

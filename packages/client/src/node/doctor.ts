@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Codex from "../Codex.ts"
 import * as Doctor from "../Doctor.ts"
-import type { Options } from "../node.ts"
+import type { DoctorOptions, Options } from "../node.ts"
 import { lockHolders } from "./lockHolders.ts"
 
 /** A refresh is over sooner than this limit. What the caller sets wins. */
@@ -52,13 +52,13 @@ const blamingProxy = (finding: Doctor.Finding, proxy: string | undefined): Docto
         finding.error
       )
 
-export const doctor = (options: Options = {}): Effect.Effect<Doctor.Report> =>
+export const doctor = ({ turn = false, ...options }: DoctorOptions = {}): Effect.Effect<Doctor.Report> =>
   Effect.gen(function* () {
     const locked = yield* checkLock(options.auth)
     const auth = AuthNode.layer(impatient(options.auth))
     const config = CodexConfig.layerConfig(options.config)
     const report = yield* Effect.gen(function* () {
-      const { facts, findings } = yield* Doctor.examine
+      const { facts, findings } = yield* turn ? Doctor.examineWithTurn : Doctor.examine
       const proxy = yield* TransportNode.proxyFor(facts.baseUrl ?? "", options.http)
       return {
         facts: proxy === undefined ? facts : { ...facts, proxy },
