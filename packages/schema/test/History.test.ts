@@ -915,6 +915,8 @@ describe("what only a caller can write", () => {
     for (const [role, known] of [
       ["tool", "user"],
       ["human", "user"],
+      ["critic", "user"],
+      ["", "user"],
       ["model", "assistant"]
     ] as const) {
       const message = { type: "message", role, content: [{ type: "input_text", text: "a" }] } as unknown as Item.Item
@@ -922,6 +924,29 @@ describe("what only a caller can write", () => {
       assert.deepInclude(items[0], { role: known })
       assert.deepInclude(repairs[0], { _tag: "FieldRepaired", field: "role" })
     }
+  })
+
+  it("is no call because it has a call id, where its type is known", () => {
+    const answer = { type: "custom_tool_call_output", call_id: "c", output: "a" }
+    for (const type of ["reasoning", "message", "compaction", "context_compaction", "web_search_call"]) {
+      const entries = [{ type, call_id: "c", role: "user", content: [{ type: "input_text", text: "a" }] }, answer]
+      const { items, repairs } = History.compile(entries as never)
+      assert.notInclude(JSON.stringify(items), "custom_tool_call_output", type)
+      assert.deepInclude(repairs.at(-1), { _tag: "OutputDropped", callId: "c" }, type)
+    }
+  })
+
+  it("is a search of the caller's, where it has a call id and does not say who runs it", () => {
+    const { items, repairs } = History.compile([{ type: "tool_search_call", call_id: "c", arguments: {} } as never])
+    assert.deepInclude(items[0], { execution: "client" })
+    assert.deepInclude(repairs[0], { _tag: "FieldRepaired", field: "execution" })
+  })
+
+  it("has the arguments of a search, also where they are undefined", () => {
+    const search = { type: "tool_search_call", call_id: "c", execution: "client", arguments: undefined }
+    const { items } = History.compile([search as never])
+    assert.deepInclude(items[0], { type: "tool_search_call", arguments: {} })
+    assert.isEmpty(History.validate(JSON.parse(JSON.stringify(items))))
   })
 
   it("is read where a property fails when it is read, and is never a defect", () => {

@@ -180,3 +180,152 @@ describe("a later, emptier item", () => {
     assert.deepStrictEqual(turn?.items as unknown, [message(part)])
   })
 })
+
+/** What came in deltas of one kind, and the events that close it. */
+interface Kind {
+  readonly event: string
+  readonly key: string
+  readonly place: Raw
+  readonly partEvent?: string
+  readonly part?: Raw
+  readonly item: (value: unknown) => Raw
+  readonly field: string
+}
+
+const messageOf = (content: unknown): Raw => ({ type: "message", id: "x_1", role: "assistant", content })
+const reasoningWith = (field: string) => (value: unknown) => ({
+  type: "reasoning",
+  id: "x_1",
+  summary: [],
+  encrypted_content: "gAAAA",
+  [field]: value
+})
+const callOf = (type: string, key: string) => (value: unknown) => ({
+  type,
+  id: "x_1",
+  call_id: "call_1",
+  name: "ls",
+  [key]: value
+})
+const inContent = { place: { content_index: 0 }, partEvent: "response.content_part.done", field: "content" }
+
+const whole = '{"a":1}'
+
+const kinds: Readonly<Record<string, Kind>> = {
+  text: {
+    ...inContent,
+    event: "response.output_text",
+    key: "text",
+    part: { type: "output_text", text: whole },
+    item: messageOf
+  },
+  refusal: {
+    ...inContent,
+    event: "response.refusal",
+    key: "refusal",
+    part: { type: "refusal", refusal: whole },
+    item: messageOf
+  },
+  summary: {
+    event: "response.reasoning_summary_text",
+    key: "text",
+    place: { summary_index: 0 },
+    partEvent: "response.reasoning_summary_part.done",
+    part: { type: "summary_text", text: whole },
+    item: reasoningWith("summary"),
+    field: "summary"
+  },
+  reasoning: {
+    ...inContent,
+    event: "response.reasoning_text",
+    key: "text",
+    part: { type: "reasoning_text", text: whole },
+    item: reasoningWith("content")
+  },
+  arguments: {
+    event: "response.function_call_arguments",
+    key: "arguments",
+    place: {},
+    item: callOf("function_call", "arguments"),
+    field: "arguments"
+  },
+  input: {
+    event: "response.custom_tool_call_input",
+    key: "input",
+    place: {},
+    item: callOf("custom_tool_call", "input"),
+    field: "input"
+  }
+}
+
+/** Absent, empty, blank, and of types that hold no text. */
+const values: ReadonlyArray<unknown> = [undefined, null, "", " \n", [], {}, 0, 5, true, false, [null]]
+
+const withValue = (object: Raw, key: string, value: unknown): Raw =>
+  Object.fromEntries(Object.entries({ ...object, [key]: value }).filter(([, value]) => value !== undefined))
+
+/** Each place at which the end of this kind can say less. */
+const closings = ({ event, field, item, key, part, partEvent, place }: Kind) => {
+  const at = { output_index: 0, item_id: "x_1", ...place }
+  const full = part === undefined ? whole : [part]
+  const inItem = (value: unknown) => withValue(item(full), field, value)
+  const atEnd = (output: unknown) => withValue({ type: "response.completed" }, "response", { ...response, output })
+  const always: Readonly<Record<string, (value: unknown) => Raw>> = {
+    "its own event": (value) => withValue({ ...at, type: `${event}.done` }, key, value),
+    "the item": (value) => done(inItem(value)),
+    "no item": (value) => withValue({ type: "response.output_item.done", output_index: 0 }, "item", value),
+    "the listed item": (value) => atEnd([inItem(value)]),
+    "the list": (value) => atEnd(value),
+    "what is listed": (value) => atEnd([value ?? null])
+  }
+  if (part === undefined || partEvent === undefined) return always
+  const ofPart = (type: string, part: unknown) => withValue({ ...at, type }, "part", part)
+  return {
+    ...always,
+    "the part": (value: unknown) => ofPart(partEvent, value),
+    "the text of the part": (value: unknown) => ofPart(partEvent, withValue(part, key, value)),
+    "the type of the part": (value: unknown) => ofPart(partEvent, withValue(part, "type", value)),
+    "a part of the item": (value: unknown) => done(item([value ?? null])),
+    "the text of a part of the item": (value: unknown) => done(item([withValue(part, key, value)])),
+    "the type of a part of the item": (value: unknown) => done(item([withValue(part, "type", value)])),
+    "the text of a listed part": (value: unknown) => atEnd([item([withValue(part, key, value)])])
+  }
+}
+
+const response = { id: "resp_1", status: "completed" }
+
+describe("what came in deltas", () => {
+  for (const [name, kind] of Object.entries(kinds)) {
+    it(`is kept whatever closes it says less: ${name}`, () => {
+      const { event, field, item, part, place } = kind
+      const deltas = [whole.slice(0, 3), whole.slice(3)].map((delta) => ({
+        type: `${event}.delta`,
+        output_index: 0,
+        item_id: "x_1",
+        ...place,
+        delta
+      }))
+      const finished = done(item(part === undefined ? whole : [part]))
+      let compared = 0
+      for (const [closing, say] of Object.entries(closings(kind))) {
+        for (const value of values) {
+          // arguments that are an object say what they are
+          if (name === "arguments" && value?.constructor === Object) continue
+          const last = say(value)
+          // a call that was never finished is not handed out
+          const finishes = part !== undefined || closing === "the item" || closing === "the listed item"
+          for (const before of finishes ? [deltas, [...deltas, finished]] : [[...deltas, finished]]) {
+            const { failure, turn } = decodeText(frames([...before, last, completed([])]))
+            const told = `${closing} ${JSON.stringify(value)} ${before.length}`
+            assert.isUndefined(failure, told)
+            const items = turn?.items as unknown as ReadonlyArray<Raw>
+            assert.lengthOf(items, 1, told)
+            assert.include(JSON.stringify(items[0]?.[field]), JSON.stringify(whole).slice(1, -1), told)
+            compared++
+          }
+        }
+      }
+      assert.isAbove(compared, 70)
+    })
+  }
+})

@@ -7,7 +7,7 @@ import { fingerprint } from "../fingerprint.ts"
 import { legalName, numbered } from "../names.ts"
 import * as Truncation from "../truncation.ts"
 import { maxTextLength } from "./content.ts"
-import { maxIdLength, withoutId } from "./ids.ts"
+import { maxIdLength, prefixes, withoutId } from "./ids.ts"
 import type { Placed, Report } from "./placed.ts"
 
 /** The longest arguments of a call. */
@@ -44,6 +44,11 @@ const isOutput = (item: Item.Item): item is Output => {
       return false
   }
 }
+
+/** An item of a type that is not known may be a call; of the known ones, a search that the server runs. */
+const canBeCall = ({ type }: Item.Item): boolean =>
+  type === "tool_search_call" ||
+  !(prefixes.has(type) || type.endsWith("_output") || type === "context_compaction" || type === "configuration_update")
 
 const nameOf = (call: Call): string => ("name" in call ? (call.name as string) : call.type.replace(/_call$/, ""))
 
@@ -123,7 +128,7 @@ export const pairCalls = (
       }
     } else {
       const callId = (item as { readonly call_id?: unknown }).call_id
-      if (typeof callId !== "string" || taken.has(callId) || item.type.endsWith("_output")) paired.push(placed)
+      if (typeof callId !== "string" || taken.has(callId) || !canBeCall(item)) paired.push(placed)
       else {
         taken.add(callId)
         open(callId, placed, true)
@@ -146,6 +151,10 @@ export const pairCalls = (
 const isLegalId = (callId: string): boolean => /^[!-~]+$/.test(callId) && callId.length <= maxIdLength
 
 const fitCall = (call: Call, index: number, report: Report): Call => {
+  if (call.type === "tool_search_call" && call.execution !== "client") {
+    report.push({ _tag: "FieldRepaired", index, field: "execution", problem: "does not say who runs the search" })
+    return { ...call, execution: "client" }
+  }
   if (call.type !== "function_call" && call.type !== "custom_tool_call") return call
   const named = rename(call, index, report)
   const length = named.type === "function_call" ? named.arguments.length : named.input.length

@@ -54,7 +54,7 @@ const withCallId = (item: Item.LocalShellCallItem, index: number, report: Report
 }
 
 const readItem = (raw: unknown, index: number, missingOutput: string, report: Report): Item.Item | undefined => {
-  const sound = withRole(Json.isSound(raw) ? raw : readJson(raw, index, report), index, report)
+  const sound = withArguments(withRole(Json.isSound(raw) ? raw : readJson(raw, index, report), index, report))
   const misfit = itemMisfit(sound)
   if (misfit === undefined) return sound as Item.Item
   const item = sound as Raw
@@ -67,11 +67,10 @@ const readItem = (raw: unknown, index: number, missingOutput: string, report: Re
   return undefined
 }
 
-/** The roles of other systems, of which the server refuses every request. */
+const knownRoles: ReadonlySet<unknown> = new Set(["user", "assistant", "developer", "system"])
+
+/** The roles of other systems for what the model said; with a role it does not know the server refuses every request. */
 const foreignRoles: ReadonlyMap<unknown, string> = new Map([
-  ["tool", "user"],
-  ["function", "user"],
-  ["human", "user"],
   ["ai", "assistant"],
   ["bot", "assistant"],
   ["model", "assistant"]
@@ -79,10 +78,17 @@ const foreignRoles: ReadonlyMap<unknown, string> = new Map([
 
 const withRole = (value: unknown, index: number, report: Report): unknown => {
   if (!isRecord(value) || value["type"] !== "message") return value
-  const role = foreignRoles.get(value["role"])
-  if (role === undefined) return value
+  if (typeof value["role"] !== "string" || knownRoles.has(value["role"])) return value
+  const role = foreignRoles.get(value["role"]) ?? "user"
   report.push({ _tag: "FieldRepaired", index, field: "role", problem: "is none the server knows" })
   return { ...value, role }
+}
+
+/** A field that may hold anything may hold `undefined`, too, which JSON leaves out. */
+const withArguments = (value: unknown): unknown => {
+  if (!isRecord(value) || value["type"] !== "tool_search_call" || value["arguments"] !== undefined) return value
+  const { arguments: _, ...rest } = value
+  return rest
 }
 
 const readJson = (raw: unknown, index: number, report: Report): unknown => {
