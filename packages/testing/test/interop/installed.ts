@@ -24,6 +24,10 @@ export const installed = (prefix: string, packages: ReadonlyArray<string>) =>
 const sse = (event: object) => `data: ${JSON.stringify(event)}\n\n`
 const [first, ...rest] = Script.turnEvents({ text: "Hello there." })
 
+/** The turn, cut right before its terminal event. */
+export const withoutEnd = (turn: Script.Turn) =>
+  Script.turn(turn).pipe(Script.truncateAfterEvents(Script.turnEvents(turn).length - 1))
+
 /** A turn with an event that nobody knows. */
 export const unknownEvent = Script.events([...(first ? [first] : []), { type: "response.invented" }, ...rest])
 

@@ -78,14 +78,63 @@ const topLevel: ReadonlyArray<Row> = [
     "context_management",
     "prompt_cache_retention",
     "safety_identifier",
-    "previous_response_id"
+    "previous_response_id",
+    "background",
+    "conversation",
+    "max_tool_calls",
+    "prompt"
   ].map((key): Row => [key, body({ [key]: 1 }), { says: `Unsupported parameter: ${key}` }]),
   [
     "an unknown parameter",
     body({ foo: 1 }),
     { says: "Unknown parameter: 'foo'.", param: "foo", code: "unknown_parameter" }
   ],
-  ["another service tier", body({ service_tier: "fast" }), { says: "Unsupported service_tier: fast" }],
+  ...["fast", "flex", "turbo", "auto"].map(
+    (tier): Row => [
+      `the service tier ${tier}`,
+      body({ service_tier: tier }),
+      { says: `Unsupported service_tier: ${tier}` }
+    ]
+  ),
+  ...[
+    ["model", 5, "a string", "an integer"],
+    ["tools", {}, "an array of objects", "an object"],
+    ["tool_choice", 1, "one of an object or string", "an integer"],
+    ["reasoning", "high", "an object", "a string"],
+    ["reasoning.effort", 3, "a string", "an integer"],
+    ["reasoning.summary", true, "a string", "a boolean"],
+    ["text", [], "an object", "an array"],
+    ["text.format", "json", "an object", "a string"],
+    ["include", "all", "an array of strings", "a string"],
+    ["prompt_cache_key", 5, "a string", "an integer"],
+    ["client_metadata", "x", "an object", "a string"]
+  ].map(([path, value, expected, got]): Row => {
+    const [field = "", inner] = String(path).split(".")
+    return [
+      `${path} that is ${got}`,
+      body({ [field]: inner === undefined ? value : { [inner]: value } }),
+      {
+        says: `Invalid type for '${path}': expected ${expected}, but got ${got} instead.`,
+        param: String(path),
+        code: "invalid_type"
+      }
+    ]
+  }),
+  [
+    "another context of reasoning",
+    body({ reasoning: { context: "some" } }),
+    { says: /^Invalid value: 'some'/, param: "reasoning.context" }
+  ],
+  [
+    "a verbosity where the model has none",
+    body({ model: "gpt-5.4-lite", text: { verbosity: "low" } }),
+    { says: /^Unsupported value: 'low' is not supported with the 'gpt-5.4-lite' model/, code: "unsupported_value" }
+  ],
+  [
+    "another format",
+    body({ text: { format: { type: "yaml" } } }),
+    { says: /^Invalid value: 'yaml'/, param: "text.format.type" }
+  ],
   [
     "no model",
     body({ model: undefined }),
@@ -210,6 +259,66 @@ const items: ReadonlyArray<Row> = [
     input(call(), output({ output: "x".repeat(10_485_761) })),
     { says: /^Invalid 'input\[2\].output': string too long/, code: "string_above_max_length" }
   ],
+  [
+    "the input of a custom tool too long",
+    input(
+      { type: "custom_tool_call", call_id: "call_1", name: "g", input: "x".repeat(10_485_761) },
+      { type: "custom_tool_call_output", call_id: "call_1", output: "x" }
+    ),
+    { says: /^Invalid 'input\[1\].input': string too long/, code: "string_above_max_length" }
+  ],
+  [
+    "a text too long",
+    input(user("x".repeat(10_485_761))),
+    { says: /^Invalid 'input\[1\].content\[0\].text': string too long/, code: "string_above_max_length" }
+  ],
+  [
+    "an output of another type",
+    input(call(), output({ output: { a: 1 } })),
+    {
+      says: "Invalid type for 'input[2].output': expected one of an array of objects or string, but got an object instead.",
+      code: "invalid_type"
+    }
+  ],
+  [
+    "an output that is a picture of words",
+    input(call(), output({ output: [{ type: "output_text", text: "x" }] })),
+    { says: /^Invalid value: 'output_text'/, param: "input[2].output[0]" }
+  ],
+  [
+    "a phase of another type",
+    input({ type: "message", role: "assistant", phase: 1, content: [] }),
+    { says: /^Invalid type for 'input\[1\].phase'/ }
+  ],
+  [
+    "an image of no address",
+    input({ type: "message", role: "user", content: [{ type: "input_image" }] }),
+    { says: "Missing required parameter: 'input[1].content[0].image_url'." }
+  ],
+  ...[
+    ["message", "msg"],
+    ["reasoning", "rs"],
+    ["custom_tool_call", "ctc"],
+    ["web_search_call", "ws"],
+    ["image_generation_call", "ig"],
+    ["compaction", "cmp"]
+  ].map(
+    ([type = "", prefix = ""]): Row => [
+      `an id of another kind, ${type}`,
+      input({
+        type,
+        id: "x_1",
+        role: "user",
+        content: [],
+        summary: [],
+        call_id: "call_1",
+        name: "g",
+        input: "x",
+        encrypted_content: "gAAAAABother"
+      }),
+      { says: `Invalid 'input[1].id': 'x_1'. Expected an ID that begins with '${prefix}'.`, param: "input[1].id" }
+    ]
+  ),
   [
     "a part of an output too long",
     input(call(), output({ output: [{ type: "input_text", text: "x".repeat(10_485_761) }] })),
@@ -365,6 +474,21 @@ const pairs: ReadonlyArray<Row> = [
     input({ type: "reasoning", summary: [], encrypted_content: "gAAAAABother" }),
     { says: "The encrypted content gAAA... could not be verified.", param: null, code: "invalid_encrypted_content" }
   ],
+  ...[
+    { type: "context_compaction", encrypted_content: "gAAAAABother" },
+    { type: "agent_message", content: [{ type: "encrypted_content", encrypted_content: "gAAAAABother" }] }
+  ].map(
+    (item): Row => [
+      `encrypted content it never gave out, in ${item.type}`,
+      input(item),
+      { says: /could not be verified/, param: null, code: "invalid_encrypted_content" }
+    ]
+  ),
+  [
+    "encrypted content it never gave out, in an output",
+    input(call(), output({ output: [{ type: "encrypted_content", encrypted_content: "gAAAAABother" }] })),
+    { says: /could not be verified/, code: "invalid_encrypted_content" }
+  ],
   [
     "a compaction it never made",
     input({ type: "compaction", encrypted_content: "gAAAAABother" }),
@@ -457,6 +581,49 @@ const schemas: ReadonlyArray<Row> = [
     strict(object({ a: { oneOf: [{ type: "string" }] } })),
     functionSchema("In context=('properties', 'a'), 'oneOf' is not permitted.")
   ],
+  ...[
+    "allOf",
+    "not",
+    "patternProperties",
+    "prefixItems",
+    "uniqueItems",
+    "maxLength",
+    "examples",
+    "unevaluatedProperties"
+  ].map(
+    (keyword): Row => [
+      `strict, ${keyword}`,
+      strict(object({ a: { type: "string", [keyword]: {} } })),
+      functionSchema(`In context=('properties', 'a'), '${keyword}' is not permitted.`)
+    ]
+  ),
+  [
+    "strict, nothing required",
+    strict(object({ a: { type: "string" } }, { required: undefined })),
+    functionSchema(
+      "In context=(), 'required' is required to be supplied and to be an array including every key in properties. Missing 'a'."
+    )
+  ],
+  [
+    "strict, more than a thousand values",
+    strict(object({ a: { enum: Array.from({ length: 1001 }, (_, n) => n) } })),
+    functionSchema("In context=('properties', 'a'), enum has more than 1000 values.")
+  ],
+  [
+    "strict, more than 5,000 properties",
+    strict(object(Object.fromEntries(Array.from({ length: 5001 }, (_, n) => [`p${n}`, { type: "null" }])))),
+    functionSchema("In context=(), schema has more than 5000 properties.")
+  ],
+  [
+    "strict, names of more than 120,000 characters",
+    strict(object({ ["p".repeat(120_001)]: { type: "null" } })),
+    functionSchema("In context=(), schema has names of more than 120000 characters.")
+  ],
+  [
+    "an object in a definition of a strict schema that is open",
+    strict(object({ a: { $ref: "#/$defs/A" } }, { $defs: { A: { type: "object", properties: {} } } })),
+    functionSchema("In context=('$defs', 'A'), 'additionalProperties' is required to be supplied and to be false.")
+  ],
   [
     "strict, anything",
     strict(object({ a: {} })),
@@ -509,6 +676,17 @@ const schemas: ReadonlyArray<Row> = [
     "a function in a namespace",
     body({ tools: [{ type: "namespace", name: "n", tools: [{ type: "function", name: "a.b" }] }] }),
     { says: /does not match pattern/, param: "tools[0].tools[0].name" }
+  ],
+  ["a tool that is text", body({ tools: ["f"] }), { says: /^Invalid type for 'tools\[0\]'/, param: "tools[0]" }],
+  [
+    "a tool without a type",
+    body({ tools: [{ name: "f" }] }),
+    { says: "Missing required parameter: 'tools[0].type'.", code: "missing_required_parameter" }
+  ],
+  [
+    "a namespace of nothing",
+    body({ tools: [{ type: "namespace", name: "n" }] }),
+    { says: "Missing required parameter: 'tools[0].tools'." }
   ],
   [
     "a tool of another type",
@@ -628,7 +806,12 @@ const options: StrictBackend.Options = {
   accounts: [{ id: "acc_test", models: ["gpt-5.5", "gpt-5.4-lite"] }],
   models: [
     ...ModelCatalogue.bundled,
-    { slug: "gpt-5.4-lite", use_responses_lite: true, supported_reasoning_levels: [{ effort: "low" }] }
+    {
+      slug: "gpt-5.4-lite",
+      use_responses_lite: true,
+      support_verbosity: false,
+      supported_reasoning_levels: [{ effort: "low" }]
+    }
   ],
   script: () => Script.turn({ text: "Fine." })
 }
@@ -740,6 +923,44 @@ describe("who asks", () => {
       })
       assert.strictEqual((yield* get("/codex/responses", { ...headers, upgrade: "websocket" })).status, 426)
       assert.deepInclude(yield* get("/codex/other", headers), { status: 404, json: { detail: "Not Found" } })
+      for (const agent of ["", "curl/8.5.0", "python-requests/2.32"]) {
+        const page = yield* post(body(), { ...headers, "user-agent": agent })
+        assert.strictEqual(page.status, 403, agent)
+        assert.match(page.text, /^<!DOCTYPE html>.*Cloudflare.*blocked/)
+        assert.strictEqual(page.headers["content-type"], "text/html")
+      }
+    }).pipe(Effect.provide(StrictBackend.layer()))
+  )
+
+  it.effect("is told the id of the request and the state of the limits, whatever else", () =>
+    Effect.gen(function* () {
+      const headers = yield* credentials()
+      const ids = new Set<string | undefined>()
+      for (const [value, sent] of [
+        [body(), headers],
+        [body({ store: true }), headers],
+        [body({ model: "gpt-x" }), headers],
+        [body(), {}]
+      ] as const) {
+        const answer = yield* post(value, sent)
+        ids.add(answer.headers["x-request-id"])
+        assert.match(answer.headers["x-request-id"] ?? "", /^req_/)
+        assert.match(answer.headers["cf-ray"] ?? "", /-PRG$/)
+        const limits = sent === headers ? ["plus", "0"] : [undefined, undefined]
+        assert.deepStrictEqual(
+          [answer.headers["x-codex-plan-type"], answer.headers["x-codex-primary-used-percent"]],
+          limits
+        )
+        if (answer.status !== 200) assert.strictEqual(answer.headers["content-type"], "application/json")
+      }
+      assert.strictEqual(ids.size, 4)
+    }).pipe(Effect.provide(StrictBackend.layer()))
+  )
+
+  it.effect("with a body that is compressed in a way the backend cannot read", () =>
+    Effect.gen(function* () {
+      const answer = yield* post("not JSON", { ...(yield* credentials()), "content-encoding": "br" })
+      assert.deepInclude(answer, { status: 415, json: { detail: "Unsupported content encoding: br" } })
     }).pipe(Effect.provide(StrictBackend.layer()))
   )
 })

@@ -41,7 +41,8 @@ export interface Answer {
 
 const read = Effect.fnUntraced(function* (request: HttpClientRequest.HttpClientRequest) {
   const client = yield* HttpClient.HttpClient
-  const response = yield* client.execute(HttpClientRequest.setHeader(request, "user-agent", "test/1.0"))
+  const agent = request.headers["user-agent"] ?? "test/1.0"
+  const response = yield* client.execute(HttpClientRequest.setHeader(request, "user-agent", agent))
   const text = yield* response.text
   let json: Json = {}
   try {

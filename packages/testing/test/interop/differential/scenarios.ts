@@ -27,12 +27,19 @@ export interface Scenario {
 type Named = Omit<Scenario, "name">
 
 const hello = Script.turn({ text: "Hello there." })
-const reasoned = Script.turn({ reasoning: "It is asked for.", text: "Hello there." })
-const call = Script.turn({
+const called: Script.Turn = {
   reasoning: "Needs a look.",
   text: "Let me look.",
   toolCalls: [{ name: "exec_command", callId: "call_1", arguments: { cmd: "echo 17" } }]
-})
+}
+const call = Script.turn(called)
+
+/** The turn, cut after the item at this place. */
+const cutAfterItem = (turn: Script.Turn, place: number) => {
+  const types = Script.turnEvents(turn).map(({ type }) => type)
+  const ends = types.flatMap((type, n) => (type === "response.output_item.done" ? [n + 1] : []))
+  return Script.turn(turn).pipe(Script.truncateAfterEvents(ends[place] ?? 0))
+}
 
 const once = (step: Script.Step): Named => ({ script: [step, hello, hello, hello] })
 const always = (step: Script.Step): Named => ({ script: Script.always(step) })
@@ -77,10 +84,12 @@ const requests = named("C", {
 
 const streams = named("D", {
   "cut before the terminal event": once(hello.pipe(Script.truncateAfterEvents(6))),
-  "cut after a finished item": once(reasoned.pipe(Script.truncateAfterEvents(9))),
+  "cut after a finished item": once(cutAfterItem({ reasoning: "It is asked for.", text: "Hello there." }, 0)),
   "reset in the middle": once(hello.pipe(Script.resetAfterEvents(6))),
   "cut in the middle, always": always(hello.pipe(Script.truncateAfterEvents(6))),
-  "a tool call, then cut": { script: [call.pipe(Script.truncateAfterEvents(17)), hello, hello] },
+  "cut after a message, before the call": once(cutAfterItem(called, 1)),
+  "a tool call, then cut": once(cutAfterItem(called, 2)),
+  "a tool call, then cut, always": always(cutAfterItem(called, 2)),
   "an empty body": once(Script.bytes([])),
   "a JSON body": once(Script.status(200, { body: { id: "resp_1", status: "completed", output: [] } })),
   "no content type": { script: [hello.pipe(Script.headers({ "content-type": null }))] },
@@ -290,6 +299,7 @@ const frames = named(
       "closed before any event": once(Script.bytes([])),
       "closed before any event, always": always(Script.bytes([])),
       "reset before any event": once(Script.resetBeforeHeaders),
+      "a tool call, then closed": once(cutAfterItem(called, 2)),
       "closed in the middle": once(hello.pipe(Script.truncateAfterEvents(6))),
       "reset in the middle": once(hello.pipe(Script.resetAfterEvents(6))),
       "silent in the middle": { ...once(hello.pipe(Script.silenceAfterEvents(6))), impatient: true },
