@@ -31,6 +31,7 @@ const [results, tests] = await Promise.all([
   runChecks(),
   run("vitest", [
     "run",
+    "--config=vitest.whole.config.ts",
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${reportFile}`,
