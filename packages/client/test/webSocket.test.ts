@@ -349,17 +349,64 @@ describe("a conversation that connects ahead", () => {
   )
 })
 
-it.effect("a client keeps 128 sockets between turns, and closes the one that has rested longest", () =>
-  Effect.gen(function* () {
-    const conversations = yield* Effect.replicateEffect(Conversation.make(), 130)
-    yield* run(Effect.forEach(conversations, (conversation) => conversation.send("one"), { concurrency: 130 }))
-    assert.deepStrictEqual(yield* sockets, { opened: 130, open: 128 })
-    for (const conversation of [conversations[2], conversations[0]]) {
-      if (conversation !== undefined) yield* run(conversation.send("two"))
-    }
-    assert.deepStrictEqual((yield* ways).slice(130), [3, 131])
-  }).pipe(Effect.provide(overSockets(() => says("A"))))
-)
+describe("a client has 128 sockets at the most", () => {
+  const many = (n: number) => Effect.replicateEffect(Conversation.make(), n)
+  const all = (conversations: ReadonlyArray<Conversation.Conversation>, said: string) =>
+    Effect.forEach(conversations, (conversation) => conversation.send(said), { concurrency: "unbounded" })
+
+  it.effect("and closes the one that has rested longest for a new one", () =>
+    Effect.gen(function* () {
+      const conversations = yield* many(128)
+      yield* run(all(conversations, "one"))
+      const [first, , third] = conversations
+      const another = yield* Conversation.make()
+      for (const conversation of [another, third, first]) {
+        if (conversation !== undefined) yield* run(conversation.send("two"))
+      }
+      assert.deepStrictEqual((yield* ways).slice(128), [129, 3, 130])
+      assert.deepStrictEqual(yield* sockets, { opened: 130, open: 128 })
+    }).pipe(Effect.provide(overSockets(() => says("A"))))
+  )
+
+  it.effect("and the turns that find none wait, each in its order", () =>
+    Effect.gen(function* () {
+      const conversations = yield* many(140)
+      const turns = yield* Effect.fork(all(conversations, "one"))
+      yield* later("1 seconds")
+      assert.deepStrictEqual(yield* sockets, { opened: 128, open: 128 })
+      assert.lengthOf(yield* run(Fiber.join(turns)), 140)
+      assert.deepStrictEqual(
+        yield* ways,
+        Array.from({ length: 140 }, (_, n) => n + 1)
+      )
+      assert.deepStrictEqual(yield* sockets, { opened: 140, open: 128 })
+    }).pipe(Effect.provide(overSockets(() => says("A").pipe(Script.delay("1 minute")))))
+  )
+
+  it.effect("and a turn that is interrupted while it waits, or waits too long, takes none", () =>
+    Effect.gen(function* () {
+      const conversations = yield* many(128)
+      const turns = yield* Effect.fork(all(conversations, "one"))
+      yield* later("1 seconds")
+      const [impatient, patient] = yield* many(2)
+      if (impatient === undefined || patient === undefined) return assert.fail()
+      const interrupted = yield* Effect.fork(impatient.send("two"))
+      const late = yield* Effect.fork(
+        Effect.flip(
+          patient.send("two", {
+            config: { timeouts: { headers: "10 seconds" }, retry: { retries: 0, outageRetries: 0 } }
+          })
+        )
+      )
+      yield* later("1 seconds")
+      yield* Fiber.interrupt(interrupted)
+      yield* later("10 seconds")
+      assert.strictEqual((yield* Fiber.join(late))._tag, "TimedOut")
+      yield* run(Fiber.join(turns))
+      assert.deepStrictEqual(yield* sockets, { opened: 128, open: 128 })
+    }).pipe(Effect.provide(overSockets(() => says("A").pipe(Script.delay("1 minute")))))
+  )
+})
 
 /** What the headers of a response say of the limits, the model, the catalogue and the load balancer. */
 const said = {
