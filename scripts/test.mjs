@@ -33,6 +33,7 @@ const [results, tests] = await Promise.all([
   runChecks(),
   run("vitest", [
     "run",
+    "--config=vitest.whole.config.ts",
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${reportFile}`,

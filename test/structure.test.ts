@@ -141,6 +141,7 @@ describe("what Effect 4 writes in another way", () => {
       /\bSchema\.(?:filter|transform|transformOrFail|Record)\(/,
       ["schema/src/internal/wire.ts"]
     ],
+    ["classes of errors", /\bSchema\.TaggedError\b/, ["schema/src/Failure.ts"]],
     ["channels", /"effect\/Channel"/, ["stream/src/internal/channel.ts"]],
     [
       "walks over the AST of schemas",

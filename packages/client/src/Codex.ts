@@ -201,165 +201,165 @@ const timeLimitOf = (timeLimit: Duration.DurationInput): Effect.Effect<number, S
  * @since 0.1.0
  * @category constructors
  */
-export const make: Effect.Effect<Service, never, CodexTransport.CodexTransport | CodexConfig.CodexConfig> = Effect.gen(
-  function* () {
-    const transport = yield* CodexTransport.CodexTransport
-    const config = yield* CodexConfig.CodexConfig
-    const watch = Option.getOrUndefined(yield* Effect.serviceOption(RateLimitWatch.RateLimitWatch))
-    const catalogue = yield* Catalogue.make(transport, config.clientVersion)
+export const make: Effect.Effect<
+  Service,
+  never,
+  CodexTransport.CodexTransport | CodexConfig.CodexConfig | RateLimitWatch.RateLimitWatch
+> = Effect.gen(function* () {
+  const transport = yield* CodexTransport.CodexTransport
+  const config = yield* CodexConfig.CodexConfig
+  const watch = yield* RateLimitWatch.RateLimitWatch
+  const catalogue = yield* Catalogue.make(transport, config.clientVersion)
 
-    /** Compiles and checks a request. Nothing is sent. */
-    const prepare = (request: Request) =>
-      Effect.gen(function* () {
-        const settings = request.config === undefined ? config : yield* CodexConfig.override(config, request.config)
-        const conversationId = request.conversationId ?? (yield* ConversationId.random)
-        if (!ConversationId.isConversationId(conversationId)) {
-          const problems = ["A conversation id is 1 to 64 visible ASCII characters, such as a UUID."]
-          return yield* new ServiceError.InvalidRequest({ param: "conversationId", problems })
-        }
-        const { models } = yield* catalogue.known
-        // only what was tagged can be known to come from another account
-        const account = Origin.isTagged(request.input ?? []) ? Redacted.value(yield* transport.account) : undefined
-        const { reasoning, ...defaults } = settings
-        const { body, repairs } = yield* TurnRequest.compile(
-          Object.assign({}, request, { cacheKey: request.cacheKey ?? conversationId }),
-          {
-            models,
-            ...defaults,
-            ...Defined.defined({ account }),
-            ...(reasoning !== undefined && { reasoning: { ...reasoning } })
-          }
-        )
-        // a variant that is only named like a listed model may have another window
-        yield* ContextSize.check(body, ModelCatalogue.get(models, body.model))
-        const now = yield* Clock.currentTimeMillis
-        const timeLimit = request.timeLimit === undefined ? undefined : yield* timeLimitOf(request.timeLimit)
-        const deadline = CodexConfig.deadline(settings, now, timeLimit === undefined ? undefined : now + timeLimit)
-        const attemptOptions: CodexTransport.AttemptOptions = {
-          conversationId,
-          inConversation: request.conversationId !== undefined,
-          ...(request.config !== undefined && { overrides: request.config }),
-          ...(request.routingToken !== undefined && { routingToken: request.routingToken }),
-          ...(deadline !== undefined && { deadline })
-        }
-        return { body, repairs, attemptOptions, settings, model: ModelCatalogue.resolve(models, body.model) }
-      })
-
-    /** Adds what the catalogue knows to the failures it can explain, within the time the call has left. */
-    const explain = (
-      error: CodexError,
-      body: ResponsesRequest.ResponsesRequest,
-      model: Model.Model | undefined,
-      deadline: number | undefined
-    ): Effect.Effect<CodexError> => {
-      switch (error._tag) {
-        case "ModelUnavailable":
-          return Effect.map(catalogue.within(deadline), ({ models, source }) =>
-            Failure.withFacts(error, {
-              model: body.model,
-              ...(source === "server" && { available: ModelCatalogue.listed(models).map(({ slug }) => slug) })
-            })
-          )
-        case "ContextWindowExceeded":
-          return Effect.succeed(
-            typeof model?.context_window === "number" && error.contextWindow === undefined
-              ? Failure.withFacts(error, {
-                  contextWindow: model.context_window,
-                  inputTokens: ContextSize.leastTokens(body)
-                })
-              : error
-          )
-        default:
-          return Effect.succeed(error)
+  /** Compiles and checks a request. Nothing is sent. */
+  const prepare = (request: Request) =>
+    Effect.gen(function* () {
+      const settings = request.config === undefined ? config : yield* CodexConfig.override(config, request.config)
+      const conversationId = request.conversationId ?? (yield* ConversationId.random)
+      if (!ConversationId.isConversationId(conversationId)) {
+        const problems = ["A conversation id is 1 to 64 visible ASCII characters, such as a UUID."]
+        return yield* new ServiceError.InvalidRequest({ param: "conversationId", problems })
       }
-    }
-
-    const deliver = (
-      request: Request,
-      mode: Pick<Delivery.Delivery, "onceShown" | "isShown" | "onlyEnd">
-    ): Effect.Effect<Pulling.Pulling<Delivery.Delivered, CodexError>, CodexError> =>
-      Effect.gen(function* () {
-        const { attemptOptions, body, model, repairs, settings } = yield* prepare(request)
-        const { close, pull } = yield* Delivery.deliver({
-          transport,
-          ...mode,
-          body,
-          repairs,
-          attemptOptions,
-          policy: settings.retry,
-          schedule: settings.retrySchedule,
-          discardReasoning: settings.discardReasoning,
-          keepItems: request.keepItems ?? false,
-          onRateLimits: (limits) => watch?.unsafeUpdate(limits),
-          onResponse: ({ modelsEtag }) => (modelsEtag === undefined ? Effect.void : catalogue.sawEtag(modelsEtag))
-        })
-        const explained = Effect.catchAll(pull, (error) =>
-          Effect.flatMap(explain(error, body, model, attemptOptions.deadline), Effect.fail)
-        )
-        if (repairs.length === 0) return { close, pull: explained }
-        let announced = false
-        const first: Delivery.Delivered = { _tag: "RequestRepaired", repairs }
-        return {
-          close,
-          pull: Effect.suspend(() => {
-            if (announced) return explained
-            announced = true
-            return Effect.succeed([first])
-          })
-        }
-      })
-
-    const turn: Service["turn"] = (request) =>
-      Tracing.withSpan("Codex.turn")(
-        Effect.flatMap(deliver(request, { onceShown: "restart", isShown: never, onlyEnd: true }), ({ close, pull }) => {
-          const last: Effect.Effect<Turn.Turn, CodexError> = Effect.flatMap(pull, (events) => {
-            const end = events.at(-1)
-            return end?._tag === "TurnCompleted" ? Effect.succeed(end.turn) : last
-          })
-          return Effect.ensuring(last, close)
-        })
-      )
-
-    return {
-      stream: ((
-        request: Request,
+      const { models } = yield* catalogue.known
+      // only what was tagged can be known to come from another account
+      const account = Origin.isTagged(request.input ?? []) ? Redacted.value(yield* transport.account) : undefined
+      const { reasoning, ...defaults } = settings
+      const { body, repairs } = yield* TurnRequest.compile(
+        Object.assign({}, request, { cacheKey: request.cacheKey ?? conversationId }),
         {
-          onceShown = "restart",
-          shown = "everything"
-        }: { onceShown?: "fail" | "restart" | undefined; shown?: Shown | undefined } = {}
-      ) =>
-        Pulling.toStream(
-          deliver(request, { onceShown, isShown: showing[shown], onlyEnd: false })
-        )) as Service["stream"],
-      text: (request) =>
-        Stream.mapChunks(
-          Pulling.toStream(deliver(request, { onceShown: "fail", isShown: isText, onlyEnd: false })),
-          Chunk.filterMap((event) => (event._tag === "TextDelta" ? Option.some(event.delta) : Option.none()))
-        ),
-      turn,
-      object: (request, schema, options) =>
-        Effect.gen(function* () {
-          const output = yield* OutputFormat.make({ name: options?.name ?? "answer", schema })
-          return yield* output.decode(yield* turn({ ...request, output }))
-        }),
-      connect: (request, { warmUp = false } = {}) =>
-        Effect.gen(function* () {
-          // a request needs input, and there may be none yet
-          const { attemptOptions, body } = yield* prepare({ ...request, prompt: "?" })
-          const { conversationId } = request
-          const options = { ...attemptOptions, conversationId, warmUp }
-          yield* Effect.addFinalizer(() => transport.disconnect(options))
-          const response = yield* transport.connect({ ...body, input: body.input.slice(0, -1) }, options)
-          if (response?.modelsEtag !== undefined) yield* catalogue.sawEtag(response.modelsEtag)
-        }),
-      models: catalogue.get,
-      usage: Effect.gen(function* () {
-        const { json } = yield* transport.get("/wham/usage")
-        return RateLimits.fromUsage(json, yield* Clock.currentTimeMillis)
-      })
+          models,
+          ...defaults,
+          ...Defined.defined({ account }),
+          ...(reasoning !== undefined && { reasoning: { ...reasoning } })
+        }
+      )
+      // a variant that is only named like a listed model may have another window
+      yield* ContextSize.check(body, ModelCatalogue.get(models, body.model))
+      const now = yield* Clock.currentTimeMillis
+      const timeLimit = request.timeLimit === undefined ? undefined : yield* timeLimitOf(request.timeLimit)
+      const deadline = CodexConfig.deadline(settings, now, timeLimit === undefined ? undefined : now + timeLimit)
+      const attemptOptions: CodexTransport.AttemptOptions = {
+        conversationId,
+        inConversation: request.conversationId !== undefined,
+        ...(request.config !== undefined && { overrides: request.config }),
+        ...(request.routingToken !== undefined && { routingToken: request.routingToken }),
+        ...(deadline !== undefined && { deadline })
+      }
+      return { body, repairs, attemptOptions, settings, model: ModelCatalogue.resolve(models, body.model) }
+    })
+
+  /** Adds what the catalogue knows to the failures it can explain, within the time the call has left. */
+  const explain = (
+    error: CodexError,
+    body: ResponsesRequest.ResponsesRequest,
+    model: Model.Model | undefined,
+    deadline: number | undefined
+  ): Effect.Effect<CodexError> => {
+    switch (error._tag) {
+      case "ModelUnavailable":
+        return Effect.map(catalogue.within(deadline), ({ models, source }) =>
+          Failure.withFacts(error, {
+            model: body.model,
+            ...(source === "server" && { available: ModelCatalogue.listed(models).map(({ slug }) => slug) })
+          })
+        )
+      case "ContextWindowExceeded":
+        return Effect.succeed(
+          typeof model?.context_window === "number" && error.contextWindow === undefined
+            ? Failure.withFacts(error, {
+                contextWindow: model.context_window,
+                inputTokens: ContextSize.leastTokens(body)
+              })
+            : error
+        )
+      default:
+        return Effect.succeed(error)
     }
   }
-)
+
+  const deliver = (
+    request: Request,
+    mode: Pick<Delivery.Delivery, "onceShown" | "isShown" | "onlyEnd">
+  ): Effect.Effect<Pulling.Pulling<Delivery.Delivered, CodexError>, CodexError> =>
+    Effect.gen(function* () {
+      const { attemptOptions, body, model, repairs, settings } = yield* prepare(request)
+      const { close, pull } = yield* Delivery.deliver({
+        transport,
+        ...mode,
+        body,
+        repairs,
+        attemptOptions,
+        policy: settings.retry,
+        schedule: settings.retrySchedule,
+        discardReasoning: settings.discardReasoning,
+        keepItems: request.keepItems ?? false,
+        onRateLimits: (limits) => watch.unsafeUpdate(limits),
+        onResponse: ({ modelsEtag }) => (modelsEtag === undefined ? Effect.void : catalogue.sawEtag(modelsEtag))
+      })
+      const explained = Effect.catchAll(pull, (error) =>
+        Effect.flatMap(explain(error, body, model, attemptOptions.deadline), Effect.fail)
+      )
+      if (repairs.length === 0) return { close, pull: explained }
+      let announced = false
+      const first: Delivery.Delivered = { _tag: "RequestRepaired", repairs }
+      return {
+        close,
+        pull: Effect.suspend(() => {
+          if (announced) return explained
+          announced = true
+          return Effect.succeed([first])
+        })
+      }
+    })
+
+  const turn: Service["turn"] = (request) =>
+    Tracing.withSpan("Codex.turn")(
+      Effect.flatMap(deliver(request, { onceShown: "restart", isShown: never, onlyEnd: true }), ({ close, pull }) => {
+        const last: Effect.Effect<Turn.Turn, CodexError> = Effect.flatMap(pull, (events) => {
+          const end = events.at(-1)
+          return end?._tag === "TurnCompleted" ? Effect.succeed(end.turn) : last
+        })
+        return Effect.ensuring(last, close)
+      })
+    )
+
+  return {
+    stream: ((
+      request: Request,
+      {
+        onceShown = "restart",
+        shown = "everything"
+      }: { onceShown?: "fail" | "restart" | undefined; shown?: Shown | undefined } = {}
+    ) =>
+      Pulling.toStream(deliver(request, { onceShown, isShown: showing[shown], onlyEnd: false }))) as Service["stream"],
+    text: (request) =>
+      Stream.mapChunks(
+        Pulling.toStream(deliver(request, { onceShown: "fail", isShown: isText, onlyEnd: false })),
+        Chunk.filterMap((event) => (event._tag === "TextDelta" ? Option.some(event.delta) : Option.none()))
+      ),
+    turn,
+    object: (request, schema, options) =>
+      Effect.gen(function* () {
+        const output = yield* OutputFormat.make({ name: options?.name ?? "answer", schema })
+        return yield* output.decode(yield* turn({ ...request, output }))
+      }),
+    connect: (request, { warmUp = false } = {}) =>
+      Effect.gen(function* () {
+        // a request needs input, and there may be none yet
+        const { attemptOptions, body } = yield* prepare({ ...request, prompt: "?" })
+        const { conversationId } = request
+        const options = { ...attemptOptions, conversationId, warmUp }
+        yield* Effect.addFinalizer(() => transport.disconnect(options))
+        const response = yield* transport.connect({ ...body, input: body.input.slice(0, -1) }, options)
+        if (response?.modelsEtag !== undefined) yield* catalogue.sawEtag(response.modelsEtag)
+      }),
+    models: catalogue.get,
+    usage: Effect.gen(function* () {
+      const { json } = yield* transport.get("/wham/usage")
+      return RateLimits.fromUsage(json, yield* Clock.currentTimeMillis)
+    })
+  }
+})
 
 /**
  * The client and the parts of it a program may want to watch: what is known of the plan's limits, and the last exchange

@@ -2,13 +2,13 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { AuthError, CodexAuth } from "@effect-codex/auth"
-import { Failure } from "@effect-codex/schema"
+import { Failure, JsonSchema, OutputFormat, Tool } from "@effect-codex/schema"
 import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
-import { Codex, CodexConfig, CodexError, Conversation } from "effect-codex"
+import { Codex, CodexConfig, CodexError, Conversation, Snapshot, ToolError } from "effect-codex"
 import { requests, run } from "./support.ts"
 
 /** A login that has expired; every recovery fails with one and the same remembered error. */
@@ -174,7 +174,20 @@ describe("docs/errors.md", () => {
   /** The row of a tag, with the rows below it that name none. */
   const rowsOf = (tag: string) => new RegExp(`^\\| \`${tag}\` .*(?:\\n\\| {3,}\\|.*)*`, "m").exec(document)?.[0] ?? ""
 
-  for (const member of CodexError.CodexError.members) {
+  /** The errors that are no members of `CodexError`. */
+  const others = [
+    JsonSchema.UnsupportedSchema,
+    OutputFormat.InvalidOutput,
+    Tool.InvalidToolArguments,
+    ToolError.UnknownTool,
+    ToolError.CallRejected,
+    ToolError.HandlerFailed,
+    ToolError.LoopLimitReached,
+    Snapshot.InvalidSnapshot,
+    Snapshot.StoreFailed
+  ]
+
+  for (const member of [...CodexError.CodexError.members, ...others]) {
     const fields: Readonly<Record<string, unknown>> = member.fields
     const valuesOf = (name: string) =>
       Schema.isSchema(fields[name]) || Schema.isPropertySignature(fields[name])

@@ -83,6 +83,8 @@ describe("types", () => {
         CodexError.CodexError | OutputFormat.InvalidOutput | JsonSchema.UnsupportedSchema
       >
     >()
+    expectTypeOf<Effect.Effect.Error<ReturnType<typeof object>>>().toExtend<Failure.Failure>()
+    expectTypeOf<ToolError.ToolError>().toExtend<Failure.Failure>()
   })
 
   it("a layer's requirements shrink from part to whole", () => {

@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
+import * as Failure from "./Failure.ts"
 import { notJson } from "./internal/json.ts"
 import { areTidy, tidy } from "./internal/references.ts"
 import { at, both, isObject } from "./internal/schemaTree.ts"
@@ -34,11 +35,10 @@ export interface JsonSchema {
  * @since 0.1.0
  * @category errors
  */
-export class UnsupportedSchema extends Schema.TaggedError<UnsupportedSchema>("@effect-codex/schema/UnsupportedSchema")(
+export class UnsupportedSchema extends Failure.Class<UnsupportedSchema>("@effect-codex/schema/UnsupportedSchema")(
   "UnsupportedSchema",
   { name: Schema.String, problems: Schema.Array(Schema.String) }
 ) {
-  readonly isRetryable = false
   override get message(): string {
     return `The schema of "${this.name}" cannot be sent. ${this.problems.join(" ")}`
   }

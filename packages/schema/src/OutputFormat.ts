@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Failure from "./Failure.ts"
 import * as JsonSchema from "./JsonSchema.ts"
 import type * as ResponsesRequest from "./ResponsesRequest.ts"
 import * as ToolSpec from "./ToolSpec.ts"
@@ -46,16 +47,12 @@ const answerOf = ({ blocks = [], text }: Answer): string => {
  * @since 0.1.0
  * @category errors
  */
-export class InvalidOutput extends Schema.TaggedError<InvalidOutput>("@effect-codex/schema/InvalidOutput")(
-  "InvalidOutput",
-  {
-    format: Schema.String,
-    text: Schema.String,
-    reason: Schema.Literal("refused", "incomplete", "invalid_json", "mismatch"),
-    issues: Schema.Array(JsonSchema.Issue)
-  }
-) {
-  readonly isRetryable = false
+export class InvalidOutput extends Failure.Class<InvalidOutput>("@effect-codex/schema/InvalidOutput")("InvalidOutput", {
+  format: Schema.String,
+  text: Schema.String,
+  reason: Schema.Literal("refused", "incomplete", "invalid_json", "mismatch"),
+  issues: Schema.Array(JsonSchema.Issue)
+}) {
   override get message(): string {
     const issues = JsonSchema.formatIssues(this.issues)
     const sentences: Record<InvalidOutput["reason"], string> = {

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
+import * as Failure from "./Failure.ts"
 import * as Wire from "./internal/wire.ts"
 import * as JsonSchema from "./JsonSchema.ts"
 import * as ToolSpec from "./ToolSpec.ts"
@@ -45,7 +46,7 @@ export interface Tool<out A> {
  *   )
  * ```
  */
-export class InvalidToolArguments extends Schema.TaggedError<InvalidToolArguments>(
+export class InvalidToolArguments extends Failure.Class<InvalidToolArguments>(
   "@effect-codex/schema/InvalidToolArguments"
 )("InvalidToolArguments", {
   tool: Schema.String,
@@ -54,7 +55,6 @@ export class InvalidToolArguments extends Schema.TaggedError<InvalidToolArgument
   reason: Schema.Literal("invalid_json", "mismatch"),
   issues: Schema.Array(JsonSchema.Issue)
 }) {
-  readonly isRetryable = false
   override get message(): string {
     const what = this.reason === "invalid_json" ? "are not valid JSON" : "do not fit its parameters"
     return `The arguments of "${this.tool}" ${what} (${JsonSchema.formatIssues(this.issues)}); call it again with corrected ones.`

@@ -5,13 +5,10 @@
  *
  * @since 0.1.0
  */
-import * as Either from "effect/Either"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { UnknownType } from "./Item.ts"
-import { notJson } from "./internal/json.ts"
+import * as Names from "./internal/names.ts"
 import * as Wire from "./internal/wire.ts"
-import * as JsonSchemas from "./JsonSchema.ts"
 
 /**
  * A JSON Schema, as an object.
@@ -200,7 +197,7 @@ export const other = (tool: { readonly type: string; readonly [key: string]: unk
  * @since 0.1.0
  * @category guards
  */
-export const isName = (name: string): boolean => /^[a-zA-Z0-9_-]{1,64}$/.test(name)
+export const isName: (name: string) => boolean = Names.isLegal
 
 /**
  * The rule of {@link isName}, as a sentence of an error.
@@ -209,62 +206,6 @@ export const isName = (name: string): boolean => /^[a-zA-Z0-9_-]{1,64}$/.test(na
  * @category guards
  */
 export const nameRule = "Its name is not allowed: use 1 to 64 of the characters a-z, A-Z, 0-9, _ and -."
-
-/**
- * A tool in the nearest form the server accepts. `changes` lists each tool whose schema was changed (a namespace holds
- * several), `refused` each tool without such a form. `tool` is absent when nothing is left of it.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Normalized<out A> {
-  readonly tool?: A
-  readonly changes: ReadonlyArray<{ readonly name: string; readonly changes: ReadonlyArray<string> }>
-  readonly refused: ReadonlyArray<JsonSchemas.UnsupportedSchema>
-}
-
-/**
- * Brings the JSON Schemas of a tool to the nearest form the server accepts (`JsonSchema.normalize`): one bad schema would
- * fail the whole request. A tool the server accepts is returned unchanged. Of a namespace only the refused tools are left
- * out.
- *
- * @since 0.1.0
- * @category combinators
- */
-export const normalize = <A>(tool: A): Normalized<A> => {
-  if (!Predicate.isRecord(tool)) return { tool, changes: [], refused: [] }
-  if (tool["type"] === "namespace" && Array.isArray(tool["tools"])) {
-    const all = tool["tools"].map((inner: unknown) => normalize(inner))
-    const tools = all.flatMap((inner) => ("tool" in inner ? [inner.tool] : []))
-    const changes = all.flatMap((inner) => inner.changes)
-    const refused = all.flatMap((inner) => inner.refused)
-    if (changes.length === 0 && refused.length === 0) return { tool, changes, refused }
-    return { ...(tools.length > 0 && { tool: { ...tool, tools } }), changes, refused }
-  }
-  const parameters = tool["parameters"]
-  if (
-    (tool["type"] !== "function" && tool["type"] !== "tool_search") ||
-    parameters === undefined ||
-    parameters === null
-  ) {
-    return { tool, changes: [], refused: [] }
-  }
-  // a value JSON cannot represent comes from the program, not from a server; `TurnRequest.compile` reports it
-  const unwritable = notJson(parameters)
-  if (unwritable !== undefined && unwritable.what !== "nested too deeply") return { tool, changes: [], refused: [] }
-  const name = String(tool["name"] ?? tool["type"])
-  return Either.match(JsonSchemas.normalize(name, parameters, { strict: tool["strict"] === true }), {
-    onLeft: (refusal) => ({ changes: [], refused: [refusal] }),
-    onRight: ({ changes, jsonSchema, strict }) =>
-      jsonSchema === parameters && changes.length === 0
-        ? { tool, changes: [], refused: [] }
-        : {
-            tool: { ...tool, ...(tool["strict"] === true && { strict }), parameters: jsonSchema },
-            changes: changes.length === 0 ? [] : [{ name, changes }],
-            refused: []
-          }
-  })
-}
 
 /**
  * The tool's name, for those that have one.

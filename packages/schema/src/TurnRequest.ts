@@ -12,6 +12,7 @@ import * as History from "./History.ts"
 import type * as Item from "./Item.ts"
 import * as Json from "./internal/json.ts"
 import * as Names from "./internal/names.ts"
+import * as ToolSchemas from "./internal/toolSchemas.ts"
 import * as JsonSchema from "./JsonSchema.ts"
 import * as Message from "./Message.ts"
 import * as Model from "./Model.ts"
@@ -199,7 +200,7 @@ const hasSpec = Predicate.hasProperty("spec")
 
 /** The schemas of tools and of the output in forms the server takes. An output is not asked for in another way than said. */
 const normalizeSchemas = (given: ReadonlyArray<unknown>, format: ResponsesRequest.TextFormat | undefined) => {
-  const tools = given.map(ToolSpec.normalize)
+  const tools = given.map(ToolSchemas.normalize)
   const repairs = tools.flatMap(
     ({ changes, refused }): ReadonlyArray<Repair> => [
       ...changes.map((change): Repair => ({ _tag: "SchemaChanged", ...change })),

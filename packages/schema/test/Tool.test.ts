@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import * as FastCheck from "effect/FastCheck"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
+import * as ToolSchemas from "../src/internal/toolSchemas.ts"
 import { fits, openFaults, strictFaults } from "./serverRules.ts"
 
 const call = (text: string): Turn.ToolCall => ({ type: "function", callId: "call_1", name: "weather", arguments: text })
@@ -203,14 +204,14 @@ describe("tools of others, as they travel", () => {
       { type: "namespace", name: "n", tools: [raw("a", { type: "object", properties: {} })] },
       ToolSpec.other({ type: "newer", parameters: { type: "array" } })
     ]) {
-      assert.strictEqual(ToolSpec.normalize(tool).tool, tool)
-      assert.deepStrictEqual(ToolSpec.normalize(tool), { tool, changes: [], refused: [] })
+      assert.strictEqual(ToolSchemas.normalize(tool).tool, tool)
+      assert.deepStrictEqual(ToolSchemas.normalize(tool), { tool, changes: [], refused: [] })
     }
   })
 
   it("are brought to a form the server takes, with all their other keys in place", () => {
     const tool = { type: "function", name: "a", parameters: { type: "object" }, strict: true, description: "A.", x: 1 }
-    const { changes, refused, tool: sent } = ToolSpec.normalize(tool)
+    const { changes, refused, tool: sent } = ToolSchemas.normalize(tool)
     assert.strictEqual(
       JSON.stringify(sent),
       '{"type":"function","name":"a","parameters":{"type":"object","properties":{},"required":[],"additionalProperties":false},"strict":true,"description":"A.","x":1}'
@@ -221,18 +222,18 @@ describe("tools of others, as they travel", () => {
     )
     assert.deepStrictEqual(refused, [])
     const open = raw("b", { type: "object", properties: { x: { type: "string" } } }, { strict: true })
-    assert.deepInclude(ToolSpec.normalize(open).tool, { strict: false, parameters: open.parameters })
+    assert.deepInclude(ToolSchemas.normalize(open).tool, { strict: false, parameters: open.parameters })
   })
 
   it("are refused by name, in a namespace one by one", () => {
-    const bad = ToolSpec.normalize(raw("bad", { type: "array" }))
+    const bad = ToolSchemas.normalize(raw("bad", { type: "array" }))
     assert.notProperty(bad, "tool")
     assert.deepStrictEqual(
       bad.refused.map(({ name }) => name),
       ["bad"]
     )
     const good = raw("good", { type: "object", properties: {} })
-    const some = ToolSpec.normalize({
+    const some = ToolSchemas.normalize({
       type: "namespace",
       name: "n",
       tools: [raw("bad", []), good, raw("worse", true, {})]
@@ -245,11 +246,11 @@ describe("tools of others, as they travel", () => {
       some.refused.map(({ name }) => name),
       ["bad"]
     )
-    const none = ToolSpec.normalize({ type: "namespace", name: "n", tools: [raw("bad", [])] })
+    const none = ToolSchemas.normalize({ type: "namespace", name: "n", tools: [raw("bad", [])] })
     assert.notProperty(none, "tool")
     assert.lengthOf(none.refused, 1)
     const parameters: unknown = { type: "object" }
-    const search = ToolSpec.normalize({ type: "tool_search", execution: "client", parameters })
+    const search = ToolSchemas.normalize({ type: "tool_search", execution: "client", parameters })
     assert.deepInclude(search.tool, { parameters: { type: "object", properties: {} } })
   })
 })

@@ -156,11 +156,11 @@ const restart = (
   Effect.gen(function* () {
     progress.routingToken = RoutingToken.first(progress.routingToken, decoder.state.routingToken)
     // the transport has scrubbed what the server says of limits
-    const limits = (error as { readonly partial?: Turn.PartialTurn }).partial?.rateLimits
+    const limits = error.partial?.rateLimits
     const partial = withRoute(decoder.state.partial(), route())
     const arrived = { ...partial, ...(limits !== undefined && { rateLimits: limits }) }
     progress.partial = fuller(arrived, progress.partial)
-    const failure = Failure.withFacts<Failure.Failure>(error, { partial: progress.partial }) as CodexError
+    const failure = Failure.withFacts(error, { partial: progress.partial })
     if (progress.shown && delivery.onceShown === "fail") return yield* Effect.fail(failure)
 
     const announce = (delay: Duration.Duration): ReadonlyArray<Delivered> => {

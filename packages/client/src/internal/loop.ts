@@ -295,7 +295,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
       Effect.map(isTimeUp, (isTimeUp) =>
         error._tag === "TimedOut" && isTimeUp
           ? limitReached("time")
-          : (Failure.withFacts<Failure.Failure>(error, { history: Redacted.make(history) }) as CodexError)
+          : Failure.withFacts(error, { history: Redacted.make(history) })
       )
 
     return {
