@@ -20,10 +20,10 @@ export const limits = {
   age: 55 * 60_000,
   /** The largest message the server takes, in bytes. */
   message: 16_777_215,
-  /** Sockets kept between turns. */
-  kept: 128,
-  /** Dials that fail before a conversation stays with SSE. */
-  failedDials: 3,
+  /** Sockets of one client, where the connector does not say how many. */
+  sockets: 128,
+  /** Sockets that fail one after the other before a conversation stays with SSE. */
+  failures: 3,
   /** New sockets for one request, after codes that ask for them. */
   redials: 2
 }
@@ -39,8 +39,6 @@ export interface WebSocketCarrier extends Carrier.Service {
   /** Closes the sockets of a thread; one with a turn on it once the turn is over. */
   readonly leave: (thread: string) => void
   readonly close: () => void
-  /** Sockets that are open or on their way. */
-  readonly open: () => number
 }
 
 type Fallback = NonNullable<Route["fallback"]>
@@ -136,9 +134,43 @@ const handshakeHeaders = (headers: Carrier.Request["headers"]): Record<string, s
 
 export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier => {
   const lines = new Set<Line>()
-  /** Dials of a conversation that failed, until one succeeds. */
-  const failedDials = new Map<string, number>()
+  const maxSockets = connector.maxSockets ?? limits.sockets
+  /** Requests that wait for a socket, because there are as many as there may be and none is idle. */
+  const waiting = new Set<Job>()
+  /** Sockets of a conversation that could not be opened or broke within a turn, until one answers. */
+  const failures = new Map<string, { readonly count: number; readonly last: Fallback }>()
   let notAllowed = false
+
+  const failed = (key: string, last: Fallback): void => {
+    const count = (failures.get(key)?.count ?? 0) + 1
+    if (failures.size >= 1024) failures.clear()
+    failures.set(key, { count, last })
+  }
+
+  const idleLines = (): ReadonlyArray<Line> => [...lines].filter((line) => line.isIdle)
+
+  /** Whether there may be another socket: the one that has rested longest makes room for it. */
+  const makeRoom = (): boolean => {
+    if (lines.size < maxSockets) return true
+    const idle = idleLines()
+    if (idle.length === 0) return false
+    idle.reduce((a, b) => (b.idleSince < a.idleSince ? b : a)).close()
+    return true
+  }
+
+  let serving = false
+
+  /** To be called where a socket has become idle or is gone. */
+  const serveWaiting = (): void => {
+    if (serving) return
+    serving = true
+    for (const job of waiting) {
+      if (lines.size >= maxSockets && idleLines().length === 0) break
+      waiting.delete(job)
+      job.start()
+    }
+    serving = false
+  }
 
   /** One request, over the socket it has now or by HTTP after all. */
   class Job implements Carrier.Control {
@@ -177,16 +209,17 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     start(): void {
-      if (this.turn.mode === "auto" && notAllowed) return this.fallBack("not_allowed")
-      if (this.turn.mode === "auto" && (failedDials.get(this.key) ?? 0) >= limits.failedDials) {
-        return this.fallBack("dial_failed")
+      if (this.turn.mode === "auto") {
+        if (notAllowed) return this.fallBack("not_allowed")
+        const failed = failures.get(this.key)
+        if (failed !== undefined && failed.count >= limits.failures) return this.fallBack(failed.last)
       }
       this.#go(this.#idleLine())
     }
 
     #idleLine(): Line | undefined {
       for (const line of lines) {
-        if (line.key !== this.key || line.state !== "open" || line.job !== undefined) continue
+        if (line.key !== this.key || !line.isIdle) continue
         if (now() - line.openedAt < limits.age) return line
         line.close()
       }
@@ -197,6 +230,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       const { ahead } = this.turn
       if (line !== undefined && (ahead === "connect" || (ahead === "warm_up" && line.last !== undefined))) {
         return this.done()
+      }
+      if (line === undefined && !makeRoom()) {
+        waiting.add(this)
+        return
       }
       const decision = IncrementalInput.decide(line?.last, this.turn.request)
       this.frame = createFrame(this.turn, decision)
@@ -230,7 +267,8 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
 
     /** What was asked for ahead of a turn is there, or cannot be had. */
     done(): void {
-      this.respond(200, ...(this.line?.handshake() ?? [{}, []]), "")
+      const [headers, cookies] = this.line?.handshake() ?? [{}, []]
+      this.respond(200, headers, cookies, "")
     }
 
     get begun(): boolean {
@@ -283,17 +321,18 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     dialFailed(refusal: Refusal): void {
-      if (failedDials.size >= 1024) failedDials.clear()
-      failedDials.set(this.key, (failedDials.get(this.key) ?? 0) + 1)
+      failed(this.key, "dial_failed")
       if (this.turn.mode === "auto") return this.fallBack("dial_failed")
       if (refusal.status === undefined) this.fail({ cause: refusal.cause ?? { code: "ECONNRESET" } })
       else this.respond(refusal.status, refusal.headers, refusal.cookies, refusal.body)
     }
 
-    abort(): void {
+    abort(reason?: "silent"): void {
       if (this.#other !== undefined) return this.#other.abort()
       if (this.#over) return
       this.#over = true
+      waiting.delete(this)
+      if (reason === "silent" && this.line !== undefined) failed(this.key, "broken")
       this.line?.close()
     }
 
@@ -317,6 +356,8 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     socket: WebSocketConnector.Socket | undefined
     /** Set once no further turn may go over it. */
     isStale = false
+    /** Set once it has been idle: the server may have closed it when the next turn is sent. */
+    hasRested = false
     readonly key: string
     readonly authorization: string | undefined
     readonly thread: string | undefined
@@ -329,6 +370,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.thread = headers["thread-id"]
       lines.add(this)
       this.#cancelTimer = timer(turn.handshakeLimit, () => this.onClose(1006, { code: "ETIMEDOUT" }))
+    }
+
+    get isIdle(): boolean {
+      return this.state === "open" && this.job === undefined
     }
 
     take(job: Job): void {
@@ -358,11 +403,11 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     #rest(): void {
       this.job = undefined
       if (this.isStale) return this.close()
+      this.hasRested = true
       this.idleSince = now()
       this.#cancelTimer?.()
       this.#cancelTimer = timer(limits.idle, () => this.close())
-      const idle = [...lines].filter((line) => line.state === "open" && line.job === undefined)
-      if (idle.length > limits.kept) idle.reduce((a, b) => (b.idleSince < a.idleSince ? b : a)).close()
+      serveWaiting()
     }
 
     close(): void {
@@ -379,6 +424,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       lines.delete(this)
       this.#cancelTimer?.()
       this.#cancelTimer = undefined
+      serveWaiting()
       return job
     }
 
@@ -387,7 +433,6 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.state = "open"
       this.openedAt = now()
       this.#head = [headers, setCookies]
-      failedDials.delete(this.key)
       if (this.job !== undefined) this.#send(this.job)
     }
 
@@ -417,6 +462,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       }
       const isEnd = typeof type === "string" && terminal.has(type)
       if (isEnd) {
+        failures.delete(this.key)
         this.#remember(job, frame)
         this.#rest()
       }
@@ -434,6 +480,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     #failed(job: Job, frame: Json, text: string): void {
+      failures.delete(this.key)
       const code = codeOf(frame)
       if (!job.begun && code !== undefined && cacheLost.has(code)) {
         this.close()
@@ -455,6 +502,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     onBinary(): void {
       const { job } = this
       this.close()
+      failed(this.key, "broken")
       job?.fail({ cause: { code: "UND_ERR_RESPONSE" } })
     }
 
@@ -470,6 +518,9 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
           ? job.fallBack("too_large")
           : job.respond(413, {}, [], JSON.stringify({ error: { message: "The server closed the socket: too large." } }))
       }
+      // it was closed for being idle, at the moment at which the turn was sent
+      if (this.hasRested && !job.begun && job.redial()) return
+      failed(this.key, "broken")
       // a close is an end, whatever the code: without a terminal event the turn is truncated
       if (code === 1006) job.fail({ cause: cause ?? { code: "ECONNRESET" } })
       else job.end()
@@ -481,7 +532,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     for (const line of [...lines]) {
       if (line.authorization !== authorization) continue
       line.isStale = true
-      if (line.state === "open" && line.job === undefined) line.close()
+      if (line.isIdle) line.close()
     }
   }
 
@@ -511,13 +562,15 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       }
     },
     close: () => {
+      const left = [...waiting]
+      waiting.clear()
+      for (const job of left) job.fail({ cause: undefined })
       for (const line of [...lines]) {
         const { job } = line
         line.close()
         job?.fail({ cause: undefined })
       }
-    },
-    open: () => lines.size
+    }
   }
 }
 
