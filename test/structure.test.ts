@@ -222,17 +222,46 @@ describe("documents", () => {
     assert.isAbove(references, 80)
   })
 
+  /** Every string of the tests of a folder, with whatever stands for the parts of a title that are filled in. */
+  const titlesIn = (folder: string): ReadonlyArray<RegExp> =>
+    Fs.readdirSync(folder)
+      .filter((name) => name.endsWith(".ts"))
+      .flatMap((name) => [
+        ...Fs.readFileSync(Path.join(folder, name), "utf8").matchAll(/(["`])((?:\\.|(?!\1)[^\\\n])+)\1/g)
+      ])
+      .map(([, , title = ""]) => title.split(/\$\{(?:[^{}]|\{[^{}]*\})*\}|%\w/))
+      // a title of nothing but such parts would be any title
+      .filter((parts) => parts.join("").length >= 5)
+      .map((parts) => new RegExp(`^${parts.map((part) => part.replaceAll(/[^\w\s]/g, "\\$&")).join(".+")}$`))
+
   it("parity has all 48 behaviours, and the tests it names exist", () => {
-    const rows = Fs.readFileSync(Path.join(root, "docs/parity.md"), "utf8").match(/^\| \d+ \|.*$/gm) ?? []
+    const document = Fs.readFileSync(Path.join(root, "docs/parity.md"), "utf8")
+    const rows = document.match(/^\| \d+ \|.*$/gm) ?? []
     assert.deepStrictEqual(
       rows.map((row) => Number(row.split("|")[1])),
       Array.from({ length: 48 }, (_, n) => n + 1)
     )
-    for (const row of rows) {
-      for (const [, file] of row.matchAll(/`((?:packages|examples)\/[^`]+\.test\.ts)`/g)) {
-        assert.isTrue(Fs.existsSync(Path.join(root, file as string)), `${file} of row ${row.slice(0, 6)}`)
+    const numbers = ["done", "better", "left behind", "open"].map(
+      (state) => `${rows.filter((row) => row.includes(`| **${state}**`)).length} ${state}`
+    )
+    assert.include(document, `${numbers.join(", ")}.`)
+    const titles = new Map<string, ReadonlyArray<RegExp>>()
+    for (const [, file = "", named = ""] of document.matchAll(
+      /`((?:packages|examples)\/[^`]+\.test\.ts)`((?:,? "[^"]+")+)/g
+    )) {
+      assert.isTrue(Fs.existsSync(Path.join(root, file)), file)
+      const folder = Path.dirname(Path.join(root, file))
+      const known = titles.get(folder) ?? titlesIn(folder)
+      titles.set(folder, known)
+      for (const [, title = ""] of named.matchAll(/"([^"]+)"/g)) {
+        const isTitle = (text: string) => known.some((pattern) => pattern.test(text))
+        // or that of a group and of a test in it
+        const words = title.split(" ")
+        const isJoined = words.some((_, n) => isTitle(words.slice(0, n).join(" ")) && isTitle(words.slice(n).join(" ")))
+        assert.isTrue(isTitle(title) || isJoined, `${file}: ${title}`)
       }
     }
+    assert.isAbove(titles.size, 3)
   })
 })
 
