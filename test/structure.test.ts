@@ -151,6 +151,16 @@ describe("what Effect 4 writes in another way", () => {
   ] as const) {
     it(`${what} stand in one place each`, () => assert.deepStrictEqual(filesWith(pattern), files))
   }
+
+  it("only one helper of the tests draws values at random, besides the guide, which shows how a program does it", () => {
+    const knowing = Object.keys(allowed)
+      .flatMap((folder) => filesOf(Path.join(root, "packages", folder, "test")))
+      .filter((path) => /"effect\/(?:FastCheck|Arbitrary)"/.test(Fs.readFileSync(path, "utf8")))
+    assert.deepStrictEqual(
+      knowing.map((path) => Path.relative(root, path)),
+      [Path.join("packages", "testing", "test", "guide.test.ts")]
+    )
+  })
 })
 
 describe("documents", () => {

@@ -90,8 +90,7 @@ export const make = (transport: CodexTransport.Service, clientVersion: string): 
     /** What is known after the ETags that responses carried: the same version is fresh from then on, another one is not. */
     const afterEtag = (known: State): State => {
       if (seen === undefined || known.etag === undefined || seen.at <= known.askedAt) return known
-      const freshUntil = seen.etag === known.etag ? Math.max(known.freshUntil, seen.at + timeToLive) : 0
-      return { ...known, freshUntil }
+      return { ...known, freshUntil: seen.etag === known.etag ? seen.at + timeToLive : 0 }
     }
 
     const update = SynchronizedRef.updateAndGetEffect(state, (before) =>

@@ -88,11 +88,56 @@ describe("Catalogue", () => {
     })
   )
 
+  it.effect("its version is that of the list fetched last, by its ETag, else by the one that responses carry", () =>
+    Effect.gen(function* () {
+      const answers = [{ etag: "v1" }, { modelsEtag: "v2" }]
+      let asked = 0
+      const catalogue = yield* Catalogue.make(
+        {
+          ...serving([]).transport,
+          get: () => Effect.sync(() => ({ json: { models: [{ slug: "m" }] }, metadata: answers[asked++] ?? {} }))
+        },
+        "0.169.0"
+      )
+      const seeing = (etag: string) =>
+        TestClock.adjust("1 second").pipe(Effect.zipRight(catalogue.sawEtag(etag)), Effect.zipRight(catalogue.get))
+      yield* catalogue.get
+      yield* seeing("v1")
+      assert.strictEqual(asked, 1)
+      yield* seeing("v2")
+      assert.strictEqual(asked, 2)
+      yield* seeing("v2")
+      assert.strictEqual(asked, 2)
+      yield* seeing("v3")
+      assert.strictEqual(asked, 3)
+    })
+  )
+
+  it.effect("an empty list takes nothing away, and is asked for again after half a minute", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const catalogue = yield* Catalogue.make(
+        {
+          ...serving([]).transport,
+          get: () => Effect.sync(() => ({ json: { models: asked++ < 1 ? [] : [{ slug: "m" }] }, metadata: {} }))
+        },
+        "0.169.0"
+      )
+      assert.strictEqual((yield* catalogue.get).source, "bundled")
+      yield* TestClock.adjust("29 seconds")
+      assert.strictEqual((yield* catalogue.get).source, "bundled")
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* catalogue.get).source, "server")
+      assert.strictEqual(asked, 2)
+    })
+  )
+
   it.effect("within a deadline it is not waited for longer than that", () =>
     Effect.gen(function* () {
       const { transport } = serving(["v1"], "2 seconds")
       const catalogue = yield* Catalogue.make(transport, "0.169.0")
-      const fiber = yield* Effect.fork(catalogue.within(1000))
+      yield* TestClock.adjust("10 seconds")
+      const fiber = yield* Effect.fork(catalogue.within(11_000))
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* fiber).source, "bundled")
       const patient = yield* Effect.fork(catalogue.within(undefined))

@@ -435,6 +435,18 @@ describe("refused encrypted reasoning", () => {
     )
   )
 
+  it.effect("is among the repairs of the turn, beside those that were made before", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const call = { type: "function_call", call_id: "call_1", name: "ls", arguments: "{}" } as const
+      const turn = yield* run(codex.turn({ ...history, input: [...(history.input ?? []), call] }))
+      assert.deepStrictEqual(
+        turn.repairs?.map(({ _tag }) => _tag),
+        ["OutputAdded", "ReasoningDropped", "IdRemoved"]
+      )
+    }).pipe(Effect.provide(TestCodex.layer([refusal, hello])))
+  )
+
   it.effect("fails when that is not allowed", () =>
     Effect.gen(function* () {
       const error = yield* failureOf({ ...history, config: { discardReasoning: false } })
