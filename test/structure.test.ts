@@ -117,6 +117,18 @@ describe("packages", () => {
       assert.property(programs.has(folder) ? manifest.dependencies : manifest.peerDependencies, "effect")
     })
 
+    it(`${folder} exports its public modules and the entries for a runtime, and nothing below them`, () => {
+      const { exports, publishConfig } = JSON.parse(
+        Fs.readFileSync(Path.join(root, "packages", folder, "package.json"), "utf8")
+      )
+      if (programs.has(folder)) return
+      const expected = Fs.readdirSync(source)
+        .filter((name) => name.endsWith(".ts"))
+        .map((name) => (name === "index.ts" ? "." : `./${name.slice(0, -".ts".length)}`))
+      assert.deepStrictEqual(Object.keys(exports).sort(), [...expected, "./package.json"].sort())
+      assert.deepStrictEqual(Object.keys(publishConfig.exports).sort(), Object.keys(exports).sort())
+    })
+
     it(`${folder} has a README and a license`, () => {
       for (const file of ["README.md", "LICENSE"]) {
         assert.isTrue(Fs.existsSync(Path.join(root, "packages", folder, file)), `packages/${folder}/${file}`)

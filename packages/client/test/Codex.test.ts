@@ -345,6 +345,15 @@ describe("Codex", () => {
     }).pipe(Effect.provide(TestCodex.layer([Script.status(429, { headers: { "retry-after": "30" } }), hello])))
   )
 
+  it.effect("a time limit ends a body that is under way, in a retry as well", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const error = yield* run(Effect.flip(codex.turn({ prompt: "Hi", timeLimit: "20 seconds" })))
+      assert.strictEqual(error._tag === "TimedOut" && error.phase, "total")
+      assert.lengthOf(yield* requests, 2)
+    }).pipe(Effect.provide(TestCodex.layer([Script.status(429), hello.pipe(Script.silenceAfterEvents(4))])))
+  )
+
   it.effect("interrupting the consumer aborts the request", () =>
     Effect.gen(function* () {
       const codex = yield* Codex.Codex

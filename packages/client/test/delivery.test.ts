@@ -310,6 +310,8 @@ describe("keepItems", () => {
     const { replayable } = Delivery
     assert.deepStrictEqual(replayable([reasoning, message("a"), reasoning]), [reasoning, message("a")])
     assert.deepStrictEqual(replayable([reasoning]), [])
+    const search: Item.Item = { type: "web_search_call", id: "ws_1", status: "completed" }
+    assert.deepStrictEqual(replayable([reasoning, search, reasoning]), [reasoning, search])
     assert.deepStrictEqual(replayable([message("a"), reasoning, call, message("b")]), [message("a")])
     assert.deepStrictEqual(replayable([message("a"), message("b")]), [message("a"), message("b")])
     assert.deepStrictEqual(replayable([]), [])

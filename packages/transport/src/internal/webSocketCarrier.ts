@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Carrier from "../Carrier.ts"
 import type * as WebSocketConnector from "../WebSocketConnector.ts"
+import { type Fallback, Fallbacks } from "./fallback.ts"
 import type { Timer } from "./timer.ts"
 
 /** The limits of a client's sockets, in milliseconds (protocol H.5, H.6). */
@@ -22,8 +23,6 @@ export const limits = {
   message: 16_777_215,
   /** Sockets kept between turns. */
   kept: 128,
-  /** Dials that fail before a conversation stays with SSE. */
-  failedDials: 3,
   /** New sockets for one request, after codes that ask for them. */
   redials: 2
 }
@@ -42,8 +41,6 @@ export interface WebSocketCarrier extends Carrier.Service {
   /** Sockets that are open or on their way. */
   readonly open: () => number
 }
-
-type Fallback = NonNullable<Route["fallback"]>
 
 type Head = Readonly<Record<string, string | undefined>>
 
@@ -129,16 +126,17 @@ const routeOf = (decision: IncrementalInput.Decision): Route =>
     ? { via: "websocket", input: "incremental" }
     : { via: "websocket", input: "full", ...defined({ reason: decision.reason, at: decision.at }) }
 
-const handshakeHeaders = (headers: Carrier.Request["headers"]): Record<string, string> => {
-  const { accept: _, "content-type": __, "content-encoding": ___, [RoutingToken.header]: ____, ...rest } = headers
-  return { ...rest, "openai-beta": "responses_websockets=2026-02-06" }
-}
+/** Headers of a request with a body, which a handshake does not have; the routing token goes in the messages. */
+const notInHandshake: ReadonlySet<string> = new Set(["accept", "content-type", "content-encoding", RoutingToken.header])
+
+const handshakeHeaders = (headers: Carrier.Request["headers"]): Readonly<Record<string, string>> => ({
+  ...Object.fromEntries(Object.entries(headers).filter(([name]) => !notInHandshake.has(name))),
+  "openai-beta": "responses_websockets=2026-02-06"
+})
 
 export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier => {
   const lines = new Set<Line>()
-  /** Dials of a conversation that failed, until one succeeds. */
-  const failedDials = new Map<string, number>()
-  let notAllowed = false
+  const fallbacks = new Fallbacks()
 
   /** One request, over the socket it has now or by HTTP after all. */
   class Job implements Carrier.Control {
@@ -177,11 +175,9 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     start(): void {
-      if (this.turn.mode === "auto" && notAllowed) return this.fallBack("not_allowed")
-      if (this.turn.mode === "auto" && (failedDials.get(this.key) ?? 0) >= limits.failedDials) {
-        return this.fallBack("dial_failed")
-      }
-      this.#go(this.#idleLine())
+      const fallback = this.turn.mode === "auto" ? fallbacks.reasonFor(this.key) : undefined
+      if (fallback === undefined) this.#go(this.#idleLine())
+      else this.fallBack(fallback)
     }
 
     #idleLine(): Line | undefined {
@@ -201,12 +197,13 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       const decision = IncrementalInput.decide(line?.last, this.turn.request)
       this.frame = createFrame(this.turn, decision)
       this.turn.onRoute?.(routeOf(decision))
-      if (bytesOf(this.frame) > limits.message) return this.#tooLarge()
+      if (bytesOf(this.frame) > limits.message) return this.tooLarge()
       this.line = line ?? dial(this)
       this.line.take(this)
     }
 
-    #tooLarge(): void {
+    /** The message is larger than a WebSocket takes, or the server says so. */
+    tooLarge(): void {
       if (this.turn.mode === "auto") return this.fallBack("too_large")
       this.respond(413, {}, [], JSON.stringify({ error: { message: "The message is larger than a WebSocket takes." } }))
     }
@@ -237,11 +234,13 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       return this.#begun
     }
 
+    /** Passes on the headers and what was held back, once. */
     #begin(): void {
       if (this.#begun) return
       this.#begun = true
       const [headers, cookies] = this.line?.handshake() ?? [{}, []]
       this.#receiver.onHeaders(200, { "content-type": "application/json", ...headers }, cookies)
+      for (const held of this.#held.splice(0)) if (!this.#over) this.#receiver.onMessage(held)
     }
 
     /** A message of the turn. What says nothing of the turn waits for what does. */
@@ -252,7 +251,6 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
         return
       }
       this.#begin()
-      for (const held of this.#held.splice(0)) if (!this.#over) this.#receiver.onMessage(held)
       if (!this.#over) this.#receiver.onMessage(text)
     }
 
@@ -260,7 +258,6 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       if (this.#over) return
       if (this.turn.ahead !== undefined) return this.done()
       this.#begin()
-      for (const held of this.#held.splice(0)) if (!this.#over) this.#receiver.onMessage(held)
       if (this.#over) return
       this.#over = true
       this.#receiver.onEnd()
@@ -283,8 +280,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     dialFailed(refusal: Refusal): void {
-      if (failedDials.size >= 1024) failedDials.clear()
-      failedDials.set(this.key, (failedDials.get(this.key) ?? 0) + 1)
+      fallbacks.dialFailed(this.key)
       if (this.turn.mode === "auto") return this.fallBack("dial_failed")
       if (refusal.status === undefined) this.fail({ cause: refusal.cause ?? { code: "ECONNRESET" } })
       else this.respond(refusal.status, refusal.headers, refusal.cookies, refusal.body)
@@ -387,7 +383,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.state = "open"
       this.openedAt = now()
       this.#head = [headers, setCookies]
-      failedDials.delete(this.key)
+      fallbacks.dialSucceeded(this.key)
       if (this.job !== undefined) this.#send(this.job)
     }
 
@@ -396,7 +392,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       const job = this.#leave()
       if (job === undefined) return
       if (status === 426) {
-        notAllowed = true
+        fallbacks.notAllowed()
         if (job.turn.mode === "auto") return job.fallBack("not_allowed")
       }
       if (status === 401) forget(this.authorization)
@@ -465,11 +461,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.socket?.close()
       if (job === undefined) return
       if (wasDialling) return job.dialFailed({ cause })
-      if (code === 1009 && !job.begun) {
-        return job.turn.mode === "auto"
-          ? job.fallBack("too_large")
-          : job.respond(413, {}, [], JSON.stringify({ error: { message: "The server closed the socket: too large." } }))
-      }
+      if (code === 1009 && !job.begun) return job.tooLarge()
       // a close is an end, whatever the code: without a terminal event the turn is truncated
       if (code === 1006) job.fail({ cause: cause ?? { code: "ECONNRESET" } })
       else job.end()
