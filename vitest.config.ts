@@ -1,11 +1,5 @@
-import { defineConfig } from "vitest/config"
+import { mergeConfig } from "vitest/config"
+import shared from "./vitest.shared.ts"
 import projects from "./vitest.workspace.ts"
 
-/**
- * Two workers also where Vitest would take one, as it does on two cores: many tests wait for sockets and processes.
- * Files share their worker's modules, because loading Effect anew for each costs more than most files take: a test
- * leaves nothing global behind.
- */
-export default defineConfig({
-  test: { projects, minWorkers: 2, maxWorkers: 2, poolOptions: { forks: { isolate: false } } }
-})
+export default mergeConfig(shared, { test: { projects } })

@@ -1,11 +1,19 @@
 import type { ViteUserConfig } from "vitest/config"
 
-/** What every test project has in common. */
+/**
+ * What all runs of the tests have in common.
+ *
+ * Two workers also where Vitest would take one, as it does on two cores: many tests wait for sockets and processes.
+ * Files share their worker's modules, because loading Effect anew for each costs more than most files take: a test
+ * leaves nothing global behind.
+ */
 export default {
   test: {
-    include: ["test/**/*.test.ts"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    sequence: { concurrent: true }
+    sequence: { concurrent: true },
+    minWorkers: 2,
+    maxWorkers: 2,
+    poolOptions: { forks: { isolate: false } }
   }
 } satisfies ViteUserConfig

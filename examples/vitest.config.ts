@@ -2,10 +2,5 @@ import { mergeConfig } from "vitest/config"
 import shared from "../vitest.shared.ts"
 
 export default mergeConfig(shared, {
-  test: {
-    name: "examples",
-    include: ["**/*.test.ts"],
-    exclude: ["**/node_modules/**"],
-    sequence: { concurrent: false }
-  }
+  test: { name: "examples", include: ["**/*.test.ts"], exclude: ["**/node_modules/**"] }
 })

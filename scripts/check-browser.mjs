@@ -1,7 +1,8 @@
 // The platform-neutral parts in a real page: bundled from the tarballs, a turn streamed from the embedded backend, which
 // answers CORS, by `FetchHttpClient` in headless Chromium. CHROMIUM names the program; a loud line where there is none.
+// `npm test` runs it with `--laid`: in the project that `check-packages.mjs` has laid out.
 import { spawn, spawnSync } from "node:child_process"
-import { readFileSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
@@ -19,9 +20,12 @@ if (chromium === undefined) {
   console.log("NOT CHECKED: no Chromium was found, so no page was opened. Set CHROMIUM to its path.")
   process.exit(0)
 }
-must(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b", "tsconfig.build.json"], { cwd: root })
-const project = join(reports, "browser")
-lay(project, pack(join(reports, "browser-tarballs")))
+const isLaid = process.argv.includes("--laid")
+const project = join(reports, isLaid ? "consumer" : "browser")
+if (!isLaid) {
+  must(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b", "tsconfig.build.json"], { cwd: root })
+  lay(project, pack(join(reports, "browser-tarballs")))
+}
 
 writeFileSync(
   join(project, "page.mjs"),
@@ -71,6 +75,7 @@ console.log(
   `bundle: ${Math.round(bundle.length / 1000)} kB, ${Math.round(gzipSync(bundle).length / 1000)} kB with gzip`
 )
 
+const profile = mkdtempSync(join(tmpdir(), "effect-codex-chromium-"))
 const { backend } = await import(pathToFileURL(join(project, "backend.mjs")).href)
 const text = await backend(
   (url) =>
@@ -99,24 +104,24 @@ const text = await backend(
       let browser
       const finish = (then) => {
         clearTimeout(limit)
-        browser?.kill("SIGKILL")
         server.closeAllConnections()
         server.close(then)
+        browser?.kill("SIGKILL")
       }
-      const limit = setTimeout(() => finish(() => reject(new Error("The page did not answer in 20 seconds."))), 20_000)
+      const limit = setTimeout(() => finish(() => reject(new Error("The page did not answer in a minute."))), 60_000)
       server.listen(0, "127.0.0.1", () => {
         const page = `http://127.0.0.1:${server.address().port}/?backend=${encodeURIComponent(url)}`
-        const profile = `--user-data-dir=${join(tmpdir(), `effect-codex-chromium-${process.pid}`)}`
         browser = spawn(chromium, [
           "--headless",
           "--no-sandbox",
           "--disable-gpu",
           "--disable-background-networking",
-          profile,
+          `--user-data-dir=${profile}`,
           page
         ])
       })
     })
 )
+rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
 console.log(text === "Hello, page" ? "A page in Chromium streamed a turn." : `FAILED: ${text}`)
 process.exitCode = text === "Hello, page" ? 0 : 1

@@ -17,7 +17,9 @@ const checks = [
     ["diagnostics", "--project", "tsconfig.lint.json", "--format", "text", "--severity", "error,warning", "--strict"]
   ],
   // after the types, which build what is packed
-  ["packed packages and snippets", "tsx", [join(root, "scripts/check-packages.mjs")]]
+  ["packed packages and snippets", "tsx", [join(root, "scripts/check-packages.mjs")]],
+  // in what that has laid out
+  ["a page in Chromium", "tsx", [join(root, "scripts/check-browser.mjs"), "--laid"]]
 ]
 
 /** The static checks one after the other, beside the tests; what they print is shown when the tests are through. */
@@ -31,6 +33,7 @@ const [results, tests] = await Promise.all([
   runChecks(),
   run("vitest", [
     "run",
+    "--config=vitest.whole.config.ts",
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${reportFile}`,
@@ -43,8 +46,9 @@ const report = existsSync(reportFile)
   : { numFailedTests: 0, numPassedTests: 0, testResults: [] }
 
 for (const { code, name, output } of results) {
-  process.stdout.write(`\n== ${name}: ${code === 0 ? "fine" : "FAILED"}\n`)
-  if (code !== 0) process.stdout.write(output)
+  const isSkipped = code === 0 && output.startsWith("NOT CHECKED")
+  process.stdout.write(`\n== ${name}: ${isSkipped ? "NOT CHECKED" : code === 0 ? "fine" : "FAILED"}\n`)
+  if (code !== 0 || isSkipped) process.stdout.write(output)
 }
 
 /** The tests that were not run for want of a file beside the project (test/shared.ts), by that file. */

@@ -3,7 +3,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { History, type Item, type Turn, type TurnEvent } from "@effect-codex/schema"
 import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
-import { Metrics, RateLimitWatch } from "@effect-codex/transport"
+import { Metrics, RateLimitWatch, WebSocketConnector } from "@effect-codex/transport"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -56,6 +56,20 @@ const scripted = ({ handshakes = [], refreshes = 0, script, ...row }: Rows.Row) 
     Layer.provide(CodexConfig.layer(Rows.configOf({ script, ...row }, "virtual"))),
     Layer.provide(TestAuth.layer({ refreshes })),
     Layer.provideMerge(ScriptedBackend.layer(script, { handshakes, onUnexpected: "answer" }))
+  )
+
+/** A client that may have four sockets. */
+const withFour = (script: Script.Script) =>
+  Codex.layer.pipe(
+    Layer.provide(CodexConfig.layer({ transport: "websocket" })),
+    Layer.provide(TestAuth.layer()),
+    Layer.provide(
+      Layer.effect(
+        WebSocketConnector.WebSocketConnector,
+        Effect.map(WebSocketConnector.WebSocketConnector, (connector) => ({ ...connector, maxSockets: 4 }))
+      )
+    ),
+    Layer.provideMerge(ScriptedBackend.layer(script))
   )
 
 const expired = Script.events([{ type: "error", status: 401, error: { code: "token_expired" } }])
@@ -349,17 +363,57 @@ describe("a conversation that connects ahead", () => {
   )
 })
 
-it.effect("a client keeps 128 sockets between turns, and closes the one that has rested longest", () =>
-  Effect.gen(function* () {
-    const conversations = yield* Effect.replicateEffect(Conversation.make(), 130)
-    yield* run(Effect.forEach(conversations, (conversation) => conversation.send("one"), { concurrency: 130 }))
-    assert.deepStrictEqual(yield* sockets, { opened: 130, open: 128 })
-    for (const conversation of [conversations[2], conversations[0]]) {
-      if (conversation !== undefined) yield* run(conversation.send("two"))
-    }
-    assert.deepStrictEqual((yield* ways).slice(130), [3, 131])
-  }).pipe(Effect.provide(overSockets(() => says("A"))))
-)
+describe("a client has so many sockets at the most", () => {
+  const many = (n: number) => Effect.replicateEffect(Conversation.make(), n)
+  const all = (conversations: ReadonlyArray<Conversation.Conversation>, said: string) =>
+    Effect.forEach(conversations, (conversation) => conversation.send(said), { concurrency: "unbounded" })
+
+  it.effect("by default 128; the one that has rested longest makes room for a new one", () =>
+    Effect.gen(function* () {
+      const conversations = yield* many(128)
+      yield* run(all(conversations, "one"))
+      const [first, , third] = conversations
+      const another = yield* Conversation.make()
+      for (const conversation of [another, third, first]) {
+        if (conversation !== undefined) yield* run(conversation.send("two"))
+      }
+      assert.deepStrictEqual((yield* ways).slice(128), [129, 3, 130])
+      assert.deepStrictEqual(yield* sockets, { opened: 130, open: 128 })
+    }).pipe(Effect.provide(overSockets(() => says("A"))))
+  )
+
+  it.effect("turns that find none wait, each in its order", () =>
+    Effect.gen(function* () {
+      const conversations = yield* many(10)
+      const turns = yield* Effect.fork(all(conversations, "one"))
+      yield* later("1 seconds")
+      assert.deepStrictEqual(yield* sockets, { opened: 4, open: 4 })
+      assert.lengthOf(yield* run(Fiber.join(turns)), 10)
+      assert.deepStrictEqual(
+        yield* ways,
+        Array.from({ length: 10 }, (_, n) => n + 1)
+      )
+      assert.deepStrictEqual(yield* sockets, { opened: 10, open: 4 })
+    }).pipe(Effect.provide(withFour(() => says("A").pipe(Script.delay("1 minute")))))
+  )
+
+  it.effect("a turn that is interrupted while it waits, or waits too long, takes none", () =>
+    Effect.gen(function* () {
+      const conversations = yield* many(4)
+      const turns = yield* Effect.fork(all(conversations, "one"))
+      yield* later("1 seconds")
+      const interrupted = yield* Effect.fork((yield* Conversation.make()).send("two"))
+      const once = { timeouts: { headers: "10 seconds" }, retry: { retries: 0, outageRetries: 0 } } as const
+      const late = yield* Effect.fork(Effect.flip((yield* Conversation.make()).send("two", { config: once })))
+      yield* later("1 seconds")
+      yield* Fiber.interrupt(interrupted)
+      yield* later("10 seconds")
+      assert.strictEqual((yield* Fiber.join(late))._tag, "TimedOut")
+      yield* run(Fiber.join(turns))
+      assert.deepStrictEqual(yield* sockets, { opened: 4, open: 4 })
+    }).pipe(Effect.provide(withFour(() => says("A").pipe(Script.delay("1 minute")))))
+  )
+})
 
 /** What the headers of a response say of the limits, the model, the catalogue and the load balancer. */
 const said = {

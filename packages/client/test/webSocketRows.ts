@@ -45,6 +45,8 @@ const then = (...steps: ReadonlyArray<Script.Step>): ReadonlyArray<Script.Step> 
 const again = { results: ["ok", "ok"], ways: [1, 1, 2], opened: 2 } as const
 const fatal = (tag: string) => ({ results: ["ok", tag], failures: [undefined, tag], ways: [1, 1], opened: 1 }) as const
 
+const broken = says("A").pipe(Script.truncateAfterEvents(3))
+
 const frames: ReadonlyArray<Row> = [
   {
     name: "websocket_connection_limit_reached: a new socket, the full input, no failure",
@@ -133,15 +135,58 @@ const closes: ReadonlyArray<Row> = [
   ),
   {
     name: "a close before any event",
-    script: then(says("B").pipe(Script.truncateAfterEvents(0)), says("B")),
-    ...again,
-    failures: [undefined, "StreamTruncated"]
+    script: [says("A").pipe(Script.truncateAfterEvents(0)), says("A"), says("B")],
+    results: ["ok", "ok"],
+    failures: ["StreamTruncated", undefined],
+    ways: [1, 2, 2],
+    opened: 2
   },
   {
     name: "a reset before any event",
+    script: [Script.resetBeforeHeaders, says("A"), says("B")],
+    results: ["ok", "ok"],
+    failures: ["ConnectionFailed", undefined],
+    ways: [1, 2, 2],
+    opened: 2
+  },
+  {
+    name: "a close of a socket that was idle, before any event: a new socket, no failure",
+    script: then(says("B").pipe(Script.truncateAfterEvents(0)), says("B")),
+    ...again,
+    failures: [undefined, undefined]
+  },
+  {
+    name: "a reset of a socket that was idle, before any event: a new socket, no failure",
     script: then(Script.resetBeforeHeaders, says("B")),
     ...again,
-    failures: [undefined, "ConnectionFailed"]
+    failures: [undefined, undefined]
+  },
+  {
+    name: "three sockets that break one after the other: SSE for the conversation",
+    script: [broken, broken, broken, says("A"), says("B")],
+    transport: "auto",
+    results: ["ok", "ok"],
+    failures: ["StreamTruncated", undefined],
+    fallbacks: ["broken", "broken"],
+    ways: [1, 2, 3, 0, 0],
+    opened: 3
+  },
+  {
+    name: "a turn that ends well makes up for the sockets that broke before it",
+    script: [broken, says("A"), broken, broken, says("B")],
+    transport: "auto",
+    results: ["ok", "ok"],
+    failures: ["StreamTruncated", "StreamTruncated"],
+    fallbacks: [undefined, undefined],
+    ways: [1, 2, 2, 3, 4],
+    opened: 4
+  },
+  {
+    name: "in mode websocket sockets that break lead to no SSE",
+    script: [broken, broken, broken, broken, says("B")],
+    results: ["StreamTruncated", "ok"],
+    ways: [1, 2, 3, 4, 5],
+    opened: 5
   },
   {
     name: "a reset in the middle of a turn",
@@ -180,6 +225,17 @@ const silences: ReadonlyArray<Row> = [
     seconds: { idle: 300 },
     ...again,
     failures: [undefined, "StreamIdle"]
+  },
+  {
+    name: "three sockets that stay silent one after the other: SSE for the conversation",
+    script: [Script.silence, Script.silence, Script.silence, says("A"), says("B")],
+    transport: "auto",
+    seconds: { headers: 300 },
+    results: ["ok", "ok"],
+    failures: ["TimedOut", undefined],
+    fallbacks: ["broken", "broken"],
+    ways: [1, 2, 3, 0, 0],
+    opened: 3
   },
   {
     name: "a handshake that is not answered for 15 s: SSE for this request",

@@ -181,6 +181,7 @@ export interface Drift extends Schema.Schema.Type<typeof Drift> {}
  *
  * - `not_allowed`: the server takes no WebSockets (426).
  * - `dial_failed`: no WebSocket could be opened, now or several times before.
+ * - `broken`: several WebSockets of the conversation ended or fell silent within a turn, one after the other.
  * - `too_large`: the request is larger than a WebSocket takes.
  *
  * `input` says what of it was sent over a WebSocket: only what the server had not got, or everything. Then `reason` is that
@@ -191,7 +192,7 @@ export interface Drift extends Schema.Schema.Type<typeof Drift> {}
  */
 export const Route = Schema.Struct({
   via: Schema.Literal("sse", "websocket"),
-  fallback: Wire.optional(Schema.Literal("not_allowed", "dial_failed", "too_large")),
+  fallback: Wire.optional(Schema.Literal("not_allowed", "dial_failed", "broken", "too_large")),
   input: Wire.optional(Schema.Literal("incremental", "full")),
   reason: Wire.optional(Schema.Literal("no_previous", "field", "input", "output")),
   at: Wire.optional(Schema.String)

@@ -103,7 +103,8 @@ export interface Receiver {
  * @category models
  */
 export interface Control {
-  readonly abort: () => void
+  /** `silent`: because nothing came for too long. */
+  readonly abort: (reason?: "silent") => void
   readonly pause: () => void
   readonly resume: () => void
 }

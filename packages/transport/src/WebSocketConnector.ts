@@ -58,6 +58,8 @@ export interface Socket {
 export interface Service {
   /** Begins a handshake. Pings are answered by whoever implements this. No calls come before it returns. */
   readonly connect: ((request: Request, receiver: Receiver) => Socket) | undefined
+  /** How many sockets a client may have at once; further turns wait for one. Default 128. */
+  readonly maxSockets?: number | undefined
 }
 
 /**

@@ -44,8 +44,8 @@ export interface Options {
   /** How long the answers of name resolution are used again, per origin. Default 60 s; not used with a proxy. */
   readonly dnsTimeToLive?: Duration.DurationInput | undefined
   /**
-   * How many connections there are to one origin at the most; further requests wait for one, within the time limit on
-   * their headers. Default 128, well below the usual limit on open files.
+   * How many connections there are to one origin at the most, and how many WebSockets; further requests wait for one,
+   * within the time limit on their headers. Default 128, well below the usual limit on open files.
    */
   readonly maxConnections?: number | undefined
   /**
@@ -273,8 +273,11 @@ export const layer = (
   Layer.mergeAll(
     Layer.scoped(
       WebSocketConnector,
-      Effect.acquireRelease(Effect.map(NodeHttpClient.Dispatcher, NodeWebSocketConnector.make), (connector) =>
-        Effect.sync(connector.destroy)
+      Effect.acquireRelease(
+        Effect.map(NodeHttpClient.Dispatcher, (dispatcher) =>
+          NodeWebSocketConnector.make(dispatcher, options.maxConnections)
+        ),
+        (connector) => Effect.sync(connector.destroy)
       )
     ),
     Layer.effect(Carrier.Carrier, Effect.map(NodeHttpClient.Dispatcher, DispatcherCarrier.make)),

@@ -238,11 +238,11 @@ export class Exchange implements Carrier.Receiver {
   }
 
   /** Makes the carrier give up, if it is still at work. */
-  #cut(): void {
+  #cut(reason?: "silent"): void {
     if (this.#ended) return
     this.#ended = true
     this.#aborted = true
-    this.#control?.abort()
+    this.#control?.abort(reason)
   }
 
   #fail(failure: ExchangeError): void {
@@ -321,7 +321,7 @@ export class Exchange implements Carrier.Receiver {
     )
     if (typeof next === "number") return this.#lookAgain(Math.min(now + next, this.#until), now)
     this.#fail(next)
-    this.#cut()
+    this.#cut(next._tag === "StreamIdle" || next.phase === "headers" ? "silent" : undefined)
   }
 
   #lookAgain(at: number, now: number): void {

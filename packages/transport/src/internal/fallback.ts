@@ -4,21 +4,22 @@ import type { Route } from "@effect-codex/schema/Turn"
 /** Why a turn goes by server-sent events although a WebSocket was wanted. */
 export type Fallback = NonNullable<Route["fallback"]>
 
-/** Dials that fail before a conversation stays with SSE. */
-const maxFailedDials = 3
+/** Sockets that fail one after the other before a conversation stays with SSE. */
+const maxFailures = 3
 
-/** Conversations with failed dials that are remembered. */
+/** Conversations with failures that are remembered. */
 const maxRemembered = 1024
 
 export class Fallbacks {
   #notAllowed = false
-  /** Dials of a conversation that failed, until one succeeds. */
-  readonly #failedDials = new Map<string, number>()
+  /** Sockets of a conversation that could not be opened or broke within a turn, until one answers. */
+  readonly #failures = new Map<string, { readonly count: number; readonly last: Fallback }>()
 
   /** Why none is tried for this conversation, if so. */
   reasonFor(conversation: string): Fallback | undefined {
     if (this.#notAllowed) return "not_allowed"
-    return (this.#failedDials.get(conversation) ?? 0) >= maxFailedDials ? "dial_failed" : undefined
+    const failed = this.#failures.get(conversation)
+    return failed !== undefined && failed.count >= maxFailures ? failed.last : undefined
   }
 
   /** The server takes no WebSockets (426), whoever asks. */
@@ -26,12 +27,13 @@ export class Fallbacks {
     this.#notAllowed = true
   }
 
-  dialFailed(conversation: string): void {
-    if (this.#failedDials.size >= maxRemembered) this.#failedDials.clear()
-    this.#failedDials.set(conversation, (this.#failedDials.get(conversation) ?? 0) + 1)
+  failed(conversation: string, last: Fallback): void {
+    const count = (this.#failures.get(conversation)?.count ?? 0) + 1
+    if (this.#failures.size >= maxRemembered) this.#failures.clear()
+    this.#failures.set(conversation, { count, last })
   }
 
-  dialSucceeded(conversation: string): void {
-    this.#failedDials.delete(conversation)
+  answered(conversation: string): void {
+    this.#failures.delete(conversation)
   }
 }

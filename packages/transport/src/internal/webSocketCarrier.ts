@@ -21,8 +21,8 @@ export const limits = {
   age: 55 * 60_000,
   /** The largest message the server takes, in bytes. */
   message: 16_777_215,
-  /** Sockets kept between turns. */
-  kept: 128,
+  /** Sockets of one client, where the connector does not say how many. */
+  sockets: 128,
   /** New sockets for one request, after codes that ask for them. */
   redials: 2
 }
@@ -38,8 +38,6 @@ export interface WebSocketCarrier extends Carrier.Service {
   /** Closes the sockets of a thread; one with a turn on it once the turn is over. */
   readonly leave: (thread: string) => void
   readonly close: () => void
-  /** Sockets that are open or on their way. */
-  readonly open: () => number
 }
 
 type Head = Readonly<Record<string, string | undefined>>
@@ -137,6 +135,34 @@ const handshakeHeaders = (headers: Carrier.Request["headers"]): Readonly<Record<
 export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier => {
   const lines = new Set<Line>()
   const fallbacks = new Fallbacks()
+  const maxSockets = connector.maxSockets ?? limits.sockets
+  /** Requests that wait for a socket, because there are as many as there may be and none is idle. */
+  const waiting = new Set<Job>()
+
+  const idleLines = (): ReadonlyArray<Line> => [...lines].filter((line) => line.isIdle)
+
+  /** Whether there may be another socket: the one that has rested longest makes room for it. */
+  const makeRoom = (): boolean => {
+    if (lines.size < maxSockets) return true
+    const idle = idleLines()
+    if (idle.length === 0) return false
+    idle.reduce((a, b) => (b.idleSince < a.idleSince ? b : a)).close()
+    return true
+  }
+
+  let serving = false
+
+  /** To be called where a socket has become idle or is gone. */
+  const serveWaiting = (): void => {
+    if (serving) return
+    serving = true
+    for (const job of waiting) {
+      if (lines.size >= maxSockets && idleLines().length === 0) break
+      waiting.delete(job)
+      job.start()
+    }
+    serving = false
+  }
 
   /** One request, over the socket it has now or by HTTP after all. */
   class Job implements Carrier.Control {
@@ -182,7 +208,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
 
     #idleLine(): Line | undefined {
       for (const line of lines) {
-        if (line.key !== this.key || line.state !== "open" || line.job !== undefined) continue
+        if (line.key !== this.key || !line.isIdle) continue
         if (now() - line.openedAt < limits.age) return line
         line.close()
       }
@@ -193,6 +219,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       const { ahead } = this.turn
       if (line !== undefined && (ahead === "connect" || (ahead === "warm_up" && line.last !== undefined))) {
         return this.done()
+      }
+      if (line === undefined && !makeRoom()) {
+        waiting.add(this)
+        return
       }
       const decision = IncrementalInput.decide(line?.last, this.turn.request)
       this.frame = createFrame(this.turn, decision)
@@ -227,7 +257,8 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
 
     /** What was asked for ahead of a turn is there, or cannot be had. */
     done(): void {
-      this.respond(200, ...(this.line?.handshake() ?? [{}, []]), "")
+      const [headers, cookies] = this.line?.handshake() ?? [{}, []]
+      this.respond(200, headers, cookies, "")
     }
 
     get begun(): boolean {
@@ -280,16 +311,18 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     dialFailed(refusal: Refusal): void {
-      fallbacks.dialFailed(this.key)
+      fallbacks.failed(this.key, "dial_failed")
       if (this.turn.mode === "auto") return this.fallBack("dial_failed")
       if (refusal.status === undefined) this.fail({ cause: refusal.cause ?? { code: "ECONNRESET" } })
       else this.respond(refusal.status, refusal.headers, refusal.cookies, refusal.body)
     }
 
-    abort(): void {
+    abort(reason?: "silent"): void {
       if (this.#other !== undefined) return this.#other.abort()
       if (this.#over) return
       this.#over = true
+      waiting.delete(this)
+      if (reason === "silent" && this.line !== undefined) fallbacks.failed(this.key, "broken")
       this.line?.close()
     }
 
@@ -313,6 +346,8 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     socket: WebSocketConnector.Socket | undefined
     /** Set once no further turn may go over it. */
     isStale = false
+    /** Set once it has been idle: the server may have closed it when the next turn is sent. */
+    hasRested = false
     readonly key: string
     readonly authorization: string | undefined
     readonly thread: string | undefined
@@ -325,6 +360,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.thread = headers["thread-id"]
       lines.add(this)
       this.#cancelTimer = timer(turn.handshakeLimit, () => this.onClose(1006, { code: "ETIMEDOUT" }))
+    }
+
+    get isIdle(): boolean {
+      return this.state === "open" && this.job === undefined
     }
 
     take(job: Job): void {
@@ -354,11 +393,11 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     #rest(): void {
       this.job = undefined
       if (this.isStale) return this.close()
+      this.hasRested = true
       this.idleSince = now()
       this.#cancelTimer?.()
       this.#cancelTimer = timer(limits.idle, () => this.close())
-      const idle = [...lines].filter((line) => line.state === "open" && line.job === undefined)
-      if (idle.length > limits.kept) idle.reduce((a, b) => (b.idleSince < a.idleSince ? b : a)).close()
+      serveWaiting()
     }
 
     close(): void {
@@ -375,6 +414,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       lines.delete(this)
       this.#cancelTimer?.()
       this.#cancelTimer = undefined
+      serveWaiting()
       return job
     }
 
@@ -383,7 +423,6 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.state = "open"
       this.openedAt = now()
       this.#head = [headers, setCookies]
-      fallbacks.dialSucceeded(this.key)
       if (this.job !== undefined) this.#send(this.job)
     }
 
@@ -413,6 +452,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       }
       const isEnd = typeof type === "string" && terminal.has(type)
       if (isEnd) {
+        fallbacks.answered(this.key)
         this.#remember(job, frame)
         this.#rest()
       }
@@ -430,6 +470,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     #failed(job: Job, frame: Json, text: string): void {
+      fallbacks.answered(this.key)
       const code = codeOf(frame)
       if (!job.begun && code !== undefined && cacheLost.has(code)) {
         this.close()
@@ -451,6 +492,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     onBinary(): void {
       const { job } = this
       this.close()
+      fallbacks.failed(this.key, "broken")
       job?.fail({ cause: { code: "UND_ERR_RESPONSE" } })
     }
 
@@ -462,6 +504,9 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       if (job === undefined) return
       if (wasDialling) return job.dialFailed({ cause })
       if (code === 1009 && !job.begun) return job.tooLarge()
+      // it was closed for being idle, at the moment at which the turn was sent
+      if (this.hasRested && !job.begun && job.redial()) return
+      fallbacks.failed(this.key, "broken")
       // a close is an end, whatever the code: without a terminal event the turn is truncated
       if (code === 1006) job.fail({ cause: cause ?? { code: "ECONNRESET" } })
       else job.end()
@@ -473,7 +518,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     for (const line of [...lines]) {
       if (line.authorization !== authorization) continue
       line.isStale = true
-      if (line.state === "open" && line.job === undefined) line.close()
+      if (line.isIdle) line.close()
     }
   }
 
@@ -503,13 +548,15 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       }
     },
     close: () => {
+      const left = [...waiting]
+      waiting.clear()
+      for (const job of left) job.fail({ cause: undefined })
       for (const line of [...lines]) {
         const { job } = line
         line.close()
         job?.fail({ cause: undefined })
       }
-    },
-    open: () => lines.size
+    }
   }
 }
 

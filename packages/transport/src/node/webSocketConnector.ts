@@ -127,7 +127,7 @@ export interface Connector extends Service {
   readonly destroy: () => void
 }
 
-export const make = (dispatcher: Undici.Dispatcher): Connector => {
+export const make = (dispatcher: Undici.Dispatcher, maxSockets?: number): Connector => {
   const connections = new Set<Duplex>()
   const connect: Service["connect"] = ({ headers, url }, receiver: Receiver) => {
     let answer: Answer | undefined
@@ -182,6 +182,7 @@ export const make = (dispatcher: Undici.Dispatcher): Connector => {
   }
   return {
     connect,
+    maxSockets,
     destroy: () => {
       for (const connection of connections) connection.destroy()
     }

@@ -24,6 +24,9 @@ const accepted = JSON.parse(
 
 const isChosen = (name: string) => positionals.length === 0 || positionals.some((start) => name.startsWith(start))
 
+// until there is a verdict
+process.exitCode = 1
+
 NodeRuntime.runMain(
   Effect.gen(function* () {
     const path = values.cli ?? (yield* CodexCli.install)
@@ -62,5 +65,6 @@ NodeRuntime.runMain(
     yield* list("Not accepted:", unaccepted)
     yield* list("Accepted, and no longer there:", gone)
     if (unaccepted.length + gone.length > 0) yield* Effect.fail("The differences are not the accepted ones")
+    process.exitCode = 0
   }).pipe(Effect.scoped)
 )
