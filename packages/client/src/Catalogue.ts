@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as SynchronizedRef from "effect/SynchronizedRef"
 
 /**
- * The models known now. `source` tells the server's own list from the one this library brings along, which is used
+ * The models known now. `source` tells the server's own list from the one bundled with this library, which is used
  * while the server's cannot be had.
  *
  * @since 0.1.0

@@ -83,7 +83,7 @@ export interface Conversation<out E = never, out S = never> {
   readonly send: (input: Input, options?: TurnOptions) => Effect.Effect<Turn.Turn, CodexError | S>
   /**
    * The same as a stream of events. The history grows with each `TurnCompleted`, and from the last one on the next `send`
-   * can begin. A `send` by whoever reads the stream before that fails: it would wait for itself.
+   * can begin. A `send` by the fiber that reads the stream fails before that: it would wait for itself.
    */
   readonly stream: (
     input: Input,
@@ -297,15 +297,15 @@ const restored = (past: Resumable): Effect.Effect<State<never>, Snapshot.Invalid
 
 /** What is wrong with a document as a whole, which a program without types may have read from anywhere. */
 const misfitOf = (past: unknown): Snapshot.InvalidSnapshot | undefined => {
-  if (!Predicate.isRecord(past)) return new Snapshot.InvalidSnapshot({ problem: "it is no object" })
+  if (!Predicate.isRecord(past)) return new Snapshot.InvalidSnapshot({ problem: "it is not an object" })
   const { instructions, items, version } = past
   if (version !== undefined && version !== 1) {
     return new Snapshot.InvalidSnapshot({ version, problem: "it has another version" })
   }
-  if (!Array.isArray(items)) return new Snapshot.InvalidSnapshot({ problem: 'its "items" are no list' })
+  if (!Array.isArray(items)) return new Snapshot.InvalidSnapshot({ problem: 'its "items" are not a list' })
   return Predicate.isNullable(instructions) || typeof instructions === "string"
     ? undefined
-    : new Snapshot.InvalidSnapshot({ problem: 'its "instructions" are no text' })
+    : new Snapshot.InvalidSnapshot({ problem: 'its "instructions" are not a text' })
 }
 
 /** What a conversation is made of, whatever its past. The handlers get the environment of this moment. */
