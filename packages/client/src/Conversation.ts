@@ -425,6 +425,7 @@ export const persisted = <E = never, R = never>(
   Effect.gen(function* () {
     const store = yield* KeyValueStore.KeyValueStore
     const parts = yield* partsOf(options)
+    const writer = yield* ConversationId.random
     const saved = yield* Snapshot.load(store, id)
     let revision = Option.match(saved, { onNone: () => 0, onSome: ({ revision }) => revision })
     return yield* makeFrom<E, Snapshot.StoreFailed>({
@@ -437,7 +438,7 @@ export const persisted = <E = never, R = never>(
       save: (snapshot) =>
         Effect.suspend(() => {
           const now = snapshot()
-          return Snapshot.save(store, now, revision).pipe(
+          return Snapshot.save(store, now, revision, writer).pipe(
             Effect.mapError((error) =>
               Failure.withFacts<Snapshot.StoreFailed>(error, { history: Redacted.make(now.items) })
             ),

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { PlatformError } from "@effect/platform/Error"
 import type * as KeyValueStore from "@effect/platform/KeyValueStore"
 import { Failure, Turn } from "@effect-codex/schema"
 import { ConversationId } from "@effect-codex/transport"
@@ -173,9 +174,15 @@ export const load = (
     return unread === undefined ? Option.none() : yield* Effect.fail(unread.left)
   })
 
+/** Who saved it, where the text says so. */
+const writerOf = (text: string): string | undefined => /^\{"revision":\d+,"writer":"([^"]+)",/.exec(text)?.[1]
+
 /**
  * Saves the conversation after this revision, and gives the new one. It fails with `conflict` when the store has a newer
  * one. The store decides how sure that is: two writers at the very same moment can both believe they were first.
+ *
+ * A save that failed, or was interrupted, can have reached the store all the same. A `writer`, an id of letters, digits and
+ * `-` that nobody else uses, is stored with the conversation, so that what it wrote itself is no conflict.
  *
  * @since 0.1.0
  * @category combinators
@@ -183,18 +190,21 @@ export const load = (
 export const save = (
   store: KeyValueStore.KeyValueStore,
   snapshot: Snapshot,
-  after: number
+  after: number,
+  writer?: string
 ): Effect.Effect<number, StoreFailed> =>
-  Effect.gen(function* () {
+  Effect.gen(function* (): Effect.fn.Return<number, StoreFailed | PlatformError> {
     const { id } = snapshot
     const revision = after + 1
     const key = placeOf(id, revision)
     const present = Option.getOrElse(yield* store.get(key), () => "")
     // a newer revision that cannot be read is a write that was cut off
-    if ((revisionOf(present) ?? 0) > after && Either.isRight(parse(present))) {
+    const found = revisionOf(present) ?? 0
+    if (found > after && Either.isRight(parse(present))) {
+      if (writer !== undefined && writerOf(present) === writer) return yield* save(store, snapshot, found, writer)
       return yield* new StoreFailed({ id, operation: "save", reason: "conflict" })
     }
-    yield* store.set(key, JSON.stringify({ revision, ...snapshot }))
+    yield* store.set(key, JSON.stringify({ revision, ...(writer !== undefined && { writer }), ...snapshot }))
     return revision
   }).pipe(
     Effect.mapError((cause) =>

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
-import { SystemError } from "@effect/platform/Error"
+import { type PlatformError, SystemError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as KeyValueStore from "@effect/platform/KeyValueStore"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -154,6 +154,69 @@ describe("Conversation.persisted", () => {
       assert.lengthOf(yield* (yield* Conversation.persisted("other")).history, 6)
     }).pipe(Effect.provide(TestCodex.layer(Script.always(says("A")))), Effect.provide(KeyValueStore.layerMemory))
   )
+})
+
+describe("a store that breaks", () => {
+  const disk = new SystemError({ reason: "Unknown", module: "KeyValueStore", method: "set" })
+  const ways = {
+    "before it writes": () => Effect.fail(disk),
+    "half-way": (write: (share: number) => Effect.Effect<void, PlatformError>) => Effect.zipRight(write(0.5), disk),
+    "after it has written": (write: (share: number) => Effect.Effect<void, PlatformError>) =>
+      Effect.zipRight(write(1), disk),
+    "and hangs before it writes": () => Effect.never,
+    "and hangs after it has written": (write: (share: number) => Effect.Effect<void, PlatformError>) =>
+      Effect.zipRight(write(1), Effect.never)
+  }
+  for (const [what, way] of Object.entries(ways)) {
+    it.effect(`${what} loses nothing, and the conversation goes on`, () =>
+      // the turn with the call, the result, the last turn
+      Effect.forEach([1, 2, 3], (broken) =>
+        Effect.gen(function* () {
+          const store = yield* KeyValueStore.KeyValueStore
+          let writes = 0
+          const breaking: Partial<KeyValueStore.KeyValueStore> = {
+            ...store,
+            set: (key: string, value: string) =>
+              Effect.suspend(() =>
+                ++writes === broken
+                  ? way((share) => store.set(key, value.slice(0, value.length * share)))
+                  : store.set(key, value)
+              )
+          }
+          const conversation = yield* Effect.provideService(
+            Conversation.persisted("holiday", { tools: [read] }),
+            KeyValueStore.KeyValueStore,
+            breaking as KeyValueStore.KeyValueStore
+          )
+          const fiber = yield* Effect.fork(Effect.exit(conversation.complete("one")))
+          yield* run(Effect.sleep("3 seconds"))
+          const exit = yield* run(Fiber.interrupt(fiber))
+          if (!what.includes("hangs")) assert.include(JSON.stringify(exit), "StoreFailed")
+          yield* run(conversation.complete("two"))
+          yield* run(conversation.complete("three"))
+          assert.deepStrictEqual(
+            yield* (yield* Conversation.persisted("holiday")).history,
+            (yield* conversation.snapshot).items
+          )
+          // another writer is still told apart
+          const other = yield* Conversation.persisted("holiday")
+          yield* run(conversation.send("four"))
+          assert.strictEqual((yield* run(Effect.flip(other.send("five"))))._tag, "StoreFailed")
+        }).pipe(
+          Effect.provide(
+            TestCodex.layer(
+              Script.toResponder(({ number, toolOutputs }) =>
+                toolOutputs.length === 0
+                  ? Script.turn({ toolCalls: [{ name: "read", callId: `call_${number}`, arguments: { path: "a" } }] })
+                  : says("A")
+              )
+            )
+          ),
+          Effect.provide(KeyValueStore.layerMemory)
+        )
+      )
+    )
+  }
 })
 
 const revisionOf = (text: string | undefined): number => Number(/^\{"revision":(\d+)/.exec(text ?? "")?.[1] ?? 0)

@@ -10,6 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
@@ -56,6 +57,8 @@ export interface Loop<E, R, S> {
 
 const defaultSteps = 32
 const defaultConcurrency = 8
+/** How long an interruption waits for the results of tools to be saved. */
+const saveLimit = Duration.seconds(5)
 
 const isHandler = <E, R>(tool: LoopTool<E, R>): tool is Handler<E, R> => Predicate.hasProperty(tool, "prepare")
 
@@ -255,6 +258,19 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
         return handle(handler, call, report)
       })
 
+    /** An interruption waits for the results to be saved, but not for a store that hangs. */
+    const saved = (restore: <A, E2>(effect: Effect.Effect<A, E2>) => Effect.Effect<A, E2>): Effect.Effect<void, S> =>
+      Effect.flatMap(Effect.forkDaemon(Effect.interruptible(save)), (saving) =>
+        restore(Fiber.join(saving)).pipe(
+          Effect.onInterrupt(() =>
+            Effect.flatMap(
+              Effect.forkDaemon(Effect.interruptible(Effect.delay(Fiber.interruptFork(saving), saveLimit))),
+              (timer) => Effect.zipRight(Fiber.await(saving), Fiber.interruptFork(timer))
+            )
+          )
+        )
+      )
+
     const answer = (emit: (event: LoopEvent<E>) => void): Effect.Effect<void, LoopLimitReached | S, R> =>
       Effect.suspend(() => {
         const before = history
@@ -286,7 +302,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
           Effect.flatMap(
             Effect.exit(restore(all)),
             (exit): Effect.Effect<void, LoopLimitReached | S> =>
-              Exit.isSuccess(exit) ? save : Effect.zipRight(Effect.ignore(save), exit)
+              Exit.isSuccess(exit) ? saved(restore) : Effect.zipRight(Effect.exit(saved(Effect.interruptible)), exit)
           )
         )
       })
