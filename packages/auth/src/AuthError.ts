@@ -182,13 +182,14 @@ export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/a
      * - `status`: a status that may be another one next time.
      * - `refused`: a final status (any 4xx other than 408 and 429), such as a region that is not served.
      * - `answer`: a response without a token.
+     * - `account`: a response with the token of another account, which is not stored.
      */
-    reason: Schema.Literal("network", "timeout", "status", "refused", "answer")
+    reason: Schema.Literal("network", "timeout", "status", "refused", "answer", "account")
   }
 ) {
-  /** Worth another try after some seconds, unless the token endpoint refused. */
+  /** Worth another try after some seconds, unless the token endpoint refused, or took this login for another one. */
   override get isRetryable(): boolean {
-    return this.reason !== "refused"
+    return this.reason !== "refused" && this.reason !== "account"
   }
   override get message(): string {
     const status = `HTTP ${this.status ?? "?"}`
@@ -197,7 +198,8 @@ export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/a
       timeout: "the token endpoint did not respond in time. Try again in a moment.",
       status: `the token endpoint responded with ${status}. Try again in a moment.`,
       refused: `the token endpoint refused (${status}). Check network, region and account, then restart the program or log in again.`,
-      answer: "the token endpoint responded without a token. Check the network and try again in a moment."
+      answer: "the token endpoint responded without a token. Check the network and try again in a moment.",
+      account: "the token endpoint responded with a token of another account. Log in again."
     }[this.reason]
     return Failure.describe(`The access token could not be refreshed: ${what}`, this)
   }

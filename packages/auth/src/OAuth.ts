@@ -173,14 +173,20 @@ const permanent: Record<string, LoginExpired["reason"]> = {
   invalid_grant: "unknown"
 }
 
+/** Proxies that change a response say 203. What was handed out counts, whichever success it came with. */
+const isSuccess = ({ status }: Answer): boolean => status >= 200 && status < 300
+
 const isTransient = (status: number): boolean => status === 408 || status === 429 || status < 400 || status >= 500
 
 const refreshFailure = (answer: Answer, secrets: ReadonlyArray<Redacted.Redacted>): LoginExpired | RefreshFailed => {
   const { status } = answer
   const facts = factsOf(answer, secrets)
-  const reason = status === 400 || status === 401 ? permanent[codeOf(answer) ?? ""] : undefined
+  // some servers state an error in a success
+  const isStated = isSuccess(answer) || status === 400 || status === 401
+  const reason = isStated ? permanent[codeOf(answer) ?? ""] : undefined
   if (reason !== undefined) return new LoginExpired({ reason, ...facts })
   if (status === 401) return new LoginExpired({ reason: "unknown", ...facts })
+  if (isSuccess(answer)) return new RefreshFailed({ reason: "answer", ...facts })
   return new RefreshFailed({ reason: isTransient(status) ? "status" : "refused", ...facts })
 }
 
@@ -266,7 +272,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
           })
         ).pipe(loginFailed)
         const { accessToken, ...rest } = tokensOf(answer)
-        if (answer.status !== 200 || accessToken === undefined) {
+        if (!isSuccess(answer) || accessToken === undefined) {
           return yield* new LoginFailed({ reason: "exchange", ...factsOf(answer, [code, codeVerifier]) })
         }
         return { accessToken, ...rest }
@@ -283,11 +289,8 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
           }),
           Duration.times(timeLimit, patience)
         ).pipe(Effect.mapError((why) => new RefreshFailed({ reason: why })))
-        if (answer.status !== 200) return yield* refreshFailure(answer, [refreshToken, ...secrets])
-        const tokens = tokensOf(answer)
-        if (Object.keys(tokens).length === 0) {
-          return yield* new RefreshFailed({ reason: "answer", ...factsOf(answer, [refreshToken, ...secrets]) })
-        }
+        const tokens = isSuccess(answer) ? tokensOf(answer) : {}
+        if (Object.keys(tokens).length === 0) return yield* refreshFailure(answer, [refreshToken, ...secrets])
         return tokens
       }),
 
@@ -302,7 +305,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
         const json = jsonOf(answer)
         const deviceAuthId = secretIn(json, "device_auth_id")
         const userCode = textIn(json, "user_code") ?? textIn(json, "usercode")
-        if (answer.status !== 200 || deviceAuthId === undefined || userCode === undefined) {
+        if (!isSuccess(answer) || deviceAuthId === undefined || userCode === undefined) {
           return yield* new LoginFailed({ reason: "exchange", ...factsOf(answer, []) })
         }
         return {
@@ -326,7 +329,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
         const json = jsonOf(answer)
         const code = secretIn(json, "authorization_code")
         const codeVerifier = secretIn(json, "code_verifier")
-        if (answer.status === 200 && code !== undefined && codeVerifier !== undefined) {
+        if (isSuccess(answer) && code !== undefined && codeVerifier !== undefined) {
           return { code, codeVerifier, redirectUri: `${issuer}/deviceauth/callback` }
         }
         const failure = codeOf(answer)

@@ -1,5 +1,6 @@
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import { assert, describe, it } from "@effect/vitest"
+import type * as Clock from "effect/Clock"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
@@ -400,6 +401,38 @@ describe("refresh", () => {
       yield* TestClock.adjust("4 minutes")
       const error = yield* Effect.flip(auth.credentials)
       assert.deepInclude(error, { _tag: "RefreshFailed", status: 503 })
+    })
+  )
+
+  it.scoped("a failure is remembered for its time, whatever becomes of the time of day", () =>
+    Effect.gen(function* () {
+      const real = yield* Effect.clock
+      let ahead = 10 * hour
+      const time = () => real.unsafeCurrentTimeMillis() + ahead
+      const jumping: Clock.Clock = {
+        ...real,
+        sleep: (duration) => real.sleep(duration),
+        unsafeCurrentTimeMillis: time,
+        unsafeCurrentTimeNanos: () => real.unsafeCurrentTimeNanos(),
+        currentTimeMillis: Effect.sync(time)
+      }
+      let failures = 1
+      const { auth, calls } = yield* setup(login({ expiresAt: 0, refresh: "rt" }), (refreshToken, reason) =>
+        failures-- > 0
+          ? Effect.fail(new AuthError.RefreshFailed({ reason: "network" }))
+          : rotate()(refreshToken, reason)
+      )
+      const at = Effect.withClock(jumping)
+      yield* at(Effect.flip(auth.credentials))
+      ahead = 0
+      yield* TestClock.adjust("4 seconds")
+      // what a recovery brought is remembered, too
+      const recovered = yield* at(Effect.flatMap(auth.credentials, (credentials) => auth.recover(credentials)))
+      assert.deepInclude(yield* at(Effect.flip(auth.recover(recovered))), { reason: "rejected" })
+      ahead = -5 * hour
+      yield* TestClock.adjust("6 minutes")
+      yield* at(auth.recover(recovered))
+      assert.lengthOf(calls, 4)
     })
   )
 

@@ -65,6 +65,7 @@ describe("a refresh", () => {
       (server) => Effect.sync(() => server.close().closeAllConnections())
     ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
 
+  const year2100 = 4_102_444_800_000
   const ended = { access_token: accessToken({ expiresAt: 0 }), refresh_token: "rt_planted" }
 
   // those that end the login wait for somebody else's, so they wait together
@@ -110,6 +111,25 @@ describe("a refresh", () => {
         {},
         "not\u001b[31m here\u202e\u0007 rt_planted",
         { _tag: "RefreshFailed", reason: "refused", serverMessage: "not here <redacted>" }
+      ],
+      ["204", 204, {}, "", { _tag: "RefreshFailed", reason: "answer", status: 204 }],
+      ["reuse, in a success", 200, {}, '{"error":{"code":"refresh_token_reused"}}', { reason: "reused" }],
+      [
+        "invalid_grant, in a success",
+        203,
+        {},
+        '{"error":"invalid_grant"}',
+        { _tag: "LoginExpired", reason: "unknown" }
+      ],
+      [
+        "the token of another account",
+        200,
+        {},
+        JSON.stringify({
+          access_token: accessToken({ account: "acc_other", expiresAt: year2100 }),
+          refresh_token: "rt_2"
+        }),
+        { _tag: "RefreshFailed", reason: "account", isRetryable: false }
       ],
       ["a conflict", 409, {}, '{"detail":"wait"}', { reason: "refused", serverMessage: "wait", status: 409 }],
       [
@@ -159,6 +179,17 @@ describe("a refresh", () => {
       )
     }
   })
+
+  it.scopedLive("takes the tokens of any success", () =>
+    Effect.gen(function* () {
+      const url = yield* answering((_request, response) => {
+        response.writeHead(203).end(JSON.stringify({ access_token: accessToken({}), refresh_token: "rt_next" }))
+      })
+      const { auth, store } = yield* session(url, ended)
+      yield* auth.credentials
+      assert.strictEqual(yield* refreshToken(store), "rt_next")
+    })
+  )
 
   it.scopedLive("is not sent on to another origin by a client that follows redirects", () =>
     Effect.gen(function* () {

@@ -28,6 +28,7 @@ import type { Login } from "../Login.ts"
 import * as OAuth from "../OAuth.ts"
 import type * as Signals from "../Signals.ts"
 import { because } from "./because.ts"
+import { monotonicMillis, unsafeMonotonicMillis } from "./monotonic.ts"
 
 /** Refresh this long before the access token ends (protocol F.4). */
 const margin = Duration.toMillis("5 minutes")
@@ -61,7 +62,7 @@ interface Session {
 interface Remembered {
   readonly refreshToken: Redacted.Redacted
   readonly error: AuthError
-  /** In this computer's time. */
+  /** By the monotonic clock, as everything that lasts for a while. */
   readonly until: number
 }
 
@@ -83,6 +84,16 @@ const isOver: IsStale = (session, now) => now >= session.endsAt
 /** The file itself is in order, only the system does not let it be written. */
 const isUnwritable = (error: AuthError): error is AuthFileUnusable =>
   error._tag === "AuthFileUnusable" && error.operation !== "decode"
+
+const accountIn = (token: Redacted.Redacted | undefined): Redacted.Redacted | undefined =>
+  token === undefined ? undefined : Option.getOrUndefined(Either.getRight(Claims.decode(token)))?.accountId
+
+/** Whether the tokens say of themselves that they are of another account than those before them. */
+const isOtherAccount = (old: Login, tokens: Partial<OAuth.Tokens>): boolean =>
+  (["accessToken", "idToken"] as const).some((kind) => {
+    const [before, after] = [accountIn(old[kind]), accountIn(tokens[kind])]
+    return before !== undefined && after !== undefined && !same(before, after)
+  })
 
 const withDueAt = (session: Omit<Session, "ready">): Session => ({
   ...session,
@@ -124,10 +135,10 @@ export const make = (options: {
     let current: Session | undefined
     let renewal: Renewal | undefined
     let failure: Remembered | undefined
-    /** What the last recovery brought, and when, in this computer's time. */
+    /** What the last recovery brought, and when, by the monotonic clock. */
     let recovered: { readonly accessToken: Redacted.Redacted; readonly at: number } | undefined
-    /** When a refresh ahead of time is tried again, in this computer's time. */
-    let nextAttemptAt = 0
+    /** When a refresh ahead of time is tried again, by the monotonic clock. */
+    let nextAttemptAt = Number.NEGATIVE_INFINITY
     /** The last message logged about a failed refresh ahead of time, which is not repeated. */
     let logged: string | undefined
     /** A rotated login that the store refused to take, and the refresh token it replaces. */
@@ -198,16 +209,16 @@ export const make = (options: {
     )
 
     const remember = (refreshToken: Redacted.Redacted) => (error: AuthError) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
+      Effect.map(monotonicMillis, (now) => {
         const until =
           error._tag === "LoginExpired"
             ? Number.POSITIVE_INFINITY
-            : now + (error._tag === "RefreshFailed" && error.reason === "refused" ? refusalMemory : failureMemory)
+            : now + (error._tag === "RefreshFailed" && !error.isRetryable ? refusalMemory : failureMemory)
         failure = { refreshToken, error, until }
       })
 
     const failAsRemembered = (refreshToken: Redacted.Redacted) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.flatMap(monotonicMillis, (now) =>
         failure !== undefined && same(failure.refreshToken, refreshToken) && now < failure.until
           ? Effect.fail(failure.error)
           : Effect.void
@@ -231,9 +242,14 @@ export const make = (options: {
         Effect.delay(timeLimit)
       )
       const timer = yield* Effect.fork(giveUpWaiting)
-      const tokens = yield* oauth
-        .refresh(refreshToken, reason, personal)
-        .pipe(Effect.tapError(remember(refreshToken)), Effect.ensuring(Fiber.interrupt(timer)))
+      const tokens = yield* oauth.refresh(refreshToken, reason, personal).pipe(
+        Effect.filterOrFail(
+          (tokens) => !isOtherAccount(login, tokens),
+          () => new RefreshFailed({ reason: "account" })
+        ),
+        Effect.tapError(remember(refreshToken)),
+        Effect.ensuring(Fiber.interrupt(timer))
+      )
       return yield* rotate(login, tokens)
     })
 
@@ -304,7 +320,7 @@ export const make = (options: {
           reason === "unauthorized_recovery" &&
           recovered !== undefined &&
           same(recovered.accessToken, accessToken) &&
-          (yield* Clock.currentTimeMillis) < recovered.at + recoveryMemory &&
+          (yield* monotonicMillis) < recovered.at + recoveryMemory &&
           !isOver(stored, now)
         ) {
           return yield* new LoginExpired({ reason: "rejected" })
@@ -330,11 +346,10 @@ export const make = (options: {
           current = exit.value
           logged = undefined
         } else {
-          const now = yield* Clock.currentTimeMillis
-          nextAttemptAt = now + failureMemory
+          nextAttemptAt = (yield* monotonicMillis) + failureMemory
           const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
           const isNews = error !== undefined && error.message !== logged
-          if (isNews && current !== undefined && !isOver(current, now - clockAhead)) {
+          if (isNews && current !== undefined && !isOver(current, yield* serverTime)) {
             logged = error.message
             yield* Effect.logWarning(`The login could not be refreshed ahead of time. ${error.message}`)
           }
@@ -392,7 +407,7 @@ export const make = (options: {
     )
 
     const refreshAhead = Effect.clockWith((clock) =>
-      renewal !== undefined || clock.unsafeCurrentTimeMillis() < nextAttemptAt
+      renewal !== undefined || unsafeMonotonicMillis(clock) < nextAttemptAt
         ? Effect.void
         : Effect.uninterruptible(begin(isDue, "proactive_expiry"))
     )
@@ -418,7 +433,7 @@ export const make = (options: {
               : error
           )
         )
-        recovered = { accessToken: session.credentials.accessToken, at: yield* Clock.currentTimeMillis }
+        recovered = { accessToken: session.credentials.accessToken, at: yield* monotonicMillis }
         return session.credentials
       })
     }
