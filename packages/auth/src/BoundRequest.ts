@@ -153,7 +153,10 @@ export const withoutRedirects = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.
 /** Shows responses and errors with the caller's request in place of the one that was sent. */
 const rebinder = (request: HttpClientRequest.HttpClientRequest, values: ReadonlyArray<string>) => {
   // "true" is a value, but not a secret.
-  const secrets = values.flatMap((value) => [value, value.replace(/^Bearer /, "")]).filter(({ length }) => length > 4)
+  const secrets = values
+    .flatMap((value) => [value, value.replace(/^Bearer /, "")])
+    .filter(({ length }) => length > 4)
+    .flatMap(Redaction.forms)
   const scrub = (text: string | undefined) => (text === undefined ? undefined : Redaction.scrub(text, { secrets }))
 
   const cause = (value: unknown): unknown => (HttpClientError.isHttpClientError(value) ? error(value as never) : value)

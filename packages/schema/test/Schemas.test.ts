@@ -153,6 +153,39 @@ describe("Redaction", () => {
     assert.strictEqual(Redaction.scrub("It ends with opaque", { secrets: [secret] }), "It ends with opaque")
   })
 
+  const percent = (text: string) => [...text].map((one) => `%${one.charCodeAt(0).toString(16)}`).join("")
+  const unicode = (text: string) => [...text].map((one) => `\\u00${one.charCodeAt(0).toString(16)}`).join("")
+  const hex = (text: string) => [...text].map((one) => one.charCodeAt(0).toString(16)).join("")
+  const secrets = ["Jane.Doe+x@example.org", 'pa$$ w0rd&"more/', "acc-1f2E3d4c-5B6a", "aWlkZWQ=.QWxhZGRpbjpvcGVu"]
+  for (const [what, write] of Object.entries({
+    "in capitals": (text: string) => text.toUpperCase(),
+    "in small letters": (text: string) => text.toLowerCase(),
+    "as part of a URL": encodeURIComponent,
+    "in a form": (text: string) => new URLSearchParams([["", text]]).toString().slice(1),
+    "in percents": percent,
+    "in escapes of JSON": unicode,
+    "as JSON in JSON": (text: string) => JSON.stringify(JSON.stringify(text)).slice(3, -3),
+    "in numbers of HTML": (text: string) => [...text].map((one) => `&#${one.charCodeAt(0)};`).join(""),
+    "in names of HTML": (text: string) => text.replace(/&/g, "&amp;").replace(/"/g, "&quot;"),
+    "in base64": btoa,
+    "in base64 behind one byte": (text: string) => btoa(`:${text}`).slice(2),
+    "in base64 amid others": (text: string) => btoa(`ab${text}cd`).slice(3, -3),
+    "in hex": hex,
+    "with what cannot be seen": (text: string) => `${text.slice(0, 5)}\u200b${text.slice(5)}`,
+    "cut by somebody else": (text: string) => `${text.slice(0, 9)}...`,
+    "cut in the middle": (text: string) => `${text.slice(0, 9)}…${text.slice(-9)}`
+  })) {
+    it(`finds a secret ${what}, and leaves the rest as it was`, () => {
+      for (const secret of secrets) {
+        const written = write(secret)
+        const text = Redaction.scrub(`50%25 of 'é' &amp; ${written} \\u0041 &lt;é`, {
+          secrets: secrets.flatMap(Redaction.forms)
+        })
+        assert.match(text, /^50%25 of 'é' &amp; .{0,2}<redacted>.{0,4}(?:…<redacted>)? \\u0041 &lt;é$/)
+      }
+    })
+  }
+
   it("leaves nothing of a secret that has another one in it, in whichever order they are named", () => {
     const secrets = ["user-1", "user-1-of-the-account", "the-account"]
     for (const order of [secrets, [...secrets].reverse()]) {

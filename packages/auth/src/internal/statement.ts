@@ -26,7 +26,9 @@ export const codeOf = (answer: Answer): string | undefined => read(answer.text).
 export const clean = (text: string | undefined, secrets: ReadonlyArray<Redacted.Redacted> = []): string | undefined => {
   if (text === undefined) return undefined
   const line = text.replace(/\s+/g, " ").trim()
-  return line === "" ? undefined : Redaction.scrub(line, { secrets: secrets.map(Redacted.value), limit })
+  return line === ""
+    ? undefined
+    : Redaction.scrub(line, { secrets: secrets.map(Redacted.value).flatMap(Redaction.forms), limit })
 }
 
 /** What the response says, as the facts of an error. */

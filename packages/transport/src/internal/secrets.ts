@@ -1,15 +1,7 @@
 import type * as Credentials from "@effect-codex/auth/Credentials"
+import * as Redaction from "@effect-codex/schema/Redaction"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
-import * as Encoding from "effect/Encoding"
 import * as Redacted from "effect/Redacted"
-
-/** A secret in the forms a server may quote it in: plain, base64 and escaped as JSON. */
-const forms = (secret: string): ReadonlyArray<string> => [
-  secret,
-  Encoding.encodeBase64(secret),
-  Encoding.encodeBase64Url(secret),
-  JSON.stringify(secret).slice(1, -1)
-]
 
 const encryptedContents = (request: ResponsesRequest.ResponsesRequest | undefined): ReadonlyArray<string> =>
   (request?.input ?? []).flatMap((item) =>
@@ -17,7 +9,7 @@ const encryptedContents = (request: ResponsesRequest.ResponsesRequest | undefine
   )
 
 /**
- * Everything secret that a request carries: what must not appear in what is said about it. Longest first. Encrypted content
+ * Everything secret that a request carries: what must not appear in what is said about it. Encrypted content
  * is base64 already and needs no other form; encoding that of a long conversation would stop the program for seconds.
  */
 export const secretsOf = (
@@ -34,6 +26,5 @@ export const secretsOf = (
     ...(routingToken === undefined ? [] : [Redacted.value(routingToken)]),
     ...others
   ]
-    .flatMap(forms)
+    .flatMap(Redaction.forms)
     .concat(encryptedContents(request))
-    .sort((a, b) => b.length - a.length)
