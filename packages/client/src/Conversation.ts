@@ -143,8 +143,7 @@ const entries = (input: Input): ReadonlyArray<History.Entry> =>
       : [input as History.Entry]
 
 /** Answers to tool calls go on with the turn that made them, and only they do (protocol B.5). */
-const goesOn = (news: ReadonlyArray<History.Entry>): boolean =>
-  news.every((entry) => ("type" in entry ? entry.type.endsWith("_output") : entry.role === "tool"))
+const goesOn = (news: ReadonlyArray<History.Entry>): boolean => news.every(History.isToolOutput)
 
 const snapshotOf = <S>(id: string, { instructions, items }: State<S>): Snapshot.Snapshot => ({
   version: 1,

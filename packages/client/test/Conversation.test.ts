@@ -380,6 +380,21 @@ describe("Conversation", () => {
     }).pipe(Effect.provide(TestCodex.layer([says("A")])))
   )
 
+  it.effect("input that is nothing of a conversation is refused with its place, and the conversation goes on", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      for (const odd of [7, true, null, undefined, [7], ["text"], [Message.user("hi"), null]]) {
+        const error = yield* run(Effect.flip(conversation.send(odd as never)))
+        assert.strictEqual(error._tag, "InvalidRequest", JSON.stringify(odd))
+        assert.match(error.message, /Entry [01] of the input/)
+        const failed = yield* run(Effect.flip(conversation.complete(odd as never)))
+        assert.strictEqual(failed._tag, "InvalidRequest", JSON.stringify(odd))
+      }
+      yield* run(conversation.send("one"))
+      assert.lengthOf((yield* bodies)[0]?.input ?? [], 1)
+    }).pipe(Effect.provide(TestCodex.layer([says("A")])))
+  )
+
   it.effect("a system message at the head is part of the instructions of every request", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make({ instructions: "Be brief." })

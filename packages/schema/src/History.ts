@@ -250,7 +250,13 @@ const isAnswer = (entry: unknown): boolean => {
   return Predicate.hasProperty(entry, "role") && entry.role === "assistant"
 }
 
-const isToolOutput = (entry: unknown): boolean =>
+/**
+ * Whether the entry answers a call: an item that is an output, or a message of the role `tool`. Anything may be asked about.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isToolOutput = (entry: unknown): boolean =>
   Predicate.hasProperty(entry, "type")
     ? typeof entry.type === "string" && entry.type.endsWith("_output")
     : Predicate.hasProperty(entry, "role") && entry.role === "tool"

@@ -14,6 +14,7 @@
  *
  * @since 0.1.0
  */
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Item from "./Item.ts"
 import { fingerprint } from "./internal/fingerprint.ts"
@@ -78,7 +79,8 @@ export const tag = (items: ReadonlyArray<Item.Item>, tag: Tag): ReadonlyArray<It
  * @since 0.1.0
  * @category guards
  */
-export const isTagged = (entries: ReadonlyArray<object>): boolean => entries.some((entry) => key in entry)
+export const isTagged = (entries: ReadonlyArray<unknown>): boolean =>
+  entries.some((entry) => Predicate.hasProperty(entry, key))
 
 /**
  * The item as it travels, without its tag.

@@ -343,6 +343,72 @@ describe("repairs", () => {
     )
   })
 
+  it("drop what no server can know by its type, at its place", () => {
+    const odd = ["", "  ", "data:image/png", "a\u0000b", "-x"].map((type) => ({ type, id: "x_1" }))
+    const all = [...odd, { type: "item_reference", id: "rs_1" }, 7, "text", true, undefined, null, [], user("hi")]
+    const { items, repairs } = History.compile(all as ReadonlyArray<never>)
+    assert.deepStrictEqual(items, [user("hi")])
+    assert.deepStrictEqual(
+      repairs.map(({ _tag, index }) => [_tag, index]),
+      Array.from({ length: 12 }, (_, index) => ["EntryDropped", index])
+    )
+  })
+
+  it("write texts and images of other APIs as this one does, and say where there is nothing to write", () => {
+    const parts = [
+      { type: "text", text: "a" },
+      { type: "reasoning_text", text: "b" },
+      { type: "image_url", image_url: { url: "https://x.test/a.png" } },
+      { type: "image_url", image_url: "https://x.test/b.png" },
+      { type: "image_url", image_url: { url: 5 } },
+      { type: "" },
+      { type: "input_new", text: "c" }
+    ]
+    const contents = History.compile([
+      { type: "message", role: "user", content: parts },
+      { type: "message", role: "assistant", content: parts }
+    ] as ReadonlyArray<never>).items.map((item) =>
+      (item as Item.MessageItem).content.map((part) => Object.values(part).slice(0, 2).join(" "))
+    )
+    assert.deepStrictEqual(contents, [
+      [
+        "input_text a",
+        "input_text b",
+        "input_image https://x.test/a.png",
+        "input_image https://x.test/b.png",
+        'input_text [The image cannot be sent: its URL is neither an https: nor a data: URL; give base64 as "data:image/png;base64,…".]',
+        "input_text [The part cannot be sent: its type is no name.]",
+        "input_new c"
+      ],
+      [
+        "output_text a",
+        "output_text b",
+        ...Array.from(
+          { length: 3 },
+          () => "output_text [The image cannot be sent: a message of the assistant holds text only.]"
+        ),
+        "output_text [The part cannot be sent: its type is no name.]",
+        "input_new c"
+      ]
+    ])
+  })
+
+  it("give a shell call its output also where that has the type of other servers", () => {
+    const action = { type: "exec", command: ["ls"] }
+    const history = [
+      { type: "local_shell_call", id: "lsh_1", call_id: "call_1", status: "completed", action },
+      { type: "local_shell_call_output", call_id: "call_1", output: "a.txt" },
+      { type: "local_shell_call", id: "lsh_2", status: "completed", action },
+      { type: "local_shell_call_output", id: "lsh_2", output: [{ type: "input_text", text: "b.txt" }] },
+      { type: "local_shell_call_output", call_id: "call_3", output: "nobody's" }
+    ]
+    const { items, repairs } = History.compile(history as ReadonlyArray<never>)
+    assert.deepStrictEqual(items.slice(1, 2), [output("call_1")])
+    assert.deepInclude(items[3], { type: "function_call_output", call_id: "lsh_2" })
+    assert.lengthOf(items, 4)
+    assert.strictEqual(repairs.at(-1)?._tag, "OutputDropped")
+  })
+
   it("drop a compaction trigger that is not the last item", () => {
     const trigger: Item.Item = { type: "compaction_trigger" }
     assert.deepStrictEqual(tags([trigger, user("hi")]), ["CompactionTriggerDropped"])

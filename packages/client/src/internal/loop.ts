@@ -2,7 +2,7 @@
  * The one loop of requests: what the server wants finished in a further request is, tool calls are carried out and
  * answered, and what was finished is kept at every moment.
  */
-import { Failure, type History, Message, Origin, Turn, Usage } from "@effect-codex/schema"
+import { Failure, History, Message, Origin, Turn, Usage } from "@effect-codex/schema"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -108,12 +108,10 @@ const outputProblem = (output: unknown): string | undefined => {
 
 /** The ids of the calls that have a result in the history. */
 const answered = (history: ReadonlyArray<History.Entry>): ReadonlyArray<string> =>
-  history.flatMap((entry): ReadonlyArray<string> => {
-    if ("type" in entry) {
-      const { call_id: callId } = entry as { readonly call_id?: unknown }
-      return entry.type.endsWith("_output") && typeof callId === "string" ? [callId] : []
-    }
-    return entry.role === "tool" ? entry.content.map(({ callId }) => callId) : []
+  history.filter(History.isToolOutput).flatMap((entry): ReadonlyArray<string> => {
+    const { call_id: callId, content } = entry as { readonly call_id?: unknown; readonly content?: unknown }
+    const results: ReadonlyArray<{ readonly callId?: unknown } | null> = Array.isArray(content) ? content : []
+    return [callId, ...results.map((result) => result?.callId)].filter((id) => typeof id === "string")
   })
 
 export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, R, S>> =>

@@ -1,6 +1,7 @@
 /**
  * Content parts the backend takes: of the types its role allows, with images it can read and texts within its bounds.
  */
+import * as Predicate from "effect/Predicate"
 import type * as Item from "../../Item.ts"
 import * as Media from "../media.ts"
 import * as Truncation from "../truncation.ts"
@@ -91,9 +92,25 @@ const fitPart = (part: Item.ContentPart, ofAssistant: boolean): Fitted => {
         : inWords("document", "it has neither data nor a URL", ofAssistant)
     }
     default:
-      return { part }
+      return fitForeign(part, ofAssistant)
   }
 }
+
+/** The names of types: a part or an item of another one is nobody's. */
+export const isTypeName = (type: unknown): boolean => typeof type === "string" && /^[a-z]\w*$/i.test(type)
+
+/** Texts and images as other APIs write them. Types that are not known are the server's newer ones. */
+const fitForeign = (part: Item.ContentPart, ofAssistant: boolean): Fitted => {
+  const { image_url: image, text, type } = part as Readonly<Record<string, unknown>>
+  if (typeof text === "string" && foreignTexts.has(type)) return fitPart(textPart(text, ofAssistant), ofAssistant)
+  if (type === "image_url") {
+    const url = Predicate.hasProperty(image, "url") ? image.url : image
+    return fitPart({ type: "input_image", image_url: typeof url === "string" ? url : "" }, ofAssistant)
+  }
+  return isTypeName(type) ? { part } : inWords("part", "its type is no name", ofAssistant)
+}
+
+const foreignTexts: ReadonlySet<unknown> = new Set(["text", "summary_text", "reasoning_text"])
 
 const fitMedia = (
   part: Item.ContentPart,
@@ -109,7 +126,7 @@ const fitMedia = (
 }
 
 /** The model reads why there is nothing to see, and the conversation goes on. */
-const inWords = (kind: Media.Kind, reason: string, ofAssistant: boolean): Fitted => {
+const inWords = (kind: Media.Kind | "part", reason: string, ofAssistant: boolean): Fitted => {
   const problem = `The ${kind} cannot be sent: ${reason}.`
   return { part: textPart(`[${problem}]`, ofAssistant), problem }
 }

@@ -7,6 +7,7 @@ import * as Guard from "../../Guard.ts"
 import * as Item from "../../Item.ts"
 import * as Message from "../../Message.ts"
 import * as Json from "../json.ts"
+import { isTypeName } from "./content.ts"
 import { messageItems } from "./messageItems.ts"
 import type { Placed, Report } from "./placed.ts"
 
@@ -30,6 +31,11 @@ export const read = (
   for (let index = from; index < history.length; index++) {
     const entry = history[index]
     const isItem = isRecord(entry) && typeof entry["type"] === "string"
+    const problem = isItem ? unsendable(entry["type"]) : undefined
+    if (problem !== undefined) {
+      report.push({ _tag: "EntryDropped", index, problem })
+      continue
+    }
     if (!isItem && messageMisfit(entry) !== undefined) {
       report.push({ _tag: "EntryDropped", index, problem: "has fields that fit neither a message nor an item" })
       continue
@@ -46,6 +52,12 @@ export const read = (
   return placed
 }
 
+/** Types that are not known here are the server's newer ones, as long as they can be types at all. */
+const unsendable = (type: unknown): string | undefined => {
+  if (type === "item_reference") return "refers to an item, and the server has stored none"
+  return isTypeName(type) ? undefined : "has a type that is no name"
+}
+
 /** A shell call without a call id is answered by its item's id. */
 const withCallId = (item: Item.LocalShellCallItem, index: number, report: Report): Item.Item => {
   if ((item.call_id ?? "").trim() !== "" || typeof item.id !== "string") return item
@@ -54,7 +66,8 @@ const withCallId = (item: Item.LocalShellCallItem, index: number, report: Report
 }
 
 const readItem = (raw: unknown, index: number, missingOutput: string, report: Report): Item.Item | undefined => {
-  const sound = withArguments(withRole(Json.isSound(raw) ? raw : readJson(raw, index, report), index, report))
+  const json = Json.isSound(raw) ? raw : readJson(raw, index, report)
+  const sound = withArguments(withRole(withKnownOutput(json, index, report), index, report))
   const misfit = itemMisfit(sound)
   if (misfit === undefined) return sound as Item.Item
   const item = sound as Raw
@@ -65,6 +78,14 @@ const readItem = (raw: unknown, index: number, missingOutput: string, report: Re
   if (mended !== undefined) return mended as unknown as Item.Item
   report.push({ _tag: "EntryDropped", index, problem: `is a ${type} whose field "${misfit}" does not fit its type` })
   return undefined
+}
+
+/** The output of a shell call as other servers have it, with the call's id as its own; here it is that of any call. */
+const withKnownOutput = (value: unknown, index: number, report: Report): unknown => {
+  if (!isRecord(value) || value["type"] !== "local_shell_call_output") return value
+  report.push({ _tag: "FieldRepaired", index, field: "type", problem: "is not the one the server pairs calls with" })
+  const { call_id, id, output } = value
+  return { type: "function_call_output", call_id: call_id ?? id, output }
 }
 
 const knownRoles: ReadonlySet<unknown> = new Set(["user", "assistant", "developer", "system"])
