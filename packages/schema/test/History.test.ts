@@ -253,12 +253,12 @@ describe("repairs", () => {
     const note: Item.Item = { type: "custom_tool_call", call_id: "c", name: "note", input: "x" }
     const noted: Item.Item = { type: "custom_tool_call_output", call_id: "c", output: "noted" }
     const { items } = History.compile([note, call("c"), output("c", "listed"), noted])
-    const [, second, third, fourth] = items as ReadonlyArray<Item.FunctionCallOutputItem>
+    const [, second, third] = items as ReadonlyArray<Item.FunctionCallOutputItem>
     assert.deepStrictEqual(
       [third?.type, third?.call_id, third?.output],
       ["function_call_output", second?.call_id, "listed"]
     )
-    assert.deepStrictEqual(fourth, noted)
+    assert.deepStrictEqual(items[3], noted)
   })
 
   it("leave the call id of an item of a type not known here to that item", () => {
