@@ -140,20 +140,28 @@ export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/trans
     status: Schema.Number,
     /** The origin a redirect leads to. */
     location: optional(Schema.String),
-    /** What is wrong with a document whose status is fine. */
-    reason: optional(Schema.Literal("tooLarge", "notJson"))
+    /**
+     * `handshake`: the server refused a WebSocket. The others say what is wrong with a document whose status is fine.
+     */
+    reason: optional(Schema.Literal("handshake", "tooLarge", "notJson"))
   }
 ) {
   override get isRetryable(): boolean {
     return retryableStatus.has(this.status) || this.status >= 500
   }
   override get message(): string {
-    const status = this.status
+    const { reason, status } = this
+    if (reason === "handshake") {
+      return Failure.describe(
+        `The server refused the WebSocket (HTTP ${status}). Set \`transport: "auto"\` to fall back to server-sent events.`,
+        this
+      )
+    }
     const what =
       status >= 300 && status < 400
         ? `The server redirects${this.location === undefined ? "" : ` to ${this.location}`} (HTTP ${status}); redirects are not followed. Set the base URL to the final address if you trust it.`
         : status < 300
-          ? `The server answered HTTP ${status} with ${this.reason === undefined ? "something else than was asked for" : unreadable[this.reason]}. Check that the base URL names the backend.`
+          ? `The server answered HTTP ${status} with ${reason === undefined ? "something else than was asked for" : unreadable[reason]}. Check that the base URL names the backend.`
           : `The server answered HTTP ${status}. ${this.isRetryable ? "Try again later." : "Check the base URL and the request."}`
     return Failure.describe(what, this)
   }
