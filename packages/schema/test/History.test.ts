@@ -224,6 +224,31 @@ describe("repairs", () => {
     assert.deepStrictEqual(compiled.repairs, [{ _tag: "OutputTypeChanged", index: 1, callId: "c" }])
   })
 
+  it("rewrite the call id of a call whose id another kind of call has, and each keeps its own output", () => {
+    const note: Item.Item = { type: "custom_tool_call", call_id: "c", name: "note", input: "x" }
+    const noted: Item.Item = { type: "custom_tool_call_output", call_id: "c", output: "noted" }
+    for (const [first, second] of [
+      [
+        [note, noted],
+        [call("c"), output("c")]
+      ],
+      [
+        [call("c"), output("c")],
+        [note, noted]
+      ]
+    ] as const) {
+      const { items, repairs } = History.compile([...first, ...second])
+      assert.deepStrictEqual(items.slice(0, 2), [...first])
+      const [again, answer] = items.slice(2) as ReadonlyArray<Item.FunctionCallItem>
+      assert.notStrictEqual(again?.call_id, "c")
+      assert.strictEqual(answer?.call_id, again?.call_id)
+      assert.deepStrictEqual(
+        repairs.map(({ _tag, index }) => [_tag, index]),
+        [["CallIdRewritten", 2]]
+      )
+    }
+  })
+
   it("rewrite call ids that are empty, too long or taken, on call and output alike", () => {
     const long = "toolu_".padEnd(90, "x")
     const history = [
