@@ -492,7 +492,7 @@ describe("settings", () => {
   )
 
   it("have no key for what the backend refuses", () => {
-    // @ts-expect-error the models sample by themselves
+    // @ts-expect-error sampling cannot be configured
     CodexLanguageModel.withConfig({ temperature: 1 })
     // @ts-expect-error the prompt says it
     CodexLanguageModel.withConfig({ input: [] })

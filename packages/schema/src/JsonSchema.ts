@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import * as Failure from "./Failure.ts"
 import { notJson } from "./internal/json.ts"
-import { areTidy, tidy } from "./internal/references.ts"
+import { areNormalized, normalizeReferences } from "./internal/references.ts"
 import { at, both, isObject } from "./internal/schemaTree.ts"
 import { acceptable, isObjectRoot, objectRoot, type Report } from "./internal/serverForms.ts"
 import { strictSubset } from "./internal/strictSubset.ts"
@@ -119,7 +119,7 @@ export interface Unparsed {
 }
 
 /** A codec can throw anything, even a value whose properties throw when read. */
-const wordsOf = (thrown: unknown): string => {
+const messageOf = (thrown: unknown): string => {
   try {
     return `: ${thrown instanceof Error ? thrown.message : String(thrown)}`
   } catch {
@@ -156,7 +156,7 @@ export const parse = <A, I>(schema: Schema.Schema<A, I>, text: string): Effect.E
           message: message.slice(0, maxIssueLength)
         }))
     }))
-  }).pipe(Effect.catchAllDefect((defect) => fail("mismatch", `could not be decoded${wordsOf(defect)}`)))
+  }).pipe(Effect.catchAllDefect((defect) => fail("mismatch", `could not be decoded${messageOf(defect)}`)))
 }
 
 /**
@@ -202,9 +202,9 @@ export const fromSchema = <A, I>(
         : warnings.push(`${place(path)} ${what}: ${instead}; decoding checks it.`)
   }
   const form = attempt((): Form<A> => {
-    const root = tidy(generate(schema.ast, strict, problem), (path, what) => problem(path, `${what}.`))
+    const root = normalizeReferences(generate(schema.ast, strict, problem), (path, what) => problem(path, `${what}.`))
     if (problems.size === 0 && !isObjectRoot(root)) {
-      problem("", "has to be an object: put it into a Schema.Struct.")
+      problem("", "must be an object: put it into a Schema.Struct.")
     }
     const open = acceptable(root, "", report)
     const encoded = Schema.encodedSchema(schema).ast
@@ -296,16 +296,18 @@ export const normalize = (
   const given = schema === true ? {} : schema
   if (!isObject(given)) return refuse("It is not a JSON Schema: give an object.")
   const found = attempt((): Normalized | undefined => {
-    const isTidy = areTidy(given)
-    if (!isTidy) changes.add("Its references are written out, or lead to $defs.")
-    const tidied = isTidy ? given : tidy(given, (path, what) => change(path, what, "sent without it"))
-    const root = objectRoot(tidied, report)
+    const hasNormalizedReferences = areNormalized(given)
+    if (!hasNormalizedReferences) changes.add("Its references are inlined or point to $defs.")
+    const normalized = hasNormalizedReferences
+      ? given
+      : normalizeReferences(given, (path, what) => change(path, what, "sent without it"))
+    const root = objectRoot(normalized, report)
     if (root === undefined) return undefined
     const open = acceptable(root, "", report)
     if (options?.strict !== true) return { jsonSchema: open, strict: false, changes: [...changes] }
     const problems = new Set<string>()
     const closed = strictSubset(
-      areTidy(open, "strict") ? open : tidy(open, () => undefined),
+      areNormalized(open, "strict") ? open : normalizeReferences(open, () => undefined),
       "refuse",
       (path, what) => {
         problems.add(`${place(path)} ${what}`)
@@ -320,7 +322,7 @@ export const normalize = (
       : { jsonSchema: closed, strict: true, changes: [...changes, "It is sent in the strict subset."] }
   })
   if (Either.isLeft(found)) return refuse(found.left)
-  return found.right === undefined ? refuse("The root has to be an object.") : Either.right(found.right)
+  return found.right === undefined ? refuse("The root must be an object.") : Either.right(found.right)
 }
 
 const sorted = (value: unknown): unknown =>
@@ -457,20 +459,20 @@ const generateBy = (
   }
 
   const node = (ast: AST.AST, path: string): JsonSchema => {
-    const words = annotationsOf(ast, ast)
+    const annotations = annotationsOf(ast, ast)
     const annotation = Option.getOrUndefined(AST.getJSONSchemaAnnotation(ast))
     const own = isObject(annotation) ? annotation : undefined
-    if (own !== undefined && isWhole(ast, own)) return { ...words, ...own }
+    if (own !== undefined && isReplacement(ast, own)) return { ...annotations, ...own }
     if (AST.isRefinement(ast)) {
       const from = visit(ast.from, path)
-      if (!isTransformed(ast.from)) return both(both(from, words), constraintsOf(ast, own ?? {}, path, problem))
+      if (!isTransformed(ast.from)) return both(both(from, annotations), constraintsOf(ast, own ?? {}, path, problem))
       // "a valid Date", the description of `Schema.Date`, describes the decoded value; the model writes a string
-      const texts = [words["description"], described(from)].filter((text) => typeof text === "string")
+      const texts = [annotations["description"], described(from)].filter((text) => typeof text === "string")
       return texts.length < 2 || texts[0] === texts[1]
-        ? both(from, words)
-        : both(from, { ...words, description: `${texts[0]} (${texts[1]})` })
+        ? both(from, annotations)
+        : both(from, { ...annotations, description: `${texts[0]} (${texts[1]})` })
     }
-    return { ...both(structure(ast, path), words), ...own }
+    return { ...both(structure(ast, path), annotations), ...own }
   }
 
   const structure = (ast: AST.AST, path: string): JsonSchema => {
@@ -511,7 +513,7 @@ const generateBy = (
         return Option.isSome(surrogate) ? visit(surrogate.value, path) : unsayable(ast, path)
       }
       case "ObjectKeyword":
-        problem(path, "is any object or array, which the server does not accept: say what keys or items it has.")
+        problem(path, "is any object or array, which the server does not accept: declare its keys or items.")
         return refused
       default:
         return unsayable(ast, path)
@@ -611,12 +613,12 @@ const generateBy = (
       return from
     }
     const sources = new Map(ast.transformation.propertySignatureTransformations.map(({ from, to }) => [to, from]))
-    const words = ast.to.propertySignatures.flatMap((property) => {
+    const annotations = ast.to.propertySignatures.flatMap((property) => {
       const key = String(sources.get(property.name) ?? property.name)
       const inner = properties[key]
       return isObject(inner) ? [[key, both(inner, annotationsOf(property, property.type))] as const] : []
     })
-    return { ...from, properties: { ...properties, ...Object.fromEntries(words) } }
+    return { ...from, properties: { ...properties, ...Object.fromEntries(annotations) } }
   }
 
   const schema = visit(root, "")
@@ -659,7 +661,7 @@ const mayBeUndefined = (ast: AST.AST): boolean => {
 }
 
 /** Whether a `jsonSchema` annotation replaces the generated schema, rather than adding to it. */
-const isWhole = (ast: AST.AST, annotation: JsonSchema): boolean =>
+const isReplacement = (ast: AST.AST, annotation: JsonSchema): boolean =>
   ast.annotations[AST.SchemaIdAnnotationId] === Schema.IntSchemaId
     ? "type" in annotation && annotation["type"] !== "integer"
     : ["type", "anyOf", "oneOf", "$ref"].some((key) => key in annotation)
@@ -705,7 +707,7 @@ const annotationsOf = (annotated: AST.Annotated, ast: AST.AST): JsonSchema => {
 const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")
 
 /** A parameter of an Effect filter, such as `"a"` in `{ startsWith: "a" }`. */
-const ofFilter = (ast: AST.Annotated, id: symbol, key: string): unknown => {
+const filterParameter = (ast: AST.Annotated, id: symbol, key: string): unknown => {
   const value = ast.annotations[id]
   return isObject(value) ? value[key] : undefined
 }
@@ -717,8 +719,8 @@ const ofFilter = (ast: AST.Annotated, id: symbol, key: string): unknown => {
 const constraintsOf = (ast: AST.Refinement, annotation: JsonSchema, path: string, problem: Problem): JsonSchema => {
   const entries = Object.entries(annotation).flatMap(([key, value]) => {
     if (typeof value !== "number" || Number.isFinite(value)) return [[key, value] as const]
-    const says = key.toLowerCase().includes("min") ? value !== -Infinity : value !== Infinity
-    if (says) problem(path, `has ${key} ${value}, which JSON cannot represent.`)
+    const isConstraint = key.toLowerCase().includes("min") ? value !== -Infinity : value !== Infinity
+    if (isConstraint) problem(path, `has ${key} ${value}, which JSON cannot represent.`)
     return []
   })
   const constraints = Object.fromEntries(entries)
@@ -730,17 +732,17 @@ const constraintsOf = (ast: AST.Refinement, annotation: JsonSchema, path: string
 }
 
 const patternOf = (ast: AST.Refinement, pattern: unknown): unknown => {
-  const regex = ofFilter(ast, Schema.PatternSchemaId, "regex")
+  const regex = filterParameter(ast, Schema.PatternSchemaId, "regex")
   if (regex instanceof RegExp && pattern === regex.source) {
     const flags = regex.flags.replace(/[dguy]/g, "")
     const source = regex.sticky ? `^(?:${regex.source})` : regex.source
     return flags === "" ? source : `(?${flags}:${source})`
   }
-  const starts = ofFilter(ast, Schema.StartsWithSchemaId, "startsWith")
+  const starts = filterParameter(ast, Schema.StartsWithSchemaId, "startsWith")
   if (typeof starts === "string" && pattern === `^${starts}`) return `^${escapeRegExp(starts)}`
-  const ends = ofFilter(ast, Schema.EndsWithSchemaId, "endsWith")
+  const ends = filterParameter(ast, Schema.EndsWithSchemaId, "endsWith")
   if (typeof ends === "string" && pattern === `^.*${ends}$`) return `${escapeRegExp(ends)}$`
-  const includes = ofFilter(ast, Schema.IncludesSchemaId, "includes")
+  const includes = filterParameter(ast, Schema.IncludesSchemaId, "includes")
   return typeof includes === "string" && pattern === `.*${includes}.*` ? escapeRegExp(includes) : pattern
 }
 

@@ -95,7 +95,7 @@ const ranks: ReadonlyArray<string> = ["none", "minimal", "low", "medium", "high"
  * Efforts of models that are missing from the catalogue, by name; the first match wins. Efforts above `high` are listed
  * only if known to work. Models with `none` here accept it although the catalogue never lists it.
  */
-const earlier: ReadonlyArray<{
+const knownEfforts: ReadonlyArray<{
   readonly matches: (slug: string) => boolean
   readonly efforts: ReadonlyArray<string>
 }> = [
@@ -108,7 +108,7 @@ const earlier: ReadonlyArray<{
 ]
 
 /** The efforts assumed for an unknown model. */
-const uncharted: ReadonlyArray<string> = ["none", "minimal", "low", "medium", "high"]
+const defaultEfforts: ReadonlyArray<string> = ["none", "minimal", "low", "medium", "high"]
 
 /**
  * Maps the requested effort to one the model supports: the same effort if supported, otherwise the nearest lower one,
@@ -129,10 +129,10 @@ const uncharted: ReadonlyArray<string> = ["none", "minimal", "low", "medium", "h
  */
 export const resolveEffort = (model: Model | string, requested: ResponsesRequest.Effort): ResponsesRequest.Effort => {
   const slug = typeof model === "string" ? model : model.slug
-  const known = earlier.find(({ matches }) => matches(slug))?.efforts
+  const known = knownEfforts.find(({ matches }) => matches(slug))?.efforts
   const listed = typeof model === "string" ? [] : (model.supported_reasoning_levels ?? []).map(({ effort }) => effort)
   const efforts =
-    listed.length === 0 ? (known ?? uncharted) : [...listed, ...(known?.includes("none") === true ? ["none"] : [])]
+    listed.length === 0 ? (known ?? defaultEfforts) : [...listed, ...(known?.includes("none") === true ? ["none"] : [])]
   const rank = ranks.indexOf(requested)
   if (rank === -1 || (requested !== "ultra" && efforts.includes(requested))) return requested
   const others = efforts

@@ -49,15 +49,15 @@ const listOf = <A>(one: A | ReadonlyArray<A>): ReadonlyArray<A> => (Array.isArra
  * The invalid keys; `""` is the whole entry. Effect's issue formatters are not used because they recurse into the
  * values, which can be too deep.
  */
-const misfitKeys = (issue: ParseResult.ParseIssue): ReadonlyArray<string> => {
+const invalidKeys = (issue: ParseResult.ParseIssue): ReadonlyArray<string> => {
   switch (issue._tag) {
     case "Pointer":
       return [String(listOf(issue.path)[0])]
     case "Composite":
-      return listOf(issue.issues).flatMap(misfitKeys)
+      return listOf(issue.issues).flatMap(invalidKeys)
     case "Refinement":
     case "Transformation":
-      return misfitKeys(issue.issue)
+      return invalidKeys(issue.issue)
     default:
       return [""]
   }
@@ -66,13 +66,13 @@ const misfitKeys = (issue: ParseResult.ParseIssue): ReadonlyArray<string> => {
 const decodeEntry = (entry: unknown, index: number, problems: Array<string>): ReadonlyArray<Model.Model> => {
   const result = decodeModel(entry)
   if (Either.isRight(result)) return [result.right]
-  const misfits = new Set(misfitKeys(result.left.issue))
-  if (!isObject(entry) || misfits.has("slug") || misfits.has("")) {
+  const invalid = new Set(invalidKeys(result.left.issue))
+  if (!isObject(entry) || invalid.has("slug") || invalid.has("")) {
     problems.push(`Entry ${index} is left out: it is not an object with a "slug".`)
     return []
   }
-  problems.push(...[...misfits].map((key) => `The key "${key}" of entry ${index} has another type than expected.`))
-  const rest = Object.fromEntries(Object.entries(entry).filter(([key]) => !misfits.has(key)))
+  problems.push(...[...invalid].map((key) => `The key "${key}" of entry ${index} has an unexpected type.`))
+  const rest = Object.fromEntries(Object.entries(entry).filter(([key]) => !invalid.has(key)))
   return Either.match(decodeModel(rest), { onLeft: () => [], onRight: (model) => [model] })
 }
 

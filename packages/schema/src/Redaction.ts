@@ -21,13 +21,13 @@ const minLength = 4
 const ellipsis = "…"
 
 /** Truncated text can end with the start of a secret; removes that. */
-const withoutHalf = (text: string, secrets: ReadonlyArray<string>): string => {
+const withoutPartialSecret = (text: string, secrets: ReadonlyArray<string>): string => {
   if (!text.endsWith(ellipsis)) return text
   const end = text.length - ellipsis.length
   const longest = secrets.reduce((longest, { length }) => Math.max(longest, length), 0)
   for (let start = Math.max(0, end - longest); start <= end - minLength; start++) {
-    const half = text.slice(start, end)
-    if (secrets.some((secret) => secret.startsWith(half))) return `${text.slice(0, start)}${marker}${ellipsis}`
+    const prefix = text.slice(start, end)
+    if (secrets.some((secret) => secret.startsWith(prefix))) return `${text.slice(0, start)}${marker}${ellipsis}`
   }
   return text
 }
@@ -62,7 +62,7 @@ export const scrub = (
   const secrets = (options.secrets ?? [])
     .filter((secret) => secret.length >= minLength)
     .sort((a, b) => b.length - a.length)
-  const rest = withoutHalf(
+  const rest = withoutPartialSecret(
     secrets.reduce((rest, secret) => rest.replaceAll(secret, marker), visible),
     secrets
   )

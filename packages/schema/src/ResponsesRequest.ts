@@ -251,10 +251,7 @@ export const refusedParameters: ReadonlyMap<string, string> = new Map([
   ["frequency_penalty", sampling],
   ["seed", sampling],
   ["top_logprobs", "the backend returns no probabilities"],
-  [
-    "max_output_tokens",
-    "the backend cannot limit the output; set a lower verbosity, or stop reading early"
-  ],
+  ["max_output_tokens", "the backend cannot limit the output; set a lower verbosity, or stop reading early"],
   ["truncation", "the backend does not shorten the input; compact or shorten the history before sending it"],
   ["context_management", "the backend does not compact automatically; send a compaction request"],
   ["metadata", "the backend stores nothing to attach it to"],

@@ -610,7 +610,7 @@ describe("parts", () => {
         { type: "output_text", text: "c" },
         {
           type: "output_text",
-          text: "[The image cannot be sent: a message of the assistant holds text only.]"
+          text: "[The image cannot be sent: an assistant message can contain only text.]"
         }
       )
     )

@@ -292,7 +292,7 @@ describe("what the server takes from no tool is refused with its path", () => {
       Schema.Any.annotations({ jsonSchema: { type: "object" } }),
       /is an object without properties/
     ],
-    ["a dangling reference", Schema.Any.annotations({ jsonSchema: { $ref: "#/$defs/Nowhere" } }), /leads nowhere/],
+    ["a dangling reference", Schema.Any.annotations({ jsonSchema: { $ref: "#/$defs/Nowhere" } }), /cannot be resolved/],
     [
       "a malformed keyword",
       Schema.Any.annotations({ jsonSchema: { type: "string", minLength: "3" } as never }),

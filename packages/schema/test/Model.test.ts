@@ -98,8 +98,8 @@ describe("the catalogue", () => {
       'Entry 1 is left out: it is not an object with a "slug".',
       'Entry 2 is left out: it is not an object with a "slug".',
       'Entry 3 is left out: it is not an object with a "slug".',
-      'The key "priority" of entry 4 has another type than expected.',
-      'The key "supported_reasoning_levels" of entry 4 has another type than expected.'
+      'The key "priority" of entry 4 has an unexpected type.',
+      'The key "supported_reasoning_levels" of entry 4 has an unexpected type.'
     ])
   })
 
@@ -116,7 +116,7 @@ describe("the catalogue", () => {
       for (const key of ["display_name", "context_window", "supported_reasoning_levels", "truncation_policy"]) {
         assert.deepStrictEqual(ModelCatalogue.decode({ models: [{ slug: "m", [key]: deep }] }), {
           models: [{ slug: "m" }],
-          problems: [`The key "${key}" of entry 0 has another type than expected.`]
+          problems: [`The key "${key}" of entry 0 has an unexpected type.`]
         })
       }
       assert.lengthOf(ModelCatalogue.decode({ models: [deep, { slug: deep }, { slug: "m" }] }).models, 1)

@@ -382,7 +382,7 @@ describe("what is wrong", () => {
         /"no spaces" is not allowed/,
         /Two tools are named "f"/,
         /names "g", which is not among/,
-        /model has no name/,
+        /model name is empty/,
         /65 characters/,
         /"stream" cannot be set/,
         /"store" cannot be set/
@@ -420,10 +420,10 @@ describe("what is wrong", () => {
     ],
     ["a file path", "/tmp/a.png", /neither an https: nor a data: URL/],
     ["a file: URL", "file:///tmp/a.png", /cannot read a file: URL; read the file/],
-    ["not marked base64", "data:image/png,abc", /does not begin like "data:image\//],
+    ["not marked base64", "data:image/png,abc", /does not start like "data:image\//],
     ["no image type", "data:text/plain;base64,AQID", /media type is text\/plain; the backend reads image\/png/],
     ["SVG", "data:image/svg+xml;base64,PHN2Zz4=", /media type is image\/svg\+xml/],
-    ["no comma", "data:image/png;base64", /does not begin/],
+    ["no comma", "data:image/png;base64", /does not start/],
     ["no data", "data:image/png;base64,", /holds no data/],
     ["no base64", "data:image/png;base64,%%%", /is not base64/],
     ["not what it says", "data:image/png;base64,AQID", /not an image of a known type/]
@@ -527,8 +527,8 @@ describe("what is wrong", () => {
       const request = { prompt: "x", temperature: 0.5, maxOutputTokens: 100, top_p: 1 }
       const found = yield* problems(request)
       assert.strictEqual(found.length, 3)
-      assert.match(found[0] ?? "", /"temperature" is not supported: the models sample by themselves; set/)
-      assert.match(found[1] ?? "", /"maxOutputTokens" is not supported: the backend has no cap/)
+      assert.match(found[0] ?? "", /"temperature" is not supported: sampling cannot be configured; set/)
+      assert.match(found[1] ?? "", /"maxOutputTokens" is not supported: the backend cannot limit/)
     })
   )
 
@@ -555,7 +555,7 @@ describe("what is wrong", () => {
   it.effect("includes more items than a request may hold", () =>
     Effect.gen(function* () {
       const items = Array.from({ length: TurnRequest.maxItems + 1 }, () => user("a"))
-      assert.match((yield* problems({ input: items }))[0] ?? "", /131073 items and may have 131072/)
+      assert.match((yield* problems({ input: items }))[0] ?? "", /131073 items; at most 131072 are allowed/)
     })
   )
 })
