@@ -315,7 +315,7 @@ const sanitizeParameters = (parameters: Parameters) => {
     problems.push(
       ...sanitized.removed.map(({ path, what }) => {
         const at = path === "" ? parameter : `${parameter}.${path}`
-        return `The request cannot be written as JSON: ${at} is ${what}.`
+        return `The request cannot be serialized to JSON: ${at} is ${what}.`
       })
     )
     if (sanitized.surrogates) repairs.push({ _tag: "ParameterMadeWellFormed", parameter })
@@ -331,7 +331,7 @@ const reasoningProblems = (reasoning: ResponsesRequest.Reasoning | undefined): R
 
 const inputProblems = (request: TurnRequest, items: ReadonlyArray<Item.Item>): ReadonlyArray<string> => {
   if (typeof request.prompt === "string" && request.prompt.trim() === "")
-    return ["The prompt is empty: write something, or leave it out."]
+    return ["The prompt is empty: write something, or omit it."]
   if (items.length === 0) return ["There is no input: give a prompt, or messages and items."]
   return items.length > maxItems
     ? [`The input has ${items.length} items; at most ${maxItems} are allowed: shorten or compact the history.`]
@@ -361,7 +361,7 @@ const choiceProblems = (
   choice: ToolSpec.ToolChoice | undefined
 ): ReadonlyArray<string> => {
   if (choice === undefined || choice === "auto" || choice === "none") return []
-  if (tools.length === 0) return ["The tool choice asks for a tool, but there is none: give tools, or leave it out."]
+  if (tools.length === 0) return ["The tool choice asks for a tool, but there is none: add tools, or omit the choice."]
   if (choice === "required") return []
   const chosen = choice.type === "allowed_tools" ? choice.tools : [choice]
   return chosen.flatMap((tool) => {

@@ -483,8 +483,8 @@ describe("what is wrong", () => {
       })
       assert.deepStrictEqual(found, [
         'Entry 0 of the input has a field "note" that is a bigint, which JSON cannot hold.',
-        "The request cannot be written as JSON: tools.0.parameters.default is NaN.",
-        "The request cannot be written as JSON: extra.cyclic.self is a reference to itself."
+        "The request cannot be serialized to JSON: tools.0.parameters.default is NaN.",
+        "The request cannot be serialized to JSON: extra.cyclic.self is a reference to itself."
       ])
       const format = { type: "json_schema", name: "a", schema: { default: 1n } } as const
       assert.match(
