@@ -31,7 +31,7 @@ describe("an image", () => {
     })
   )
 
-  it.effect("of another type than its label says gets the right label", () =>
+  it.effect("of another type than declared gets its real type", () =>
     Effect.gen(function* () {
       const { url } = yield* Message.imageData(bytes("image/png"), "image/jpg")
       assert.match(url, /^data:image\/png;base64,/)
@@ -79,7 +79,7 @@ describe("an image", () => {
     })
   )
 
-  it("written as a literal can be checked, and says the same", () => {
+  it("written as a literal gets the same problems", () => {
     const url = "file:///tmp/a.png"
     const words = Message.contentProblem({ _tag: "Image", url })
     assert.strictEqual(words, Effect.runSync(problem(Message.image(url))))
@@ -87,7 +87,7 @@ describe("an image", () => {
     assert.deepStrictEqual(Message.Image.make({ url }), { _tag: "Image", url })
   })
 
-  it("is not quoted in what is said of it", () => {
+  it("is not quoted in its problem", () => {
     const secret = "c2VjcmV0LWltYWdl"
     for (const url of [`data:image/png;base64,${secret}`, `data:image/png;${secret}`, secret]) {
       assert.notInclude(Message.contentProblem({ _tag: "Image", url }), secret)
@@ -133,7 +133,7 @@ describe("laws", () => {
   })
 
   it.prop(
-    "what is made is sent as it is; what is refused is told in words when it is sent all the same",
+    "valid content is sent unchanged; invalid content is replaced by text",
     [
       draw.oneof(
         draw.string(),

@@ -103,7 +103,7 @@ describe("the catalogue", () => {
     ])
   })
 
-  it.prop("is read without a throw, whatever it is", [draw.anything()], ([json]) => {
+  it.prop("decodes any value without throwing", [draw.anything()], ([json]) => {
     const wrapped = ModelCatalogue.decode({ models: [json, { slug: "m" }] })
     assert.strictEqual(wrapped.models.at(-1)?.slug, "m")
     assert.isArray(ModelCatalogue.decode(json).models)
@@ -142,14 +142,14 @@ describe("the catalogue", () => {
     assert.isFalse(listed.some(({ slug }) => slug.startsWith("gpt-daybreak")))
   })
 
-  it("says when to compact: by its own limit, else by the usable part of the window", () => {
+  it("gives the compaction limit: its own, else the usable part of the window", () => {
     assert.strictEqual(Model.compactionLimit({ slug: "m", auto_compact_token_limit: 5, context_window: 100 }), 5)
     assert.strictEqual(Model.compactionLimit({ slug: "m", context_window: 272_000 }), 258_400)
     assert.strictEqual(Model.compactionLimit({ slug: "m" }), undefined)
   })
 
   describeShared("that is bundled", { path: "models-bundled.json", count: 1 }, (snapshot) => {
-    it("says what the snapshot says", () => {
+    it("equals the snapshot", () => {
       const { models, problems } = ModelCatalogue.decode(JSON.parse(readFileSync(snapshot, "utf8")))
       assert.deepStrictEqual(problems, [])
       assert.strictEqual(models.length, ModelCatalogue.bundled.length)

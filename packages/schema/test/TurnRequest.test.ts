@@ -351,7 +351,7 @@ describe("encrypted reasoning", () => {
     })
   )
 
-  it.effect("travels without the tag that says where it came from", () =>
+  it.effect("is sent without its origin tag", () =>
     Effect.gen(function* () {
       const sent = yield* body({ input, prompt: "on" }, { account: "acc-1" })
       assert.isTrue(Origin.isFrom(sent.input[0] as Item.Item, { account: "acc-1", model: "gpt-5.5" }))
@@ -392,7 +392,7 @@ describe("what is wrong", () => {
     })
   )
 
-  it.effect("is told in the message of one InvalidRequest", () =>
+  it.effect("is in the message of one InvalidRequest", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(compile({}))
       assert.strictEqual(error._tag, "InvalidRequest")
@@ -472,7 +472,7 @@ describe("what is wrong", () => {
     })
   )
 
-  it.effect("includes values no JSON can hold, wherever they are", () =>
+  it.effect("includes values JSON cannot represent, at any position", () =>
     Effect.gen(function* () {
       const cyclic: Record<string, unknown> = {}
       cyclic["self"] = cyclic
@@ -561,7 +561,7 @@ describe("what is wrong", () => {
 })
 
 describe("the JSON text", () => {
-  it.effect("is the same bytes for the same request, whatever the order of its keys", () =>
+  it.effect("is byte-identical for equal requests, in any key order", () =>
     Effect.gen(function* () {
       const one = yield* body({ prompt: "x", verbosity: "low", tools: [f], extra: { b: 1, a: 2 } })
       const shuffled = Object.fromEntries(Object.entries(one).reverse()) as ResponsesRequest.ResponsesRequest
@@ -605,7 +605,7 @@ describe("the JSON text", () => {
 })
 
 it.prop(
-  "any request, typed or not, gives a body that passes the validator, or problems in words",
+  "any request, typed or not, gives a body that passes the validator, or problems",
   [
     draw.record(
       {
