@@ -1,49 +1,52 @@
 /**
- * Keeps secrets out of texts that people and logs will see. Servers quote what they were sent: an error message can
- * hold a piece of encrypted content or a token.
+ * Removes secrets from text that users and logs will see. Servers quote their input: an error message can contain part
+ * of an encrypted content or a token.
  *
  * @since 0.1.0
  */
 
 import * as Encoding from "effect/Encoding"
 
-/** Tokens by their look: JWTs, refresh tokens, encrypted content (also in base64 once more), bearer values, API keys. */
+/**
+ * Matches secrets by their format: JWTs, refresh tokens, encrypted content (also base64-encoded again), bearer values,
+ * API keys.
+ */
 const secretLooking =
   /\beyJ[\w-]+(?:\.[\w-]*)*|\brt_[\w.-]+|\b(?:gAAAA|Z0FBQUF)[\w+/=-]*|\bsk-[\w-]{8,}|\b(Bearer)\s+[\w.~+/=-]+/g
 
 const marker = "<redacted>"
 
-/** Shorter secrets are words that stand in any text. */
+/** Shorter secrets would match ordinary words. */
 const minLength = 4
 
-/** What a text that was cut ends with. */
+/** Marks truncated text. */
 const ellipsis = "…"
 
-/** The least of a secret that is told from a word where somebody else has cut it. */
-const minHalf = 8
+/** The shortest part of a secret that is removed where another program truncated the text. */
+const minPart = 8
 
-/** Where somebody else has cut a text. Only so many are looked at. */
-const cutMark = /…|\.{3}/g
-const maxCutMarks = 16
+/** Marks text truncated by another program. Only the first ones are examined. */
+const truncationMark = /…|\.{3}/g
+const maxTruncationMarks = 16
 
-/** One character, as it is written in URLs, JSON and HTML, or none that can be seen. */
+/** One character as escaped in URLs, JSON and HTML, or an invisible character. */
 const escape =
   /%([0-9a-f]{2})|\\(?:u([0-9a-f]{4})|x([0-9a-f]{2})|(["\\/]))|&(?:#(\d{1,3})|#x([0-9a-f]{1,2})|(amp|quot|apos|lt|gt));|\p{Cf}/giu
 
 const named: Readonly<Record<string, string>> = { amp: "&", quot: '"', apos: "'", lt: "<", gt: ">" }
 
-/** A text in which a secret is found however it is written; `start` is where its nth character stands in the text itself. */
+/** A text without escapes and in lower case; `start` maps a position in it to the original text. */
 interface Canonical {
   readonly text: string
   readonly start: (n: number) => number
 }
 
-/** Only ASCII, as others change their length. A blank is a `+` in forms. */
+/** ASCII only: other letters can change their length. Forms encode a space as `+`. */
 const folded = (text: string): string => text.replaceAll(/[A-Z]+/g, (part) => part.toLowerCase()).replaceAll("+", " ")
 
 const canonical = (text: string): Canonical => {
   const pieces: Array<string> = []
-  /** What each character of the result is ahead by, from a place on. */
+  /** By how much the original text is ahead, from a position on. */
   const shifts: Array<{ readonly from: number; readonly by: number }> = []
   let length = 0
   let end = 0
@@ -77,10 +80,10 @@ const canonical = (text: string): Canonical => {
   }
 }
 
-/** From where to where, in the canonical text. */
+/** Positions in the canonical text. */
 type Range = readonly [from: number, to: number]
 
-const wholes = (text: string, secret: string): ReadonlyArray<Range> => {
+const occurrences = (text: string, secret: string): ReadonlyArray<Range> => {
   const found: Array<Range> = []
   for (let at = text.indexOf(secret); at !== -1; at = text.indexOf(secret, at + secret.length)) {
     found.push([at, at + secret.length])
@@ -88,8 +91,8 @@ const wholes = (text: string, secret: string): ReadonlyArray<Range> => {
   return found
 }
 
-/** The beginning of a secret that ends here, when it is at least so long. */
-const halfBefore = (text: string, end: number, secret: string, least: number): ReadonlyArray<Range> => {
+/** The start of a secret, of at least this length, that ends here. */
+const endingAt = (text: string, end: number, secret: string, least: number): ReadonlyArray<Range> => {
   const head = secret.slice(0, least)
   const from = Math.max(0, end - secret.length)
   const window = text.slice(from, end)
@@ -99,9 +102,9 @@ const halfBefore = (text: string, end: number, secret: string, least: number): R
   return []
 }
 
-/** The end of a secret that begins here. */
-const halfAfter = (text: string, start: number, secret: string): ReadonlyArray<Range> => {
-  const tail = secret.slice(-minHalf)
+/** The end of a secret that starts here. */
+const startingAt = (text: string, start: number, secret: string): ReadonlyArray<Range> => {
+  const tail = secret.slice(-minPart)
   const window = text.slice(start, start + secret.length)
   for (let at = window.indexOf(tail); at !== -1; at = window.indexOf(tail, at + 1)) {
     if (secret.endsWith(window.slice(0, at + tail.length))) return [[start, start + at + tail.length]]
@@ -109,24 +112,24 @@ const halfAfter = (text: string, start: number, secret: string): ReadonlyArray<R
   return []
 }
 
-/** The text without the secrets, however they are written, and without the halves of those that were cut. */
+/** Removes secrets in any notation, and parts of truncated secrets. */
 const without = (text: string, secrets: ReadonlyArray<string>): string => {
   if (secrets.length === 0) return text
   const { start, text: searched } = canonical(text)
-  const marks = [...searched.matchAll(cutMark)].slice(0, maxCutMarks)
+  const marks = [...searched.matchAll(truncationMark)].slice(0, maxTruncationMarks)
   const ownCut = searched.length - ellipsis.length
   const size = searched.length
   const ranges = secrets.flatMap((secret) => {
-    // of a longer secret there is a half at the most
+    // only a part of a longer secret can be in the text
     const head = folded(secret.slice(0, size))
     const tail = secret.length > size ? folded(secret.slice(-size)) : head
-    const found = secret.length > size ? [] : [...wholes(searched, head)]
-    if (searched.endsWith(ellipsis)) found.push(...halfBefore(searched, ownCut, head, minLength))
-    if (secret.length <= minHalf) return found
+    const found = secret.length > size ? [] : [...occurrences(searched, head)]
+    if (searched.endsWith(ellipsis)) found.push(...endingAt(searched, ownCut, head, minLength))
+    if (secret.length <= minPart) return found
     for (const { 0: mark, index } of marks) {
-      found.push(...halfBefore(searched, index, head, minHalf), ...halfAfter(searched, index + mark.length, tail))
+      found.push(...endingAt(searched, index, head, minPart), ...startingAt(searched, index + mark.length, tail))
     }
-    found.push(...halfBefore(searched, size, head, minHalf))
+    found.push(...endingAt(searched, size, head, minPart))
     return found
   })
   let rest = ""
@@ -141,13 +144,13 @@ const without = (text: string, secrets: ReadonlyArray<string>): string => {
   return rest + text.slice(end)
 }
 
-/** Escape sequences of terminals, control characters but line breaks and tabs, and marks that turn the direction of a text. */
+/** Terminal escape sequences, control characters except line breaks and tabs, and bidirectional control marks. */
 const invisible = new RegExp(
   String.raw`${String.fromCharCode(27)}\[[0-?]*[ -/]*[@-~]|(?![\n\t])[\p{Cc}\p{Bidi_Control}]`,
   "gu"
 )
 
-/** The characters of a base64 text that a secret decides alone, when so many bytes stand before it. */
+/** The base64 characters that depend only on the secret if this many bytes precede it. */
 const base64At = (secret: string, before: number): string => {
   const text = Encoding.encodeBase64(" ".repeat(before) + secret)
   const end = text.replace(/=+$/, "").length
@@ -155,7 +158,7 @@ const base64At = (secret: string, before: number): string => {
 }
 
 /**
- * A secret in the encodings a text may hold it in besides its own characters: JSON, base64, also amid other bytes, and hex.
+ * A secret in the encodings in which a server may quote it: plain, JSON, base64 (also between other bytes) and hex.
  *
  * @since 0.1.0
  * @category combinators
@@ -171,8 +174,8 @@ export const forms = (secret: string): ReadonlyArray<string> => {
 }
 
 /**
- * The text without what looks like a secret, without the literal `secrets` given, without control characters, and cut
- * after `limit` characters. Line breaks and tabs stay.
+ * Removes anything that looks like a secret, the given literal `secrets`, and control characters except line breaks and
+ * tabs, and truncates the text to `limit` characters.
  *
  * @since 0.1.0
  * @category combinators
@@ -190,7 +193,7 @@ export const scrub = (
 ): string => {
   const limit = options.limit ?? 2000
   const visible = text.replaceAll("\r\n", "\n").replaceAll(invisible, "")
-  // before the text is cut, which could leave half a secret
+  // Redact before truncating, which could leave part of a secret.
   const rest = without(
     visible,
     (options.secrets ?? []).filter((secret) => secret.length >= minLength)

@@ -42,14 +42,14 @@ for (const [name, over] of Object.entries(carriers)) {
           assert.lengthOf(yield* server.requests, 3)
           assert.strictEqual(yield* server.connections, 3)
           yield* Fiber.interruptAll(turns)
-        }).pipe(Effect.provide(transport(server.url, 3, { timeouts: { headers: "300 millis" } })))
+        }).pipe(Effect.provide(transport(server.url, 3, { timeouts: { headers: "1 second" } })))
       })
     )
 
     // any other client decides itself what it does with a request that is not wanted any more
     if (name !== "dispatcher") return
 
-    it.scopedLive("are not made, nor asked anything, for those who went away while they waited", () =>
+    it.scopedLive("are not opened for requests that were interrupted while waiting", () =>
       Effect.gen(function* () {
         const server = yield* BackendServer.make({
           script: (request) => (request.number === 1 ? held : Script.turn({ text: "Hello" }))

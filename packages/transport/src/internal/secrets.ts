@@ -9,8 +9,9 @@ const encryptedContents = (request: ResponsesRequest.ResponsesRequest | undefine
   )
 
 /**
- * Everything secret that a request carries: what must not appear in what is said about it. Encrypted content
- * is base64 already and needs no other form; encoding that of a long conversation would stop the program for seconds.
+/**
+ * All secrets of a request, to redact from errors and captures. Encrypted content is already base64 and is not encoded
+ * again: for a long conversation, that would block for seconds.
  */
 export const secretsOf = (
   credentials: Credentials.Credentials,

@@ -1,5 +1,6 @@
 /**
- * Content parts the backend takes: of the types its role allows, with images it can read and texts within its bounds.
+ * Repairs content parts so that the backend accepts them: types allowed for the role, readable images, and texts within
+ * the limits.
  */
 import * as Predicate from "effect/Predicate"
 import type * as Item from "../../Item.ts"
@@ -7,7 +8,7 @@ import * as Media from "../media.ts"
 import * as Truncation from "../truncation.ts"
 import type { Placed, Report } from "./placed.ts"
 
-/** The longest text of one part, and of an output (protocol N.9). */
+/** The maximum length of the text of one part or output (protocol N.9). */
 export const maxTextLength = 10_485_760
 
 export const readable = (items: ReadonlyArray<Placed>, report: Report): ReadonlyArray<Placed> =>
@@ -89,17 +90,17 @@ const fitPart = (part: Item.ContentPart, ofAssistant: boolean): Fitted => {
       }
       return part.file_id !== undefined && !ofAssistant
         ? { part }
-        : inWords("document", "it has neither data nor a URL", ofAssistant)
+        : replacedByText("document", "it has neither data nor a URL", ofAssistant)
     }
     default:
       return fitForeign(part, ofAssistant)
   }
 }
 
-/** The names of types: a part or an item of another one is nobody's. */
+/** Whether the server could have such a type. */
 export const isTypeName = (type: unknown): boolean => typeof type === "string" && /^[a-z]\w*$/i.test(type)
 
-/** Texts and images as other APIs write them. Types that are not known are the server's newer ones. */
+/** Converts texts and images in the format of other APIs. Other unknown types may be new ones of the server. */
 const fitForeign = (part: Item.ContentPart, ofAssistant: boolean): Fitted => {
   const { image_url: image, text, type } = part as Readonly<Record<string, unknown>>
   if (typeof text === "string" && foreignTexts.has(type)) return fitPart(textPart(text, ofAssistant), ofAssistant)
@@ -107,7 +108,7 @@ const fitForeign = (part: Item.ContentPart, ofAssistant: boolean): Fitted => {
     const url = Predicate.hasProperty(image, "url") ? image.url : image
     return fitPart({ type: "input_image", image_url: typeof url === "string" ? url : "" }, ofAssistant)
   }
-  return isTypeName(type) ? { part } : inWords("part", "its type is no name", ofAssistant)
+  return isTypeName(type) ? { part } : replacedByText("part", "its type is no name", ofAssistant)
 }
 
 const foreignTexts: ReadonlySet<unknown> = new Set(["text", "summary_text", "reasoning_text"])
@@ -119,14 +120,14 @@ const fitMedia = (
   ofAssistant: boolean,
   withUrl: (url: string) => Item.ContentPart
 ): Fitted => {
-  if (ofAssistant) return inWords(kind, "a message of the assistant holds text only", true)
+  if (ofAssistant) return replacedByText(kind, "an assistant message can contain only text", true)
   const media = Media.read(kind, given)
-  if ("problem" in media) return inWords(kind, media.problem, false)
+  if ("problem" in media) return replacedByText(kind, media.problem, false)
   return { part: media.url === given ? part : withUrl(media.url) }
 }
 
-/** The model reads why there is nothing to see, and the conversation goes on. */
-const inWords = (kind: Media.Kind | "part", reason: string, ofAssistant: boolean): Fitted => {
+/** Replaces the part with a text that tells the model the reason, so that the conversation can continue. */
+const replacedByText = (kind: Media.Kind | "part", reason: string, ofAssistant: boolean): Fitted => {
   const problem = `The ${kind} cannot be sent: ${reason}.`
   return { part: textPart(`[${problem}]`, ofAssistant), problem }
 }
