@@ -328,7 +328,7 @@ export const override = (base: Service, options: Options = {}): Effect.Effect<Se
 
 /**
  * When a request that begins at `now` must be over: after `timeouts.total`, or at the caller's own deadline when that is
- * sooner. All times are in milliseconds since 1970.
+ * sooner. All times are those of `Monotonic`.
  *
  * @since 0.1.0
  * @category combinators
