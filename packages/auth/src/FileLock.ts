@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import * as FileSystem from "@effect/platform/FileSystem"
+import * as Monotonic from "@effect-codex/schema/Monotonic"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,7 +15,6 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { AuthFileUnusable, LockTimeout } from "./AuthError.ts"
-import { monotonicMillis } from "./internal/monotonic.ts"
 import { giveTo, type Owner } from "./internal/ownership.ts"
 import { isAlreadyExists, isNotFound, reasonOf, statIfExists, unusable } from "./internal/platform.ts"
 import { randomText } from "./internal/random.ts"
@@ -138,7 +138,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, FileSyste
         return yield* new AuthFileUnusable({ path: held, operation: "lock", reason: info.type })
       }
       const content = yield* read(held)
-      const now = yield* monotonicMillis
+      const now = yield* Monotonic.now
       const before = sightings.get(held)
       if (content === undefined) return void sightings.delete(held)
       const unchangedMillis =
@@ -190,7 +190,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, FileSyste
           { discard: true }
         ).pipe(Effect.schedule(Schedule.spaced(staleAfter / 4)), Effect.interruptible, Effect.forkScoped)
 
-        const startedAt = yield* monotonicMillis
+        const startedAt = yield* Monotonic.now
         for (let taken = 0; taken < paths.length; ) {
           const path = paths[taken] ?? ""
           const isTaken = yield* Effect.gen(function* () {
@@ -207,7 +207,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, FileSyste
             taken++
             continue
           }
-          if ((yield* monotonicMillis) - startedAt >= timeLimit) {
+          if ((yield* Monotonic.now) - startedAt >= timeLimit) {
             return yield* new LockTimeout({ path, waitedMillis: timeLimit })
           }
           yield* Effect.sleep(pollInterval)

@@ -3,9 +3,8 @@
  *
  * @since 0.1.0
  */
-import { type Model, ModelCatalogue } from "@effect-codex/schema"
+import { type Model, ModelCatalogue, Monotonic } from "@effect-codex/schema"
 import type { CodexTransport } from "@effect-codex/transport"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -36,7 +35,7 @@ export interface CatalogueCache {
    * first the bundled list) serves for the next half minute.
    */
   readonly get: Effect.Effect<Catalogue>
-  /** The same, but no longer waited for than until the deadline (milliseconds since 1970). */
+  /** The same, but no longer waited for than until the deadline (a time of `Monotonic`). */
   readonly within: (deadline: number | undefined) => Effect.Effect<Catalogue>
   /** What is known without asking anybody. */
   readonly known: Effect.Effect<Catalogue>
@@ -51,7 +50,7 @@ const pause = Duration.toMillis("30 seconds")
 
 const bundled: Catalogue = { models: ModelCatalogue.bundled, source: "bundled" }
 
-/** Times in milliseconds since 1970; `askedAt` is when the server was last asked. */
+/** Times of `Monotonic`; `askedAt` is when the server was last asked. */
 interface State {
   readonly catalogue: Catalogue
   readonly etag: string | undefined
@@ -94,7 +93,7 @@ export const make = (transport: CodexTransport.Service, clientVersion: string): 
     }
 
     const update = SynchronizedRef.updateAndGetEffect(state, (before) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      Effect.flatMap(Monotonic.now, (now) => {
         const known = afterEtag(before)
         return now < known.freshUntil ? Effect.succeed(known) : fetch(known, now)
       })
@@ -107,13 +106,13 @@ export const make = (transport: CodexTransport.Service, clientVersion: string): 
       within: (deadline) =>
         deadline === undefined
           ? get
-          : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          : Effect.flatMap(Monotonic.now, (now) =>
               Effect.flatMap(Effect.timeoutOption(get, Math.max(0, deadline - now)), (found) =>
                 Option.match(found, { onNone: () => known, onSome: Effect.succeed })
               )
             ),
       sawEtag: (etag) =>
-        Effect.map(Clock.currentTimeMillis, (at) => {
+        Effect.map(Monotonic.now, (at) => {
           seen = { etag, at }
         })
     }

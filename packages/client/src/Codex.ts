@@ -12,6 +12,7 @@ import {
   type JsonSchema,
   type Model,
   ModelCatalogue,
+  Monotonic,
   Origin,
   OutputFormat,
   RateLimits,
@@ -235,7 +236,7 @@ export const make: Effect.Effect<
       )
       // a variant that is only named like a listed model may have another window
       yield* ContextSize.check(body, ModelCatalogue.get(models, body.model))
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* Monotonic.now
       const timeLimit = request.timeLimit === undefined ? undefined : yield* timeLimitOf(request.timeLimit)
       const deadline = CodexConfig.deadline(settings, now, timeLimit === undefined ? undefined : now + timeLimit)
       const attemptOptions: CodexTransport.AttemptOptions = {

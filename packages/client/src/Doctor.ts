@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { CodexAuth } from "@effect-codex/auth"
-import { ModelCatalogue } from "@effect-codex/schema"
+import { ModelCatalogue, Monotonic } from "@effect-codex/schema"
 import { defined } from "@effect-codex/schema/Defined"
 import { CodexConfig, CodexTransport, WorkspaceRouting } from "@effect-codex/transport"
 import * as Clock from "effect/Clock"
@@ -299,10 +299,10 @@ const isHeldBack = ({ firstMillis, lastMillis }: ArrivalTimes) =>
  * })
  * ```
  */
-export const arrival: Effect.Effect<Arrival> = Effect.map(Clock.currentTimeMillis, (startedAt) => {
+export const arrival: Effect.Effect<Arrival> = Effect.map(Monotonic.now, (startedAt) => {
   let times: ArrivalTimes = {}
   return {
-    saw: Effect.map(Clock.currentTimeMillis, (now) => {
+    saw: Effect.map(Monotonic.now, (now) => {
       const lastMillis = now - startedAt
       times = { firstMillis: times.firstMillis ?? lastMillis, lastMillis }
     }),

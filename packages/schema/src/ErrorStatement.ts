@@ -122,11 +122,17 @@ const read = (value: unknown, now: number | undefined, nesting: number): ErrorSt
     retryAfterMillis: delayOf(error, now)
   })
   const stated = nesting === 0 ? undefined : [error["error"], error["detail"], error["errors"]].find(isPresent)
-  if (stated === undefined) return own
+  if (stated === undefined) return nesting === 0 ? own : { ...own, ...quoted(own.message, now, nesting) }
   const inner = read(stated, now, nesting - 1)
   // a string next to a more detailed error is its code
   const isName = typeof stated === "string" && inner.code === inner.message
   return isName ? { ...inner, ...own } : { ...own, ...inner }
+}
+
+/** What a relay puts into the message as it came. */
+const quoted = (message: string | undefined, now: number | undefined, nesting: number): ErrorStatement => {
+  const inner = message !== undefined && /^\s*\{/.test(message) ? asObject(parse(message)) : undefined
+  return inner === undefined ? {} : read(inner, now, nesting - 1)
 }
 
 const ofText = (text: string, now: number | undefined, nesting: number): ErrorStatement => {
@@ -158,6 +164,26 @@ const ofList = (list: ReadonlyArray<unknown>, now: number | undefined, nesting: 
  * ```
  */
 export const fromValue = (value: unknown, now?: number): ErrorStatement => read(value, now, maxNesting)
+
+/**
+ * The body of an error as it came, where it is JSON with words or numbers in it that {@link fromText} cannot tell apart.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const unread = (body: string): string | undefined => {
+  const text = body.replace(/^\uFEFF/, "").trim()
+  const json = parse(text)
+  if (!hasWords(json) || typeof json !== "object") return undefined
+  const { code, message, type } = fromValue(json)
+  return (code ?? message ?? type) === undefined ? text : undefined
+}
+
+/** Whether a text or a number stands anywhere in it, as far as errors in errors are read. */
+const hasWords = (value: unknown, depth = maxNesting): boolean =>
+  typeof value === "object" && value !== null
+    ? depth > 0 && Object.values(value).some((inner) => hasWords(inner, depth - 1))
+    : typeof value === "number" || asWords(value) !== undefined
 
 const isHtml = (text: string): boolean => /^\s*<(?:!doctype|html|head|body|title|\?xml)\b/i.test(text)
 

@@ -5,16 +5,17 @@
  */
 
 const decimal = /^\d+(?:\.\d+)?$/
-const httpDate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/
+const date = /^(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)|\d{4}-\d\d-\d\dT)/
 
 /** The largest valid `Date`. */
 const latest = 8_640_000_000_000_000
 
-const within = (millis: number): number | undefined => (millis <= latest ? millis : undefined)
+const within = (millis: number): number => Math.min(latest, Math.ceil(millis))
 
+/** Where proxies have added one of their own, the longest counts. */
 const number = (text: string | undefined): number | undefined => {
-  const trimmed = text?.trim()
-  return trimmed !== undefined && decimal.test(trimmed) ? Number(trimmed) : undefined
+  const all = text?.trim().split(/, +/) ?? []
+  return all.length > 0 && all.every((one) => decimal.test(one)) ? Math.max(...all.map(Number)) : undefined
 }
 
 /**
@@ -32,13 +33,12 @@ const number = (text: string | undefined): number | undefined => {
  */
 export const fromHeaders = (headers: Readonly<Record<string, string | undefined>>, now: number): number | undefined => {
   const millis = number(headers["retry-after-ms"])
-  if (millis !== undefined) return within(Math.ceil(millis))
+  if (millis !== undefined) return within(millis)
   const text = headers["retry-after"]
   const seconds = number(text)
-  if (seconds !== undefined) return within(Math.ceil(seconds * 1000))
-  if (text === undefined || !httpDate.test(text.trim())) return undefined
-  const date = Date.parse(text)
-  const wait = Math.max(0, date - now)
+  if (seconds !== undefined) return within(seconds * 1000)
+  if (text === undefined || !date.test(text.trim())) return undefined
+  const wait = Math.max(0, Date.parse(text) - now)
   return Number.isNaN(wait) ? undefined : wait
 }
 
@@ -50,7 +50,7 @@ const unitMillis: ReadonlyArray<readonly [unit: RegExp, millis: number]> = [
   [/^(?:d|days?)$/i, 86_400_000]
 ]
 
-const part = "\\d{1,15}(?:\\.\\d{1,15})?\\s?(?:[a-z]{1,12})"
+const part = "(?:\\d{1,15}(?:\\.\\d{1,15})?|an?\\s|one\\s)\\s?(?:[a-z]{1,12})"
 const invitation = new RegExp(
   `\\b(?:try again|retry|wait)(?: again)?(?: in| after| for)?(?: about| at least)? ?(${part}(?:(?:,| and|, and)?\\s?${part})*)`,
   "i"
@@ -66,12 +66,12 @@ const invitation = new RegExp(
 export const fromText = (text: string): number | undefined => {
   const asked = invitation.exec(text)?.[1] ?? ""
   let millis: number | undefined
-  for (const [, count, unit = ""] of asked.matchAll(/(\d+(?:\.\d+)?)\s?([a-z]+)/gi)) {
+  for (const [, count, unit = ""] of asked.matchAll(/(\d+(?:\.\d+)?|an?\s|one\s)\s?([a-z]+)/gi)) {
     const one = unitMillis.find(([pattern]) => pattern.test(unit))?.[1]
     if (one === undefined) break
-    millis = (millis ?? 0) + Number(count) * one
+    millis = (millis ?? 0) + (/\d/.test(count ?? "") ? Number(count) : 1) * one
   }
-  return millis === undefined ? undefined : within(Math.ceil(millis))
+  return millis === undefined ? undefined : within(millis)
 }
 
 /**

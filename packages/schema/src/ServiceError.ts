@@ -69,7 +69,7 @@ export class RateLimited extends Failure.Class<RateLimited>("@effect-codex/schem
     return true
   }
   override get message(): string {
-    const when = this.retryAfter === undefined ? "later" : `in ${Duration.format(this.retryAfter)}`
+    const when = this.retryAfterMillis ? `in ${Duration.format(Duration.millis(this.retryAfterMillis))}` : "later"
     return Failure.describe(`Too many requests; try again ${when}.`, this)
   }
 }

@@ -21,6 +21,12 @@ describe("what an error states", () => {
     ],
     [{ error: '{"code":"a_b","message":"m"}' }, { code: "a_b", message: "m" }],
     [
+      { error: { code: 400, message: ' {"error":{"code":"a_b","message":"m"}}' } },
+      { status: 400, code: "a_b", message: "m" }
+    ],
+    [{ error: { code: "a_b", message: '{"x":1}' } }, { code: "a_b", message: '{"x":1}' }],
+    [{ error: { message: "{not JSON" } }, { message: "{not JSON" }],
+    [
       { title: "Too Many Requests", status: "429", type: "about:blank" },
       { type: "about:blank", message: "Too Many Requests", status: 429 }
     ],
@@ -46,6 +52,34 @@ describe("what an error states", () => {
   /** A number alone is a text, and so is what is no JSON. */
   const textOf = (value: unknown, expected: ErrorStatement.ErrorStatement) =>
     typeof value === "number" || value === null ? { message: JSON.stringify(value) } : expected
+
+  it("is shown as it came where it is in words that cannot be told apart", () => {
+    for (const value of [
+      { reason: "no" },
+      { error: { message: ["one", "two"] } },
+      { error: { message: { text: "no" } } },
+      { error: { message: 42 } },
+      { fault: { faultstring: "no", detail: { errorcode: "x" } } }
+    ]) {
+      const text = JSON.stringify(value)
+      assert.strictEqual(ErrorStatement.unread(`\uFEFF${text}\n`), text)
+    }
+    for (const nothing of [
+      "",
+      "5",
+      '"no"',
+      "no",
+      "{}",
+      "[]",
+      '{"a":{}}',
+      '{"error":null}',
+      '{"error":" "}',
+      '{"a":true}'
+    ]) {
+      assert.isUndefined(ErrorStatement.unread(nothing), nothing)
+    }
+    assert.isUndefined(ErrorStatement.unread('{"error":{"code":"a_b"},"reason":"no"}'))
+  })
 
   it("is the title of a page, and plain words", () => {
     assert.deepStrictEqual(ErrorStatement.fromText("\uFEFF <!DOCTYPE html><title a>Just\n a moment</title>"), {

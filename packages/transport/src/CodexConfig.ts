@@ -333,7 +333,7 @@ export const override = (base: Service, options: Options = {}): Effect.Effect<Se
 
 /**
  * The deadline of a request that starts at `now`: after `timeouts.total`, or the caller's deadline if that is earlier.
- * All times are in milliseconds since 1970.
+ * All times are those of `Monotonic`.
  *
  * @since 0.1.0
  * @category combinators

@@ -7,12 +7,12 @@ import type { AuthError } from "@effect-codex/auth/AuthError"
 import { CodexAuth } from "@effect-codex/auth/CodexAuth"
 import { defined } from "@effect-codex/schema/Defined"
 import * as Failure from "@effect-codex/schema/Failure"
+import * as Monotonic from "@effect-codex/schema/Monotonic"
 import type * as RateLimits from "@effect-codex/schema/RateLimits"
 import * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import type * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import * as ServiceError from "@effect-codex/schema/ServiceError"
 import type * as Turn from "@effect-codex/schema/Turn"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -110,7 +110,7 @@ export interface AttemptOptions {
   readonly routingToken?: RoutingToken.RoutingToken
   /** Settings for this request only. */
   readonly overrides?: CodexConfig.Options
-  /** The deadline of the request including its body, in milliseconds since 1970. */
+  /** The deadline of the request including its body, a time of `Monotonic`. */
   readonly deadline?: number
   /** The number of this attempt, from 1, for the span. */
   readonly attempt?: number
@@ -274,7 +274,7 @@ export const make: Effect.Effect<
     Effect.gen(function* () {
       const { overrides } = options
       const config = overrides === undefined ? base : yield* CodexConfig.override(base, overrides)
-      const startedAt = yield* Clock.currentTimeMillis
+      const startedAt = yield* Monotonic.now
       return { config, startedAt, deadline: CodexConfig.deadline(config, startedAt, options.deadline) }
     })
 

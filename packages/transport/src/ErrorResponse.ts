@@ -125,7 +125,11 @@ export const toError = (response: ErrorResponse, context: Context): TransportErr
     code: clean(statement.code ?? headerCode(headers["x-error-json"])),
     // "invalid_request_error" appears in many responses, but names the cause only for these statuses
     type: statement.type === "invalid_request_error" && !requestFaults.has(status) ? undefined : clean(statement.type),
-    message: clean(statement.message ?? headers["x-openai-authorization-error"]),
+    message: clean(
+      statement.message ??
+        headers["x-openai-authorization-error"] ??
+        (response.status < 400 ? undefined : ErrorStatement.unread(response.body))
+    ),
     param: clean(statement.param),
     model: context.model,
     planType: clean(statement.planType),

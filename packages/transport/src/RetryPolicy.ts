@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Monotonic from "@effect-codex/schema/Monotonic"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -185,7 +186,7 @@ const seen = ({ _tag, isRetryable, retryAfter, status }: Failure, shown: boolean
 
 /**
  * Starts the retry budget of a request. `schedule` replaces the policy's schedule; its delays are extended to the
- * server's delay. `deadline` is in milliseconds since 1970.
+ * server's delay. `deadline` is a time of `Monotonic`.
  *
  * @since 0.1.0
  * @category constructors
@@ -211,7 +212,8 @@ export const start = (
         state = nextState
         if (ScheduleDecision.isDone(decision)) return yield* Effect.fail(failure)
         const wait = Math.max(ScheduleIntervals.start(decision.intervals) - now, Duration.toMillis(asked))
-        if (options.deadline !== undefined && now + wait >= options.deadline) return yield* Effect.fail(failure)
+        if (options.deadline !== undefined && (yield* Monotonic.now) + wait >= options.deadline)
+          return yield* Effect.fail(failure)
         const delay = Duration.millis(wait)
         retry++
         yield* Metric.increment(Metric.tagged(Metrics.retries, "error.type", failure._tag))

@@ -130,6 +130,16 @@ describe("RetryAfter", () => {
     assert.strictEqual(parse({ "retry-after": "Sunday, 22-Nov-26 12:00:30 GMT" }), 30_000)
     assert.strictEqual(parse({ "retry-after": "Sun Nov 22 12:00:30 2026 GMT" }), 30_000)
     assert.strictEqual(parse({ "retry-after": "Sat, 21 Nov 2026 12:00:00 GMT" }), 0)
+    assert.strictEqual(parse({ "retry-after": "2026-11-22T12:00:30Z" }), 30_000)
+  })
+
+  it("takes the longest where proxies added one, and a wait without end for the longest there is", () => {
+    assert.strictEqual(parse({ "retry-after": "7, 90" }), 90_000)
+    assert.strictEqual(parse({ "retry-after": "90, 7, 8" }), 90_000)
+    for (const headers of [{ "retry-after": "9".repeat(20) }, { "retry-after-ms": "9".repeat(400) }]) {
+      assert.strictEqual(parse(headers as Record<string, string>), 8.64e15)
+    }
+    assert.strictEqual(RetryAfter.fromText("try again in 999999999999999 days"), 8.64e15)
   })
 
   it("reads the words of a server", () => {
@@ -145,6 +155,10 @@ describe("RetryAfter", () => {
       ["Please retry after 1 hour, 5 minutes", 3_900_000],
       ["please wait 20 secs and go on", 20_000],
       ["try again in about 2 days 3 hours", 183_600_000],
+      ["Try again in an hour.", 3_600_000],
+      ["please retry after a minute and 5 seconds", 65_000],
+      ["wait one second", 1000],
+      ["try again in a moment", undefined],
       ["try again in 5 apples", undefined],
       ["try again in 3s 5 apples", 3000],
       ["try again later", undefined],

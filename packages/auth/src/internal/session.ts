@@ -1,4 +1,5 @@
 import { defined } from "@effect-codex/schema/Defined"
+import * as Monotonic from "@effect-codex/schema/Monotonic"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -28,7 +29,6 @@ import type { Login } from "../Login.ts"
 import * as OAuth from "../OAuth.ts"
 import type * as Signals from "../Signals.ts"
 import { because } from "./because.ts"
-import { monotonicMillis, unsafeMonotonicMillis } from "./monotonic.ts"
 
 /** Refresh this long before the access token ends (protocol F.4). */
 const margin = Duration.toMillis("5 minutes")
@@ -209,7 +209,7 @@ export const make = (options: {
     )
 
     const remember = (refreshToken: Redacted.Redacted) => (error: AuthError) =>
-      Effect.map(monotonicMillis, (now) => {
+      Effect.map(Monotonic.now, (now) => {
         const until =
           error._tag === "LoginExpired"
             ? Number.POSITIVE_INFINITY
@@ -218,7 +218,7 @@ export const make = (options: {
       })
 
     const failAsRemembered = (refreshToken: Redacted.Redacted) =>
-      Effect.flatMap(monotonicMillis, (now) =>
+      Effect.flatMap(Monotonic.now, (now) =>
         failure !== undefined && same(failure.refreshToken, refreshToken) && now < failure.until
           ? Effect.fail(failure.error)
           : Effect.void
@@ -320,7 +320,7 @@ export const make = (options: {
           reason === "unauthorized_recovery" &&
           recovered !== undefined &&
           same(recovered.accessToken, accessToken) &&
-          (yield* monotonicMillis) < recovered.at + recoveryMemory &&
+          (yield* Monotonic.now) < recovered.at + recoveryMemory &&
           !isOver(stored, now)
         ) {
           return yield* new LoginExpired({ reason: "rejected" })
@@ -346,7 +346,7 @@ export const make = (options: {
           current = exit.value
           logged = undefined
         } else {
-          nextAttemptAt = (yield* monotonicMillis) + failureMemory
+          nextAttemptAt = (yield* Monotonic.now) + failureMemory
           const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
           const isNews = error !== undefined && error.message !== logged
           if (isNews && current !== undefined && !isOver(current, yield* serverTime)) {
@@ -407,7 +407,7 @@ export const make = (options: {
     )
 
     const refreshAhead = Effect.clockWith((clock) =>
-      renewal !== undefined || unsafeMonotonicMillis(clock) < nextAttemptAt
+      renewal !== undefined || Monotonic.unsafeNow(clock) < nextAttemptAt
         ? Effect.void
         : Effect.uninterruptible(begin(isDue, "proactive_expiry"))
     )
@@ -433,7 +433,7 @@ export const make = (options: {
               : error
           )
         )
-        recovered = { accessToken: session.credentials.accessToken, at: yield* monotonicMillis }
+        recovered = { accessToken: session.credentials.accessToken, at: yield* Monotonic.now }
         return session.credentials
       })
     }

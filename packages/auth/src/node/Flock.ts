@@ -11,13 +11,13 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
+import * as Monotonic from "@effect-codex/schema/Monotonic"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { AuthFileUnusable, LockTimeout } from "../AuthError.ts"
 import * as FileLock from "../FileLock.ts"
-import { monotonicMillis } from "../internal/monotonic.ts"
 import { giveTo } from "../internal/ownership.ts"
 import { isAlreadyExists, isSameFile, statIfExists, unusable } from "../internal/platform.ts"
 
@@ -172,13 +172,13 @@ export const make = (
     ) {
       let code = yield* run(command, attempt, descriptor)
       if (code === 1) {
-        const startedAt = yield* monotonicMillis
+        const startedAt = yield* Monotonic.now
         const outcome = yield* Effect.raceFirst(
           Effect.interruptible(run(command, wait, descriptor)),
           Effect.as(Effect.interruptible(Effect.sleep(patience.millis)), "late" as const)
         )
         if (outcome === "late") return yield* new LockTimeout({ path, waitedMillis: timeLimit })
-        patience.millis -= (yield* monotonicMillis) - startedAt
+        patience.millis -= (yield* Monotonic.now) - startedAt
         code = outcome
       }
       if (code === 0) return true

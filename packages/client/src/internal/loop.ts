@@ -2,9 +2,8 @@
  * The one loop of requests: what the server wants finished in a further request is, tool calls are carried out and
  * answered, and what was finished is kept at every moment.
  */
-import { Failure, History, Message, Origin, Turn, Usage } from "@effect-codex/schema"
+import { Failure, History, Message, Monotonic, Origin, Turn, Usage } from "@effect-codex/schema"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -124,7 +123,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
       maxTokens,
       timeLimit
     } = options.limits ?? {}
-    const start = yield* Clock.currentTimeMillis
+    const start = yield* Monotonic.now
     const deciding = yield* Effect.makeSemaphore(1)
     // a value that is not a duration is left to the request, which refuses it
     const limit = timeLimit === undefined ? undefined : Option.getOrUndefined(Duration.decodeUnknown(timeLimit))
@@ -144,13 +143,13 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
     const limitReached = (limit: LoopLimitReached["limit"]) =>
       new LoopLimitReached({ limit, steps, history: Redacted.make(history) }, Failure.trusted)
 
-    const isTimeUp = Effect.map(Clock.currentTimeMillis, (now) => end !== undefined && now >= end)
+    const isTimeUp = Effect.map(Monotonic.now, (now) => end !== undefined && now >= end)
 
     /** Interrupts what still runs when the time is up. */
     const withinTime = <A, E1, R1>(effect: Effect.Effect<A, E1, R1>): Effect.Effect<A, E1 | LoopLimitReached, R1> =>
       end === undefined
         ? effect
-        : Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        : Effect.flatMap(Monotonic.now, (now) =>
             Effect.timeoutFail(effect, {
               duration: Duration.millis(Math.max(0, end - now)),
               onTimeout: () => limitReached("time")
@@ -167,7 +166,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
           return yield* Effect.fail(limitReached("tokens"))
         if (yield* isTimeUp) return yield* Effect.fail(limitReached("time"))
       }
-      const now = yield* Clock.currentTimeMillis
+      const now = yield* Monotonic.now
       steps++
       return Object.assign({}, request, {
         tools,

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import type { Timeouts } from "../CodexConfig.ts"
 import { StreamIdle, TimedOut } from "../TransportError.ts"
 
-/** All times are in milliseconds since 1970. */
+/** All times are those of `Monotonic`. */
 export interface Limits {
   readonly startedAt: number
   /** The deadline of the request including its body. */

@@ -5,6 +5,7 @@ import type * as Credentials from "@effect-codex/auth/Credentials"
 import { defined } from "@effect-codex/schema/Defined"
 import type { FailedExchange } from "@effect-codex/schema/FailedExchange"
 import * as Failure from "@effect-codex/schema/Failure"
+import * as Monotonic from "@effect-codex/schema/Monotonic"
 import * as RateLimits from "@effect-codex/schema/RateLimits"
 import * as Redaction from "@effect-codex/schema/Redaction"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
@@ -174,7 +175,7 @@ export const make = ({
     const carrier = WebSocketCarrier.make({
       connector,
       http,
-      now: () => clock.unsafeCurrentTimeMillis(),
+      now: () => Monotonic.unsafeNow(clock),
       timer: yield* Timer.make(clock)
     })
     let saidFallback = false
@@ -233,7 +234,8 @@ export const make = ({
         const clock = yield* Effect.clock
         const timer = yield* Timer.make(clock)
         const labels = yield* FiberRef.get(FiberRef.currentMetricLabels)
-        const now = () => clock.unsafeCurrentTimeMillis()
+        const now = () => Monotonic.unsafeNow(clock)
+        const timeOfDay = () => clock.unsafeCurrentTimeMillis()
         let refusal: TextReader | undefined
         let arrivedAt = 0
         const current = new Exchange({
@@ -242,9 +244,9 @@ export const make = ({
           limits: Limits.make(plan.config.timeouts, plan.startedAt, plan.deadline),
           ids: ErrorResponse.ids,
           readerOf: ({ setCookies, status }) => {
-            arrivedAt = now()
+            arrivedAt = timeOfDay()
             if (plan.config.cookies) cookies.store(request.url, setCookies, arrivedAt)
-            Metrics.timeToHeaders.unsafeUpdate(arrivedAt - sentAt, labels)
+            Metrics.timeToHeaders.unsafeUpdate(now() - sentAt, labels)
             // the content type of a 200 is unreliable, so the body decides (protocol 0.3)
             if (status === 200) return call.body
             refusal = new TextReader(errorBodyLimit.bytes)
@@ -259,7 +261,7 @@ export const make = ({
         open.add(current)
         const sentAt = now()
         Metrics.requests.unsafeUpdate(1, labels)
-        const cookie = plan.config.cookies ? cookies.header(request.url, sentAt) : undefined
+        const cookie = plan.config.cookies ? cookies.header(request.url, timeOfDay()) : undefined
         yield* current.start(
           carrier,
           cookie === undefined ? request : { ...request, headers: { ...request.headers, cookie } }
