@@ -47,6 +47,14 @@ const steps: Readonly<Record<string, Script.Step>> = {
   ]),
   "a 200 that is JSON": Script.lines(JSON.stringify({ error })),
   "a detail": Script.lines(JSON.stringify({ detail: `You sent ${quoted}.` })),
+  "ids and the name of the model": Script.turn({ text: "Hello", model: quoted, id: quoted }).pipe(
+    Script.headers({ "x-request-id": quoted, "cf-ray": quoted, "openai-model": quoted }),
+    Script.truncateAfterEvents(4)
+  ),
+  "the ids of a refusal": Script.status(400, {
+    body: { error },
+    headers: { "x-request-id": quoted, "cf-ray": quoted }
+  }),
   "JSON in a text": Script.events([{ error: JSON.stringify(error) }])
 }
 

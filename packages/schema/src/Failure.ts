@@ -228,7 +228,8 @@ export const withFacts = <E extends Failure>(failure: E, facts: { readonly [K in
 }
 
 /**
- * A copy of the error with `scrub` applied to its strings: its own fields and the shared ones, including limits.
+ * A copy of the error with `scrub` applied to its strings: its own fields and the shared ones, including limits,
+ * and the response id, the model and the limits of `partial`.
  * `exchange` and the rest of `partial` are unchanged.
  *
  * @since 0.1.0
@@ -240,8 +241,11 @@ export const mapTexts = <E extends Failure>(failure: E, scrub: (text: string) =>
       if (key === "_tag") return []
       if (typeof value === "string") return [[key, scrub(value)]]
       if (key === "rateLimits") return [[key, mapInner(value, scrub)]]
-      if (key !== "partial" || !isRecord(value) || value["rateLimits"] === undefined) return []
-      return [[key, { ...value, rateLimits: mapInner(value["rateLimits"], scrub) }]]
+      if (key !== "partial" || !isRecord(value)) return []
+      const stated = ["responseId", "model", "rateLimits"].flatMap((name) =>
+        value[name] === undefined ? [] : [[name, mapInner(value[name], scrub)]]
+      )
+      return stated.length === 0 ? [] : [[key, { ...value, ...Object.fromEntries(stated) }]]
     }
   )
   return withFacts<Failure>(failure, Object.fromEntries(texts)) as E

@@ -327,7 +327,14 @@ export const make: Effect.Effect<
     let ids: Pick<ResponseMetadata, "requestId" | "cfRay"> = {}
 
     const fail = <X extends Failure.Failure>(error: X): Effect.Effect<never, X> =>
-      Effect.zipLeft(sender.fail(call, plan, error), Tracing.end(call, Exit.fail(error)))
+      Effect.catchAll(sender.fail(call, plan, error), (error) =>
+        Effect.zipRight(Tracing.end(call, Exit.fail(error)), Effect.fail(error))
+      )
+
+    /** The server's texts can quote secrets. */
+    const scrubbed = (attributes: Readonly<Record<string, unknown>> = {}) =>
+      plan === undefined || call.span === undefined ? {} : sender.scrubAttributes(call, plan, attributes)
+    const end = Effect.suspend(() => Tracing.end(call, Exit.void, () => scrubbed(options.attributes?.())))
 
     const open = Effect.gen(function* () {
       const begun = yield* beginTurn(request, options)
@@ -342,7 +349,10 @@ export const make: Effect.Effect<
       }))
       plan = yield* planTurn(request, options, begun)
       const metadata = yield* sender.send(call, plan)
-      Tracing.annotate(call, { "gen_ai.response.model": metadata.model, "codex.request_id": metadata.requestId })
+      Tracing.annotate(
+        call,
+        scrubbed({ "gen_ai.response.model": metadata.model, "codex.request_id": metadata.requestId })
+      )
       ids = defined({ requestId: metadata.requestId, cfRay: metadata.cfRay })
       return Object.assign({}, metadata, defined({ accountId: call.credentials?.accountId }))
     })
@@ -350,11 +360,11 @@ export const make: Effect.Effect<
     const pulled = (values: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<A>, TransportError | E> => {
       if (values.length > 0) return Effect.succeed(values as ReadonlyArray<A>)
       const { failure } = reader
-      if (failure === undefined) return Effect.as(Tracing.end(call, Exit.void, options.attributes), [])
+      if (failure === undefined) return Effect.as(end, [])
       if (plan === undefined) return fail(failure)
       const text = body.otherText
       return text === undefined
-        ? fail(sender.scrub(call, plan, Failure.withFacts<Failure.Failure>(failure, ids) as E))
+        ? fail(Failure.withFacts<Failure.Failure>(failure, ids) as E)
         : Effect.flatMap(sender.refusal(call, plan, text), fail)
     }
 
@@ -367,7 +377,7 @@ export const make: Effect.Effect<
       ),
       close: Effect.suspend(() => {
         call.exchange?.close()
-        return Tracing.end(call, Exit.void, options.attributes)
+        return end
       }),
       route: () => call.route
     }

@@ -5,6 +5,7 @@
  * caller has chosen: the failure with what had arrived, or a `TurnRestarted` that says to drop it.
  */
 import {
+  Defined,
   Failure,
   type Item,
   Origin,
@@ -155,10 +156,10 @@ const restart = (
 ): Effect.Effect<ReadonlyArray<Delivered>, CodexError> =>
   Effect.gen(function* () {
     progress.routingToken = RoutingToken.first(progress.routingToken, decoder.state.routingToken)
-    // the transport has scrubbed what the server says of limits
-    const limits = error.partial?.rateLimits
+    // the transport has scrubbed these texts of the server
+    const { model, rateLimits, responseId } = error.partial ?? {}
     const partial = withRoute(decoder.state.partial(), route())
-    const arrived = { ...partial, ...(limits !== undefined && { rateLimits: limits }) }
+    const arrived = { ...partial, ...Defined.defined({ model, rateLimits, responseId }) }
     progress.partial = fuller(arrived, progress.partial)
     const failure = Failure.withFacts(error, { partial: progress.partial })
     if (progress.shown && delivery.onceShown === "fail") return yield* Effect.fail(failure)

@@ -148,8 +148,12 @@ export interface Sender {
   readonly leave: (thread: string) => void
   /** The error of a 200 whose body is not the expected content. */
   readonly refusal: (call: Call, plan: Plan, text: string) => Effect.Effect<TransportError>
-  /** Redacts the request's secrets from an error reported inside a stream. */
-  readonly scrub: <E extends Failure.Failure>(call: Call, plan: Plan, error: E) => E
+  /** Removes the request's secrets from the texts of span attributes. */
+  readonly scrubAttributes: (
+    call: Call,
+    plan: Plan,
+    attributes: Readonly<Record<string, unknown>>
+  ) => Readonly<Record<string, unknown>>
   /** Counts and captures the error, then fails with it. */
   readonly fail: <E extends Failure.Failure>(call: Call, plan: Plan | undefined, error: E) => Effect.Effect<never, E>
 }
@@ -201,8 +205,22 @@ export const make = ({
             ...cookies.values
           ])
 
-    const fail: Sender["fail"] = (call, plan, error) =>
+    const scrubber = (call: Call, plan: Plan) => {
+      const hidden = secrets(call, plan)
+      return (text: string) => Redaction.scrub(text, { secrets: hidden })
+    }
+
+    const scrubAttributes: Sender["scrubAttributes"] = (call, plan, attributes) => {
+      const scrub = scrubber(call, plan)
+      return Object.fromEntries(
+        Object.entries(attributes).map(([key, value]) => [key, typeof value === "string" ? scrub(value) : value])
+      )
+    }
+
+    const fail: Sender["fail"] = (call, plan, unscrubbed) =>
       Effect.gen(function* () {
+        // Any text of the server can quote the request, also its ids.
+        const error = plan === undefined ? unscrubbed : Failure.mapTexts(unscrubbed, scrubber(call, plan))
         yield* Metric.increment(Metric.tagged(Metrics.errors, "error.type", error._tag))
         call.span?.attribute("error.type", error._tag)
         if (plan?.config.failureCapture !== true || call.exchange === undefined) return yield* Effect.fail(error)
@@ -222,7 +240,7 @@ export const make = ({
         })
         yield* failures.record(exchange)
         return yield* Effect.fail(Failure.withFacts<Failure.Failure>(error, { exchange: Redacted.make(exchange) }))
-      }) as Effect.Effect<never, typeof error>
+      }) as Effect.Effect<never, typeof unscrubbed>
 
     /** Sends the bytes and waits for the headers of a 200, or fails with the error of the response. */
     const exchange = (
@@ -372,10 +390,5 @@ export const make = ({
       ).pipe(withinDeadline(plan))
     }
 
-    const scrub: Sender["scrub"] = (call, plan, error) => {
-      const hidden = secrets(call, plan)
-      return Failure.mapTexts(error, (text) => Redaction.scrub(text, { secrets: hidden }))
-    }
-
-    return { send, leave: carrier.leave, refusal: toError, scrub, fail }
+    return { send, leave: carrier.leave, refusal: toError, scrubAttributes, fail }
   })
