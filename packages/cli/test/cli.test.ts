@@ -123,7 +123,7 @@ describe("effect-codex", () => {
       /plan +plus\naccount +acc_te…\n(.*\n)*\nNothing is wrong\. A proxy .*`doctor --turn` sends one\.\n$/
     )
     assert.strictEqual(ill?.code, 3, ill?.stderr)
-    assert.match(ill?.stdout ?? "", /\nNotLoggedIn: Nobody is logged in\.\n {2}.*@effect-codex\/cli login/)
+    assert.match(ill?.stdout ?? "", /\nNotLoggedIn: There is no login\.\n {2}.*@effect-codex\/cli login/)
     assert.strictEqual(ill?.stderr, "")
   })
 
