@@ -93,8 +93,7 @@ export const make = (transport: CodexTransport.Service, clientVersion: string): 
      */
     const afterEtag = (known: State): State => {
       if (seen === undefined || known.etag === undefined || seen.at <= known.askedAt) return known
-      const freshUntil = seen.etag === known.etag ? Math.max(known.freshUntil, seen.at + timeToLive) : 0
-      return { ...known, freshUntil }
+      return { ...known, freshUntil: seen.etag === known.etag ? seen.at + timeToLive : 0 }
     }
 
     const update = SynchronizedRef.updateAndGetEffect(state, (before) =>

@@ -163,7 +163,7 @@ export interface Service {
 
 const never = () => false
 const isText = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta"
-const isWords = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta" || event._tag === "RefusalDelta"
+const isTextOrRefusal = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta" || event._tag === "RefusalDelta"
 
 /** Whether a user could have seen the event, or a program acted on it. */
 const isVisible = (event: TurnEvent.TurnEvent): boolean => {
@@ -181,7 +181,7 @@ const isVisible = (event: TurnEvent.TurnEvent): boolean => {
 
 const showing: Readonly<Record<Shown, (event: TurnEvent.TurnEvent) => boolean>> = {
   everything: isVisible,
-  text: isWords,
+  text: isTextOrRefusal,
   nothing: never
 }
 

@@ -42,7 +42,7 @@ export interface Options<out E = never, out R = never>
  * @since 0.1.0
  * @category models
  */
-export type Said = string | History.Entry | ReadonlyArray<History.Entry>
+export type Input = string | History.Entry | ReadonlyArray<History.Entry>
 
 /**
  * Options for one turn only.
@@ -80,13 +80,13 @@ export interface Conversation<out E = never, out S = never> {
    * Sends input and waits for the turn. The program answers the turn's tool calls with {@link sendToolResults}. A turn
    * that the server continues in another request (`endTurn: false`) is continued.
    */
-  readonly send: (input: Said, options?: TurnOptions) => Effect.Effect<Turn.Turn, CodexError | S>
+  readonly send: (input: Input, options?: TurnOptions) => Effect.Effect<Turn.Turn, CodexError | S>
   /**
    * Like `send`, as a stream of events. Each `TurnCompleted` extends the history, and after the last one the next
    * `send` can begin. The reader of the stream cannot call `send` earlier: it would wait for itself, so the call fails.
    */
   readonly stream: (
-    input: Said,
+    input: Input,
     options?: TurnOptions
   ) => Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError | S>
   /** Answers the tool calls of the last turn. For the server this continues the same turn. */
@@ -99,12 +99,12 @@ export interface Conversation<out E = never, out S = never> {
    * `LoopCompleted`. Interrupting the stream interrupts the running tools.
    */
   readonly run: <E1 = never, R1 = never>(
-    input: Said,
+    input: Input,
     options?: RunOptions<E1, R1>
   ) => Stream.Stream<LoopEvent<E | E1>, CodexError | LoopLimitReached | S, R1>
   /** Like `run`, for programs that only need the result. */
   readonly complete: <E1 = never, R1 = never>(
-    input: Said,
+    input: Input,
     options?: RunOptions<E1, R1>
   ) => Effect.Effect<LoopCompleted, CodexError | LoopLimitReached | S, R1>
   /**
@@ -135,7 +135,7 @@ interface State<S> {
   readonly repairs: ReadonlyArray<Repair.Repair>
 }
 
-const entries = (input: Said): ReadonlyArray<History.Entry> =>
+const entries = (input: Input): ReadonlyArray<History.Entry> =>
   typeof input === "string"
     ? [{ role: "user", content: [{ _tag: "Text", text: input }] }]
     : Array.isArray(input)
@@ -173,7 +173,7 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
     })
 
     const loop = <E1, R1>(
-      input: Said,
+      input: Input,
       options: TurnOptions,
       limits: Limits<R1> | undefined,
       tools: ReadonlyArray<LoopTool<E | E1, R1>>
@@ -228,7 +228,7 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
       turnLock.withLock(Effect.tapError(Effect.flatMap(begin, Loop.complete), remember))
 
     /** Without limits, no call is executed and no limit can be reached. */
-    const once = (input: Said, options: TurnOptions = {}) => loop<never, never>(input, options, undefined, tools)
+    const once = (input: Input, options: TurnOptions = {}) => loop<never, never>(input, options, undefined, tools)
 
     const send: Conversation<E, S>["send"] = (input, options) =>
       Effect.map(completing(once(input, options)), ({ turn }) => turn) as Effect.Effect<Turn.Turn, CodexError | S>
@@ -237,7 +237,7 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
       Stream.filter(streaming(once(input, options)), isTurnEvent) as ReturnType<Conversation<E, S>["stream"]>
 
     const many = <E1, R1>(
-      input: Said,
+      input: Input,
       { approve, concurrency, maxSteps, maxTokens, timeLimit, tools: own, ...options }: RunOptions<E1, R1> = {}
     ) => loop<E1, R1>(input, options, { approve, concurrency, maxSteps, maxTokens, timeLimit }, own ?? tools)
 
