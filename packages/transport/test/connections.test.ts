@@ -42,8 +42,7 @@ for (const [name, over] of Object.entries(carriers)) {
           assert.lengthOf(yield* server.requests, 3)
           assert.strictEqual(yield* server.connections, 3)
           yield* Fiber.interruptAll(turns)
-          // long enough for the headers of the three on a busy machine: one that is given up frees its connection
-        }).pipe(Effect.provide(transport(server.url, 3, { timeouts: { headers: "2 seconds" } })))
+        }).pipe(Effect.provide(transport(server.url, 3, { timeouts: { headers: "1 second" } })))
       })
     )
 
