@@ -11,11 +11,7 @@ rmSync(reportFile, { force: true })
 const checks = [
   ["types", "tsc", ["-b", "tsconfig.json"]],
   ["lint", "biome", ["check", "--error-on-warnings", "."]],
-  [
-    "Effect diagnostics",
-    "effect-language-service",
-    ["diagnostics", "--project", "tsconfig.lint.json", "--format", "text", "--severity", "error,warning", "--strict"]
-  ],
+  ["Effect diagnostics", "tsx", [join(root, "scripts/effect-diagnostics.mjs")]],
   // after the types, which build what is packed
   ["packed packages and snippets", "tsx", [join(root, "scripts/check-packages.mjs")]],
   // in what that has laid out

@@ -117,6 +117,18 @@ describe("packages", () => {
       assert.property(programs.has(folder) ? manifest.dependencies : manifest.peerDependencies, "effect")
     })
 
+    it(`${folder} exports its public modules and the entries for a runtime, and nothing below them`, () => {
+      const { exports, publishConfig } = JSON.parse(
+        Fs.readFileSync(Path.join(root, "packages", folder, "package.json"), "utf8")
+      )
+      if (programs.has(folder)) return
+      const expected = Fs.readdirSync(source)
+        .filter((name) => name.endsWith(".ts"))
+        .map((name) => (name === "index.ts" ? "." : `./${name.slice(0, -".ts".length)}`))
+      assert.deepStrictEqual(Object.keys(exports).sort(), [...expected, "./package.json"].sort())
+      assert.deepStrictEqual(Object.keys(publishConfig.exports).sort(), Object.keys(exports).sort())
+    })
+
     it(`${folder} has a README and a license`, () => {
       for (const file of ["README.md", "LICENSE"]) {
         assert.isTrue(Fs.existsSync(Path.join(root, "packages", folder, file)), `packages/${folder}/${file}`)
@@ -151,6 +163,16 @@ describe("what Effect 4 writes in another way", () => {
   ] as const) {
     it(`${what} stand in one place each`, () => assert.deepStrictEqual(filesWith(pattern), files))
   }
+
+  it("only one helper of the tests draws values at random, besides the guide, which shows how a program does it", () => {
+    const knowing = Object.keys(allowed)
+      .flatMap((folder) => filesOf(Path.join(root, "packages", folder, "test")))
+      .filter((path) => /"effect\/(?:FastCheck|Arbitrary)"/.test(Fs.readFileSync(path, "utf8")))
+    assert.deepStrictEqual(
+      knowing.map((path) => Path.relative(root, path)),
+      [Path.join("packages", "testing", "test", "guide.test.ts")]
+    )
+  })
 })
 
 describe("documents", () => {
@@ -222,17 +244,46 @@ describe("documents", () => {
     assert.isAbove(references, 80)
   })
 
+  /** Every string of the tests of a folder, with whatever stands for the parts of a title that are filled in. */
+  const titlesIn = (folder: string): ReadonlyArray<RegExp> =>
+    Fs.readdirSync(folder)
+      .filter((name) => name.endsWith(".ts"))
+      .flatMap((name) => [
+        ...Fs.readFileSync(Path.join(folder, name), "utf8").matchAll(/(["`])((?:\\.|(?!\1)[^\\\n])+)\1/g)
+      ])
+      .map(([, , title = ""]) => title.split(/\$\{(?:[^{}]|\{[^{}]*\})*\}|%\w/))
+      // a title of nothing but such parts would be any title
+      .filter((parts) => parts.join("").length >= 5)
+      .map((parts) => new RegExp(`^${parts.map((part) => part.replaceAll(/[^\w\s]/g, "\\$&")).join(".+")}$`))
+
   it("parity has all 48 behaviours, and the tests it names exist", () => {
-    const rows = Fs.readFileSync(Path.join(root, "docs/parity.md"), "utf8").match(/^\| \d+ \|.*$/gm) ?? []
+    const document = Fs.readFileSync(Path.join(root, "docs/parity.md"), "utf8")
+    const rows = document.match(/^\| \d+ \|.*$/gm) ?? []
     assert.deepStrictEqual(
       rows.map((row) => Number(row.split("|")[1])),
       Array.from({ length: 48 }, (_, n) => n + 1)
     )
-    for (const row of rows) {
-      for (const [, file] of row.matchAll(/`((?:packages|examples)\/[^`]+\.test\.ts)`/g)) {
-        assert.isTrue(Fs.existsSync(Path.join(root, file as string)), `${file} of row ${row.slice(0, 6)}`)
+    const numbers = ["done", "better", "left behind", "open"].map(
+      (state) => `${rows.filter((row) => row.includes(`| **${state}**`)).length} ${state}`
+    )
+    assert.include(document, `${numbers.join(", ")}.`)
+    const titles = new Map<string, ReadonlyArray<RegExp>>()
+    for (const [, file = "", named = ""] of document.matchAll(
+      /`((?:packages|examples)\/[^`]+\.test\.ts)`((?:,? "[^"]+")+)/g
+    )) {
+      assert.isTrue(Fs.existsSync(Path.join(root, file)), file)
+      const folder = Path.dirname(Path.join(root, file))
+      const known = titles.get(folder) ?? titlesIn(folder)
+      titles.set(folder, known)
+      for (const [, title = ""] of named.matchAll(/"([^"]+)"/g)) {
+        const isTitle = (text: string) => known.some((pattern) => pattern.test(text))
+        // or that of a group and of a test in it
+        const words = title.split(" ")
+        const isJoined = words.some((_, n) => isTitle(words.slice(0, n).join(" ")) && isTitle(words.slice(n).join(" ")))
+        assert.isTrue(isTitle(title) || isJoined, `${file}: ${title}`)
       }
     }
+    assert.isAbove(titles.size, 3)
   })
 })
 

@@ -6,10 +6,10 @@ import { CodexLanguageModel, CodexPrompt } from "@effect-codex/ai"
 import { Script, ScriptedBackend, TestCodex } from "@effect-codex/testing"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { type Arbitrary, draw } from "../../../test/property.ts"
 import * as TurnMemory from "../src/internal/turnMemory.ts"
 import { handlers, outline, rounds, sent, tools } from "./support.ts"
 
@@ -30,16 +30,16 @@ const secretsIn = (entries: ReadonlyArray<unknown>): ReadonlyArray<string> =>
 
 type Move = { readonly chat: number; readonly how: "generate" | "stream" | "json"; readonly words: string }
 
-const move: FastCheck.Arbitrary<Move> = FastCheck.record({
-  chat: FastCheck.nat({ max: 2 }),
-  how: FastCheck.constantFrom("generate", "generate", "stream", "json" as const),
-  words: FastCheck.constantFrom("Hi", "Hi", "Go on")
+const move: Arbitrary<Move> = draw.record({
+  chat: draw.nat({ max: 2 }),
+  how: draw.constantFrom("generate", "generate", "stream", "json" as const),
+  words: draw.constantFrom("Hi", "Hi", "Go on")
 })
 
 describe("conversations that say the same words", () => {
   it.effect.prop(
     "never see each other's items, and see all of their own",
-    [FastCheck.array(move, { minLength: 4, maxLength: 12 })],
+    [draw.array(move, { minLength: 4, maxLength: 12 })],
     ([moves]) =>
       Effect.gen(function* () {
         const chats = yield* Effect.forEach([0, 1, 2], () => Chat.empty)

@@ -7,12 +7,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import { draw } from "../../../test/property.ts"
 import { AuthError, AuthFile, AuthStore, FileLock, type Login } from "../src/index.ts"
 import * as Flock from "../src/node/Flock.ts"
 import { accessToken, secret } from "./support/jwt.ts"
@@ -95,7 +95,7 @@ describe("the file", () => {
 
   it.effect.prop(
     "keeps unknown fields whatever they are",
-    { extra: FastCheck.jsonValue(), name: FastCheck.string({ minLength: 1 }).map((s) => `x${s}`) },
+    { extra: draw.jsonValue(), name: draw.string({ minLength: 1 }).map((s) => `x${s}`) },
     ({ extra, name }) =>
       Effect.gen(function* () {
         const content = { ...cliFile, [name]: extra, tokens: { ...cliFile.tokens, [name]: extra } }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
 import * as Redacted from "effect/Redacted"
+import { draw } from "../../../test/property.ts"
 import { AuthFile, Claims, Credentials } from "../src/index.ts"
 import { accessToken, authClaim, jwt, secret } from "./support/jwt.ts"
 
@@ -103,11 +103,11 @@ describe("one odd field", () => {
     ...Object.keys(good[authClaim]).map((key) => [authClaim, key]),
     ["https://api.openai.com/profile", "email"]
   ]
-  const odd = FastCheck.oneof(FastCheck.jsonValue(), FastCheck.constantFrom({}, [], "", "x", true, null, 1e300, -1))
+  const odd = draw.oneof(draw.jsonValue(), draw.constantFrom({}, [], "", "x", true, null, 1e300, -1))
 
   it.effect.prop(
     "of a token costs at most itself",
-    { path: FastCheck.constantFrom(...paths), value: odd },
+    { path: draw.constantFrom(...paths), value: odd },
     ({ path: [key = "", inner], value }) =>
       Effect.gen(function* () {
         const claims =
@@ -152,7 +152,7 @@ describe("one odd field", () => {
 
   it.effect.prop(
     "of a credential file costs at most itself, and is still there after a refresh that does not replace it",
-    { path: FastCheck.constantFrom(...optional), value: odd.filter((value) => typeof value !== "string") },
+    { path: draw.constantFrom(...optional), value: odd.filter((value) => typeof value !== "string") },
     ({ path: [key = "", inner], value }) =>
       Effect.gen(function* () {
         const content =

@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as SynchronizedRef from "effect/SynchronizedRef"
 
 /**
- * The models known now. `source` tells the server's own list from the one this library brings along, which is used
+ * The models known now. `source` tells the server's own list from the one bundled with this library, which is used
  * while the server's cannot be had.
  *
  * @since 0.1.0
@@ -90,8 +90,7 @@ export const make = (transport: CodexTransport.Service, clientVersion: string): 
     /** What is known after the ETags that responses carried: the same version is fresh from then on, another one is not. */
     const afterEtag = (known: State): State => {
       if (seen === undefined || known.etag === undefined || seen.at <= known.askedAt) return known
-      const freshUntil = seen.etag === known.etag ? Math.max(known.freshUntil, seen.at + timeToLive) : 0
-      return { ...known, freshUntil }
+      return { ...known, freshUntil: seen.etag === known.etag ? seen.at + timeToLive : 0 }
     }
 
     const update = SynchronizedRef.updateAndGetEffect(state, (before) =>

@@ -17,44 +17,147 @@ import type { LoopEvent } from "./ToolLoop.ts"
 /** Where a text goes: texts of the same place belong together. */
 const place = { outputIndex: Schema.Number, part: Schema.Number }
 
+const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+
 /**
- * One event for a browser.
- *
- * - `Text`, `Reasoning`, `Refusal`: a piece of the answer, of the reasoning's summary, of a refusal.
- * - `ToolCall`: the model calls a tool; `ToolResult` says whether the call succeeded. Neither has arguments or outputs.
- * - `Restarted`: drop everything shown since the last `Completed`, or since the beginning.
- * - `Completed`: one turn is over; `text` is all of its text. Turns follow as long as the model uses tools.
- * - `Failed`: the last event of a stream that failed; `reason` is the tag of the error.
+ * A piece of the answer.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const ClientEvent = Schema.Union(
-  Schema.TaggedStruct("Text", { ...place, delta: Schema.String }),
-  Schema.TaggedStruct("Reasoning", { ...place, delta: Schema.String }),
-  Schema.TaggedStruct("Refusal", { ...place, delta: Schema.String }),
-  Schema.TaggedStruct("ToolCall", { callId: Schema.String, name: Schema.String }),
-  Schema.TaggedStruct("ToolResult", { callId: Schema.String, name: Schema.String, succeeded: Schema.Boolean }),
-  Schema.TaggedStruct("Restarted", { attempt: Schema.Number }),
-  Schema.TaggedStruct("Completed", {
-    status: Turn.Turn.fields.status,
-    text: Schema.String,
-    refusal: Schema.optionalWith(Schema.String, { exact: true }),
-    incompleteReason: Schema.optionalWith(Schema.String, { exact: true }),
-    usage: Schema.optionalWith(Usage.Usage, { exact: true })
-  }),
-  Schema.TaggedStruct("Failed", {
-    reason: Schema.String,
-    group: Schema.Literal("request", "account", "later"),
-    retryAfterMillis: Schema.optionalWith(Schema.Number, { exact: true })
-  })
-)
+export const Text = Schema.TaggedStruct("Text", { ...place, delta: Schema.String })
 
 /**
  * @since 0.1.0
  * @category models
  */
-export type ClientEvent = typeof ClientEvent.Type
+export interface Text extends Schema.Schema.Type<typeof Text> {}
+
+/**
+ * A piece of the reasoning's summary.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Reasoning = Schema.TaggedStruct("Reasoning", { ...place, delta: Schema.String })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reasoning extends Schema.Schema.Type<typeof Reasoning> {}
+
+/**
+ * A piece of a refusal.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Refusal = Schema.TaggedStruct("Refusal", { ...place, delta: Schema.String })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Refusal extends Schema.Schema.Type<typeof Refusal> {}
+
+/**
+ * The model calls a tool. The arguments stay on the server.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolCall = Schema.TaggedStruct("ToolCall", { callId: Schema.String, name: Schema.String })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolCall extends Schema.Schema.Type<typeof ToolCall> {}
+
+/**
+ * Whether a call succeeded. Its output stays on the server.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolResult = Schema.TaggedStruct("ToolResult", {
+  callId: Schema.String,
+  name: Schema.String,
+  succeeded: Schema.Boolean
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolResult extends Schema.Schema.Type<typeof ToolResult> {}
+
+/**
+ * Drop everything shown since the last `Completed`, or since the beginning.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Restarted = Schema.TaggedStruct("Restarted", { attempt: Schema.Number })
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Restarted extends Schema.Schema.Type<typeof Restarted> {}
+
+/**
+ * One turn is over; `text` is all of its text. Turns follow as long as the model uses tools.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Completed = Schema.TaggedStruct("Completed", {
+  status: Turn.Turn.fields.status,
+  text: Schema.String,
+  refusal: optional(Schema.String),
+  incompleteReason: optional(Schema.String),
+  usage: optional(Usage.Usage)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Completed extends Schema.Schema.Type<typeof Completed> {}
+
+/**
+ * The last event of a stream that failed; `reason` is the tag of the error.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Failed = Schema.TaggedStruct("Failed", {
+  reason: Schema.String,
+  group: Schema.Literal("request", "account", "later"),
+  retryAfterMillis: optional(Schema.Number)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Failed extends Schema.Schema.Type<typeof Failed> {}
+
+/**
+ * One event for a browser.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ClientEvent = Schema.Union(Text, Reasoning, Refusal, ToolCall, ToolResult, Restarted, Completed, Failed)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ClientEvent = Text | Reasoning | Refusal | ToolCall | ToolResult | Restarted | Completed | Failed
 
 /**
  * What a browser may see of an event; `None` where there is nothing to show.

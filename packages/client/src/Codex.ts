@@ -162,7 +162,7 @@ export interface Service {
 
 const never = () => false
 const isText = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta"
-const isWords = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta" || event._tag === "RefusalDelta"
+const isTextOrRefusal = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta" || event._tag === "RefusalDelta"
 
 /** What a person could have seen, or a program acted upon. */
 const isVisible = (event: TurnEvent.TurnEvent): boolean => {
@@ -180,7 +180,7 @@ const isVisible = (event: TurnEvent.TurnEvent): boolean => {
 
 const showing: Readonly<Record<Shown, (event: TurnEvent.TurnEvent) => boolean>> = {
   everything: isVisible,
-  text: isWords,
+  text: isTextOrRefusal,
   nothing: never
 }
 

@@ -37,12 +37,12 @@ export interface Options<out E = never, out R = never>
 }
 
 /**
- * What is said next: a prompt, one message or item, or several.
+ * What comes next in a conversation: a prompt, one message or item, or several.
  *
  * @since 0.1.0
  * @category models
  */
-export type Said = string | History.Entry | ReadonlyArray<History.Entry>
+export type Input = string | History.Entry | ReadonlyArray<History.Entry>
 
 /**
  * Settings that hold for one turn only.
@@ -68,8 +68,8 @@ export interface RunOptions<out E = never, out R = never> extends Omit<TurnOptio
 }
 
 /**
- * One conversation. What is said is said one after the other: a `send` waits until the one before it is over. `E` are the
- * failures of its tools, which `ToolFailed` tells, and `S` the failure to save it.
+ * One conversation, one turn at a time: a `send` waits until the one before it is over. `E` are the failures of its tools,
+ * which `ToolFailed` brings, and `S` the failure to save it.
  *
  * @since 0.1.0
  * @category models
@@ -80,13 +80,13 @@ export interface Conversation<out E = never, out S = never> {
    * Says something and waits for the turn. Tool calls in it are the program's to answer, by {@link sendToolResults}. What
    * the server wants finished in a further request is (`endTurn: false`).
    */
-  readonly send: (said: Said, options?: TurnOptions) => Effect.Effect<Turn.Turn, CodexError | S>
+  readonly send: (input: Input, options?: TurnOptions) => Effect.Effect<Turn.Turn, CodexError | S>
   /**
    * The same as a stream of events. The history grows with each `TurnCompleted`, and from the last one on the next `send`
-   * can begin. A `send` by whoever reads the stream before that fails: it would wait for itself.
+   * can begin. A `send` by the fiber that reads the stream fails before that: it would wait for itself.
    */
   readonly stream: (
-    said: Said,
+    input: Input,
     options?: TurnOptions
   ) => Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError | S>
   /** Answers the tool calls of the last turn; goes on with the same turn of the server's. */
@@ -99,12 +99,12 @@ export interface Conversation<out E = never, out S = never> {
    * `LoopCompleted`. It can be interrupted at any time; interrupting it interrupts the tools that run.
    */
   readonly run: <E1 = never, R1 = never>(
-    said: Said,
+    input: Input,
     options?: RunOptions<E1, R1>
   ) => Stream.Stream<LoopEvent<E | E1>, CodexError | LoopLimitReached | S, R1>
   /** The same for programs that show nothing before the end. */
   readonly complete: <E1 = never, R1 = never>(
-    said: Said,
+    input: Input,
     options?: RunOptions<E1, R1>
   ) => Effect.Effect<LoopCompleted, CodexError | LoopLimitReached | S, R1>
   /**
@@ -112,13 +112,13 @@ export interface Conversation<out E = never, out S = never> {
    * conversation's WebSocket with the scope. Waits for a turn that runs. Does nothing where turns go by server-sent events.
    */
   readonly connect: (options?: Codex.ConnectOptions) => Effect.Effect<void, CodexError, Scope.Scope>
-  /** Everything said and done so far: the `input` of a request that goes on from here. */
+  /** Everything so far: the `input` of a request that goes on from here. */
   readonly history: Effect.Effect<ReadonlyArray<History.Entry>>
   /** The last finished turn; its `responseId` is the latest one. */
   readonly lastTurn: Effect.Effect<Option.Option<Turn.Turn>>
   /** The failure of what was tried last, if it failed; its `partial` is what had arrived. */
   readonly lastFailure: Effect.Effect<Option.Option<CodexError | LoopLimitReached | S>>
-  /** Changes that were made to what was said, so that the server accepts it. */
+  /** Changes that were made to the input, so that the server accepts it. */
   readonly repairs: Effect.Effect<ReadonlyArray<Repair.Repair>>
   /** A conversation of its own with the same past. It is not saved. */
   readonly fork: Effect.Effect<Conversation<E>>
@@ -135,16 +135,16 @@ interface State<S> {
   readonly repairs: ReadonlyArray<Repair.Repair>
 }
 
-const entries = (said: Said): ReadonlyArray<History.Entry> =>
-  typeof said === "string"
-    ? [{ role: "user", content: [{ _tag: "Text", text: said }] }]
-    : Array.isArray(said)
-      ? (said as ReadonlyArray<History.Entry>)
-      : [said as History.Entry]
+const entries = (input: Input): ReadonlyArray<History.Entry> =>
+  typeof input === "string"
+    ? [{ role: "user", content: [{ _tag: "Text", text: input }] }]
+    : Array.isArray(input)
+      ? (input as ReadonlyArray<History.Entry>)
+      : [input as History.Entry]
 
 /** Answers to tool calls go on with the turn that made them, and only they do (protocol B.5). */
-const goesOn = (said: ReadonlyArray<History.Entry>): boolean =>
-  said.every((entry) => ("type" in entry ? entry.type.endsWith("_output") : entry.role === "tool"))
+const goesOn = (news: ReadonlyArray<History.Entry>): boolean =>
+  news.every((entry) => ("type" in entry ? entry.type.endsWith("_output") : entry.role === "tool"))
 
 const snapshotOf = <S>(id: string, { instructions, items }: State<S>): Snapshot.Snapshot => ({
   version: 1,
@@ -173,13 +173,13 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
     })
 
     const loop = <E1, R1>(
-      said: Said,
+      input: Input,
       options: TurnOptions,
       limits: Limits<R1> | undefined,
       tools: ReadonlyArray<LoopTool<E | E1, R1>>
     ) =>
       Effect.suspend(() => {
-        const news = entries(said)
+        const news = entries(input)
         const { entries: items, instructions } = History.splitInstructions([...state.items, ...news])
         const all = [state.instructions, instructions].filter((part) => part !== "").join("\n\n")
         return Loop.make<E | E1, R1, S>({
@@ -228,26 +228,26 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
       floor.hold(Effect.tapError(Effect.flatMap(begin, Loop.complete), remember))
 
     /** Without limits no call is carried out, and no limit is reached. */
-    const once = (said: Said, options: TurnOptions = {}) => loop<never, never>(said, options, undefined, tools)
+    const once = (input: Input, options: TurnOptions = {}) => loop<never, never>(input, options, undefined, tools)
 
-    const send: Conversation<E, S>["send"] = (said, options) =>
-      Effect.map(completing(once(said, options)), ({ turn }) => turn) as Effect.Effect<Turn.Turn, CodexError | S>
+    const send: Conversation<E, S>["send"] = (input, options) =>
+      Effect.map(completing(once(input, options)), ({ turn }) => turn) as Effect.Effect<Turn.Turn, CodexError | S>
 
-    const stream: Conversation<E, S>["stream"] = (said, options) =>
-      Stream.filter(streaming(once(said, options)), isTurnEvent) as ReturnType<Conversation<E, S>["stream"]>
+    const stream: Conversation<E, S>["stream"] = (input, options) =>
+      Stream.filter(streaming(once(input, options)), isTurnEvent) as ReturnType<Conversation<E, S>["stream"]>
 
     const many = <E1, R1>(
-      said: Said,
+      input: Input,
       { approve, concurrency, maxSteps, maxTokens, timeLimit, tools: own, ...options }: RunOptions<E1, R1> = {}
-    ) => loop<E1, R1>(said, options, { approve, concurrency, maxSteps, maxTokens, timeLimit }, own ?? tools)
+    ) => loop<E1, R1>(input, options, { approve, concurrency, maxSteps, maxTokens, timeLimit }, own ?? tools)
 
     return {
       id,
       send,
       stream,
       sendToolResults: send,
-      run: (said, options) => streaming(many(said, options)),
-      complete: (said, options) => completing(many(said, options)),
+      run: (input, options) => streaming(many(input, options)),
+      complete: (input, options) => completing(many(input, options)),
       connect: (options) =>
         floor.hold(
           Effect.suspend(() => {
@@ -297,15 +297,15 @@ const restored = (past: Resumable): Effect.Effect<State<never>, Snapshot.Invalid
 
 /** What is wrong with a document as a whole, which a program without types may have read from anywhere. */
 const misfitOf = (past: unknown): Snapshot.InvalidSnapshot | undefined => {
-  if (!Predicate.isRecord(past)) return new Snapshot.InvalidSnapshot({ problem: "it is no object" })
+  if (!Predicate.isRecord(past)) return new Snapshot.InvalidSnapshot({ problem: "it is not an object" })
   const { instructions, items, version } = past
   if (version !== undefined && version !== 1) {
     return new Snapshot.InvalidSnapshot({ version, problem: "it has another version" })
   }
-  if (!Array.isArray(items)) return new Snapshot.InvalidSnapshot({ problem: 'its "items" are no list' })
+  if (!Array.isArray(items)) return new Snapshot.InvalidSnapshot({ problem: 'its "items" are not a list' })
   return Predicate.isNullable(instructions) || typeof instructions === "string"
     ? undefined
-    : new Snapshot.InvalidSnapshot({ problem: 'its "instructions" are no text' })
+    : new Snapshot.InvalidSnapshot({ problem: 'its "instructions" are not a text' })
 }
 
 /** What a conversation is made of, whatever its past. The handlers get the environment of this moment. */

@@ -345,6 +345,15 @@ describe("Codex", () => {
     }).pipe(Effect.provide(TestCodex.layer([Script.status(429, { headers: { "retry-after": "30" } }), hello])))
   )
 
+  it.effect("a time limit ends a body that is under way, in a retry as well", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const error = yield* run(Effect.flip(codex.turn({ prompt: "Hi", timeLimit: "20 seconds" })))
+      assert.strictEqual(error._tag === "TimedOut" && error.phase, "total")
+      assert.lengthOf(yield* requests, 2)
+    }).pipe(Effect.provide(TestCodex.layer([Script.status(429), hello.pipe(Script.silenceAfterEvents(4))])))
+  )
+
   it.effect("interrupting the consumer aborts the request", () =>
     Effect.gen(function* () {
       const codex = yield* Codex.Codex
@@ -433,6 +442,18 @@ describe("refused encrypted reasoning", () => {
         ])
       )
     )
+  )
+
+  it.effect("is among the repairs of the turn, beside those that were made before", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const call = { type: "function_call", call_id: "call_1", name: "ls", arguments: "{}" } as const
+      const turn = yield* run(codex.turn({ ...history, input: [...(history.input ?? []), call] }))
+      assert.deepStrictEqual(
+        turn.repairs?.map(({ _tag }) => _tag),
+        ["OutputAdded", "ReasoningDropped", "IdRemoved"]
+      )
+    }).pipe(Effect.provide(TestCodex.layer([refusal, hello])))
   )
 
   it.effect("fails when that is not allowed", () =>

@@ -10,12 +10,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { History, type Item, Tool } from "@effect-codex/schema"
 import { Script, TestCodex } from "@effect-codex/testing"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Conversation, Snapshot, Toolkit } from "effect-codex"
+import { draw, forAllEffect } from "../../../test/property.ts"
 import { bundle } from "../../auth/test/support/bundle.ts"
 import { bodies, run } from "./support.ts"
 
@@ -159,74 +159,70 @@ describe("Conversation.persisted", () => {
 const revisionOf = (text: string | undefined): number => Number(/^\{"revision":(\d+)/.exec(text ?? "")?.[1] ?? 0)
 
 /** The model of a random program: turn after turn, some with calls, some of which break. */
-const plan = FastCheck.array(
-  FastCheck.record({
-    calls: FastCheck.integer({ min: 0, max: 3 }),
-    broken: FastCheck.boolean(),
-    stopAfter: FastCheck.integer({ min: 0, max: 40 })
+const plan = draw.array(
+  draw.record({
+    calls: draw.integer({ min: 0, max: 3 }),
+    broken: draw.boolean(),
+    stopAfter: draw.integer({ min: 0, max: 40 })
   }),
   { minLength: 1, maxLength: 5 }
 )
 
 describe("a random conversation", () => {
   it.effect("that is interrupted, fails and is taken up again stays sound, and runs no call twice", () =>
-    Effect.promise(() =>
-      FastCheck.assert(
-        FastCheck.asyncProperty(plan, (rounds) =>
-          Effect.runPromise(
-            Effect.scoped(
-              Effect.gen(function* () {
-                const ran = new Map<string, number>()
-                let next = 0
-                const script = Script.toResponder((request) => {
-                  const round = rounds[next % rounds.length]
-                  const input = (request.body as { readonly input: ReadonlyArray<{ readonly type: string }> }).input
-                  if (round === undefined || input.at(-1)?.type === "function_call_output") return says("Done.")
-                  if (round.broken) return Script.status(400)
-                  return Script.turn({
-                    reasoning: "Hm.",
-                    toolCalls: Array.from({ length: round.calls }, (_, n) => ({
-                      name: "read",
-                      callId: `call_${request.number}_${n}`,
-                      arguments: { path: `${n}` }
-                    }))
-                  })
-                })
-                const tool = Toolkit.handler(readTool, ({ path }, { call }) =>
-                  Effect.delay(
-                    Effect.sync(() => {
-                      ran.set(call.callId, (ran.get(call.callId) ?? 0) + 1)
-                      return `content of ${path}`
-                    }),
-                    Number(path) % 2 === 0 ? "1 millis" : "3 millis"
-                  )
-                )
-                yield* Effect.gen(function* () {
-                  for (const { stopAfter } of rounds) {
-                    const conversation = yield* Conversation.persisted("random", { tools: [tool] })
-                    const stored = yield* conversation.history
-                    const fiber = yield* Effect.fork(
-                      Effect.either(Stream.runDrain(Stream.take(conversation.run("Go"), stopAfter + 1)))
-                    )
-                    if (stopAfter % 3 === 0)
-                      yield* Effect.zipRight(Effect.sleep(`${stopAfter / 3} millis`), Fiber.interrupt(fiber))
-                    else yield* Fiber.join(fiber)
-                    next++
-                    const history = yield* conversation.history
-                    assert.isTrue(JSON.stringify(history).startsWith(JSON.stringify(stored).slice(0, -1)))
-                    assert.isEmpty(History.validate(History.compile(history).items))
-                    const sent = yield* bodies
-                    for (const { input } of sent)
-                      assert.isEmpty(History.validate(input as unknown as ReadonlyArray<Item.Item>))
-                  }
-                }).pipe(Effect.provide(TestCodex.layer(script)))
-                for (const times of ran.values()) assert.strictEqual(times, 1)
-              }).pipe(Effect.provide(KeyValueStore.layerMemory))
+    forAllEffect(
+      [plan],
+      (rounds) =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const ran = new Map<string, number>()
+            let next = 0
+            const script = Script.toResponder((request) => {
+              const round = rounds[next % rounds.length]
+              const input = (request.body as { readonly input: ReadonlyArray<{ readonly type: string }> }).input
+              if (round === undefined || input.at(-1)?.type === "function_call_output") return says("Done.")
+              if (round.broken) return Script.status(400)
+              return Script.turn({
+                reasoning: "Hm.",
+                toolCalls: Array.from({ length: round.calls }, (_, n) => ({
+                  name: "read",
+                  callId: `call_${request.number}_${n}`,
+                  arguments: { path: `${n}` }
+                }))
+              })
+            })
+            const tool = Toolkit.handler(readTool, ({ path }, { call }) =>
+              Effect.delay(
+                Effect.sync(() => {
+                  ran.set(call.callId, (ran.get(call.callId) ?? 0) + 1)
+                  return `content of ${path}`
+                }),
+                Number(path) % 2 === 0 ? "1 millis" : "3 millis"
+              )
             )
-          )
+            yield* Effect.gen(function* () {
+              for (const { stopAfter } of rounds) {
+                const conversation = yield* Conversation.persisted("random", { tools: [tool] })
+                const stored = yield* conversation.history
+                const fiber = yield* Effect.fork(
+                  Effect.either(Stream.runDrain(Stream.take(conversation.run("Go"), stopAfter + 1)))
+                )
+                if (stopAfter % 3 === 0)
+                  yield* Effect.zipRight(Effect.sleep(`${stopAfter / 3} millis`), Fiber.interrupt(fiber))
+                else yield* Fiber.join(fiber)
+                next++
+                const history = yield* conversation.history
+                assert.isTrue(JSON.stringify(history).startsWith(JSON.stringify(stored).slice(0, -1)))
+                assert.isEmpty(History.validate(History.compile(history).items))
+                const sent = yield* bodies
+                for (const { input } of sent)
+                  assert.isEmpty(History.validate(input as unknown as ReadonlyArray<Item.Item>))
+              }
+            }).pipe(Effect.provide(TestCodex.layer(script)))
+            for (const times of ran.values()) assert.strictEqual(times, 1)
+          }).pipe(Effect.provide(KeyValueStore.layerMemory))
         ),
-        { numRuns: 30 }
-      )
+      { runs: 30 }
     )
   )
 })

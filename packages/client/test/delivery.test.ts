@@ -1,7 +1,7 @@
 /** What the consumer is promised when a stream breaks: no word twice without being told, and the whole turn at the end. */
 
 import { assert, describe, it } from "@effect/vitest"
-import type { Item, ResponsesRequest, Turn, TurnEvent } from "@effect-codex/schema"
+import { type Item, RateLimits, type ResponsesRequest, type Turn, type TurnEvent } from "@effect-codex/schema"
 import { TurnDecoder } from "@effect-codex/stream"
 import { Script, TestCodex } from "@effect-codex/testing"
 import * as Chunk from "effect/Chunk"
@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
 import { Codex, type CodexError } from "effect-codex"
 import * as Delivery from "../src/internal/delivery.ts"
 import { bodies, requests, run } from "./support.ts"
@@ -112,6 +113,64 @@ describe("a stream that breaks after event k, for every k", () => {
       })
     )
   }
+})
+
+describe("a stream that breaks again and again", () => {
+  const afterWord = firstWord + 1
+
+  it.effect(
+    "tells each time from which attempt on what was shown holds no more, and only where something was shown",
+    () =>
+      Effect.gen(function* () {
+        const { result, seen, sent } = yield* collect("restart")
+        assert.isTrue(Either.isRight(result))
+        assert.strictEqual(sent, 4)
+        assert.deepStrictEqual(
+          seen.flatMap((event) => (event._tag === "TurnRestarted" ? [[event.attempt, event.reason]] : [])),
+          [
+            [2, "StreamTruncated"],
+            [4, "StreamTruncated"]
+          ]
+        )
+        const [first, second] = seen.flatMap((event) => (event._tag === "TurnRestarted" ? [event.delayMillis] : []))
+        assert.isAbove(first ?? 0, 0)
+        assert.isAbove(second ?? 0, first ?? 0)
+      }).pipe(
+        Effect.provide(
+          TestCodex.layer([
+            whole.pipe(Script.truncateAfterEvents(afterWord)),
+            // nothing of this one is shown
+            whole.pipe(Script.truncateAfterEvents(1)),
+            whole.pipe(Script.truncateAfterEvents(afterWord)),
+            whole
+          ])
+        )
+      )
+  )
+
+  it.effect("waits before the next attempt for as long as it says", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const seen: Array<Seen> = []
+      const reading = Stream.runForEach(codex.stream({ prompt: "?" }), (event) => Effect.sync(() => seen.push(event)))
+      const fiber = yield* Effect.fork(reading)
+      while (textOf(seen) === "") yield* Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+      yield* TestClock.adjust("700 millis")
+      assert.lengthOf(yield* requests, 1)
+      yield* TestClock.adjust("600 millis")
+      yield* fiber
+      assert.lengthOf(yield* requests, 2)
+    }).pipe(Effect.provide(TestCodex.layer([whole.pipe(Script.truncateAfterEvents(afterWord)), whole])))
+  )
+
+  it.effect("has the budget of an outage only while nothing is shown", () =>
+    Effect.gen(function* () {
+      const { result, sent } = yield* collect("restart")
+      assert.strictEqual(Either.isLeft(result) && result.left._tag, "ConnectionFailed")
+      // three retries after what was shown, not seven
+      assert.strictEqual(sent, 4)
+    }).pipe(Effect.provide(TestCodex.layer(Script.always(whole.pipe(Script.resetAfterEvents(afterWord))))))
+  )
 })
 
 describe("turn and text", () => {
@@ -251,6 +310,8 @@ describe("keepItems", () => {
     const { replayable } = Delivery
     assert.deepStrictEqual(replayable([reasoning, message("a"), reasoning]), [reasoning, message("a")])
     assert.deepStrictEqual(replayable([reasoning]), [])
+    const search: Item.Item = { type: "web_search_call", id: "ws_1", status: "completed" }
+    assert.deepStrictEqual(replayable([reasoning, search, reasoning]), [reasoning, search])
     assert.deepStrictEqual(replayable([message("a"), reasoning, call, message("b")]), [message("a")])
     assert.deepStrictEqual(replayable([message("a"), message("b")]), [message("a"), message("b")])
     assert.deepStrictEqual(replayable([]), [])
@@ -276,6 +337,28 @@ describe("keepItems", () => {
     }).pipe(Effect.provide(TestCodex.layer([part("One, "), part("two, "), Script.turn({ text: "three." })])))
   })
 
+  it.effect("an attempt that brought nothing keeps nothing a second time", () => {
+    const events = Script.turnEvents({ text: "One. " })
+    const done = 1 + events.findIndex(({ type }) => type === "response.output_item.done")
+    return Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const turn = yield* run(codex.turn({ prompt: "?", keepItems: true }))
+      assert.strictEqual(turn.text, "One. Two.")
+      assert.deepStrictEqual(
+        (yield* bodies).map(({ input }) => input.length),
+        [1, 2, 2]
+      )
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          Script.events(events).pipe(Script.truncateAfterEvents(done)),
+          whole.pipe(Script.truncateAfterEvents(0)),
+          Script.turn({ text: "Two." })
+        ])
+      )
+    )
+  })
+
   it("a finished turn has what was kept before it, and what only the client knows", () => {
     const kept = [user("not the model's"), message("Kept. ")].slice(1)
     const { turn } = (() => {
@@ -297,6 +380,24 @@ describe("keepItems", () => {
     assert.deepStrictEqual(
       whole.blocks.map(({ outputIndex }) => outputIndex),
       [0, 1]
+    )
+    const used = (percent: number) =>
+      RateLimits.fromHeaders({ "x-codex-primary-used-percent": String(percent) }) as RateLimits.RateLimits
+    const limited = Delivery.completed(
+      { ...turn, rateLimits: used(12) },
+      {
+        attempts: 1,
+        kept: [],
+        metadata: { rateLimits: used(11) },
+        repairs: [],
+        request,
+        routingToken: undefined
+      }
+    )
+    // an event comes after the headers
+    assert.deepStrictEqual(
+      limited.rateLimits?.limits.map(({ windows }) => windows.map(({ usedPercent }) => usedPercent)),
+      [[12]]
     )
     const plain = Delivery.completed(turn, {
       attempts: 1,
@@ -349,6 +450,24 @@ describe("the routing token (protocol B.5)", () => {
           whole.pipe(Script.truncateAfterEvents(1), withToken("ts-1")),
           whole.pipe(Script.truncateAfterEvents(1), withToken("ts-2")),
           whole.pipe(withToken("ts-3"))
+        ])
+      )
+    )
+  )
+
+  it.effect("in an event of a broken attempt goes with its retries as well", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      yield* run(codex.turn({ prompt: "?" }))
+      assert.deepStrictEqual(yield* sentTokens, [undefined, "ts-event"])
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([
+          Script.events([
+            { type: "response.metadata", headers: { "x-codex-turn-state": "ts-event" } },
+            ...answerEvents
+          ]).pipe(Script.truncateAfterEvents(3)),
+          whole
         ])
       )
     )

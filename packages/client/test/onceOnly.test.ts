@@ -6,59 +6,61 @@ import { assert, describe, it } from "@effect/vitest"
 import { History, type Item, Tool } from "@effect-codex/schema"
 import { Script, TestCodex } from "@effect-codex/testing"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestContext from "effect/TestContext"
 import { Conversation, Toolkit, ToolLoop } from "effect-codex"
+import { type Arbitrary, draw, forAllEffect } from "../../../test/property.ts"
 import { bodies, run } from "./support.ts"
 
 const exhaustive = process.env["EXHAUSTIVE"] === "1"
 
 type Raw = Readonly<Record<string, unknown>>
 
-const callId = FastCheck.constantFrom("call_a", "call_a", "call_b", "call_c")
-const status = FastCheck.constantFrom<unknown>(
+const callId = draw.constantFrom("call_a", "call_a", "call_b", "call_c")
+const status = draw.constantFrom<unknown>(
   ...["completed", "completed", "completed", undefined, undefined, "incomplete", "in_progress"]
 )
-const index = FastCheck.constantFrom(0, 0, 1, 2)
-const itemId = FastCheck.constantFrom<unknown>("fc_1", "fc_2", "fc_3", undefined)
+const index = draw.constantFrom(0, 0, 1, 2)
+const itemId = draw.constantFrom<unknown>("fc_1", "fc_2", "fc_3", undefined)
 
-const oddCall = FastCheck.record({
-  custom: FastCheck.constantFrom(false, false, false, true),
-  id: itemId,
-  call_id: callId,
-  name: FastCheck.constantFrom("pay", "pay", "pay", "other"),
-  text: FastCheck.constantFrom('{"amount":1}', '{"amount":1}', '{"amount":2}', '{"amount":3}', '{"amo', ""),
-  namespace: FastCheck.constantFrom(undefined, undefined, undefined, "mcp__other"),
-  status
-}).map(
-  ({ custom, text, ...fields }): Raw =>
-    custom
-      ? { type: "custom_tool_call", ...fields, input: text }
-      : { type: "function_call", ...fields, arguments: text }
-)
+const oddCall = draw
+  .record({
+    custom: draw.constantFrom(false, false, false, true),
+    id: itemId,
+    call_id: callId,
+    name: draw.constantFrom("pay", "pay", "pay", "other"),
+    text: draw.constantFrom('{"amount":1}', '{"amount":1}', '{"amount":2}', '{"amount":3}', '{"amo', ""),
+    namespace: draw.constantFrom(undefined, undefined, undefined, "mcp__other"),
+    status
+  })
+  .map(
+    ({ custom, text, ...fields }): Raw =>
+      custom
+        ? { type: "custom_tool_call", ...fields, input: text }
+        : { type: "function_call", ...fields, arguments: text }
+  )
 
 /** Often one that runs, so that one that ran before comes again. */
-const call = FastCheck.oneof(
+const call = draw.oneof(
   oddCall,
   callId.map(
     (call_id): Raw => ({ type: "function_call", id: call_id, call_id, name: "pay", arguments: '{"amount":1}' })
   )
 )
 
-const event = FastCheck.oneof(
-  FastCheck.tuple(index, call).map(
-    ([output_index, item]): Raw => ({ type: "response.output_item.done", output_index, item })
-  ),
-  FastCheck.tuple(index, call).map(
+const event = draw.oneof(
+  draw
+    .tuple(index, call)
+    .map(([output_index, item]): Raw => ({ type: "response.output_item.done", output_index, item })),
+  draw.tuple(index, call).map(
     ([output_index, item]): Raw => ({
       type: "response.output_item.added",
       output_index,
       item: { ...item, status: "in_progress" }
     })
   ),
-  FastCheck.tuple(index, itemId).map(
+  draw.tuple(index, itemId).map(
     ([output_index, item_id]): Raw => ({
       type: "response.function_call_arguments.delta",
       output_index,
@@ -71,7 +73,7 @@ const event = FastCheck.oneof(
 const good: Raw = { type: "response.completed", response: { status: "completed" } }
 
 /** How a turn ends; only `endsWell` is a good end. */
-const ending = FastCheck.constantFrom<Raw | undefined>(
+const ending = draw.constantFrom<Raw | undefined>(
   ...[good, good, good, good, good, good, good, good],
   { type: "response.completed", response: {} },
   { type: "response.completed", response: { status: "in_progress" } },
@@ -90,13 +92,13 @@ const endsWell = (last: Raw | undefined): boolean => {
   return (status === undefined || status === "completed") && error === undefined && incomplete_details === undefined
 }
 
-const turn = FastCheck.record({
-  events: FastCheck.array(event, { maxLength: 5 }),
-  output: FastCheck.array(call, { maxLength: 3 }),
+const turn = draw.record({
+  events: draw.array(event, { maxLength: 5 }),
+  output: draw.array(call, { maxLength: 3 }),
   last: ending
 })
 
-type Drawn = typeof turn extends FastCheck.Arbitrary<infer A> ? A : never
+type Drawn = typeof turn extends Arbitrary<infer A> ? A : never
 
 /** The turn with a response id of its own, so that it can be told from the others. */
 const stepOf = ({ events, last, output }: Drawn, n: number) => {
@@ -173,15 +175,15 @@ describe("turns that repeat, shift, rename and half-finish calls", () => {
     it.effect(
       `${name} carries out each call at most once, and answers it exactly once`,
       () =>
-        Effect.promise(async () => {
+        Effect.gen(function* () {
           let ran = 0
-          await FastCheck.assert(
-            FastCheck.asyncProperty(FastCheck.array(turn, { minLength: 1, maxLength: 4 }), async (turns) => {
-              ran += await Effect.runPromise(
-                Effect.scoped(play(turns, loop)).pipe(Effect.provide(TestContext.TestContext))
-              )
-            }),
-            exhaustive ? { numRuns: 1000 } : { numRuns: 60, seed: 7 }
+          yield* forAllEffect(
+            [draw.array(turn, { minLength: 1, maxLength: 4 })],
+            (turns) =>
+              Effect.map(Effect.scoped(play(turns, loop)).pipe(Effect.provide(TestContext.TestContext)), (count) => {
+                ran += count
+              }),
+            exhaustive ? { runs: 1000 } : { runs: 60, seed: 7 }
           )
           assert.isAbove(ran, exhaustive ? 200 : 12)
         }),

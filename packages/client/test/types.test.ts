@@ -169,7 +169,7 @@ describe("types", () => {
     expectTypeOf<NonNullable<CodexError.CodexError["items"]>>().toExtend<Input>()
     expectTypeOf<NonNullable<ToolError.LoopLimitReached["items"]>>().toExtend<Input>()
     expectTypeOf<Effect.Effect.Success<Conversation.Conversation["history"]>>().toExtend<Input>()
-    expectTypeOf<Input>().toExtend<Conversation.Said>()
+    expectTypeOf<Input>().toExtend<Conversation.Input>()
     expectTypeOf<Input>().toExtend<NonNullable<ToolLoop.Options<never, never>["input"]>>()
   })
 

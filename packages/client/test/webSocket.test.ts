@@ -8,7 +8,6 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import * as Fc from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -20,6 +19,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
 import { Codex, CodexConfig, type CodexError, Conversation, Message, Tool, Toolkit } from "effect-codex"
+import { draw, sample } from "../../../test/property.ts"
 import { requests, run } from "./support.ts"
 import * as Rows from "./webSocketRows.ts"
 
@@ -719,8 +719,8 @@ describe("the law of incremental input", () => {
     "what the server has cached and what is sent are the full input of SSE, item for item",
     () =>
       Effect.gen(function* () {
-        const moves = Fc.array(Fc.constantFrom(...allMoves), { minLength: 3, maxLength: 9 })
-        const samples = Fc.sample(moves, { numRuns: conversations, seed: 7 })
+        const moves = draw.array(draw.constantFrom(...allMoves), { minLength: 3, maxLength: 9 })
+        const samples = sample(moves, { runs: conversations, seed: 7 })
         assert.deepStrictEqual(new Set(samples.flat()), new Set(allMoves))
         let incremental = 0
         for (const sample of samples) {

@@ -19,7 +19,7 @@ const number = (text: string | undefined): number | undefined => {
 
 /**
  * Milliseconds to wait: `retry-after-ms`, else `retry-after` in seconds, else `retry-after` as an HTTP date seen from
- * `now` (milliseconds since 1970; a date in the past is no wait). `undefined` when there is none that can be read.
+ * `now` (milliseconds since 1970; a date in the past means no wait). `undefined` when there is none that can be read.
  *
  * @since 0.1.0
  * @category constructors

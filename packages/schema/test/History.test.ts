@@ -224,6 +224,59 @@ describe("repairs", () => {
     assert.deepStrictEqual(compiled.repairs, [{ _tag: "OutputTypeChanged", index: 1, callId: "c" }])
   })
 
+  it("rewrite the call id of a call whose id another kind of call has, and each keeps its own output", () => {
+    const note: Item.Item = { type: "custom_tool_call", call_id: "c", name: "note", input: "x" }
+    const noted: Item.Item = { type: "custom_tool_call_output", call_id: "c", output: "noted" }
+    for (const [first, second] of [
+      [
+        [note, noted],
+        [call("c"), output("c")]
+      ],
+      [
+        [call("c"), output("c")],
+        [note, noted]
+      ]
+    ] as const) {
+      const { items, repairs } = History.compile([...first, ...second])
+      assert.deepStrictEqual(items.slice(0, 2), [...first])
+      const [again, answer] = items.slice(2) as ReadonlyArray<Item.FunctionCallItem>
+      assert.notStrictEqual(again?.call_id, "c")
+      assert.strictEqual(answer?.call_id, again?.call_id)
+      assert.deepStrictEqual(
+        repairs.map(({ _tag, index }) => [_tag, index]),
+        [["CallIdRewritten", 2]]
+      )
+    }
+  })
+
+  it("give outputs of calls that share an id to the call of their kind, in whatever order they come", () => {
+    const note: Item.Item = { type: "custom_tool_call", call_id: "c", name: "note", input: "x" }
+    const noted: Item.Item = { type: "custom_tool_call_output", call_id: "c", output: "noted" }
+    const { items } = History.compile([note, call("c"), output("c", "listed"), noted])
+    const [, second, third] = items as ReadonlyArray<Item.FunctionCallOutputItem>
+    assert.deepStrictEqual(
+      [third?.type, third?.call_id, third?.output],
+      ["function_call_output", second?.call_id, "listed"]
+    )
+    assert.deepStrictEqual(items[3], noted)
+  })
+
+  it("leave the call id of an item of a type not known here to that item", () => {
+    const other = { type: "new_call", call_id: "c" } as unknown as Item.Item
+    assert.deepStrictEqual(tags([other, output("c"), call("c"), output("c")]), ["CallIdRewritten"])
+    // and to the call that had it before
+    assert.deepStrictEqual(tags([call("c"), output("c"), other, output("c")]), ["OutputDropped"])
+  })
+
+  it("rewrite a call id in the same way wherever it stands, and one with a space as well", () => {
+    const idIn = (history: ReadonlyArray<Item.Item>, at: number) =>
+      (History.compile(history).items[at] as Item.FunctionCallItem).call_id
+    const alone = idIn([call("a b")], 0)
+    assert.match(alone, /^[!-~]{1,64}$/)
+    assert.strictEqual(idIn([call("a c"), output("a c"), call("a b")], 2), alone)
+    assert.notStrictEqual(idIn([call("a c")], 0), alone)
+  })
+
   it("rewrite call ids that are empty, too long or taken, on call and output alike", () => {
     const long = "toolu_".padEnd(90, "x")
     const history = [

@@ -4,8 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { History, Item, Message, Origin } from "@effect-codex/schema"
-import * as Arbitrary from "effect/Arbitrary"
-import * as FastCheck from "effect/FastCheck"
+import { type Arbitrary, draw, drawFrom } from "../../../test/property.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: what comes of JSON.parse
 type Json = Record<string, any>
@@ -219,7 +218,7 @@ const good = {
   webp: "data:image/webp;base64,UklGRiQAAABXRUJQVlA4IA=="
 }
 
-const urls = FastCheck.constantFrom(
+const urls = draw.constantFrom(
   ...Object.values(good),
   "https://example.org/a.png",
   " \n https://example.org/b.png",
@@ -241,8 +240,8 @@ const urls = FastCheck.constantFrom(
   ""
 )
 
-const texts = FastCheck.constantFrom("", "a", "b", "é 日本 😀", "cut \ud83d", "\udc00 low", "\ud800\ud800")
-const names = FastCheck.constantFrom(
+const texts = draw.constantFrom("", "a", "b", "é 日本 😀", "cut \ud83d", "\udc00 low", "\ud800\ud800")
+const names = draw.constantFrom(
   "ls",
   "a_b",
   "a.b",
@@ -259,107 +258,97 @@ const names = FastCheck.constantFrom(
   "lone\ud800",
   "multi_tool_use.parallel"
 )
-const callIds = FastCheck.constantFrom("", "call_1", "call_2", "toolu_3", "y".repeat(64), "z".repeat(65), "é", "\ud800")
-const encrypted = FastCheck.constantFrom(null, "", "gAAAA", "gBBBB")
+const callIds = draw.constantFrom("", "call_1", "call_2", "toolu_3", "y".repeat(64), "z".repeat(65), "é", "\ud800")
+const encrypted = draw.constantFrom(null, "", "gAAAA", "gBBBB")
 const big = "x".repeat(1_048_577)
 
-const parts = FastCheck.oneof(
-  FastCheck.record({ type: FastCheck.constantFrom("input_text", "output_text"), text: texts }),
-  FastCheck.record({ type: FastCheck.constant("output_text"), text: texts, annotations: FastCheck.constant([]) }),
-  FastCheck.record({ type: FastCheck.constant("refusal"), refusal: texts }),
-  FastCheck.record({ type: FastCheck.constant("input_image"), image_url: urls }),
-  FastCheck.record({ type: FastCheck.constant("input_file"), file_data: urls }),
-  FastCheck.record({ type: FastCheck.constant("new_part"), text: texts })
+const parts = draw.oneof(
+  draw.record({ type: draw.constantFrom("input_text", "output_text"), text: texts }),
+  draw.record({ type: draw.constant("output_text"), text: texts, annotations: draw.constant([]) }),
+  draw.record({ type: draw.constant("refusal"), refusal: texts }),
+  draw.record({ type: draw.constant("input_image"), image_url: urls }),
+  draw.record({ type: draw.constant("input_file"), file_data: urls }),
+  draw.record({ type: draw.constant("new_part"), text: texts })
 )
 
-const withId = <A extends object>(prefix: string, rest: FastCheck.Arbitrary<A>) =>
-  FastCheck.tuple(
-    FastCheck.constantFrom(
-      undefined,
-      null,
-      "",
-      `${prefix}1`,
-      `${prefix}2`,
-      "gen_1",
-      `${prefix}é`,
-      prefix.padEnd(70, "x")
-    ),
-    rest
-  ).map(([id, rest]) => (id === undefined ? rest : { id, ...rest }) as unknown as Item.Item)
+const withId = <A extends object>(prefix: string, rest: Arbitrary<A>) =>
+  draw
+    .tuple(
+      draw.constantFrom(undefined, null, "", `${prefix}1`, `${prefix}2`, "gen_1", `${prefix}é`, prefix.padEnd(70, "x")),
+      rest
+    )
+    .map(([id, rest]) => (id === undefined ? rest : { id, ...rest }) as unknown as Item.Item)
 
-const optional = <A>(arbitrary: FastCheck.Arbitrary<A>) => FastCheck.option(arbitrary, { nil: null })
+const optional = <A>(arbitrary: Arbitrary<A>) => draw.option(arbitrary, { nil: null })
 
-const plainItems: FastCheck.Arbitrary<Item.Item> = FastCheck.oneof(
+const plainItems: Arbitrary<Item.Item> = draw.oneof(
   withId(
     "msg_",
-    FastCheck.record({
-      type: FastCheck.constant("message"),
-      role: FastCheck.constantFrom("user", "assistant", "developer", "system"),
-      content: FastCheck.array(parts, { maxLength: 3 })
+    draw.record({
+      type: draw.constant("message"),
+      role: draw.constantFrom("user", "assistant", "developer", "system"),
+      content: draw.array(parts, { maxLength: 3 })
     })
   ),
   withId(
     "rs_",
-    FastCheck.record({
-      type: FastCheck.constant("reasoning"),
-      summary: FastCheck.constant([]),
+    draw.record({
+      type: draw.constant("reasoning"),
+      summary: draw.constant([]),
       encrypted_content: encrypted
     })
   ),
   withId(
     "fc_",
-    FastCheck.record({
-      type: FastCheck.constant("function_call"),
+    draw.record({
+      type: draw.constant("function_call"),
       call_id: callIds,
       name: names,
       namespace: optional(names),
-      arguments: FastCheck.oneof({ weight: 20, arbitrary: texts }, { weight: 1, arbitrary: FastCheck.constant(big) })
+      arguments: draw.oneof({ weight: 20, arbitrary: texts }, { weight: 1, arbitrary: draw.constant(big) })
     })
   ),
-  withId(
-    "ctc_",
-    FastCheck.record({ type: FastCheck.constant("custom_tool_call"), call_id: callIds, name: names, input: texts })
-  ),
+  withId("ctc_", draw.record({ type: draw.constant("custom_tool_call"), call_id: callIds, name: names, input: texts })),
   withId(
     "lsh_",
-    FastCheck.record({
-      type: FastCheck.constant("local_shell_call"),
+    draw.record({
+      type: draw.constant("local_shell_call"),
       call_id: optional(callIds),
-      action: FastCheck.constant({ type: "exec", command: ["ls"] })
+      action: draw.constant({ type: "exec", command: ["ls"] })
     })
   ),
   withId(
     "tsc_",
-    FastCheck.record({
-      type: FastCheck.constant("tool_search_call"),
+    draw.record({
+      type: draw.constant("tool_search_call"),
       call_id: optional(callIds),
-      execution: FastCheck.constantFrom("client", "server"),
-      arguments: FastCheck.constant({ query: "x" })
+      execution: draw.constantFrom("client", "server"),
+      arguments: draw.constant({ query: "x" })
     })
   ),
   withId(
     "tso_",
-    FastCheck.record({
-      type: FastCheck.constant("tool_search_output"),
+    draw.record({
+      type: draw.constant("tool_search_output"),
       call_id: optional(callIds),
-      execution: FastCheck.constantFrom("client", "server"),
-      tools: FastCheck.constant([])
+      execution: draw.constantFrom("client", "server"),
+      tools: draw.constant([])
     })
   ),
   withId(
     "fco_",
-    FastCheck.record(
+    draw.record(
       {
-        type: FastCheck.constantFrom("function_call_output", "custom_tool_call_output"),
+        type: draw.constantFrom("function_call_output", "custom_tool_call_output"),
         call_id: callIds,
         name: names,
-        output: FastCheck.oneof(texts, FastCheck.array(parts, { maxLength: 3 }))
+        output: draw.oneof(texts, draw.array(parts, { maxLength: 3 }))
       },
       { requiredKeys: ["type", "call_id", "output"] }
     )
   ),
-  withId("cmp_", FastCheck.record({ type: FastCheck.constant("compaction"), encrypted_content: encrypted })),
-  FastCheck.constantFrom<Item.Item>(
+  withId("cmp_", draw.record({ type: draw.constant("compaction"), encrypted_content: encrypted })),
+  draw.constantFrom<Item.Item>(
     { type: "compaction_trigger" },
     { type: "context_compaction" },
     { type: "new_thing", id: "x" } as unknown as Item.Item,
@@ -368,7 +357,7 @@ const plainItems: FastCheck.Arbitrary<Item.Item> = FastCheck.oneof(
   )
 )
 
-const oddValues = FastCheck.constantFrom<Array<unknown>>(
+const oddValues = draw.constantFrom<Array<unknown>>(
   null,
   5,
   Number.NaN,
@@ -391,32 +380,30 @@ const nested = (depth: number): unknown => {
 }
 
 /** Items with one field that does not fit, that is missing, or that JSON cannot hold. */
-const oddItems = FastCheck.tuple(
-  plainItems,
-  FastCheck.nat(),
-  FastCheck.oneof(oddValues, FastCheck.constant("absent"))
-).map(([item, place, value]) => {
-  const keys = Object.keys(item).filter((key) => key !== "type")
-  const key = [...keys, "status", "phase", "extra"][place % (keys.length + 3)] as string
-  const { [key]: _, ...rest } = item
-  return (value === "absent" ? rest : { ...rest, [key]: value }) as Item.Item
-})
+const oddItems = draw
+  .tuple(plainItems, draw.nat(), draw.oneof(oddValues, draw.constant("absent")))
+  .map(([item, place, value]) => {
+    const keys = Object.keys(item).filter((key) => key !== "type")
+    const key = [...keys, "status", "phase", "extra"][place % (keys.length + 3)] as string
+    const { [key]: _, ...rest } = item
+    return (value === "absent" ? rest : { ...rest, [key]: value }) as Item.Item
+  })
 
 const origin: Origin.Origin = { account: "account-1", model: "gpt-5.5" }
-const tagged = FastCheck.tuple(plainItems, FastCheck.constantFrom("account-1", "account-2")).map(
-  ([item, account]) => Origin.tag([item], Origin.toTag({ ...origin, account }))[0] as Item.Item
-)
+const tagged = draw
+  .tuple(plainItems, draw.constantFrom("account-1", "account-2"))
+  .map(([item, account]) => Origin.tag([item], Origin.toTag({ ...origin, account }))[0] as Item.Item)
 
-const items: FastCheck.Arbitrary<Item.Item> = FastCheck.oneof(
+const items: Arbitrary<Item.Item> = draw.oneof(
   { weight: 8, arbitrary: plainItems },
   { weight: 2, arbitrary: oddItems },
   { weight: 2, arbitrary: tagged },
-  { weight: 1, arbitrary: Arbitrary.make(Item.Item) },
-  { weight: 1, arbitrary: FastCheck.constant({ type: "new_thing", deep: nested(700) } as unknown as Item.Item) }
+  { weight: 1, arbitrary: drawFrom(Item.Item) },
+  { weight: 1, arbitrary: draw.constant({ type: "new_thing", deep: nested(700) } as unknown as Item.Item) }
 )
 
-const contents = FastCheck.array(
-  FastCheck.oneof(
+const contents = draw.array(
+  draw.oneof(
     texts.map(Message.text),
     urls.map((url): Message.Content => ({ _tag: "Image", url })),
     urls.map((url): Message.Content => ({ _tag: "Document", url }))
@@ -424,32 +411,29 @@ const contents = FastCheck.array(
   { maxLength: 3 }
 )
 
-const messages: FastCheck.Arbitrary<Message.Message> = FastCheck.oneof(
+const messages: Arbitrary<Message.Message> = draw.oneof(
   texts.map(Message.system),
   contents.map(Message.user),
-  FastCheck.tuple(callIds, names).map(([callId, name]) =>
-    Message.assistant([Message.text("a"), Message.toolCall({ type: "function", callId, name, arguments: "{}" })])
-  ),
-  FastCheck.tuple(callIds, contents).map(([callId, output]) => Message.toolResult(callId, output)),
-  Arbitrary.make(Message.Message)
+  draw
+    .tuple(callIds, names)
+    .map(([callId, name]) =>
+      Message.assistant([Message.text("a"), Message.toolCall({ type: "function", callId, name, arguments: "{}" })])
+    ),
+  draw.tuple(callIds, contents).map(([callId, output]) => Message.toolResult(callId, output)),
+  drawFrom(Message.Message)
 )
 
-const histories = FastCheck.array(
-  FastCheck.oneof<FastCheck.Arbitrary<History.Entry>[]>(
-    items,
-    items,
-    messages,
-    FastCheck.anything() as FastCheck.Arbitrary<never>
-  ),
+const histories = draw.array(
+  draw.oneof<Arbitrary<History.Entry>[]>(items, items, messages, draw.anything() as Arbitrary<never>),
   { maxLength: 14 }
 )
-const itemLists = FastCheck.array(items, { maxLength: 14 })
-const options: FastCheck.Arbitrary<History.Options> = FastCheck.record(
+const itemLists = draw.array(items, { maxLength: 14 })
+const options: Arbitrary<History.Options> = draw.record(
   {
-    account: FastCheck.constant(origin.account),
-    outputLimit: FastCheck.record({
-      mode: FastCheck.constantFrom("tokens" as const, "bytes" as const),
-      limit: FastCheck.constantFrom(1, 300)
+    account: draw.constant(origin.account),
+    outputLimit: draw.record({
+      mode: draw.constantFrom("tokens" as const, "bytes" as const),
+      limit: draw.constantFrom(1, 300)
     })
   },
   { requiredKeys: [] }
@@ -485,7 +469,7 @@ describe("compile", () => {
 
   it.prop(
     "is deterministic, and leaves the history given as it was",
-    [FastCheck.array(FastCheck.oneof<FastCheck.Arbitrary<History.Entry>[]>(items, messages), { maxLength: 14 })],
+    [draw.array(draw.oneof<Arbitrary<History.Entry>[]>(items, messages), { maxLength: 14 })],
     ([history]) => {
       const before = structuredClone(history)
       const first = History.compile(history)
@@ -561,15 +545,15 @@ describe("compile", () => {
 })
 
 describe("a valid history", () => {
-  const turn = FastCheck.record({
-    text: FastCheck.string({ unit: "grapheme", minLength: 1 }),
-    image: FastCheck.constantFrom(undefined, ...Object.values(good), "https://example.org/a.png"),
-    thought: FastCheck.boolean(),
-    calls: FastCheck.array(
-      FastCheck.record({
-        kind: FastCheck.constantFrom("function", "custom", "shell", "search"),
-        name: FastCheck.stringMatching(/^[a-zA-Z0-9_-]{1,64}$/),
-        output: FastCheck.string({ unit: "grapheme" })
+  const turn = draw.record({
+    text: draw.string({ unit: "grapheme", minLength: 1 }),
+    image: draw.constantFrom(undefined, ...Object.values(good), "https://example.org/a.png"),
+    thought: draw.boolean(),
+    calls: draw.array(
+      draw.record({
+        kind: draw.constantFrom("function", "custom", "shell", "search"),
+        name: draw.stringMatching(/^[a-zA-Z0-9_-]{1,64}$/),
+        output: draw.string({ unit: "grapheme" })
       }),
       { maxLength: 3 }
     )
@@ -605,7 +589,7 @@ describe("a valid history", () => {
 
   it.prop(
     "passes unchanged, byte for byte",
-    [FastCheck.array(turn, { maxLength: 5 })],
+    [draw.array(turn, { maxLength: 5 })],
     ([turns]) => {
       const history = turns.flatMap(({ calls, image, text, thought }, n) => {
         const answered = calls.map((one, index) => call(one, `${n}_${index}`))
@@ -640,7 +624,7 @@ describe("a valid history", () => {
 describe("withoutReasoning", () => {
   it.prop(
     "leaves a history that passes, without reasoning but that of the origin excepted",
-    [histories, FastCheck.constantFrom(undefined, origin)],
+    [histories, draw.constantFrom(undefined, origin)],
     ([history, except]) => {
       const { items } = History.withoutReasoning(History.compile(history).items, except)
       assert.deepStrictEqual(refusals(items), [])

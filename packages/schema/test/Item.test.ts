@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { History, Item, Turn } from "@effect-codex/schema"
-import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
+import { draw } from "../../../test/property.ts"
 
 /** One item of each type, with parts and a key of a later version. */
 const samples: ReadonlyArray<Record<string, unknown>> = [
@@ -69,7 +69,7 @@ const shuffled = (value: unknown, random: () => number): unknown => {
   return Object.fromEntries(entries.sort(([a], [b]) => a - b).map(([, key, inner]) => [key, inner]))
 }
 
-const orders = FastCheck.infiniteStream(FastCheck.double({ min: 0, max: 1, noNaN: true })).map((stream) => {
+const orders = draw.infiniteStream(draw.double({ min: 0, max: 1, noNaN: true })).map((stream) => {
   const values = stream[Symbol.iterator]()
   return () => values.next().value as number
 })

@@ -1,10 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { JsonSchema } from "@effect-codex/schema"
-import * as Arbitrary from "effect/Arbitrary"
 import * as Either from "effect/Either"
-import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
+import { type Arbitrary, draw, drawFrom, forAll, sample } from "../../../test/property.ts"
 import { fits, openFaults, strictFaults } from "./serverRules.ts"
 
 type AnySchema = Schema.Schema<unknown, unknown>
@@ -519,12 +518,13 @@ const drawing = (seed: number) => {
 }
 
 describe("schemas drawn at random", () => {
-  const numRuns = 100
+  const runs = 100
 
   for (const strict of both) {
     it(`keep the server's rules, every word and every value, with strict ${strict}`, () => {
-      FastCheck.assert(
-        FastCheck.property(FastCheck.integer(), (seed) => {
+      forAll(
+        [draw.integer()],
+        (seed) => {
           const { schema, words } = drawing(seed)()
           const { codec, jsonSchema } = formOf(schema, strict)
           assert.deepStrictEqual(strict ? strictFaults(jsonSchema) : openFaults(jsonSchema), [])
@@ -532,13 +532,13 @@ describe("schemas drawn at random", () => {
           for (const word of words) assert.include(text, word)
           const written = (value: unknown) =>
             JSON.parse(JSON.stringify(Schema.encodeUnknownSync(schema as AnySchema)(value)))
-          for (const value of FastCheck.sample(Arbitrary.make(schema as AnySchema), { numRuns: 3, seed })) {
+          for (const value of sample(drawFrom(schema as AnySchema), { runs: 3, seed })) {
             const json = JSON.parse(JSON.stringify(Schema.encodeSync(codec)(value)))
             assert.isTrue(fits(jsonSchema, json), `${JSON.stringify(json)} does not fit ${text}`)
             assert.deepStrictEqual(written(Schema.decodeUnknownSync(codec)(json)), written(value))
           }
-        }),
-        { numRuns, seed: 7 }
+        },
+        { runs, seed: 7 }
       )
     })
   }
@@ -552,8 +552,9 @@ describe("schemas drawn at random", () => {
       Schema.String.pipe(Schema.pattern(/(?!a)/)),
       Schema.String.annotations({ jsonSchema: { type: "string", format: "uri" } })
     ] as ReadonlyArray<Schema.Schema.AnyNoContext>
-    FastCheck.assert(
-      FastCheck.property(FastCheck.integer(), FastCheck.constantFrom(...pieces), (seed, piece) => {
+    forAll(
+      [draw.integer(), draw.constantFrom(...pieces)],
+      (seed, piece) => {
         const { schema } = drawing(seed)()
         const problems = refusal(
           Schema.Struct({ good: schema as AnySchema, bad: Schema.Array(Schema.Struct({ piece })) }),
@@ -561,8 +562,8 @@ describe("schemas drawn at random", () => {
         )
         assert.isNotEmpty(problems)
         for (const problem of problems) assert.match(problem, /^"bad\[\]\.piece/)
-      }),
-      { numRuns: 50, seed: 7 }
+      },
+      { runs: 50, seed: 7 }
     )
   })
 })
@@ -798,21 +799,21 @@ describe("a schema of somebody else", () => {
   })
 
   it("drawn at random is sent in a form the server takes, or refused; and what is sent is not changed again", () => {
-    const { schema: drawn } = FastCheck.letrec((tie) => {
+    const { schema: drawn } = draw.letrec((tie) => {
       const inner = tie("schema")
-      const junk = FastCheck.oneof(
-        FastCheck.constantFrom(null, true, false, 0, -1, 1.5, "", "string", "any", [], {}),
-        FastCheck.array(inner, { maxLength: 2 }),
+      const junk = draw.oneof(
+        draw.constantFrom(null, true, false, 0, -1, 1.5, "", "string", "any", [], {}),
+        draw.array(inner, { maxLength: 2 }),
         inner
       )
-      const often = (right: FastCheck.Arbitrary<unknown>) =>
-        FastCheck.oneof({ weight: 4, arbitrary: right }, { weight: 1, arbitrary: junk })
-      const record = FastCheck.dictionary(FastCheck.constantFrom("a", "b", "$ref", "__proto__", "constructor"), inner, {
+      const often = (right: Arbitrary<unknown>) =>
+        draw.oneof({ weight: 4, arbitrary: right }, { weight: 1, arbitrary: junk })
+      const record = draw.dictionary(draw.constantFrom("a", "b", "$ref", "__proto__", "constructor"), inner, {
         maxKeys: 3
       })
-      const list = FastCheck.array(inner, { minLength: 1, maxLength: 3 })
-      const type = FastCheck.constantFrom("object", "array", "string", "integer", "null")
-      const refs = FastCheck.constantFrom(
+      const list = draw.array(inner, { minLength: 1, maxLength: 3 })
+      const type = draw.constantFrom("object", "array", "string", "integer", "null")
+      const refs = draw.constantFrom(
         "#",
         "#/$defs/a",
         "#/definitions/b",
@@ -821,10 +822,10 @@ describe("a schema of somebody else", () => {
         "other.json",
         "#/$defs/a~1b"
       )
-      const keywords: Readonly<Record<string, FastCheck.Arbitrary<unknown>>> = {
-        type: often(FastCheck.oneof(type, FastCheck.array(type, { maxLength: 3 }))),
+      const keywords: Readonly<Record<string, Arbitrary<unknown>>> = {
+        type: often(draw.oneof(type, draw.array(type, { maxLength: 3 }))),
         properties: often(record),
-        required: often(FastCheck.array(FastCheck.constantFrom("a", "b", "c"), { maxLength: 3 })),
+        required: often(draw.array(draw.constantFrom("a", "b", "c"), { maxLength: 3 })),
         items: often(inner),
         prefixItems: often(list),
         additionalProperties: often(inner),
@@ -835,40 +836,40 @@ describe("a schema of somebody else", () => {
         $ref: often(refs),
         $defs: often(record),
         definitions: often(record),
-        enum: often(FastCheck.array(FastCheck.constantFrom("a", 1, null), { maxLength: 3 })),
-        pattern: often(FastCheck.constantFrom("^a$", "(?!a)", "(", "[\\w-.]", "(?<n>a)", "\\p{L}")),
-        patternProperties: often(
-          FastCheck.dictionary(FastCheck.constantFrom("^a$", "(?!a)", "("), inner, { maxKeys: 2 })
-        ),
-        format: often(FastCheck.constantFrom("date", "uri")),
-        description: often(FastCheck.constant("words")),
-        minimum: often(FastCheck.integer()),
-        exclusiveMinimum: often(FastCheck.boolean()),
-        minItems: often(FastCheck.nat(5)),
-        examples: often(FastCheck.constant([1])),
-        dependentRequired: often(FastCheck.constantFrom({ a: ["b"] }, { a: "b" })),
+        enum: often(draw.array(draw.constantFrom("a", 1, null), { maxLength: 3 })),
+        pattern: often(draw.constantFrom("^a$", "(?!a)", "(", "[\\w-.]", "(?<n>a)", "\\p{L}")),
+        patternProperties: often(draw.dictionary(draw.constantFrom("^a$", "(?!a)", "("), inner, { maxKeys: 2 })),
+        format: often(draw.constantFrom("date", "uri")),
+        description: often(draw.constant("words")),
+        minimum: often(draw.integer()),
+        exclusiveMinimum: often(draw.boolean()),
+        minItems: often(draw.nat(5)),
+        examples: often(draw.constant([1])),
+        dependentRequired: often(draw.constantFrom({ a: ["b"] }, { a: "b" })),
         "x-mine": junk
       }
       const pairs = Object.entries(keywords).map(([key, value]) => value.map((value) => [key, value] as const))
       return {
-        schema: FastCheck.oneof(
+        schema: draw.oneof(
           { maxDepth: 5, depthSize: "small" },
-          FastCheck.constantFrom<unknown>({ type: "string" }, {}, true, { type: "object" }, { type: "array" }),
-          FastCheck.array(FastCheck.oneof(...pairs), { maxLength: 5 }).map((pairs) => Object.fromEntries(pairs))
+          draw.constantFrom<unknown>({ type: "string" }, {}, true, { type: "object" }, { type: "array" }),
+          draw.array(draw.oneof(...pairs), { maxLength: 5 }).map((pairs) => Object.fromEntries(pairs))
         )
       }
     })
-    const roots = FastCheck.oneof(
+    const roots = draw.oneof(
       drawn,
-      FastCheck.tuple(drawn, FastCheck.dictionary(FastCheck.constantFrom("a", "b"), drawn)).map(
-        ([schema, properties]) =>
+      draw
+        .tuple(drawn, draw.dictionary(draw.constantFrom("a", "b"), drawn))
+        .map(([schema, properties]) =>
           typeof schema === "object" ? { ...schema, type: "object", properties, $ref: undefined } : schema
-      )
+        )
     )
     let sent = 0
     let held = 0
-    FastCheck.assert(
-      FastCheck.property(roots, FastCheck.boolean(), (schema, strict) => {
+    forAll(
+      [roots, draw.boolean()],
+      (schema, strict) => {
         const result = normalized(schema, strict)
         if (Either.isLeft(result)) return
         sent++
@@ -881,8 +882,8 @@ describe("a schema of somebody else", () => {
         const again = Either.getOrThrow(normalized(jsonSchema, isStrict))
         assert.deepStrictEqual(again, { jsonSchema, strict: isStrict, changes: [] })
         assert.strictEqual(again.jsonSchema, jsonSchema)
-      }),
-      { numRuns: 2000, seed: 7 }
+      },
+      { runs: 2000, seed: 7 }
     )
     assert.isAbove(sent, 500)
     assert.isAbove(held, 10)

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { History, Message } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
-import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
+import { draw } from "../../../test/property.ts"
 
 const ascii = (text: string) => [...text].map((character) => character.charCodeAt(0))
 
@@ -109,14 +109,14 @@ describe("a document", () => {
 })
 
 describe("laws", () => {
-  const types = FastCheck.constantFrom(...Object.keys(magics))
-  const data = FastCheck.tuple(types, FastCheck.uint8Array()).map(([type, more]) => ({
+  const types = draw.constantFrom(...Object.keys(magics))
+  const data = draw.tuple(types, draw.uint8Array()).map(([type, more]) => ({
     type,
     data: bytes(type, [...more])
   }))
 
   /** The ways base64 is written in the wild, all of the same bytes. */
-  const writings = FastCheck.constantFrom<Array<(base64: string) => string>>(
+  const writings = draw.constantFrom<Array<(base64: string) => string>>(
     (base64) => base64,
     (base64) => base64.replace(/=+$/, ""),
     (base64) => base64.replaceAll("+", "-").replaceAll("/", "_"),
@@ -135,10 +135,10 @@ describe("laws", () => {
   it.prop(
     "what is made is sent as it is; what is refused is told in words when it is sent all the same",
     [
-      FastCheck.oneof(
-        FastCheck.string(),
-        FastCheck.webUrl(),
-        FastCheck.string().map((text) => `data:image/png;base64,${text}`)
+      draw.oneof(
+        draw.string(),
+        draw.webUrl(),
+        draw.string().map((text) => `data:image/png;base64,${text}`)
       )
     ],
     ([url]) => {

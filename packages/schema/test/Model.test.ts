@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Model, ModelCatalogue } from "@effect-codex/schema"
-import * as FastCheck from "effect/FastCheck"
+import { draw } from "../../../test/property.ts"
 import { describeShared } from "../../../test/shared.ts"
 
 const entry = (slug: string, efforts: ReadonlyArray<string>): Model.Model => ({
@@ -65,7 +65,7 @@ describe("resolveEffort", () => {
 
   it.prop(
     "sends a listed effort for every known one, never ultra, never more than asked for unless there is nothing less",
-    [FastCheck.subarray(efforts.slice(2), { minLength: 1 }), FastCheck.constantFrom(...efforts)],
+    [draw.subarray(efforts.slice(2), { minLength: 1 }), draw.constantFrom(...efforts)],
     ([listed, requested]) => {
       const sent = Model.resolveEffort(entry("m", listed), requested)
       if (listed.join() === "ultra") return
@@ -103,7 +103,7 @@ describe("the catalogue", () => {
     ])
   })
 
-  it.prop("is read without a throw, whatever it is", [FastCheck.anything()], ([json]) => {
+  it.prop("is read without a throw, whatever it is", [draw.anything()], ([json]) => {
     const wrapped = ModelCatalogue.decode({ models: [json, { slug: "m" }] })
     assert.strictEqual(wrapped.models.at(-1)?.slug, "m")
     assert.isArray(ModelCatalogue.decode(json).models)

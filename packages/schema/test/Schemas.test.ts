@@ -1,10 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Package from "@effect-codex/schema"
 import { RateLimits, Redaction, ServiceError, type Turn } from "@effect-codex/schema"
-import * as Arbitrary from "effect/Arbitrary"
-import * as FastCheck from "effect/FastCheck"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { drawFrom, forAll } from "../../../test/property.ts"
 
 const exported = Object.entries(Package).flatMap(([module, namespace]) =>
   Object.entries(namespace).flatMap(([name, value]) =>
@@ -36,14 +35,15 @@ describe("every exported schema", () => {
     it(`${name} takes its values to the wire and back`, () => {
       const encode = Schema.encodeSync(schema)
       const decode = Schema.decodeUnknownSync(schema)
-      FastCheck.assert(
-        FastCheck.property(Arbitrary.make(schema), (value) => {
+      forAll(
+        [drawFrom(schema)],
+        (value) => {
           const wire = encode(value)
           const back = decode(wire)
           assert.deepStrictEqual(plain(back), plain(value))
           assert.deepStrictEqual(plain(encode(back)), plain(wire))
-        }),
-        { numRuns: 25 }
+        },
+        { runs: 25 }
       )
     })
   }

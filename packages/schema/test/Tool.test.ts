@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { JsonSchema, OutputFormat, Tool, ToolSpec, type Turn } from "@effect-codex/schema"
-import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as FastCheck from "effect/FastCheck"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
+import { drawFrom, forAll } from "../../../test/property.ts"
 import * as ToolSchemas from "../src/internal/toolSchemas.ts"
 import { fits, openFaults, strictFaults } from "./serverRules.ts"
 
@@ -495,13 +494,11 @@ describe("the strict subset", () => {
         const { codec, jsonSchema } = yield* JsonSchema.strictFromSchema("s", schema)
         assert.deepStrictEqual(strictFaults(jsonSchema), [])
         const written = (value: unknown) => JSON.parse(JSON.stringify(Schema.encodeUnknownSync(schema)(value)))
-        FastCheck.assert(
-          FastCheck.property(Arbitrary.make(schema), (value) => {
-            const json = JSON.parse(JSON.stringify(Schema.encodeSync(codec)(value)))
-            assert.isTrue(fits(jsonSchema, json), JSON.stringify(json))
-            assert.deepStrictEqual(written(Schema.decodeUnknownSync(codec)(json)), written(value))
-          })
-        )
+        forAll([drawFrom(schema)], (value) => {
+          const json = JSON.parse(JSON.stringify(Schema.encodeSync(codec)(value)))
+          assert.isTrue(fits(jsonSchema, json), JSON.stringify(json))
+          assert.deepStrictEqual(written(Schema.decodeUnknownSync(codec)(json)), written(value))
+        })
       })
     )
   }

@@ -12,8 +12,8 @@ import {
   TurnRequest
 } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
+import { type Arbitrary, draw } from "../../../test/property.ts"
 
 const defaults: TurnRequest.Defaults = { model: "gpt-5.5" }
 
@@ -607,28 +607,25 @@ describe("the JSON text", () => {
 it.prop(
   "any request, typed or not, gives a body that passes the validator, or problems in words",
   [
-    FastCheck.record(
+    draw.record(
       {
-        prompt: FastCheck.constantFrom("", "hi"),
-        model: FastCheck.constantFrom("", "gpt-5.5", "gpt-6-sol", "x"),
-        input: FastCheck.array(
-          FastCheck.oneof(
-            FastCheck.constantFrom<History.Entry[]>(
+        prompt: draw.constantFrom("", "hi"),
+        model: draw.constantFrom("", "gpt-5.5", "gpt-6-sol", "x"),
+        input: draw.array(
+          draw.oneof(
+            draw.constantFrom<History.Entry[]>(
               user("a"),
               user(""),
               Message.system("s"),
               Message.toolResult("c", "x"),
               Message.user([{ _tag: "Image", url: "u" }])
             ),
-            FastCheck.anything({ withBigInt: true }) as FastCheck.Arbitrary<never>
+            draw.anything({ withBigInt: true }) as Arbitrary<never>
           )
         ),
-        tools: FastCheck.array(
-          FastCheck.oneof(FastCheck.constantFrom(f), FastCheck.anything() as FastCheck.Arbitrary<never>),
-          { maxLength: 2 }
-        ),
-        reasoning: FastCheck.record({ effort: FastCheck.constantFrom("none", "minimal", "high", "ultra", "odd") }),
-        extra: FastCheck.dictionary(FastCheck.constantFrom("store", "x"), FastCheck.anything({ withBigInt: true }))
+        tools: draw.array(draw.oneof(draw.constantFrom(f), draw.anything() as Arbitrary<never>), { maxLength: 2 }),
+        reasoning: draw.record({ effort: draw.constantFrom("none", "minimal", "high", "ultra", "odd") }),
+        extra: draw.dictionary(draw.constantFrom("store", "x"), draw.anything({ withBigInt: true }))
       },
       { requiredKeys: [] }
     )

@@ -155,8 +155,8 @@ export class TurnDecoder {
       this.#parser.flush()
     }
     if (this.state.outcome === undefined) {
-      const said = this.state.diagnostics.events === 0 ? this.#explanation : undefined
-      const error = said ?? (this.#stray === "" ? undefined : Statement.inText(this.#stray))
+      const explanation = this.state.diagnostics.events === 0 ? this.#explanation : undefined
+      const error = explanation ?? (this.#stray === "" ? undefined : Statement.inText(this.#stray))
       if (error !== undefined) this.state.stepAs("error", error, this.#out)
     }
     if (!this.#takeOutcome() && this.state.outcome === undefined) this.failure = this.truncated()

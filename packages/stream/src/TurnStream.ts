@@ -13,8 +13,8 @@ import { Failure, type Turn, type TurnEvent } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { readInto } from "./internal/asyncBody.ts"
 import { decodeWith } from "./internal/channel.ts"
-import { drain } from "./internal/drain.ts"
 import * as Pulling from "./Pulling.ts"
 import type { StreamError } from "./StreamError.ts"
 import { StreamTruncated } from "./StreamError.ts"
@@ -68,7 +68,7 @@ export const fromAsyncIterable = <E>(
 ): Stream.Stream<TurnEvent.TurnEvent, E | StreamError> =>
   Pulling.toStream(
     Effect.map(makeDecoder(options), (decoder) => {
-      const { pull, stop } = drain(body, decoder, onError)
+      const { pull, stop } = readInto(body, decoder, onError)
       const next: Effect.Effect<ReadonlyArray<TurnEvent.TurnEvent>, E | StreamError> = Effect.suspend(() => {
         if (decoder.done) return decoder.failure === undefined ? Effect.succeed([]) : Effect.fail(decoder.failure)
         return Effect.flatMap(pull, (events) => (events.length > 0 ? Effect.succeed(events) : next))
@@ -89,7 +89,7 @@ export const foldAsyncIterable = <E>(
   options?: Options
 ): Effect.Effect<Turn.Turn, E | StreamError> =>
   Effect.flatMap(makeDecoder(options), (decoder) => {
-    const { pull, stop } = drain(body, decoder, onError, true)
+    const { pull, stop } = readInto(body, decoder, onError, true)
     return Effect.whileLoop({ while: () => !decoder.done, body: () => pull, step: () => {} }).pipe(
       Effect.ensuring(stop),
       Effect.flatMap(() => finished(decoder))

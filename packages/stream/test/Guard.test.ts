@@ -2,10 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Guard, ResponseEvent, Usage } from "@effect-codex/schema"
 import * as Schema from "effect/Schema"
+import { draw, drawFrom, forAll } from "../../../test/property.ts"
 import * as Delta from "../src/internal/delta.ts"
-
 import { mutants } from "./mutate.ts"
-import { draw, drawFrom, forAll } from "./property.ts"
 
 const schemas: Readonly<Record<string, Schema.Schema.AnyNoContext>> = {
   ...ResponseEvent.byType,
@@ -32,7 +31,7 @@ describe("Guard", () => {
             if (mutant !== undefined) check(mutant.event, mutant.name)
           }
         },
-        25
+        { runs: 25 }
       )
       forAll([draw.anything()], (value) => check({ ...Object(value), type }, "anything"))
       for (const value of [undefined, null, 1, "x", [], {}]) check(value)
@@ -108,7 +107,7 @@ describe("Delta", () => {
           assert.strictEqual(read[key], parsed[key], text)
         }
       },
-      5000
+      { runs: 5000 }
     )
     assert.isAbove(matched, 20)
   })

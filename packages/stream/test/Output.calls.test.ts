@@ -1,7 +1,7 @@
 /** One call is handed out once, whole, and only of a turn that ended well. */
 import { assert, describe, it } from "@effect/vitest"
 import type { TurnEvent } from "@effect-codex/schema"
-import { draw, forAll } from "./property.ts"
+import { draw, forAll } from "../../../test/property.ts"
 import { type Decoded, decodeText, frames } from "./support.ts"
 
 type Wire = Readonly<Record<string, unknown>> & { readonly type: string }
@@ -481,7 +481,7 @@ describe("turns that repeat, shift, rename and half-finish calls", () => {
           turn.toolCalls.length + turn.abandonedToolCalls.length
         )
       },
-      3000
+      { runs: 3000 }
     )
     assert.isAbove(handedOut, 500)
   })

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Turn } from "@effect-codex/schema"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { draw, forAll } from "./property.ts"
+import { draw, forAll } from "../../../test/property.ts"
 import { decodeText, frames, realistic, shown } from "./support.ts"
 
 type Wire = Readonly<Record<string, unknown>> & { readonly type: string }

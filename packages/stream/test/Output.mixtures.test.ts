@@ -1,7 +1,7 @@
 /** Whatever events come, in whatever order and with whatever odd values: what was shown is in the turn and in its items. */
 import { assert, describe, it } from "@effect/vitest"
 import { Turn, type TurnEvent } from "@effect-codex/schema"
-import { draw, forAll } from "./property.ts"
+import { draw, forAll } from "../../../test/property.ts"
 import { decodeText, frames } from "./support.ts"
 
 type Raw = Readonly<Record<string, unknown>>
@@ -121,7 +121,7 @@ describe("any mixture of events", () => {
           assert.strictEqual(seen, characters([kind === "text" ? turn.text : (turn.refusal ?? "")]))
         }
       },
-      4000
+      { runs: 4000 }
     )
     assert.isAbove(compared, 2000)
   })

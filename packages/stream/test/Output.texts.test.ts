@@ -1,7 +1,7 @@
 /** A later, emptier value never beats an earlier, fuller one: every kind of text, every closing event, every emptiness. */
 import { assert, describe, it } from "@effect/vitest"
 import type { Item, Turn, TurnEvent } from "@effect-codex/schema"
-import { draw, forAll } from "./property.ts"
+import { draw, forAll } from "../../../test/property.ts"
 import { decodeText, frames } from "./support.ts"
 
 type Wire = Readonly<Record<string, unknown>> & { readonly type: string }
@@ -212,7 +212,7 @@ for (const [name, kind] of Object.entries(kinds)) {
           assert.strictEqual(kind.inItem(turn?.items[0] as unknown as Raw), full)
           assert.isEmpty(differences(turn))
         },
-        300
+        { runs: 300 }
       )
     })
 

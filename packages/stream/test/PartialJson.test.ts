@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { PartialJson } from "@effect-codex/stream"
-import { draw, forAll } from "./property.ts"
+import { draw, forAll } from "../../../test/property.ts"
 
 /** Whether `part` can be read from a beginning of the text of `whole`. */
 const isBeginning = (part: unknown, whole: unknown): boolean => {
@@ -28,7 +28,7 @@ describe("PartialJson", () => {
         assert.deepStrictEqual(PartialJson.parse(text), value)
         assert.deepStrictEqual(PartialJson.parse(`\t\r\n ${JSON.stringify(value, null, indent)} `), value)
       },
-      500
+      { runs: 500 }
     )
   })
 
@@ -49,7 +49,7 @@ describe("PartialJson", () => {
       (tokens) => {
         PartialJson.parse(tokens.join(""))
       },
-      2000
+      { runs: 2000 }
     )
   })
 

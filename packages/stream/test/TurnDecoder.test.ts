@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ResponseEvent } from "@effect-codex/schema"
 import { TurnDecoder } from "@effect-codex/stream"
-import { draw, forAll } from "./property.ts"
+import { draw, forAll } from "../../../test/property.ts"
 import { decode, decodeText, encode, frames, realistic, shown } from "./support.ts"
 
 type Wire = Readonly<Record<string, unknown>> & { readonly type: string }
@@ -40,7 +40,7 @@ describe("single messages", () => {
         assert.deepStrictEqual(events, body.events)
         assert.strictEqual(decoder.failure?._tag, body.failure?._tag)
       },
-      50
+      { runs: 50 }
     )
   })
 

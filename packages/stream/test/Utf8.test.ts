@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Utf8 } from "@effect-codex/stream"
-import { draw, forAll } from "./property.ts"
+import { draw, forAll } from "../../../test/property.ts"
 import { byteByByte, concat, encode } from "./support.ts"
 
 /** Text up to the first mistake, and where that is. */
@@ -76,7 +76,7 @@ describe("Utf8", () => {
           if (expected !== undefined) assert.strictEqual(text, new TextDecoder().decode(bytes.subarray(0, expected)))
         }
       },
-      500
+      { runs: 500 }
     )
   })
 

@@ -89,7 +89,7 @@ export interface Account {
 export interface Options {
   /** Default: one account, `acc_test`. The first one is meant where none is named. */
   readonly accounts?: ReadonlyArray<Account>
-  /** The catalogue, each entry with at least a `slug`. Default: the one this library brings along. */
+  /** The catalogue, each entry with at least a `slug`. Default: the one bundled with this library. */
   readonly models?: ReadonlyArray<{ readonly slug: string; readonly [key: string]: unknown }>
   /**
    * What the model says to the requests that pass the checks, and how it is sent. Default: it repeats the prompt, and

@@ -5,9 +5,9 @@ import * as Generators from "@effect-codex/testing/Generators"
 import * as Script from "@effect-codex/testing/Script"
 import * as TestCodex from "@effect-codex/testing/TestCodex"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import { Codex } from "effect-codex"
+import { type Arbitrary, forAll, forAllEffect, sample } from "../../../test/property.ts"
 import * as ItemChecks from "../src/internal/strict/itemChecks.ts"
 
 const turnOf = (step: Script.Step) =>
@@ -16,11 +16,8 @@ const turnOf = (step: Script.Step) =>
   )
 
 /** How many of the samples have it: enough to be sure that it comes, and that it does not always. */
-const assertVaried = <A>(
-  arbitrary: FastCheck.Arbitrary<A>,
-  features: Readonly<Record<string, (value: A) => boolean>>
-) => {
-  const samples = FastCheck.sample(arbitrary, { numRuns: 300, seed: 7 })
+const assertVaried = <A>(arbitrary: Arbitrary<A>, features: Readonly<Record<string, (value: A) => boolean>>) => {
+  const samples = sample(arbitrary, { runs: 300, seed: 7 })
   for (const [name, has] of Object.entries(features)) {
     const count = samples.filter(has).length
     assert.isTrue(count > 5 && count < 295, `${name}: ${count} of 300`)
@@ -42,14 +39,12 @@ describe("turns", () => {
     }))
 
   it("have events of the wire's schemas", () =>
-    FastCheck.assert(
-      FastCheck.property(Generators.turn({ endings: ["completed", "incomplete", "failed"] }), (turn) => {
-        for (const event of Script.turnEvents(turn)) {
-          const schema = ResponseEvent.byType[event["type"] as keyof typeof ResponseEvent.byType]
-          Schema.decodeUnknownSync(schema as Schema.Schema<unknown>)(event)
-        }
-      })
-    ))
+    forAll([Generators.turn({ endings: ["completed", "incomplete", "failed"] })], (turn) => {
+      for (const event of Script.turnEvents(turn)) {
+        const schema = ResponseEvent.byType[event["type"] as keyof typeof ResponseEvent.byType]
+        Schema.decodeUnknownSync(schema as Schema.Schema<unknown>)(event)
+      }
+    }))
 })
 
 describe("orders of events", () => {
@@ -61,18 +56,16 @@ describe("orders of events", () => {
     events.filter((event) => event["output_index"] === index).map((event) => event["type"])
 
   it("keep the first and the last event, and the order within each item", () =>
-    FastCheck.assert(
-      FastCheck.property(ordered, ({ events, order }) => {
-        assert.strictEqual(order[0]?.["type"], "response.created")
-        assert.strictEqual(order.at(-1)?.["type"], "response.completed")
-        assert.deepStrictEqual(
-          order.map((event) => event["sequence_number"]),
-          order.map((_, n) => n)
-        )
-        assert.isAtLeast(order.length, events.length)
-        for (let index = 0; index < 6; index++) assert.deepStrictEqual(typesOf(order, index), typesOf(events, index))
-      })
-    ))
+    forAll([ordered], ({ events, order }) => {
+      assert.strictEqual(order[0]?.["type"], "response.created")
+      assert.strictEqual(order.at(-1)?.["type"], "response.completed")
+      assert.deepStrictEqual(
+        order.map((event) => event["sequence_number"]),
+        order.map((_, n) => n)
+      )
+      assert.isAtLeast(order.length, events.length)
+      for (let index = 0; index < 6; index++) assert.deepStrictEqual(typesOf(order, index), typesOf(events, index))
+    }))
 
   it("are not always that of the script", () => {
     const calls = Script.turnEvents({ reasoning: "Hm", text: "Hi", toolCalls: [{ name: "a" }, { name: "b" }] })
@@ -100,42 +93,42 @@ describe("bodies", () => {
       "byte by byte": (chunks) => chunks.every((chunk) => chunk.length === 1),
       "with empty chunks": (chunks) => chunks.some((chunk) => chunk.length === 0)
     })
-    FastCheck.assert(
-      FastCheck.property(Generators.chunking(bytes), (chunks) => {
-        assert.deepStrictEqual(Buffer.concat([...chunks]).toString(), "Grüße, 🌍")
-      })
-    )
+    forAll([Generators.chunking(bytes)], (chunks) => {
+      assert.deepStrictEqual(Buffer.concat([...chunks]).toString(), "Grüße, 🌍")
+    })
   })
 
-  it("mean the same to the client however they are sent", () =>
-    FastCheck.assert(
-      FastCheck.asyncProperty(sent, async ({ chunks, turn }) => {
-        const [plain, varied] = await Effect.runPromise(
-          Effect.all([turnOf(Script.turn(turn)), turnOf(Script.bytes(chunks))])
-        )
-        assert.strictEqual(varied.text, plain.text)
-        assert.strictEqual(plain.text, turn.text ?? "")
-        assert.deepStrictEqual(
-          varied.toolCalls.map(({ arguments: json, name }) => [name, json]),
-          plain.toolCalls.map(({ arguments: json, name }) => [name, json])
-        )
-        assert.lengthOf(varied.toolCalls, turn.toolCalls?.length ?? 0)
-        assert.deepStrictEqual(varied.usage, plain.usage)
-      }),
-      { numRuns: 60 }
-    ))
+  it.effect("mean the same to the client however they are sent", () =>
+    forAllEffect(
+      [sent],
+      ({ chunks, turn }) =>
+        Effect.gen(function* () {
+          const [plain, varied] = yield* Effect.all([turnOf(Script.turn(turn)), turnOf(Script.bytes(chunks))])
+          assert.strictEqual(varied.text, plain.text)
+          assert.strictEqual(plain.text, turn.text ?? "")
+          assert.deepStrictEqual(
+            varied.toolCalls.map(({ arguments: json, name }) => [name, json]),
+            plain.toolCalls.map(({ arguments: json, name }) => [name, json])
+          )
+          assert.lengthOf(varied.toolCalls, turn.toolCalls?.length ?? 0)
+          assert.deepStrictEqual(varied.usage, plain.usage)
+        }),
+      { runs: 60 }
+    )
+  )
 })
 
 describe("histories", () => {
   it("are taken by the strict backend", () =>
-    FastCheck.assert(
-      FastCheck.property(Generators.history, (history) => {
+    forAll(
+      [Generators.history],
+      (history) => {
         assert.deepStrictEqual(
           ItemChecks.check(history, () => true),
           undefined
         )
-      }),
-      { numRuns: 300 }
+      },
+      { runs: 300 }
     ))
 
   it("are of every kind", () => {

@@ -3,8 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as ResponseEvent from "@effect-codex/schema/ResponseEvent"
 import * as Script from "@effect-codex/testing/Script"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
+import { draw, forAll } from "../../../test/property.ts"
 import { describeShared } from "../../../test/shared.ts"
 import * as Support from "./support.ts"
 
@@ -108,15 +108,13 @@ describe("Script.turn", () => {
   })
 
   it("splits text into deltas that make it whole again", () =>
-    FastCheck.assert(
-      FastCheck.property(FastCheck.fullUnicodeString(), FastCheck.integer({ min: 1, max: 9 }), (text, deltaSize) => {
-        const deltas = Script.turnEvents({ text, deltaSize }).flatMap((event) =>
-          event["type"] === "response.output_text.delta" ? [String(event["delta"])] : []
-        )
-        assert.strictEqual(deltas.join(""), text)
-        assert.isTrue(deltas.every((delta) => Array.from(delta).length <= deltaSize))
-      })
-    ))
+    forAll([draw.fullUnicodeString(), draw.integer({ min: 1, max: 9 })], (text, deltaSize) => {
+      const deltas = Script.turnEvents({ text, deltaSize }).flatMap((event) =>
+        event["type"] === "response.output_text.delta" ? [String(event["delta"])] : []
+      )
+      assert.strictEqual(deltas.join(""), text)
+      assert.isTrue(deltas.every((delta) => Array.from(delta).length <= deltaSize))
+    }))
 })
 
 describe("Script.routes", () => {

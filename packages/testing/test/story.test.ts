@@ -3,7 +3,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import * as BackendServer from "@effect-codex/testing/node/BackendServer"
+import { BackendServer } from "@effect-codex/testing/node"
 import * as Request from "@effect-codex/testing/Request"
 import * as Script from "@effect-codex/testing/Script"
 import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
@@ -11,7 +11,7 @@ import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FastCheck from "effect/FastCheck"
+import { draw, forAll } from "../../../test/property.ts"
 import * as Diff from "../src/internal/diff.ts"
 
 const url = "https://chatgpt.com/backend-api/codex/responses"
@@ -278,19 +278,17 @@ describe("backend.requests", () => {
 })
 
 describe("a diff", () => {
-  const text = FastCheck.array(FastCheck.constantFrom("a", "b", "c", "d"), { maxLength: 12 })
+  const text = draw.array(draw.constantFrom("a", "b", "c", "d"), { maxLength: 12 })
 
   it("has every line of both, and no more marks than needed for equal ones", () =>
-    FastCheck.assert(
-      FastCheck.property(text, text, (a, b) => {
-        const lines = Diff.compare(a, b)
-        const side = (mark: string) =>
-          lines.flatMap((line) => (line[0] === mark || line[0] === " " ? [line.slice(2)] : []))
-        assert.deepStrictEqual(side("-"), a)
-        assert.deepStrictEqual(side("+"), b)
-        if (a.join() === b.join()) assert.isTrue(lines.every((line) => line.startsWith(" ")))
-      })
-    ))
+    forAll([text, text], (a, b) => {
+      const lines = Diff.compare(a, b)
+      const side = (mark: string) =>
+        lines.flatMap((line) => (line[0] === mark || line[0] === " " ? [line.slice(2)] : []))
+      assert.deepStrictEqual(side("-"), a)
+      assert.deepStrictEqual(side("+"), b)
+      if (a.join() === b.join()) assert.isTrue(lines.every((line) => line.startsWith(" ")))
+    }))
 
   it("leaves out what is the same far from any change", () => {
     const many = Array.from({ length: 40 }, (_, n) => `line ${n}`)

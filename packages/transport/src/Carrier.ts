@@ -54,7 +54,7 @@ export interface Turn {
   readonly mode: "auto" | "websocket"
   /**
    * No turn yet: only the socket is opened, or the server reads the request ahead of it (`generate: false`). Where there is
-   * nothing to do, or no socket can be had in mode `auto`, that is no failure.
+   * nothing to do, or no socket can be had in mode `auto`, that is not a failure.
    */
   readonly ahead?: "connect" | "warm_up" | undefined
   /** How long a handshake may take, in milliseconds. */

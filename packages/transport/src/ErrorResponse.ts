@@ -48,24 +48,24 @@ const headerCode = (header: string | undefined): string | undefined => {
 
 /** When a used-up plan can be used again, unless that is past. */
 const resetTime = (
-  said: ErrorStatement.ErrorStatement,
+  statement: ErrorStatement.ErrorStatement,
   limits: RateLimits.RateLimits | undefined,
   now: number
 ): number | undefined => {
-  const time = statedReset(said, limits)
+  const time = statedReset(statement, limits)
   return time !== undefined && time > now ? time : undefined
 }
 
 /** What the body says, else the window that is full (E.4). */
 const statedReset = (
-  said: ErrorStatement.ErrorStatement,
+  statement: ErrorStatement.ErrorStatement,
   limits: RateLimits.RateLimits | undefined
 ): number | undefined => {
-  if (said.resetsAt !== undefined) return said.resetsAt
+  if (statement.resetsAt !== undefined) return statement.resetsAt
   const windows = (limits?.limits ?? [])
     .filter((limit) => limit.limitId === (limits?.activeLimit ?? "codex"))
     .flatMap((limit) => limit.windows)
-  const full = windows.filter((window) => window.usedPercent >= 100 || window.windowMinutes === said.windowMinutes)
+  const full = windows.filter((window) => window.usedPercent >= 100 || window.windowMinutes === statement.windowMinutes)
   const resets = full.flatMap((window) => window.resetsAt ?? [])
   return resets.length === 0 ? undefined : Math.max(...resets)
 }
@@ -113,28 +113,28 @@ export const ids = (headers: ErrorResponse["headers"]): { readonly requestId?: s
  */
 export const toError = (response: ErrorResponse, context: Context): TransportError => {
   const { headers } = response
-  const said = ErrorStatement.fromText(response.body, context.now)
+  const statement = ErrorStatement.fromText(response.body, context.now)
   // a body can state another status than a success has
-  const status = response.status < 300 ? (said.status ?? response.status) : response.status
+  const status = response.status < 300 ? (statement.status ?? response.status) : response.status
   const rateLimits = RateLimits.fromHeaders(headers, context.now)
   const clean = cleaner(context.secrets)
   const stated: ServiceError.Facts = {
     ...ids(headers),
     status,
-    code: clean(said.code ?? headerCode(headers["x-error-json"])),
+    code: clean(statement.code ?? headerCode(headers["x-error-json"])),
     // "invalid_request_error" stands in many answers; only of these statuses does it name the cause.
-    type: said.type === "invalid_request_error" && !requestFaults.has(status) ? undefined : clean(said.type),
-    message: clean(said.message ?? headers["x-openai-authorization-error"]),
-    param: clean(said.param),
+    type: statement.type === "invalid_request_error" && !requestFaults.has(status) ? undefined : clean(statement.type),
+    message: clean(statement.message ?? headers["x-openai-authorization-error"]),
+    param: clean(statement.param),
     model: context.model,
-    planType: clean(said.planType),
-    resetsAt: resetTime(said, rateLimits, context.now),
+    planType: clean(statement.planType),
+    resetsAt: resetTime(statement, rateLimits, context.now),
     rateLimits,
-    retryAfterMillis: RetryAfter.fromHeaders(headers, context.now) ?? said.retryAfterMillis
+    retryAfterMillis: RetryAfter.fromHeaders(headers, context.now) ?? statement.retryAfterMillis
   }
   const facts: ServiceError.Facts = {
     ...stated,
-    retryAfterMillis: ServiceError.delayOf({ ...stated, message: said.message })
+    retryAfterMillis: ServiceError.delayOf({ ...stated, message: statement.message })
   }
   const fields = { ...ServiceError.failure(facts), status }
   if (status === 401) return new Unauthorized(fields)

@@ -2,7 +2,8 @@
  * When and how often a failed request is sent again.
  *
  * The policy is a `Schedule` over failures and can be replaced by any other one. Whatever the schedule, what is final is
- * not retried, no retry comes sooner than the server asked for, and a deadline is never slept past.
+ * not retried, no retry comes sooner than the server asked for (unless `longRetryAfter: "cap"` allows it), and a deadline
+ * is never slept past.
  *
  * @since 0.1.0
  */

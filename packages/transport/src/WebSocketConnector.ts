@@ -56,7 +56,7 @@ export interface Socket {
  * @category models
  */
 export interface Service {
-  /** Begins a handshake. Pings are answered by whoever implements this. No calls come before it returns. */
+  /** Begins a handshake. The implementation answers pings. No calls come before it returns. */
   readonly connect: ((request: Request, receiver: Receiver) => Socket) | undefined
   /** How many sockets a client may have at once; further turns wait for one. Default 128. */
   readonly maxSockets?: number | undefined

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as RetryAfter from "@effect-codex/schema/RetryAfter"
 import * as ServiceError from "@effect-codex/schema/ServiceError"
-import * as BackendServer from "@effect-codex/testing/node/BackendServer"
+import { BackendServer } from "@effect-codex/testing/node"
 import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
 import * as TestAuth from "@effect-codex/testing/TestAuth"
 import { CodexConfig, CodexTransport, ErrorResponse, RetryPolicy } from "@effect-codex/transport"

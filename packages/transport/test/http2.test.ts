@@ -2,7 +2,7 @@
 import * as Http2 from "node:http2"
 import type { AddressInfo } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import * as BackendServer from "@effect-codex/testing/node/BackendServer"
+import { BackendServer } from "@effect-codex/testing/node"
 import * as Script from "@effect-codex/testing/Script"
 import * as TestAuth from "@effect-codex/testing/TestAuth"
 import { CodexConfig, CodexTransport } from "@effect-codex/transport"

@@ -1,7 +1,7 @@
 /** In a file of its own, so that no other test opens handles meanwhile. */
 
 import { assert, describe, it } from "@effect/vitest"
-import * as BackendServer from "@effect-codex/testing/node/BackendServer"
+import { BackendServer } from "@effect-codex/testing/node"
 import * as Script from "@effect-codex/testing/Script"
 import * as TestAuth from "@effect-codex/testing/TestAuth"
 import { CodexConfig, CodexTransport } from "@effect-codex/transport"

@@ -125,7 +125,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
     } = options.limits ?? {}
     const start = yield* Clock.currentTimeMillis
     const deciding = yield* Effect.makeSemaphore(1)
-    // one that is no duration is left to the request, which refuses it
+    // a value that is not a duration is left to the request, which refuses it
     const limit = timeLimit === undefined ? undefined : Option.getOrUndefined(Duration.decodeUnknown(timeLimit))
     const end = limit === undefined ? undefined : start + Duration.toMillis(limit)
     const handlers = new Map(tools.filter(isHandler).map((handler) => [handler.name, handler]))

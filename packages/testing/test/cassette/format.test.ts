@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cassette from "@effect-codex/testing/Cassette"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
+import { draw, forAll, forAllEffect } from "../../../../test/property.ts"
 import * as Document from "../../src/internal/cassette/document.ts"
 
 const encoder = new TextEncoder()
@@ -46,46 +46,44 @@ const roundTrip = (exchanges: ReadonlyArray<Cassette.Exchange>) =>
   )
 
 /** Pieces of event streams, lines that look like the layout's own, what no text can hold, and anything else. */
-const piece = FastCheck.oneof(
-  FastCheck.constantFrom(
-    "event: response.output_text.delta\n",
-    'data: {"type":"response.output_text.delta","delta":"Grüße \\u0000"}\n\n',
-    "data: x\r\n\r\n",
-    ": keepalive\n\n",
-    "| text\n",
-    "= AAAA\n",
-    '"quoted"\n',
-    "~ {}\n",
-    "@ 5 ms\n",
-    "< end after 0 ms\n",
-    "# 2\n",
-    "\n",
-    " ",
-    "trailing \t\n",
-    "\ufeff\u200b\u2028🏴󠁧󠁢\n",
-    "🌍"
-  ).map((text) => encoder.encode(text)),
-  FastCheck.fullUnicodeString().map((text) => encoder.encode(text)),
-  FastCheck.uint8Array({ maxLength: 20 })
+const piece = draw.oneof(
+  draw
+    .constantFrom(
+      "event: response.output_text.delta\n",
+      'data: {"type":"response.output_text.delta","delta":"Grüße \\u0000"}\n\n',
+      "data: x\r\n\r\n",
+      ": keepalive\n\n",
+      "| text\n",
+      "= AAAA\n",
+      '"quoted"\n',
+      "~ {}\n",
+      "@ 5 ms\n",
+      "< end after 0 ms\n",
+      "# 2\n",
+      "\n",
+      " ",
+      "trailing \t\n",
+      "\ufeff\u200b\u2028🏴󠁧󠁢\n",
+      "🌍"
+    )
+    .map((text) => encoder.encode(text)),
+  draw.fullUnicodeString().map((text) => encoder.encode(text)),
+  draw.uint8Array({ maxLength: 20 })
 )
 
-const chunked = FastCheck.tuple(FastCheck.array(piece, { maxLength: 12 }), FastCheck.array(FastCheck.nat(400))).map(
-  ([pieces, cuts]) => {
-    const all = Uint8Array.from(pieces.flatMap((piece) => Array.from(piece)))
-    const bounds = [...new Set(cuts.map((cut) => Math.min(cut, all.length)))].sort((a, b) => a - b)
-    return [...bounds, all.length].map((end, n, ends) => all.slice(ends[n - 1] ?? 0, end))
-  }
-)
+const chunked = draw.tuple(draw.array(piece, { maxLength: 12 }), draw.array(draw.nat(400))).map(([pieces, cuts]) => {
+  const all = Uint8Array.from(pieces.flatMap((piece) => Array.from(piece)))
+  const bounds = [...new Set(cuts.map((cut) => Math.min(cut, all.length)))].sort((a, b) => a - b)
+  return [...bounds, all.length].map((end, n, ends) => all.slice(ends[n - 1] ?? 0, end))
+})
 
 describe("the text of a cassette", () => {
-  it("holds every byte and the bounds of every chunk", () =>
-    FastCheck.assert(
-      FastCheck.asyncProperty(FastCheck.array(FastCheck.tuple(chunked, piece), { maxLength: 3 }), async (all) => {
-        const exchanges = all.map(([chunks, body]) => exchange(chunks, { request: { ...request, body } }))
-        assert.deepStrictEqual(await Effect.runPromise(roundTrip(exchanges)), exchanges.map(bytes))
-      }),
-      { numRuns: 200 }
-    ))
+  it.effect("holds every byte and the bounds of every chunk", () =>
+    forAllEffect([draw.array(draw.tuple(chunked, piece), { maxLength: 3 })], (all) => {
+      const exchanges = all.map(([chunks, body]) => exchange(chunks, { request: { ...request, body } }))
+      return Effect.map(roundTrip(exchanges), (read) => assert.deepStrictEqual(read, exchanges.map(bytes)))
+    })
+  )
 
   it.effect("holds every way a response may end or not begin", () =>
     Effect.gen(function* () {
@@ -217,63 +215,56 @@ describe("a cassette that cannot be played", () => {
 
 describe("a body that is changed in places", () => {
   it("keeps its other bytes in their chunks", () =>
-    FastCheck.assert(
-      FastCheck.property(
+    forAll(
+      [
         chunked,
-        FastCheck.array(
-          FastCheck.tuple(
-            FastCheck.nat(60),
-            FastCheck.integer({ min: 1, max: 10 }),
-            FastCheck.string({ maxLength: 12 })
-          ),
-          {
-            maxLength: 4
-          }
-        ),
-        (chunks, wanted) => {
-          const document = Document.make(chunks)
-          const edits: Array<Document.Edit> = []
-          let at = 0
-          for (const [gap, length, text] of wanted) {
-            const start = at + gap
-            const end = start + length
-            if (end > document.text.length) break
-            // not between the halves of a character
-            if ([start, end].some((place) => /[\udc00-\udfff]/.test(document.text[place] ?? ""))) continue
-            edits.push({ start, end, text })
-            at = end
-          }
-          const changed = Document.edit(document, edits)
-          let expected = ""
-          let from = 0
-          for (const { end, start, text } of edits) {
-            expected += document.text.slice(from, start) + text
-            from = end
-          }
-          expected += document.text.slice(from)
-          assert.strictEqual(changed.text, expected)
-          const out = Document.chunks(changed)
-          assert.lengthOf(out, chunks.length)
-          assert.deepStrictEqual(
-            out.flatMap((chunk) => Array.from(chunk)),
-            Array.from(Document.encode(expected, document.encoding))
-          )
-          if (edits.length === 0)
-            assert.deepStrictEqual(
-              out.map((c) => Array.from(c)),
-              chunks.map((c) => Array.from(c))
-            )
-          // what comes before the first change stays in its chunk
-          const first = edits[0]
-          if (first === undefined) return
-          const untouched = Document.encode(document.text.slice(0, first.start), document.encoding).length
-          let size = 0
-          for (const [n, chunk] of chunks.entries()) {
-            size += chunk.length
-            if (size > untouched) break
-            assert.deepStrictEqual(Array.from(out[n] ?? []), Array.from(chunk))
-          }
+        draw.array(draw.tuple(draw.nat(60), draw.integer({ min: 1, max: 10 }), draw.string({ maxLength: 12 })), {
+          maxLength: 4
+        })
+      ],
+      (chunks, wanted) => {
+        const document = Document.make(chunks)
+        const edits: Array<Document.Edit> = []
+        let at = 0
+        for (const [gap, length, text] of wanted) {
+          const start = at + gap
+          const end = start + length
+          if (end > document.text.length) break
+          // not between the halves of a character
+          if ([start, end].some((place) => /[\udc00-\udfff]/.test(document.text[place] ?? ""))) continue
+          edits.push({ start, end, text })
+          at = end
         }
-      )
+        const changed = Document.edit(document, edits)
+        let expected = ""
+        let from = 0
+        for (const { end, start, text } of edits) {
+          expected += document.text.slice(from, start) + text
+          from = end
+        }
+        expected += document.text.slice(from)
+        assert.strictEqual(changed.text, expected)
+        const out = Document.chunks(changed)
+        assert.lengthOf(out, chunks.length)
+        assert.deepStrictEqual(
+          out.flatMap((chunk) => Array.from(chunk)),
+          Array.from(Document.encode(expected, document.encoding))
+        )
+        if (edits.length === 0)
+          assert.deepStrictEqual(
+            out.map((c) => Array.from(c)),
+            chunks.map((c) => Array.from(c))
+          )
+        // what comes before the first change stays in its chunk
+        const first = edits[0]
+        if (first === undefined) return
+        const untouched = Document.encode(document.text.slice(0, first.start), document.encoding).length
+        let size = 0
+        for (const [n, chunk] of chunks.entries()) {
+          size += chunk.length
+          if (size > untouched) break
+          assert.deepStrictEqual(Array.from(out[n] ?? []), Array.from(chunk))
+        }
+      }
     ))
 })

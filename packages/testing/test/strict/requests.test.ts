@@ -2,7 +2,7 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as ModelCatalogue from "@effect-codex/schema/ModelCatalogue"
-import * as BackendServer from "@effect-codex/testing/node/BackendServer"
+import { BackendServer } from "@effect-codex/testing/node"
 import * as Script from "@effect-codex/testing/Script"
 import * as StrictBackend from "@effect-codex/testing/StrictBackend"
 import * as Context from "effect/Context"

@@ -41,7 +41,7 @@ export class BeginningReader<A, E> implements Reader<A, E> {
     return this.#reader.end()
   }
 
-  /** The text of a body that is no event stream; `undefined` where there were events, comments only, or nothing. */
+  /** The text of a body that is not an event stream; `undefined` where there were events, comments only, or nothing. */
   get otherText(): string | undefined {
     const decoder = new TextDecoder()
     const text = this.#parts.map((part) => decoder.decode(part, { stream: true })).join("")

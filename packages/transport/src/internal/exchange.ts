@@ -131,13 +131,13 @@ export class Exchange implements Carrier.Receiver {
   onData(bytes: Uint8Array): void {
     if (this.#phase !== "body") return this.#discard(bytes.length)
     this.#received(bytes.length)
-    this.#took(this.#body?.reader.push(bytes), bytes.length)
+    this.#completed(this.#body?.reader.push(bytes), bytes.length)
   }
 
   onMessage(text: string): void {
     if (this.#phase !== "body") return this.#discard(text.length)
     this.#received(text.length)
-    this.#took(this.#body?.reader.pushMessage(text), text.length)
+    this.#completed(this.#body?.reader.pushMessage(text), text.length)
   }
 
   onEnd(): void {
@@ -175,7 +175,8 @@ export class Exchange implements Carrier.Receiver {
     this.#lastBytesAt = now
   }
 
-  #took(values: ReadonlyArray<unknown> | undefined, size: number): void {
+  /** Takes over what a piece of the body completed in the reader. */
+  #completed(values: ReadonlyArray<unknown> | undefined, size: number): void {
     const reader = this.#body?.reader
     if (reader === undefined) return
     this.#add(values)

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import type * as Carrier from "../Carrier.ts"
 import type * as WebSocketConnector from "../WebSocketConnector.ts"
+import { type Fallback, Fallbacks } from "./fallback.ts"
 import type { Timer } from "./timer.ts"
 
 /** The limits of a client's sockets, in milliseconds (protocol H.5, H.6). */
@@ -22,8 +23,6 @@ export const limits = {
   message: 16_777_215,
   /** Sockets of one client, where the connector does not say how many. */
   sockets: 128,
-  /** Sockets that fail one after the other before a conversation stays with SSE. */
-  failures: 3,
   /** New sockets for one request, after codes that ask for them. */
   redials: 2
 }
@@ -40,8 +39,6 @@ export interface WebSocketCarrier extends Carrier.Service {
   readonly leave: (thread: string) => void
   readonly close: () => void
 }
-
-type Fallback = NonNullable<Route["fallback"]>
 
 type Head = Readonly<Record<string, string | undefined>>
 
@@ -127,25 +124,20 @@ const routeOf = (decision: IncrementalInput.Decision): Route =>
     ? { via: "websocket", input: "incremental" }
     : { via: "websocket", input: "full", ...defined({ reason: decision.reason, at: decision.at }) }
 
-const handshakeHeaders = (headers: Carrier.Request["headers"]): Record<string, string> => {
-  const { accept: _, "content-type": __, "content-encoding": ___, [RoutingToken.header]: ____, ...rest } = headers
-  return { ...rest, "openai-beta": "responses_websockets=2026-02-06" }
-}
+/** Headers of a request with a body, which a handshake does not have; the routing token goes in the messages. */
+const notInHandshake: ReadonlySet<string> = new Set(["accept", "content-type", "content-encoding", RoutingToken.header])
+
+const handshakeHeaders = (headers: Carrier.Request["headers"]): Readonly<Record<string, string>> => ({
+  ...Object.fromEntries(Object.entries(headers).filter(([name]) => !notInHandshake.has(name))),
+  "openai-beta": "responses_websockets=2026-02-06"
+})
 
 export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier => {
   const lines = new Set<Line>()
+  const fallbacks = new Fallbacks()
   const maxSockets = connector.maxSockets ?? limits.sockets
   /** Requests that wait for a socket, because there are as many as there may be and none is idle. */
   const waiting = new Set<Job>()
-  /** Sockets of a conversation that could not be opened or broke within a turn, until one answers. */
-  const failures = new Map<string, { readonly count: number; readonly last: Fallback }>()
-  let notAllowed = false
-
-  const failed = (key: string, last: Fallback): void => {
-    const count = (failures.get(key)?.count ?? 0) + 1
-    if (failures.size >= 1024) failures.clear()
-    failures.set(key, { count, last })
-  }
 
   const idleLines = (): ReadonlyArray<Line> => [...lines].filter((line) => line.isIdle)
 
@@ -209,12 +201,9 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     start(): void {
-      if (this.turn.mode === "auto") {
-        if (notAllowed) return this.fallBack("not_allowed")
-        const failed = failures.get(this.key)
-        if (failed !== undefined && failed.count >= limits.failures) return this.fallBack(failed.last)
-      }
-      this.#go(this.#idleLine())
+      const fallback = this.turn.mode === "auto" ? fallbacks.reasonFor(this.key) : undefined
+      if (fallback === undefined) this.#go(this.#idleLine())
+      else this.fallBack(fallback)
     }
 
     #idleLine(): Line | undefined {
@@ -238,12 +227,13 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       const decision = IncrementalInput.decide(line?.last, this.turn.request)
       this.frame = createFrame(this.turn, decision)
       this.turn.onRoute?.(routeOf(decision))
-      if (bytesOf(this.frame) > limits.message) return this.#tooLarge()
+      if (bytesOf(this.frame) > limits.message) return this.tooLarge()
       this.line = line ?? dial(this)
       this.line.take(this)
     }
 
-    #tooLarge(): void {
+    /** The message is larger than a WebSocket takes, or the server says so. */
+    tooLarge(): void {
       if (this.turn.mode === "auto") return this.fallBack("too_large")
       this.respond(413, {}, [], JSON.stringify({ error: { message: "The message is larger than a WebSocket takes." } }))
     }
@@ -275,11 +265,13 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       return this.#begun
     }
 
+    /** Passes on the headers and what was held back, once. */
     #begin(): void {
       if (this.#begun) return
       this.#begun = true
       const [headers, cookies] = this.line?.handshake() ?? [{}, []]
       this.#receiver.onHeaders(200, { "content-type": "application/json", ...headers }, cookies)
+      for (const held of this.#held.splice(0)) if (!this.#over) this.#receiver.onMessage(held)
     }
 
     /** A message of the turn. What says nothing of the turn waits for what does. */
@@ -290,7 +282,6 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
         return
       }
       this.#begin()
-      for (const held of this.#held.splice(0)) if (!this.#over) this.#receiver.onMessage(held)
       if (!this.#over) this.#receiver.onMessage(text)
     }
 
@@ -298,7 +289,6 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       if (this.#over) return
       if (this.turn.ahead !== undefined) return this.done()
       this.#begin()
-      for (const held of this.#held.splice(0)) if (!this.#over) this.#receiver.onMessage(held)
       if (this.#over) return
       this.#over = true
       this.#receiver.onEnd()
@@ -321,7 +311,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     dialFailed(refusal: Refusal): void {
-      failed(this.key, "dial_failed")
+      fallbacks.failed(this.key, "dial_failed")
       if (this.turn.mode === "auto") return this.fallBack("dial_failed")
       if (refusal.status === undefined) this.fail({ cause: refusal.cause ?? { code: "ECONNRESET" } })
       else this.respond(refusal.status, refusal.headers, refusal.cookies, refusal.body)
@@ -332,7 +322,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       if (this.#over) return
       this.#over = true
       waiting.delete(this)
-      if (reason === "silent" && this.line !== undefined) failed(this.key, "broken")
+      if (reason === "silent" && this.line !== undefined) fallbacks.failed(this.key, "broken")
       this.line?.close()
     }
 
@@ -441,7 +431,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       const job = this.#leave()
       if (job === undefined) return
       if (status === 426) {
-        notAllowed = true
+        fallbacks.notAllowed()
         if (job.turn.mode === "auto") return job.fallBack("not_allowed")
       }
       if (status === 401) forget(this.authorization)
@@ -462,7 +452,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       }
       const isEnd = typeof type === "string" && terminal.has(type)
       if (isEnd) {
-        failures.delete(this.key)
+        fallbacks.answered(this.key)
         this.#remember(job, frame)
         this.#rest()
       }
@@ -480,7 +470,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     #failed(job: Job, frame: Json, text: string): void {
-      failures.delete(this.key)
+      fallbacks.answered(this.key)
       const code = codeOf(frame)
       if (!job.begun && code !== undefined && cacheLost.has(code)) {
         this.close()
@@ -502,7 +492,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     onBinary(): void {
       const { job } = this
       this.close()
-      failed(this.key, "broken")
+      fallbacks.failed(this.key, "broken")
       job?.fail({ cause: { code: "UND_ERR_RESPONSE" } })
     }
 
@@ -513,14 +503,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.socket?.close()
       if (job === undefined) return
       if (wasDialling) return job.dialFailed({ cause })
-      if (code === 1009 && !job.begun) {
-        return job.turn.mode === "auto"
-          ? job.fallBack("too_large")
-          : job.respond(413, {}, [], JSON.stringify({ error: { message: "The server closed the socket: too large." } }))
-      }
+      if (code === 1009 && !job.begun) return job.tooLarge()
       // it was closed for being idle, at the moment at which the turn was sent
       if (this.hasRested && !job.begun && job.redial()) return
-      failed(this.key, "broken")
+      fallbacks.failed(this.key, "broken")
       // a close is an end, whatever the code: without a terminal event the turn is truncated
       if (code === 1006) job.fail({ cause: cause ?? { code: "ECONNRESET" } })
       else job.end()

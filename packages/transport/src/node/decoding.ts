@@ -31,7 +31,7 @@ export const decoded = (
   const decoder = hasBody(response.status) ? decoderOf(response.headers["content-encoding"]) : undefined
   if (decoder === undefined) return Effect.succeed(response)
   return Effect.map(NodeStream.toReadable(response.stream), (encoded) => {
-    // The consumer sees the failure on the decoded side; the callback is there so that it is no unhandled event.
+    // The consumer sees the failure on the decoded side; the callback keeps it from being an unhandled event.
     const body = NodeStreams.pipeline(encoded, decoder, () => {})
     const { "content-encoding": _encoding, "content-length": _length, ...headers } = response.headers
     return HttpClientResponse.fromWeb(

@@ -85,6 +85,11 @@ describe("the headers of a turn", () => {
         session_id: "c-1",
         "openai-beta": "responses=experimental"
       })
+      yield* attempt(request, {
+        conversationId: "c-1",
+        overrides: { legacyHeaders: true, sessionId: "s", threadId: "t" }
+      })
+      assert.strictEqual((yield* headersOf(3))["session_id"], "s")
     }).pipe(Effect.provide(scripted(ok)))
   )
 
@@ -230,6 +235,14 @@ describe("the headers of JSON documents", () => {
       assert.notProperty(headers, "version")
       assert.property(headers, "user-agent")
     }).pipe(Effect.provide(scripted(json)))
+  )
+
+  it.effect("have the extra headers of the configuration", () =>
+    Effect.gen(function* () {
+      const transport = yield* CodexTransport.CodexTransport
+      yield* transport.get("/codex/models")
+      assert.strictEqual((yield* headersOf(1))["x-extra"], "1")
+    }).pipe(Effect.provide(scripted(json, { headers: { "x-extra": "1" } })))
   )
 
   it.effect("go elsewhere when the base URL has no /backend-api", () =>

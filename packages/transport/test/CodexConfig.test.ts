@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { CodexConfig, type TransportError } from "@effect-codex/transport"
+import { CodexConfig, Headers, type TransportError } from "@effect-codex/transport"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { credentials } from "./fixture.ts"
 
 const environment = (variables: Record<string, string>) =>
   CodexConfig.layerConfig().pipe(
@@ -64,6 +66,26 @@ describe("CodexConfig", () => {
         named
       )
       for (const problem of error.problems) assert.include(error.message, problem)
+    })
+  )
+
+  it.effect("refuses every header that the library or the client sets itself, in any case", () =>
+    Effect.gen(function* () {
+      const own = Headers.forTurn(
+        CodexConfig.defaults,
+        { ...credentials("a"), isFedramp: true },
+        { conversationId: "c", routingToken: Redacted.make("ts-1"), routingOverride: "us" }
+      )
+      const names = [
+        ...Object.keys(own),
+        ...["connection", "content-encoding", "content-length", "content-type", "cookie", "host", "transfer-encoding"]
+      ]
+      assert.lengthOf(names, 18)
+      for (const name of names) {
+        assert.deepStrictEqual(yield* problemsOf({ headers: { [name.toUpperCase()]: "x" } }), [
+          `headers: "${name.toUpperCase()}" is set by the library; use the setting for it`
+        ])
+      }
     })
   )
 

@@ -1,3 +1,4 @@
+/** Reads a body that is an async iterable, taking chunks together that are already waiting. */
 import * as Effect from "effect/Effect"
 import type { SyncDecoder } from "./channel.ts"
 
@@ -13,7 +14,7 @@ const maxTicks = 16
 const settled = Promise.resolve()
 
 /** One run over a body. */
-export interface Drain<A, E> {
+export interface Reading<A, E> {
   /**
    * Waits for a chunk, takes along those that are ready behind it, and gives the events they complete. Must not be run
    * again before it has ended, nor after the decoder is done.
@@ -24,15 +25,15 @@ export interface Drain<A, E> {
 }
 
 /**
- * Reads a body that is an async iterable into a decoder. `onError` maps the body's own failure. With `patient`, a pull
+ * Reads the body into a decoder. `onError` maps the body's own failure. With `patient`, a pull
  * waits until the decoder is done or the bound is reached: for callers that only need the result.
  */
-export const drain = <A, E>(
+export const readInto = <A, E>(
   body: AsyncIterable<Uint8Array>,
   decoder: SyncDecoder<A, unknown>,
   onError: (cause: unknown) => E,
   patient = false
-): Drain<A, E> => {
+): Reading<A, E> => {
   let iterator: AsyncIterator<Uint8Array> | undefined
   let ended = false
   let failure: { readonly cause: unknown } | undefined

@@ -3,10 +3,10 @@ import * as RetryAfter from "@effect-codex/schema/RetryAfter"
 import { RetryPolicy } from "@effect-codex/transport"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
+import { draw } from "../../../test/property.ts"
 
 const failure = (retryAfter?: Duration.DurationInput, isRetryable = true): RetryPolicy.Failure => ({
   _tag: "Failure",
@@ -165,7 +165,7 @@ describe("RetryAfter", () => {
 
   it.prop(
     "is never sooner than told, and never negative",
-    { seconds: FastCheck.nat(1_000_000), text: FastCheck.string() },
+    { seconds: draw.nat(1_000_000), text: draw.string() },
     ({ seconds, text }) => {
       assert.strictEqual(parse({ "retry-after": String(seconds) }), seconds * 1000)
       assert.isAtLeast(parse({ "retry-after": new Date(now + seconds * 1000).toUTCString() }) ?? -1, seconds * 1000)
