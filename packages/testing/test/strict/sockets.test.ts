@@ -1,6 +1,6 @@
 /** The strict backend over WebSockets: who may open one, what may be sent over it, and how it is refused. */
 import { assert, describe, it } from "@effect/vitest"
-import * as BackendServer from "@effect-codex/testing/node/BackendServer"
+import { BackendServer } from "@effect-codex/testing/node"
 import * as Script from "@effect-codex/testing/Script"
 import * as ScriptedBackend from "@effect-codex/testing/ScriptedBackend"
 import * as StrictBackend from "@effect-codex/testing/StrictBackend"
