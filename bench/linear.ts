@@ -1,5 +1,7 @@
 /** Shapes that no honest server sends, each made of `n` pieces: decoding is linear in the bytes, whatever they are. */
+import { ErrorStatement, History, type Item, RetryAfter } from "@effect-codex/schema"
 import { TurnDecoder } from "@effect-codex/stream"
+import { EncryptedReasoning } from "@effect-codex/transport"
 import * as Measure from "./measure.ts"
 
 type Event = Readonly<Record<string, unknown>>
@@ -175,14 +177,89 @@ export interface Growth {
   readonly perByte: number
 }
 
-const growthOf = (name: string, pieces: number, body: (n: number) => string, rounds: number): Growth => {
-  const encoder = new TextEncoder()
-  const one = encoder.encode(body(pieces))
-  const sixteen = encoder.encode(body(pieces * 16))
+/** Something to be done with an input of this many bytes. */
+interface Task {
+  readonly bytes: number
+  readonly run: () => void
+}
+
+const decoding = (body: string): Task => {
+  const bytes = new TextEncoder().encode(body)
+  return { bytes: bytes.length, run: () => decode(bytes) }
+}
+
+const reading = (text: string, read: (text: string) => unknown): Task => ({ bytes: text.length, run: () => read(text) })
+
+const replaying = (items: ReadonlyArray<Event>, replay: (items: ReadonlyArray<Item.Item>) => unknown): Task => ({
+  bytes: JSON.stringify(items).length,
+  run: () => replay(items as ReadonlyArray<Item.Item>)
+})
+
+const output = (n: number): Event => ({ type: "function_call_output", call_id: `call_${n}`, output: "17" })
+const reasoning = (n: number): Event => ({
+  type: "reasoning",
+  id: `rs_${n}`,
+  summary: [],
+  encrypted_content: `gAAAA${n}`.padEnd(1_000, "x")
+})
+
+/** What else of the server and of a history is read: how many pieces it has at first, and what is done with `n` of them. */
+const others: ReadonlyArray<readonly [name: string, pieces: number, task: (n: number) => Task]> = [
+  [
+    "an error page of titles",
+    10_000,
+    (n) => reading(`<html>${"<title ".repeat(n)}`, (text) => ErrorStatement.fromText(text))
+  ],
+  [
+    "an error page of titles that end",
+    10_000,
+    (n) => reading(`<html>${"<title>x</title>".repeat(n)}`, (text) => ErrorStatement.fromText(text))
+  ],
+  ["words of an error: times", 10_000, (n) => reading("try again in 1m ".repeat(n), RetryAfter.fromText)],
+  ["words of an error: digits", 10_000, (n) => reading(`try again in ${"1".repeat(n)}`, RetryAfter.fromText)],
+  [
+    "refused encrypted reasoning",
+    1_000,
+    (n) =>
+      replaying(
+        range(n).flatMap((n) => [reasoning(n), message(n, "Hello")]),
+        (input) => EncryptedReasoning.discard({ model: "m", input } as never, { account: "a", model: "m" })
+      )
+  ],
+  [
+    "a history of calls and outputs",
+    1_000,
+    (n) => replaying([...range(n).map(call), ...range(n).map(output)], (items) => History.compile(items))
+  ],
+  [
+    "a history of calls with one id",
+    1_000,
+    (n) =>
+      replaying([...range(n).map(() => call(1)), ...range(n).map(() => output(1))], (items) => History.compile(items))
+  ],
+  [
+    "a history of outputs without calls",
+    1_000,
+    (n) => replaying(range(n).map(output), (items) => History.compile(items))
+  ],
+  [
+    "a history of calls with names to repair",
+    1_000,
+    (n) =>
+      replaying(
+        range(n).map((n) => ({ ...call(n), name: `a.${n}` })),
+        (items) => History.compile(items)
+      )
+  ]
+]
+
+const growthOf = (name: string, pieces: number, task: (n: number) => Task, rounds: number): Growth => {
+  const one = task(pieces)
+  const sixteen = task(pieces * 16)
   const ones = () => {
-    for (let n = 0; n < 16; n++) decode(one)
+    for (let n = 0; n < 16; n++) one.run()
   }
-  const once = () => decode(sixteen)
+  const once = sixteen.run
   ones()
   once()
   const times = Array.from({ length: rounds }, (_, round) => {
@@ -197,10 +274,12 @@ const growthOf = (name: string, pieces: number, body: (n: number) => string, rou
   return {
     name,
     factor: Measure.median(times.map(({ high, low }) => high / low)) * 16,
-    perByte: (Measure.median(times.map(({ high }) => high)) * 1000) / sixteen.length
+    perByte: (Measure.median(times.map(({ high }) => high)) * 1000) / sixteen.bytes
   }
 }
 
 /** How each of the shapes grows. */
 export const growths = (quick: boolean): ReadonlyArray<Growth> =>
-  shapes.map(([name, pieces, body]) => growthOf(name, quick ? Math.ceil(pieces / 4) : pieces, body, quick ? 3 : 7))
+  [...shapes.map(([name, pieces, body]) => [name, pieces, (n: number) => decoding(body(n))] as const), ...others].map(
+    ([name, pieces, task]) => growthOf(name, quick ? Math.ceil(pieces / 4) : pieces, task, quick ? 3 : 7)
+  )

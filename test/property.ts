@@ -12,7 +12,7 @@ export const draw = FastCheck
 /** Values of a schema, drawn at random. */
 export const drawFrom = <A, I>(schema: Schema.Schema<A, I>): Arbitrary<A> => make(schema)
 
-/** How many values are drawn, 200 by default, and from which seed, another one each time by default. */
+/** How many values are drawn, 100 by default, and from which seed, another one each time by default. */
 interface Options {
   readonly runs?: number
   readonly seed?: number
@@ -23,7 +23,7 @@ type Arbitraries<Values extends ReadonlyArray<unknown>> = { readonly [K in keyof
 const together = <Values extends ReadonlyArray<unknown>>(arbitraries: Arbitraries<Values>): Arbitrary<Values> =>
   FastCheck.tuple(...(arbitraries as ReadonlyArray<Arbitrary<unknown>>)) as unknown as Arbitrary<Values>
 
-const parameters = ({ runs = 200, seed }: Options) => ({ numRuns: runs, ...(seed !== undefined && { seed }) })
+const parameters = ({ runs = 100, seed }: Options) => ({ numRuns: runs, ...(seed !== undefined && { seed }) })
 
 /** The values themselves. */
 export const sample = <A>(arbitrary: Arbitrary<A>, options: Options): ReadonlyArray<A> =>

@@ -42,7 +42,7 @@ for (const [name, over] of Object.entries(carriers)) {
           assert.lengthOf(yield* server.requests, 3)
           assert.strictEqual(yield* server.connections, 3)
           yield* Fiber.interruptAll(turns)
-        }).pipe(Effect.provide(transport(server.url, 3, { timeouts: { headers: "300 millis" } })))
+        }).pipe(Effect.provide(transport(server.url, 3, { timeouts: { headers: "1 second" } })))
       })
     )
 

@@ -29,8 +29,11 @@ export class Fallbacks {
 
   failed(conversation: string, last: Fallback): void {
     const count = (this.#failures.get(conversation)?.count ?? 0) + 1
-    if (this.#failures.size >= maxRemembered) this.#failures.clear()
+    // a map keeps the order of insertion: the first key is the one that failed longest ago
+    this.#failures.delete(conversation)
     this.#failures.set(conversation, { count, last })
+    const [oldest] = this.#failures.keys()
+    if (this.#failures.size > maxRemembered && oldest !== undefined) this.#failures.delete(oldest)
   }
 
   answered(conversation: string): void {
