@@ -8,13 +8,13 @@ import * as TestCodex from "@effect-codex/testing/TestCodex"
 import { WebSocketConnector } from "@effect-codex/transport"
 import * as TransportNode from "@effect-codex/transport/node"
 import * as Effect from "effect/Effect"
-import * as Fc from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import { Codex, CodexConfig, Conversation, Message, Tool, Toolkit } from "effect-codex"
+import { draw, sample } from "../../../../test/property.ts"
 import { base, body, credentials, type Json, user } from "./support.ts"
 
 /** What comes of a socket: `open`, `refused`, `close`, or a message. */
@@ -381,13 +381,13 @@ const conversations = process.env["EXHAUSTIVE"] === "1" ? 300 : 20
 describe("a random conversation", () => {
   it.effect("is refused nothing", () =>
     Effect.gen(function* () {
-      const samples = Fc.sample(Fc.array(Fc.constantFrom(...moves), { minLength: 2, maxLength: 8 }), {
-        numRuns: conversations,
+      const samples = sample(draw.array(draw.constantFrom(...moves), { minLength: 2, maxLength: 8 }), {
+        runs: conversations,
         seed: 13
       })
       assert.deepStrictEqual(new Set(samples.flat()), new Set(moves))
       let incremental = 0
-      for (const sample of samples) incremental += yield* play(sample)
+      for (const moves of samples) incremental += yield* play(moves)
       assert.isAbove(incremental, conversations)
     })
   )
