@@ -24,6 +24,8 @@ export interface ErrorResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: string
+  /** Set when this is the response to the handshake of a WebSocket. */
+  readonly handshake?: boolean
 }
 
 /**
@@ -145,5 +147,13 @@ export const toError = (response: ErrorResponse, context: Context): TransportErr
       problems: ["The body is too large for the server: shorten the input, or send fewer or smaller images."]
     })
   }
-  return classified ?? new HttpFailure({ ...fields, ...defined({ location: originOf(headers["location"]) }) })
+  const location = originOf(headers["location"])
+  return (
+    classified ??
+    new HttpFailure({
+      ...fields,
+      ...defined({ location }),
+      ...(response.handshake === true && { reason: "handshake" })
+    })
+  )
 }

@@ -140,20 +140,26 @@ export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/trans
     status: Schema.Number,
     /** The target origin of a redirect. */
     location: optional(Schema.String),
-    /** Why the document of a successful response was rejected. */
-    reason: optional(Schema.Literal("tooLarge", "notJson"))
+    /** `handshake`: the server refused a WebSocket. Otherwise why the document of a successful response was rejected. */
+    reason: optional(Schema.Literal("handshake", "tooLarge", "notJson"))
   }
 ) {
   override get isRetryable(): boolean {
     return retryableStatus.has(this.status) || this.status >= 500
   }
   override get message(): string {
-    const status = this.status
+    const { reason, status } = this
+    if (reason === "handshake") {
+      return Failure.describe(
+        `The server refused the WebSocket (HTTP ${status}). Set \`transport: "auto"\` to fall back to server-sent events.`,
+        this
+      )
+    }
     const what =
       status >= 300 && status < 400
         ? `The server redirects${this.location === undefined ? "" : ` to ${this.location}`} (HTTP ${status}); redirects are not followed. Set the base URL to the final address if you trust it.`
         : status < 300
-          ? `The server answered HTTP ${status} with ${this.reason === undefined ? "unexpected content" : unreadable[this.reason]}. Check that the base URL names the backend.`
+          ? `The server answered HTTP ${status} with ${reason === undefined ? "unexpected content" : unreadable[reason]}. Check that the base URL names the backend.`
           : `The server answered HTTP ${status}. ${this.isRetryable ? "Try again later." : "Check the base URL and the request."}`
     return Failure.describe(what, this)
   }

@@ -278,7 +278,7 @@ export const make = ({
         const { headers, status } = call.exchange?.head ?? { headers: {}, status: 200 }
         call.payload = text
         return ErrorResponse.toError(
-          { status, headers, body: text },
+          { status, headers, body: text, handshake: call.route?.via === "websocket" && call.route.input === undefined },
           { now, model: plan.body?.request.model, secrets: secrets(call, plan) }
         )
       })

@@ -318,6 +318,8 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     dialFailed(refusal: Refusal): void {
       fallbacks.failed(this.key, "dial_failed")
       if (this.turn.mode === "auto") return this.fallBack("dial_failed")
+      // nothing was sent
+      this.turn.onRoute?.({ via: "websocket" })
       if (refusal.status === undefined) this.fail({ cause: refusal.cause ?? { code: "ECONNRESET" } })
       else this.respond(refusal.status, refusal.headers, refusal.cookies, refusal.body)
     }
