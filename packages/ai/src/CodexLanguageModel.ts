@@ -1,16 +1,16 @@
 /**
- * The ChatGPT Codex backend as a `LanguageModel` of `@effect/ai`.
+ * A `LanguageModel` of `@effect/ai` for the ChatGPT Codex backend.
  *
- * A program written against `@effect/ai` runs on a ChatGPT login by this Layer, and goes on through `Chat` without losing
- * ids, encrypted reasoning or the server's prompt cache:
+ * This Layer runs `@effect/ai` programs on a ChatGPT login. Conversations with `Chat` keep ids, encrypted reasoning and
+ * the server's prompt cache:
  *
- * - **Tools run only when they may.** Calls are held back until the turn has ended well, and go out together, so that
- *   `concurrency` counts. A turn that was cut or failed runs no handler.
- * - **Calls that fit nothing are answered.** An unknown name, broken JSON and arguments that do not fit are told to the
- *   model in words; see {@link Config.Service}.
- * - **No text twice.** A request is tried again only before its first word.
- * - **Turns are remembered.** A prompt that comes back through a `Chat` is sent with the exact items of its turns, under
- *   the same conversation id.
+ * - **Tools run only after a completed turn.** Calls are buffered until the turn completes and then emitted together,
+ *   so that `concurrency` applies. A truncated or failed turn runs no handler.
+ * - **Invalid calls are answered.** For an unknown name, invalid JSON or arguments that do not match the schema, the
+ *   model gets an error text; see {@link Config.Service}.
+ * - **No duplicate text.** A request is retried only before its first output.
+ * - **Turns are remembered.** A prompt from a `Chat` is sent with the exact items of its earlier turns and the same
+ *   conversation id.
  *
  * @since 0.1.0
  */
@@ -43,7 +43,7 @@ import * as Toolkit from "./internal/toolkit.ts"
 import * as TurnMemory from "./internal/turnMemory.ts"
 
 /**
- * Settings for the requests made within an effect, over those of the Layer: see {@link withConfig}.
+ * Settings for requests within an effect, overriding those of the Layer: see {@link withConfig}.
  *
  * @since 0.1.0
  * @category configuration
@@ -56,18 +56,18 @@ export class Config extends Context.Tag("@effect-codex/ai/CodexLanguageModel/Con
  */
 export declare namespace Config {
   /**
-   * Everything of a `Codex.Request` but what comes from the prompt, the toolkit and the schema. What the backend refuses
-   * (`temperature`, a cap on the output, …) has no key.
+   * The fields of a `Codex.Request` that do not come from the prompt, the toolkit or the schema. Parameters that the
+   * backend refuses (`temperature`, output limits, …) have no key.
    *
-   * - `instructions` stand before the system messages of the prompt.
-   * - `toolChoice` takes the place of the call's own; `allowed_tools` restricts the tools without changing their list,
-   *   which keeps the prompt cache.
-   * - `conversationId` names the conversation. Without it a prompt that goes on from a remembered turn keeps the id of that
-   *   turn, and any other gets a new one.
-   * - `timeLimit` is that of each request; a call can take several.
-   * - `invalidToolCalls`: what becomes of calls that fit no tool of the toolkit. `"answer"` (the default) tells the model:
-   *   at once, in a hidden request, when no call of the turn fits, at most three times; else with the next request.
-   *   `"fail"` fails with `MalformedOutput` before any handler runs.
+   * - `instructions` precede the system messages of the prompt.
+   * - `toolChoice` overrides the call's own; `allowed_tools` restricts the tools without changing their list, which
+   *   keeps the prompt cache.
+   * - `conversationId` identifies the conversation. By default, a prompt that continues a remembered turn uses that
+   *   turn's id, and any other prompt gets a new one.
+   * - `timeLimit` applies to each request; a call can need several.
+   * - `invalidToolCalls`: how to handle calls that match no tool of the toolkit. `"answer"` (the default) sends the
+   *   model an error: with the next request, or, if no call of the turn is valid, at once in a hidden request, at most
+   *   three times. `"fail"` fails with `MalformedOutput` before any handler runs.
    *
    * @since 0.1.0
    * @category configuration
@@ -78,7 +78,7 @@ export declare namespace Config {
 }
 
 /**
- * What the Layer needs to know.
+ * Options of the Layer.
  *
  * @since 0.1.0
  * @category configuration
@@ -88,16 +88,16 @@ export interface Options {
   readonly model?: string
   readonly config?: Omit<Config.Service, "model">
   /**
-   * How many finished turns are remembered, and how large they may be all together (in characters of JSON): by default
-   * 1024 turns and 64 Mi. The turns that were not used for longest are forgotten first; their reasoning is then left out of
-   * the next request, which reports it as a repair.
+   * The maximum number of remembered turns, and their maximum total size (in characters of JSON): by default 1024 turns
+   * and 64 Mi. The least recently used turns are evicted first; the next request then omits their reasoning and reports
+   * it as a repair.
    */
   readonly memory?: { readonly maxTurns?: number; readonly maxSize?: number }
 }
 
 const defaultLimits: TurnMemory.Limits = { maxTurns: 1024, maxSize: 64 * 1024 * 1024 }
 
-/** One call of the interface, from prompt to outcome. */
+/** One call of `LanguageModel`, from prompt to outcome. */
 interface Run {
   readonly method: Method
   readonly request: Codex.Request
@@ -109,7 +109,7 @@ interface Run {
   readonly output: OutputFormat.OutputFormat<unknown> | undefined
 }
 
-/** The request that goes on from there. */
+/** The next request. */
 const requestOf = ({ prompt, request }: Run, { items, turn }: Rounds.Progress): Codex.Request => {
   const routingToken = RoutingToken.first(prompt.routingToken, turn?.routingToken)
   return {
@@ -119,7 +119,7 @@ const requestOf = ({ prompt, request }: Run, { items, turn }: Rounds.Progress): 
   }
 }
 
-/** Names of schemas may be identifiers of any form. */
+/** Schema identifiers can have any form. */
 const formatName = (name: string): string => name.replaceAll(/[^a-zA-Z0-9_-]/g, "_").slice(0, 64) || "answer"
 
 /**
@@ -160,11 +160,11 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
           responseFormat.type === "json"
             ? yield* OutputFormat.make({
                 name: formatName(responseFormat.objectName),
-                // its services are those of the call, where it is decoded
+                // its services come from the caller, where it is decoded
                 schema: responseFormat.schema as Schema.Schema<unknown, unknown>
               })
             : undefined
-        // without tools there is nothing to choose
+        // without tools, a tool choice is invalid
         const toolChoice = toolkit.specs.length === 0 ? undefined : (ownChoice ?? toolkit.choice)
         Telemetry.addGenAIAnnotations(providerOptions.span, {
           system: "openai",
@@ -190,7 +190,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
         }
       })
 
-    /** Remembers a turn that ended. `text` is what the response says of it. */
+    /** Remembers a finished turn. `text` is its text in the response. */
     const keep = (
       { conversationId, prompt }: Run,
       { answers, items, outcome }: Rounds.Done,
@@ -233,7 +233,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
     const run = (self: Run, progress: Rounds.Progress): Effect.Effect<Rounds.Done, Cause> =>
       Effect.flatMap(turnOf(requestOf(self, progress)), ({ repairs, turn }) =>
         Effect.flatMap(
-          // a stream of the client that does not fail ends with its turn
+          // a client stream that does not fail ends with a completed turn
           Rounds.conclude(self, progress, turn ?? Turn.fromItems([]), repairs),
           (next) => (next._tag === "Again" ? run(self, next.progress) : Effect.succeed(next))
         )
@@ -263,7 +263,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
       }).pipe(Effect.mapError((cause) => fromCause(method, cause)))
     }
 
-    /** The parts of one request as they come, and then those of what follows it. */
+    /** Streams the parts of one request, and then of its follow-up requests. */
     const stream = (
       self: Run,
       progress: Rounds.Progress,
@@ -288,7 +288,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
             const begun: ReadonlyArray<Response.StreamPartEncoded> =
               writer.started() || turn === undefined ? [] : [Outcome.metadata(turn, timestamp())]
             const ending = Stream.fromIterable([...begun, ...writer.end()])
-            // a stream of the client that does not fail ends with its turn
+            // a client stream that does not fail ends with a completed turn
             const next = yield* Rounds.conclude(self, progress, turn ?? Turn.fromItems([]), repairs)
             const text = spoken + writer.text()
             return Stream.concat(
@@ -300,7 +300,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
         })
       )
 
-    /** The calls go out in one chunk; the end of the response comes after their results. */
+    /** Emits the calls in one chunk; the `finish` part follows their results. */
     const closing = (
       self: Run,
       done: Rounds.Done,
@@ -330,7 +330,7 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
     })
   })
 
-/** What the model said: its words, or the JSON of the answer. */
+/** The model's text, or the JSON of the answer. */
 const wordsOf = (
   { output }: Run,
   { calls, last, turn }: Outcome.Outcome
@@ -360,7 +360,7 @@ export const layer = (options: Options = {}): Layer.Layer<LanguageModel.Language
   Layer.effect(LanguageModel.LanguageModel, make(options))
 
 /**
- * The same as a `Model` of `@effect/ai`, which also says the name of its provider, `"codex"`.
+ * A `Model` of `@effect/ai`, with the provider name `"codex"`.
  *
  * @since 0.1.0
  * @category constructors
@@ -377,7 +377,7 @@ const over = (config: Config.Service) => (local: Option.Option<Config.Service>) 
 })
 
 /**
- * Settings for the requests made within an effect. They win over those of the Layer, and inner ones over outer ones.
+ * Sets options for requests within an effect. They override those of the Layer, and inner ones override outer ones.
  *
  * @since 0.1.0
  * @category configuration
@@ -399,7 +399,7 @@ export const withConfig: {
 )
 
 /**
- * The same for the requests of a stream.
+ * Like {@link withConfig}, for the requests of a stream.
  *
  * @since 0.1.0
  * @category configuration
@@ -414,8 +414,8 @@ export const withConfigStream: {
 )
 
 /**
- * The error of this library that is the cause of an `AiError`, with its tag and its facts: when a limit resets, what had
- * arrived of a broken turn, which model is not available.
+ * The error of this library that caused an `AiError`, with its details: when a limit resets, the partial output of a
+ * failed turn, which model is not available.
  *
  * @since 0.1.0
  * @category errors

@@ -1,14 +1,14 @@
 /**
- * What this provider adds to the parts of a response and to the messages of a prompt, under the key `codex`.
+ * Provider metadata of response parts and prompt messages, under the key `codex`.
  *
  * @since 0.1.0
  */
 import type { History, RateLimits, Repair } from "@effect-codex/schema"
 
 /**
- * A finished turn as the next request needs it. `items` are exactly what was sent and received, with ids and encrypted
- * reasoning, the calls that were answered on the way included; `answers` are results that go out with the next request;
- * `said` is a digest of what the turn said, by which an edited message is found out.
+ * A finished turn, kept for the next request. `items` are the exact items sent and received, including ids, encrypted
+ * reasoning and calls answered in hidden requests; `answers` are tool results to send with the next request; `said` is
+ * a digest of the turn's text and calls, used to detect edited messages.
  *
  * @since 0.1.0
  * @category models
@@ -21,7 +21,7 @@ export type KeptTurn = {
 }
 
 /**
- * A call of the model that fits no tool of the toolkit, and what the model was told.
+ * A tool call that matches no tool of the toolkit, and the error sent to the model.
  *
  * @since 0.1.0
  * @category models
@@ -34,13 +34,13 @@ export type InvalidToolCall = {
 }
 
 /**
- * The metadata of the `finish` part: everything of a turn that the interface has no place for.
+ * The metadata of the `finish` part: everything of a turn that `@effect/ai` has no field for.
  *
- * - `requests`: how many requests the call took, hidden ones included; `attempts` counts retries as well.
- * - `model`: the model that served, which may differ from the one asked for.
- * - `repairs`: what was changed to make the prompt acceptable.
- * - `invalidToolCalls`: the calls that were answered instead of being carried out.
- * - `turn`: what `CodexPrompt.fromResponseParts` keeps.
+ * - `requests`: the number of requests of the call, including hidden ones; `attempts` also counts retries.
+ * - `model`: the model that served the turn, which may differ from the requested one.
+ * - `repairs`: the changes made so that the backend accepts the prompt.
+ * - `invalidToolCalls`: the calls that were answered with an error instead of being executed.
+ * - `turn`: the data for `CodexPrompt.fromResponseParts`.
  *
  * @since 0.1.0
  * @category models
@@ -62,8 +62,7 @@ export type Finish = {
 }
 
 /**
- * The metadata of a text: which item it belongs to, whether it is commentary or the final answer, and whether it is a
- * refusal.
+ * The metadata of a text: its item id, whether it is commentary or the final answer, and whether it is a refusal.
  *
  * @since 0.1.0
  * @category models
@@ -75,7 +74,7 @@ export type Text = {
 }
 
 /**
- * The metadata of a source: the annotation as it came.
+ * The metadata of a source: the original annotation.
  *
  * @since 0.1.0
  * @category models

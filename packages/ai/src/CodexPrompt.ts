@@ -1,5 +1,5 @@
 /**
- * Prompts that lose nothing of a response.
+ * Lossless prompts from responses.
  *
  * @since 0.1.0
  */
@@ -9,13 +9,13 @@ import * as Encoding from "effect/Encoding"
 
 type Metadata = Response.ProviderMetadata
 
-/** A text or reasoning that arrives in pieces. */
+/** A text or reasoning received in deltas. */
 interface Pieces {
   text: string
   metadata: Metadata
 }
 
-/** What several parts of one text say of it, by provider. */
+/** Merges the metadata of several parts of one text, by provider. */
 const merged = (first: Metadata, second: Metadata): Metadata => {
   const all: Record<string, Metadata[string]> = { ...first }
   for (const [provider, value] of Object.entries(second)) all[provider] = { ...all[provider], ...value }
@@ -23,11 +23,11 @@ const merged = (first: Metadata, second: Metadata): Metadata => {
 }
 
 /**
- * The messages of a response, for the prompt of the next request: like `Prompt.fromResponseParts`, but the metadata of
- * every part is kept as its `options`, and the exact items of the turn as those of the assistant message.
+ * Converts a response to messages for the next prompt. Like `Prompt.fromResponseParts`, but it keeps each part's
+ * metadata in its `options`, and the exact items of the turn in the options of the assistant message.
  *
- * A prompt made of it goes on without loss in another process, too: it survives the `Schema` of `Prompt`. In the process
- * of the same Layer the messages of `Prompt.fromResponseParts`, and with them any `Chat`, do as well.
+ * Such a prompt is lossless in another process too, because it survives encoding with the `Schema` of `Prompt`. Within
+ * the process of the same Layer, messages from `Prompt.fromResponseParts`, and so any `Chat`, are lossless as well.
  *
  * @since 0.1.0
  * @category constructors
@@ -83,7 +83,7 @@ export const fromResponseParts = (parts: ReadonlyArray<Response.AnyPart>): Promp
         break
       }
       case "file":
-        // bytes would not survive JSON
+        // bytes cannot be encoded as JSON
         assistant.push(
           Prompt.makePart("file", {
             mediaType: part.mediaType,

@@ -1,8 +1,8 @@
 /**
- * The tools this backend defines itself, for a `Toolkit` of `@effect/ai`.
+ * The backend's built-in tools, for a `Toolkit` of `@effect/ai`.
  *
- * {@link webSearch} and {@link imageGeneration} are run by the server; {@link localShell} and {@link custom} by a handler
- * of the program.
+ * {@link webSearch} and {@link imageGeneration} run on the server; {@link localShell} and {@link custom} run in a
+ * handler of the program.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 const loose = <A, I>(schema: Schema.Schema<A, I>) => Schema.optional(Schema.NullOr(schema))
 
 /**
- * The ids of the provider-defined tools, by which a request tells them apart.
+ * The ids of the provider-defined tools.
  *
  * @since 0.1.0
  * @category models
@@ -26,10 +26,10 @@ export const ids = {
 } as const
 
 /**
- * Search of the web, run by the server. Calls and their status appear among the parts of the response; what an answer
- * cites comes as `source` parts.
+ * Web search, run by the server. The response contains parts for the calls and their status; citations are `source`
+ * parts.
  *
- * `external_web_access: false` reads the server's cached index only.
+ * `external_web_access: false` uses only the server's cached index.
  *
  * @since 0.1.0
  * @category tools
@@ -74,7 +74,7 @@ export const webSearch = Tool.providerDefined({
 })
 
 /**
- * Image generation, run by the server. The images come as `file` parts.
+ * Image generation, run by the server. The images are `file` parts.
  *
  * @since 0.1.0
  * @category tools
@@ -89,7 +89,7 @@ export const imageGeneration = Tool.providerDefined({
 })
 
 /**
- * Shell commands that the model wants run. The handler runs them, or refuses to, and gives the output as text.
+ * Shell commands requested by the model. The handler runs or refuses them, and returns the output as text.
  *
  * @since 0.1.0
  * @category tools
@@ -125,8 +125,8 @@ const CustomArgs = {
 }
 
 /**
- * A tool whose input is plain text instead of JSON, possibly held to a grammar. The handler gets `{ input }` and gives
- * the output as text.
+ * A tool whose input is plain text instead of JSON, optionally constrained by a grammar. The handler receives `{ input
+ * }` and returns the output as text.
  *
  * @since 0.1.0
  * @category tools
@@ -156,8 +156,8 @@ export const custom = <const Name extends string, Mode extends Tool.FailureMode 
   })<Mode>(options)
 
 /**
- * Whether the server makes the model follow a tool's parameters exactly; default `false`. It needs a schema in the strict
- * subset (see `JsonSchema.strictFromSchema`); another one fails the request with `MalformedInput`.
+ * Whether the server enforces the schema of a tool's parameters; default `false`. The schema must be in the strict
+ * subset (see `JsonSchema.strictFromSchema`); any other schema fails the request with `MalformedInput`.
  *
  * @since 0.1.0
  * @category annotations

@@ -1,5 +1,5 @@
 /**
- * The ChatGPT Codex backend as a language model of `@effect/ai`.
+ * A language model of `@effect/ai` for the ChatGPT Codex backend.
  *
  * @since 0.1.0
  */

@@ -36,7 +36,7 @@ const move: Arbitrary<Move> = draw.record({
   words: draw.constantFrom("Hi", "Hi", "Go on")
 })
 
-describe("conversations that say the same words", () => {
+describe("conversations with the same content", () => {
   it.effect.prop(
     "never see each other's items, and see all of their own",
     [draw.array(move, { minLength: 4, maxLength: 12 })],
@@ -74,11 +74,11 @@ describe("conversations that say the same words", () => {
   )
 })
 
-describe("a prompt made anew for each request", () => {
+describe("a prompt rebuilt for each request", () => {
   const user = (content: string) => ({ role: "user", content }) as const
   const ok = { role: "assistant", content: "OK." } as const
 
-  it.effect("is recognised by all that was said before, not by the answer alone", () =>
+  it.effect("is recognised by the whole conversation, not only by the answer", () =>
     Effect.gen(function* () {
       yield* LanguageModel.generateText({ prompt: [user("Hi")] })
       yield* LanguageModel.generateText({ prompt: [user("Hello"), ok, user("Go on")] })
@@ -90,7 +90,7 @@ describe("a prompt made anew for each request", () => {
     }).pipe(Effect.provide(layer(always("OK."))))
   )
 
-  it.effect("with two questions in a row is not taken for one whose answer had no words", () =>
+  it.effect("with two consecutive questions is not mistaken for one with an empty answer", () =>
     Effect.gen(function* () {
       yield* LanguageModel.generateText({ prompt: [user("Hi")] })
       const before = (yield* sent).length
@@ -99,7 +99,7 @@ describe("a prompt made anew for each request", () => {
     }).pipe(Effect.provide(layer(Script.always(Script.turn({ toolCalls: [{ name: "nope" }] })))))
   )
 
-  it.effect("is recognised whatever the order of keys and the options", () =>
+  it.effect("is recognised independent of key order and options", () =>
     Effect.gen(function* () {
       const call = (result: unknown, options = {}) =>
         [
@@ -169,7 +169,7 @@ describe("a chat", () => {
     )
   )
 
-  it.effect("of another process goes on without its reasoning, and says so", () =>
+  it.effect("of another process continues without its reasoning, and reports it", () =>
     Effect.gen(function* () {
       const json = yield* Effect.flatMap(Chat.empty, (chat) =>
         Effect.zipRight(chat.generateText({ prompt: "Hi" }), chat.exportJson)
@@ -273,7 +273,7 @@ describe("the memory", () => {
     assert.strictEqual(memory.recall({ digest: "999", asked: asked[999] })?.conversationId, "c999")
   })
 
-  it("stays within its size, whatever the turns are", () => {
+  it("stays within its size for any turns", () => {
     const one = JSON.stringify(turn(0)).length
     const memory = TurnMemory.make({ maxTurns: 1000, maxSize: 5 * one })
     for (let n = 0; n < 10; n++) memory.remember({ digest: `${n}`, asked: {} }, turn(n))
@@ -283,7 +283,7 @@ describe("the memory", () => {
     assert.strictEqual(memory.size().turns, 5)
   })
 
-  it.effect("holds after many chats, and a chat of today is still recognised", () =>
+  it.effect("works after many chats, and a current chat is still recognised", () =>
     Effect.gen(function* () {
       const last = yield* Effect.forEach(
         Array.from({ length: 100 }, (_, n) => n),
@@ -298,7 +298,7 @@ describe("the memory", () => {
   )
 })
 
-it.effect("the routing token of a turn goes along with the answers to its calls, and no further", () =>
+it.effect("the routing token of a turn is sent with the answers to its calls, and not later", () =>
   Effect.gen(function* () {
     const chat = yield* Chat.empty
     yield* Effect.provide(rounds(chat, "Go"), handlers())

@@ -105,7 +105,7 @@ it.effect.prop(
   { fastCheck: { numRuns: 30 } }
 )
 
-it.effect("a stream without response.created says whose it was all the same", () =>
+it.effect("a stream without response.created still has response metadata", () =>
   Effect.gen(function* () {
     const parts = yield* collect(LanguageModel.streamText({ prompt: "Hi" }))
     const metadata = parts.flatMap((part) => (part.type === "response-metadata" ? [part] : []))

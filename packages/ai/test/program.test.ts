@@ -97,7 +97,7 @@ describe("a chat of three rounds with two tools", () => {
 })
 
 describe("a chat whose stream failed", () => {
-  it.effect("keeps what had been finished, and goes on", () =>
+  it.effect("keeps the finished parts, and continues", () =>
     Effect.gen(function* () {
       const chat = yield* Chat.empty
       const error = yield* Effect.flip(Stream.runDrain(chat.streamText({ prompt: "Hi" })))
@@ -124,7 +124,7 @@ describe("a chat whose stream failed", () => {
     )
   )
 
-  it.effect("was interrupted by its reader: the request is aborted, the chat goes on", () =>
+  it.effect("was interrupted by its consumer: the request is aborted, the chat continues", () =>
     Effect.gen(function* () {
       const chat = yield* Chat.empty
       const first = yield* chat.streamText({ prompt: "Hi" }).pipe(

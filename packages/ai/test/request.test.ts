@@ -335,7 +335,7 @@ describe("the response", () => {
     )
   }
 
-  it.effect("says what the interface has no place for", () =>
+  it.effect("has the data that the interface has no field for", () =>
     Effect.gen(function* () {
       const { content, usage } = yield* LanguageModel.generateText({ prompt: "Hi" })
       const codex = finishOf(content)?.metadata.codex
@@ -369,7 +369,7 @@ describe("the response", () => {
     )
   )
 
-  it.effect("a refusal is text that says it is one, and stays in the chat", () =>
+  it.effect("a refusal is marked text, and stays in the chat", () =>
     Effect.gen(function* () {
       const chat = yield* Chat.empty
       const parts = Chunk.toReadonlyArray(yield* Stream.runCollect(chat.streamText({ prompt: "Go" })))
@@ -492,7 +492,7 @@ describe("settings", () => {
   )
 
   it("have no key for what the backend refuses", () => {
-    // @ts-expect-error the models sample by themselves
+    // @ts-expect-error sampling cannot be configured
     CodexLanguageModel.withConfig({ temperature: 1 })
     // @ts-expect-error the prompt says it
     CodexLanguageModel.withConfig({ input: [] })
@@ -524,7 +524,7 @@ describe("settings", () => {
     }).pipe(Effect.provide(layer(Script.always(Script.turn({ reasoning: [], text: "OK." })))))
   )
 
-  it.effect("a Model says the name of its provider", () =>
+  it.effect("a Model has the name of its provider", () =>
     Effect.gen(function* () {
       const name = yield* Effect.zipLeft(Model.ProviderName, LanguageModel.generateText({ prompt: "Hi" }))
       assert.strictEqual(name, "codex")

@@ -179,7 +179,7 @@ describe("a call with", () => {
     )
   )
 
-  it.effect("nothing that fits ends after three hidden requests, and the next prompt goes on from there", () =>
+  it.effect("no valid call ends after three hidden requests, and the next prompt continues from there", () =>
     Effect.gen(function* () {
       const chat = yield* Chat.empty
       const first = yield* chat.generateText({ prompt: "Go" })
@@ -235,7 +235,7 @@ describe("text", () => {
     )
   )
 
-  it.live("is tried again before that, whatever else was shown", () =>
+  it.live("is retried before that, after any other output", () =>
     Effect.gen(function* () {
       const parts = yield* LanguageModel.streamText({ prompt: "Hi" }).pipe(Stream.runCollect)
       const all = Chunk.toReadonlyArray(parts)

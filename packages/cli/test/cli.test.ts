@@ -1,12 +1,12 @@
 /** The command line as a person runs it: as a process of its own. */
 import { spawn, spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
-import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Script } from "@effect-codex/testing"
+import { BackendServer } from "@effect-codex/testing/node"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -228,32 +228,23 @@ describe("effect-codex", () => {
   })
 
   /** What a proxy makes of the backend that passes nothing on before the end. */
-  const behindBuffer = async <A>(use: (env: Readonly<Record<string, string>>) => Promise<A>) => {
-    const event = (type: string, response: object) =>
-      `event: ${type}\ndata: ${JSON.stringify({ type, response: { id: "resp_1", ...response } })}\n\n`
-    const server = Http.createServer((request, response) => {
-      request.resume()
-      if (request.url?.startsWith("/codex/models") === true) response.end('{"models":[{"slug":"gpt-5.5"}]}')
-      else if (request.url?.startsWith("/wham") === true) response.end('{"accounts":[{"id":"account-canary"}]}')
-      else
-        setTimeout(() => {
-          response.setHeader("content-type", "text/event-stream")
-          response.end(
-            event("response.created", {}) +
-              `event: response.output_text.delta\ndata: {"type":"response.output_text.delta","output_index":0,"content_index":0,"item_id":"msg_1","delta":"one two"}\n\n` +
-              event("response.completed", { status: "completed", output: [] })
-          )
-        }, 1500)
-    })
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-    const { port } = server.address() as AddressInfo
-    try {
-      return await use({ OPENAI_CODEX_ACCESS_TOKEN: token, OPENAI_CODEX_BASE_URL: `http://127.0.0.1:${port}` })
-    } finally {
-      server.closeAllConnections()
-      server.close()
-    }
-  }
+  const behindBuffer = <A>(use: (env: Readonly<Record<string, string>>) => Promise<A>) =>
+    BackendServer.make({
+      script: Script.routes({
+        "/codex/models": Script.always(Script.status(200, { body: { models: [{ slug: "gpt-5.5" }] } })),
+        "/accounts/check": Script.always(Script.status(200, { body: { accounts: [{ id: "account-canary" }] } })),
+        "/codex/responses": Script.always(
+          Script.turn({ text: "one two" }).pipe(Script.delay("1500 millis"), Script.chunked(65_536))
+        )
+      }),
+      onUnexpected: "answer"
+    }).pipe(
+      Effect.flatMap(({ url }) =>
+        Effect.promise(() => use({ OPENAI_CODEX_ACCESS_TOKEN: token, OPENAI_CODEX_BASE_URL: url }))
+      ),
+      Effect.scoped,
+      Effect.runPromise
+    )
 
   it("doctor --turn and ask --debug find a proxy that holds streams back", timeout, () =>
     behindBuffer(async (env) => {

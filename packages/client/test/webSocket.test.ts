@@ -236,6 +236,25 @@ describe("what fails over a WebSocket", () => {
     )
   }
 
+  it.effect("a refused handshake in mode websocket says so", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const error = yield* run(Effect.flip(conversation.send("one")))
+      assert.deepInclude(error, { _tag: "HttpFailure", reason: "handshake", status: 404 })
+      assert.match(error.message, /refused the WebSocket \(HTTP 404\).*transport: "auto"/)
+      assert.deepStrictEqual(error.partial?.diagnostics.route, { via: "websocket" })
+    }).pipe(Effect.provide(scripted({ ...anyRow, handshakes: [{ status: 404 }] })))
+  )
+
+  it.effect("an error frame is not a refused handshake", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      const error = yield* run(Effect.flip(conversation.send("one")))
+      assert.strictEqual(error._tag, "HttpFailure")
+      assert.notProperty(error, "reason")
+    }).pipe(Effect.provide(overSockets([Script.events([{ type: "error", status: 418, error: {} }])])))
+  )
+
   it.effect("after a 401 no idle socket that was opened with these credentials is used again", () =>
     Effect.gen(function* () {
       const one = yield* Conversation.make()
@@ -335,14 +354,7 @@ describe("a conversation that connects ahead", () => {
     ],
     ["fails where the socket is closed", "websocket", [], [Script.resetBeforeHeaders], "ConnectionFailed", 1]
   ] as ReadonlyArray<
-    readonly [
-      string,
-      "sse" | "auto" | "websocket",
-      ReadonlyArray<ScriptedBackend.Handshake>,
-      Script.Script,
-      string,
-      number
-    ]
+    readonly [string, "sse" | "auto" | "websocket", ReadonlyArray<Script.Handshake>, Script.Script, string, number]
   >) {
     it.scoped(name, () =>
       Effect.gen(function* () {

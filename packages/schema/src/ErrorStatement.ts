@@ -1,7 +1,7 @@
 /**
- * Reads the error that a server or a relay states, in each of the forms there are (protocol D.5, E.1, F.5): an `error`
- * object, a `detail`, a list, a text, JSON in a text, a page. HTTP bodies, events and the login server are read by the
- * same code.
+ * Parses the error reported by a server or a proxy, in all known formats (protocol D.5, E.1, F.5): an `error` object, a
+ * `detail`, a list, plain text, JSON inside text, an HTML page. HTTP bodies, events and login responses share this
+ * parser.
  *
  * @since 0.1.0
  */
@@ -10,14 +10,14 @@ import * as ResponseEvent from "./ResponseEvent.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 
 /**
- * What an error states. Texts are as the server wrote them: scrub them before anybody sees them.
+ * The parsed error. Strings are unmodified server output: redact them before showing or logging them.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ErrorStatement {
   readonly code?: string
-  /** The wire's `type`, which sometimes holds the code. */
+  /** The `type` field, which sometimes holds the code. */
   readonly type?: string
   readonly message?: string
   readonly param?: string
@@ -27,7 +27,7 @@ export interface ErrorStatement {
   /** In milliseconds since 1970. */
   readonly resetsAt?: number
   readonly windowMinutes?: number
-  /** What a field or a header inside of the error asks to wait. */
+  /** The delay requested by a field or a header inside the error. */
   readonly retryAfterMillis?: number
 }
 
@@ -39,7 +39,7 @@ const asObject = (value: unknown): Raw | undefined =>
 const asWords = (value: unknown): string | undefined =>
   typeof value === "string" && /\S/.test(value) ? value : undefined
 
-/** Numbers are sometimes written as text. */
+/** Some servers send numbers as strings. */
 const asNumber = (value: unknown): number | undefined => {
   const number = typeof value === "string" && /^\s*\d+(?:\.\d+)?\s*$/.test(value) ? Number(value) : value
   return typeof number === "number" && Number.isFinite(number) ? number : undefined
@@ -54,7 +54,7 @@ const parse = (text: string): unknown => {
 }
 
 /**
- * Whether a value says anything: servers send `null`, `false`, blank texts and empty lists for "nothing".
+ * Whether a value is meaningful: servers send `null`, `false`, blank strings and empty lists for "no value".
  *
  * @since 0.1.0
  * @category predicates
@@ -66,10 +66,10 @@ export const isPresent = (value: unknown): boolean =>
   (typeof value !== "string" || asWords(value) !== undefined) &&
   !(Array.isArray(value) && value.length === 0)
 
-/** How deep errors in errors are read. */
+/** The maximum depth of nested errors. */
 const maxNesting = 4
 
-/** Later times in seconds are in milliseconds. */
+/** Larger timestamps are in milliseconds, not seconds. */
 const latestSeconds = 100_000_000_000
 
 const asTime = (value: unknown): number | undefined => {
@@ -94,7 +94,7 @@ const delayOf = (error: Raw, now: number | undefined): number | undefined =>
   asDelay(error["retry_after"] ?? error["retry_after_seconds"], 1000) ??
   RetryAfter.fromHeaders(RetryAfter.headersIn(error["headers"]), now ?? Number.NaN)
 
-/** A text that is a code and no sentence. */
+/** Whether a text is an error code rather than a sentence. */
 const isCode = (text: string): boolean => text.length <= 64 && /^[a-z][a-z0-9]*(?:[_.][a-z0-9]+)+$/.test(text)
 
 const read = (value: unknown, now: number | undefined, nesting: number): ErrorStatement => {
@@ -106,7 +106,7 @@ const read = (value: unknown, now: number | undefined, nesting: number): ErrorSt
   const resetsIn = asNumber(error["resets_in_seconds"])
   const own: ErrorStatement = defined({
     code: asWords(error["code"]),
-    // the type of an event says nothing of its error
+    // the type of a terminal event is not an error type
     type: type === undefined || ResponseEvent.isTerminalType(type) ? undefined : type,
     message:
       asWords(error["message"]) ??
@@ -124,7 +124,7 @@ const read = (value: unknown, now: number | undefined, nesting: number): ErrorSt
   const stated = nesting === 0 ? undefined : [error["error"], error["detail"], error["errors"]].find(isPresent)
   if (stated === undefined) return own
   const inner = read(stated, now, nesting - 1)
-  // a text beside which the error says more is its code
+  // a string next to a more detailed error is its code
   const isName = typeof stated === "string" && inner.code === inner.message
   return isName ? { ...inner, ...own } : { ...own, ...inner }
 }
@@ -145,7 +145,8 @@ const ofList = (list: ReadonlyArray<unknown>, now: number | undefined, nesting: 
 }
 
 /**
- * The error in a value of parsed JSON. `now`, in milliseconds since 1970, turns "in n seconds" into a time.
+ * The error in parsed JSON. `now`, in milliseconds since 1970, is used to convert relative resets ("in n seconds") to a
+ * time.
  *
  * @since 0.1.0
  * @category constructors
@@ -160,7 +161,7 @@ export const fromValue = (value: unknown, now?: number): ErrorStatement => read(
 
 const isHtml = (text: string): boolean => /^\s*<(?:!doctype|html|head|body|title|\?xml)\b/i.test(text)
 
-/** Searched step by step: a pattern that looks for the end of each `<title` again takes quadratic time. */
+/** Searches in steps: a single pattern would search for the end after every `<title`, which takes quadratic time. */
 const htmlTitle = (text: string): string | undefined => {
   const start = text.search(/<title[\s>]/i)
   const open = start === -1 ? -1 : text.indexOf(">", start)
@@ -175,13 +176,13 @@ const htmlTitle = (text: string): string | undefined => {
 }
 
 /**
- * The error in the text of a body: JSON of any form, a page, of which the title counts, or plain words.
+ * The error in the text of a body: JSON in any format, an HTML page (its title is used), or plain text.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const fromText = (body: string, now?: number): ErrorStatement => {
-  // what some servers put before their JSON
+  // some servers put a byte order mark before their JSON
   const text = body.replace(/^\uFEFF/, "").trim()
   const json = parse(text)
   if (typeof json === "object" && json !== null) return fromValue(json, now)
@@ -191,7 +192,7 @@ export const fromText = (body: string, now?: number): ErrorStatement => {
 }
 
 /**
- * Whether a text is a page for people.
+ * Whether a text is an HTML page.
  *
  * @since 0.1.0
  * @category predicates

@@ -1,5 +1,5 @@
 /**
- * A failed exchange with the backend, without its secrets and texts: what to look at, and what to put into a bug report.
+ * A failed exchange with the backend, without secrets and user content, for debugging and bug reports.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import * as Wire from "./internal/wire.ts"
 
 /**
- * What a request looked like: its settings, and kinds and lengths where there were texts.
+ * The outline of a request: its settings, and only types and lengths of its content.
  *
  * @since 0.1.0
  * @category schemas
@@ -20,10 +20,10 @@ export const RequestOutline = Schema.Struct({
   format: Wire.optional(Schema.String),
   serviceTier: Wire.optional(Schema.String),
   instructionsLength: Wire.count,
-  /** Kind and length of the JSON of each input item, in order; the first 200. */
+  /** Type and JSON length of the first 200 input items, in order. */
   input: Schema.Array(Schema.String),
   inputCount: Wire.count,
-  /** Kind and name of each tool; the first 100. */
+  /** Type and name of the first 100 tools. */
   tools: Schema.Array(Schema.String)
 })
 
@@ -34,8 +34,8 @@ export const RequestOutline = Schema.Struct({
 export interface RequestOutline extends Schema.Schema.Type<typeof RequestOutline> {}
 
 /**
- * The exchange: the outline of the request, and the text of the response without secrets, at most 16,384 characters.
- * `error` is the tag of the error it ended with, `at` the time in milliseconds since 1970.
+ * The outline of the request, and the text of the response with secrets redacted, at most 16,384 characters. `error` is
+ * the tag of the resulting error, `at` the time in milliseconds since 1970.
  *
  * @since 0.1.0
  * @category schemas

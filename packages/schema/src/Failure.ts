@@ -1,9 +1,9 @@
 /**
- * The one shape of every error of this library.
+ * The common shape of all errors of this library.
  *
- * Each error is a `Schema.TaggedError` made by {@link Class}. All of them have the same optional facts, so that
- * `error.partial` or `error.status` type-checks on any member of any union. An error is never changed after it was made:
- * {@link withFacts} makes a copy that says more.
+ * Each error is a `Schema.TaggedError` made by {@link Class}. All of them have the same optional fields, so
+ * `error.partial` or `error.status` type-checks on any member of any union. Errors are immutable: {@link withFacts}
+ * returns a copy with more facts.
  *
  * @since 0.1.0
  */
@@ -30,21 +30,21 @@ export const TypeId: unique symbol = Symbol.for("@effect-codex/schema/Failure")
  */
 export type TypeId = typeof TypeId
 
-/** Entries are not checked: they are the caller's and the server's own, and are compiled before they are sent. */
+/** Entries are not validated here: they are compiled before they are sent. */
 const entry = Schema.Object as Schema.Schema.Any as Schema.Schema<Entry, object>
 
 /**
- * The facts every error may carry.
+ * The optional fields of every error.
  *
  * - `status`: the HTTP status, when the failure is an HTTP response.
- * - `code`, `serverMessage`: the server's own code and words, scrubbed of secrets.
- * - `requestId`, `cfRay`, `responseId`: the ids that support asks for.
- * - `retryAfterMillis`: how long the server asked to wait.
- * - `partial`: what had arrived of the turn, by the last attempt that brought anything.
- * - `history`: the history that a conversation or a tool loop had reached, `Redacted` because it can hold encrypted
- *   reasoning; `error.items` is the same to go on from.
- * - `exchange`: the failed exchange, where the configuration captures it. It is `Redacted` only to keep logs short: it
- *   holds no secret.
+ * - `code`, `serverMessage`: the server's error code and message, with secrets redacted.
+ * - `requestId`, `cfRay`, `responseId`: the ids to give to support.
+ * - `retryAfterMillis`: the delay the server asked for.
+ * - `partial`: the output received before the failure, from the last attempt that received any.
+ * - `history`: the history of the conversation or tool loop so far, `Redacted` because it can hold encrypted reasoning;
+ *   `error.items` is the unwrapped history, to continue from.
+ * - `exchange`: the failed exchange, if the configuration enables capture. It holds no secrets; `Redacted` only keeps
+ *   logs short.
  *
  * @since 0.1.0
  * @category schemas
@@ -73,12 +73,12 @@ type Fields = typeof fields
 export interface Facts extends Schema.Struct.Type<Fields> {}
 
 /**
- * What has to change before a failed request can succeed, for programs that send many and name no tags:
+ * What must change before a failed request can succeed, for programs that handle errors without matching on tags:
  *
- * - `request`: this request. Others can succeed; change it, or leave it out.
- * - `account`: the login, the plan, the settings or the network. No request succeeds until somebody has seen to it, or until
- *   the plan's limit is reset; stop.
- * - `later`: nothing. The same request can succeed when it is sent again later.
+ * - `request`: the request itself. Change or skip it; other requests can succeed.
+ * - `account`: the login, the plan, the settings or the network. Stop: all requests fail until this is fixed or the
+ *   plan's limit resets.
+ * - `later`: nothing. The same request can succeed if it is retried later.
  *
  * @since 0.1.0
  * @category models
@@ -86,7 +86,7 @@ export interface Facts extends Schema.Struct.Type<Fields> {}
 export type Group = "request" | "account" | "later"
 
 /**
- * What every error has besides its own fields.
+ * The common interface of all errors.
  *
  * @since 0.1.0
  * @category models
@@ -94,18 +94,21 @@ export type Group = "request" | "account" | "later"
 export interface Failure extends Facts, Error {
   readonly [TypeId]: TypeId
   readonly _tag: string
-  /** Whether the same request can succeed when it is sent again. */
+  /** Whether the same request can succeed if it is retried. */
   readonly isRetryable: boolean
-  /** How long the server asked to wait, if it did. */
+  /** The delay the server asked for, if any. */
   readonly retryAfter: Duration.Duration | undefined
-  /** What has to change before the request can succeed. */
+  /** What must change before the request can succeed. */
   readonly group: Group
-  /** What a conversation or a tool loop had finished before it failed: the `input` of a request that goes on from there. */
+  /**
+   * The history of a conversation or tool loop up to the failure: use it as the `input` of the next request to
+   * continue.
+   */
   readonly items: ReadonlyArray<Entry> | undefined
 }
 
 /**
- * The shared facts as they are written.
+ * The encoded form of the shared facts.
  *
  * @since 0.1.0
  * @category models
@@ -113,7 +116,7 @@ export interface Failure extends Facts, Error {
 export interface EncodedFacts extends Schema.Struct.Encoded<Fields> {}
 
 /**
- * What every instance of an error class has besides its own fields.
+ * The fields and getters that every error class inherits.
  *
  * @since 0.1.0
  * @category models
@@ -126,15 +129,15 @@ export interface Base extends Facts, Cause.YieldableError {
   readonly items: ReadonlyArray<Entry> | undefined
 }
 
-/** What a constructor takes: nothing where everything is optional. */
+/** Constructor arguments: optional if all fields are optional. */
 type Props<A> =
   Partial<A> extends A
     ? [props?: A, options?: Schema.MakeOptions | undefined]
     : [props: A, options?: Schema.MakeOptions | undefined]
 
 /**
- * The type of an error class made by {@link Class}. The facts are named, not computed from their schemas for each class:
- * that keeps the union of all errors cheap to check.
+ * The type of an error class made by {@link Class}. It names the shared facts instead of computing their type from the
+ * schemas for each class, so the union of all errors stays cheap to type-check.
  *
  * @since 0.1.0
  * @category models
@@ -153,8 +156,8 @@ export interface FailureClass<Self, Tag extends string, Own extends Schema.Struc
 }
 
 /**
- * An error class with the shared facts and fields of its own. It is final (`isRetryable` is `false`) unless the class
- * overrides that. `lasting` is the group of an error that is not retryable.
+ * Makes an error class with the shared facts and its own fields. It is not retryable (`isRetryable` is `false`) unless
+ * the class overrides that. `lasting` is the group of a non-retryable error.
  *
  * @since 0.1.0
  * @category constructors
@@ -194,8 +197,8 @@ export const Class =
   }
 
 /**
- * Options for constructing an error from values that are known to fit. Checking a long partial turn again would cost
- * more than the turn.
+ * Constructor options that skip validation, for values that are already validated. Validating a long partial turn again
+ * would cost more than decoding it did.
  *
  * @since 0.1.0
  * @category constructors
@@ -203,7 +206,7 @@ export const Class =
 export const trusted = { disableValidation: true } as const
 
 /**
- * Tells the errors of this library from any other value.
+ * Whether a value is an error of this library.
  *
  * @since 0.1.0
  * @category guards
@@ -211,7 +214,7 @@ export const trusted = { disableValidation: true } as const
 export const isFailure = (u: unknown): u is Failure => Predicate.hasProperty(u, TypeId)
 
 /**
- * A copy of the error, of the same class, with these facts. Facts that are `undefined` change nothing.
+ * A copy of the error, of the same class, with the given facts. `undefined` values are ignored.
  *
  * @since 0.1.0
  * @category combinators
@@ -225,8 +228,8 @@ export const withFacts = <E extends Failure>(failure: E, facts: { readonly [K in
 }
 
 /**
- * A copy of the error whose texts went through `scrub`: its own fields and the shared ones, limits included.
- * What else is in `partial`, and `exchange`, stay as they are.
+ * A copy of the error with `scrub` applied to its strings: its own fields and the shared ones, including limits.
+ * `exchange` and the rest of `partial` are unchanged.
  *
  * @since 0.1.0
  * @category combinators
@@ -247,7 +250,7 @@ export const mapTexts = <E extends Failure>(failure: E, scrub: (text: string) =>
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null
 
-/** The texts inside of limits, which are the server's as well. */
+/** Limits contain strings from the server too. */
 const mapInner = (value: unknown, scrub: (text: string) => string): unknown => {
   if (typeof value === "string") return scrub(value)
   if (Array.isArray(value)) return value.map((one) => mapInner(one, scrub))
@@ -262,7 +265,7 @@ const ownFields = (failure: Failure): Readonly<Record<string, unknown>> => {
 }
 
 /**
- * The message of an error: what happened and what to do, the server's words, the ids for support.
+ * Builds an error message: what happened and what to do, the server's message, the ids for support.
  *
  * @since 0.1.0
  * @category combinators

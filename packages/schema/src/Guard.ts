@@ -2,8 +2,8 @@
  * Fast validation of wire values, compiled from their schemas.
  *
  * The schema stays the only definition of a shape. A compiled guard takes nanoseconds where `Schema.is` takes
- * microseconds, which matters for every event and every item of a history. The forms the wire schemas use are compiled;
- * any other form is left to `Schema.is`.
+ * microseconds, and it runs for every event and every history item. Schema constructs that the wire schemas use are
+ * compiled; all others fall back to `Schema.is`.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
 import type * as AST from "effect/SchemaAST"
 
 /**
- * The path of the first property that does not fit (`""` is the value itself), or `undefined` when the value fits.
+ * Returns the path of the first invalid property (`""` is the value itself), or `undefined` if the value is valid.
  *
  * @since 0.1.0
  * @category models

@@ -3,11 +3,11 @@
  *
  * One bad item makes the server refuse every further request of a conversation: a call without its output, an illegal
  * name, an image it cannot read, reasoning of another account. {@link compile} repairs all of these and reports each
- * change as a `Repair`. Valid items are passed through unchanged. It is the one way to mend a stored conversation
- * as well: compiling what was compiled changes nothing.
+ * change as a `Repair`. Valid items are passed through unchanged. Use it to repair stored conversations too: it is
+ * idempotent.
  *
- * Reasoning is readable only for the account it was made for; see `Origin` for what a conversation does that outlives
- * its login.
+ * The server can read encrypted reasoning only for the account it was created for. See `Origin` for conversations that
+ * continue under another login.
  *
  * @since 0.1.0
  */
@@ -34,7 +34,7 @@ import type * as Repair from "./Repair.ts"
  */
 export type Entry = Message.Message | Item.Item
 
-/** An item of a known type with a field that does not fit it is an entry as well: {@link compile} puts it right. */
+/** An item of a known type with an invalid field is also an entry: {@link compile} repairs it. */
 const entry = Schema.Union(
   Message.Message,
   Item.Item,
@@ -42,8 +42,8 @@ const entry = Schema.Union(
 )
 
 /**
- * An entry of a history: a message or an item. A history may mix both. Every JSON object with a `type` is read as an
- * item, so that a stored conversation can be read whatever the server put into it.
+ * An entry of a history: a message or an item. A history may mix both. Every JSON object with a `type` decodes as an
+ * item, so stored conversations stay readable even with item types unknown to this library.
  *
  * @since 0.1.0
  * @category schemas
@@ -51,8 +51,8 @@ const entry = Schema.Union(
 export const Entry: Schema.Schema<Entry, typeof entry.Encoded> = entry
 
 /**
- * How much of a tool's output is sent, in tokens (of four bytes each, as the Codex CLI counts them) or in bytes of
- * UTF-8. The catalogue's `truncation_policy` has this form (protocol G.1). Limits below 256 bytes count as 256 bytes.
+ * The maximum length of a tool output, in tokens (four bytes each, as in the Codex CLI) or in UTF-8 bytes. The
+ * catalogue's `truncation_policy` has this form (protocol G.1). The minimum is 256 bytes.
  *
  * @since 0.1.0
  * @category configuration
@@ -63,21 +63,24 @@ export interface OutputLimit {
 }
 
 /**
- * What {@link compile} may know besides the history.
+ * Options for {@link compile}.
  *
  * @since 0.1.0
  * @category configuration
  */
 export interface Options {
-  /** Outputs of tools longer than this are cut in the middle. Default: only what the backend would refuse is cut. */
+  /**
+   * Longer tool outputs are truncated in the middle. Default: only outputs that exceed the backend's limit are
+   * truncated.
+   */
   readonly outputLimit?: OutputLimit
-  /** The account the request is for: encrypted content tagged with another account is left out (`Origin`). */
+  /** The account of the request: encrypted content tagged with another account is omitted (`Origin`). */
   readonly account?: string
 }
 
 /**
- * A history ready to send: the system messages from its head joined by blank lines (`""` if there are none), the items,
- * and the repairs in the order of the places they were made at.
+ * A history ready to send: the leading system messages joined by blank lines (`""` if there are none), the items, and
+ * the repairs in order of position.
  *
  * @since 0.1.0
  * @category models
@@ -89,7 +92,7 @@ export interface Compiled {
 }
 
 /**
- * The output of a call that was never answered. It blames nobody.
+ * The output added for a call without one. It is neutral about the cause.
  *
  * @since 0.1.0
  * @category configuration
@@ -97,7 +100,7 @@ export interface Compiled {
 export const missingOutput = "No output is available for this tool call."
 
 /**
- * The longest an item's id or a call id may be.
+ * The maximum length of an item id or a call id.
  *
  * @since 0.1.0
  * @category configuration
@@ -110,7 +113,7 @@ const inBytes = (limit: OutputLimit | undefined): number | undefined =>
   limit === undefined ? undefined : limit.mode === "tokens" ? limit.limit * bytesPerToken : limit.limit
 
 /**
- * The texts of the system messages at the head of a history, joined by blank lines, and the entries after them.
+ * Splits a history into its leading system messages, joined by blank lines, and the remaining entries.
  *
  * @since 0.1.0
  * @category combinators
@@ -130,10 +133,10 @@ const isSystemMessage = (entry: unknown): entry is Message.SystemMessage =>
   systemMessageMisfit(entry) === undefined && !("type" in (entry as Message.SystemMessage))
 
 /**
- * The items to send for a history: deterministic, total, idempotent. Messages become items; system messages at the head
- * become `instructions`. What an item becomes depends on itself and on the items before it, and not on those after it,
- * except for calls that wait for their output and reasoning that waits for its result. So the requests of a conversation
- * begin with the same bytes.
+ * Compiles a history to the items to send: deterministic, total, idempotent. Messages become items; leading system
+ * messages become `instructions`. The result for an item depends only on that item and the ones before it, except that
+ * calls also depend on their output and reasoning on the item that follows it. So successive requests of a conversation
+ * share a byte-identical prefix.
  *
  * @since 0.1.0
  * @category constructors
@@ -181,9 +184,9 @@ export const compile = (history: ReadonlyArray<Entry>, options: Options = {}): C
 }
 
 /**
- * The items without reasoning, for sending once more what was refused as encrypted content that cannot be read. With
- * `except`, reasoning that is known to come from this account and model stays (see `Origin`). Compactions always stay:
- * without them the conversation would lose its past.
+ * The items without reasoning, to retry a request that was refused because of unreadable encrypted content. With
+ * `except`, reasoning known to come from this account and model is kept (see `Origin`). Compactions are always kept:
+ * they hold the earlier conversation.
  *
  * @since 0.1.0
  * @category combinators
@@ -203,8 +206,8 @@ export const withoutReasoning = (
 }
 
 /**
- * Everything in a list of items the backend would refuse, each as a sentence that names the item by its place; empty if
- * there is nothing. These are the repairs {@link compile} would make, and what it gives always passes.
+ * Lists everything in the items that the backend would refuse, one sentence with the item's index for each problem. The
+ * problems are the repairs {@link compile} would make, so its result always passes.
  *
  * @since 0.1.0
  * @category guards
@@ -218,9 +221,9 @@ export const validate = (items: ReadonlyArray<Item.Item>, options: Options = {})
   })
 
 /**
- * What is wrong with new input, as sentences that name the entry by its place: the repairs that {@link compile} had to
- * make to messages the model has not answered yet. Their writer can still change them. The history before them and the
- * outputs of tools are repaired without a problem, because nobody can change them any more.
+ * Lists the problems of new input, one sentence with the entry's index for each: the repairs that {@link compile} made
+ * to messages the model has not answered yet, which the caller can still change. Repairs of the earlier history and of
+ * tool outputs are not problems, because the caller can no longer change those.
  *
  * @since 0.1.0
  * @category guards

@@ -1,5 +1,5 @@
 /**
- * Whether a request may name the response before it and send only what is new (protocol H.3).
+ * Decides whether a request can refer to the previous response and send only the new input items (protocol H.3).
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import type * as Item from "./Item.ts"
 import * as ResponsesRequest from "./ResponsesRequest.ts"
 
 /**
- * The last response of a socket: the request that led to it, its id, and its output items as the server sent them.
+ * The last response on a socket: its request, its id, and its output items as the server sent them.
  *
  * @since 0.1.0
  * @category models
@@ -20,12 +20,12 @@ export interface Previous {
 }
 
 /**
- * What to send. `Full` says why the new input alone is not enough, and where the first difference is:
+ * What to send. `Full` states why the new input alone is not enough, and where the first difference is:
  *
- * - `no_previous`: the socket has no finished response.
- * - `field`: a field other than the input has changed; `at` names it.
- * - `input`: the input does not begin with the input of the request before; `at` names the first item that differs.
- * - `output`: the server's output does not follow as it would be sent now; `at` names the first item that differs.
+ * - `no_previous`: no response has finished on this socket.
+ * - `field`: a field other than `input` changed; `at` names it.
+ * - `input`: the input does not start with the previous request's input; `at` names the first item that differs.
+ * - `output`: the previous response's output does not follow unchanged; `at` names the first item that differs.
  *
  * @since 0.1.0
  * @category models
@@ -34,12 +34,12 @@ export type Decision =
   | {
       readonly _tag: "Incremental"
       readonly previousResponseId: string
-      /** The items the server has not got. */
+      /** The items the server does not have yet. */
       readonly input: ReadonlyArray<Item.Item>
     }
   | { readonly _tag: "Full"; readonly reason: "no_previous" | "field" | "input" | "output"; readonly at?: string }
 
-/** What may differ between two requests of one chain (protocol H.3). */
+/** Fields that may differ between two requests of one chain (protocol H.3). */
 const uncompared: ReadonlySet<string> = new Set(["input", "client_metadata", "stream_options", "access_programs"])
 
 const bodyOf = (request: ResponsesRequest.ResponsesRequest): Readonly<Record<string, unknown>> =>
@@ -60,8 +60,8 @@ const firstDifferent = (expected: ReadonlyArray<unknown>, found: ReadonlyArray<u
 }
 
 /**
- * Compares a request with the one before it on the same socket. The output of the server counts as sent back when
- * `History.compile` makes the items of the request of it: ids and repairs make no difference, anything else does.
+ * Compares a request with the previous one on the same socket. The server's output counts as unchanged if
+ * `History.compile` maps it to the items in the request: ids and repairs are ignored, any other difference counts.
  *
  * @since 0.1.0
  * @category combinators
@@ -81,7 +81,7 @@ export const decide = (previous: Previous | undefined, request: ResponsesRequest
   if (previous === undefined) return { _tag: "Full", reason: "no_previous" }
   const field = changedField(previous.request, request)
   if (field !== undefined) return { _tag: "Full", reason: "field", at: field }
-  // parsed from the text that goes out, so that nothing is compared that does not travel
+  // parsed from the JSON text that is sent, so that only what is sent is compared
   const wire = (items: ReadonlyArray<Item.Item>) =>
     bodyOf({ ...request, input: items })["input"] as ReadonlyArray<Item.Item>
   const before = wire(previous.request.input)

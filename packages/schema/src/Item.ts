@@ -1,10 +1,10 @@
 /**
- * The items of a conversation as they travel: what a request's `input` is made of and what a response puts out
- * (protocol C.4).
+ * The wire form of a conversation's items: the elements of a request's `input` and of a response's output (protocol
+ * C.4).
  *
- * An item is the server's own JSON object. Decoding checks the keys this library reads and keeps every other key, in
- * its order, so that an item goes back in the next request exactly as it came (C.5). An item type this library does not
- * know is an {@link UnknownItem}: kept, never fatal.
+ * An item is the server's JSON object. Decoding validates the keys this library reads and keeps all other keys, in
+ * order, so the next request sends an item back exactly as it was received (C.5). An item type unknown to this library
+ * decodes as an {@link UnknownItem}; it is kept and never an error.
  *
  * @since 0.1.0
  */
@@ -12,7 +12,7 @@ import * as Schema from "effect/Schema"
 import * as Wire from "./internal/wire.ts"
 
 /**
- * A piece of text the caller sends.
+ * Input text.
  *
  * @since 0.1.0
  * @category schemas
@@ -32,7 +32,7 @@ export const InputImage = Wire.object({
 })
 
 /**
- * A document, by URL or as base64 data (a form of the public Responses API).
+ * A document, by URL or as base64 data (from the public Responses API).
  *
  * @since 0.1.0
  * @category schemas
@@ -46,7 +46,7 @@ export const InputFile = Wire.object({
 })
 
 /**
- * Sound, as a `data:` URL.
+ * Audio, as a `data:` URL.
  *
  * @since 0.1.0
  * @category schemas
@@ -54,7 +54,7 @@ export const InputFile = Wire.object({
 export const InputAudio = Wire.object({ type: Schema.Literal("input_audio"), audio_url: Schema.String })
 
 /**
- * A piece of text the model wrote. `annotations` are citations and file paths, kept as they came.
+ * Output text of the model. `annotations` are citations and file paths, kept unchanged.
  *
  * @since 0.1.0
  * @category schemas
@@ -74,7 +74,7 @@ export const OutputText = Wire.object({
 export const Refusal = Wire.object({ type: Schema.Literal("refusal"), refusal: Schema.String })
 
 /**
- * Content only the server can read.
+ * Encrypted content that only the server can read.
  *
  * @since 0.1.0
  * @category schemas
@@ -85,14 +85,14 @@ export const EncryptedContent = Wire.object({
 })
 
 /**
- * A type name unknown to this library. At run time it is the server's string; for the type checker it is opaque, so that
- * comparing `type` with a known name narrows a union that has unknown members.
+ * A type name unknown to this library. At run time it is the server's string. For the type checker it is opaque, so
+ * that comparing `type` with a known name narrows a union that has unknown members.
  *
  * @since 0.1.0
  * @category models
  */
 export declare enum UnknownType {
-  /** Never a value; it keeps the type apart from every known name. */
+  /** Exists only in types; it makes the type distinct from every known name. */
   opaque = "a type name not known here"
 }
 
@@ -184,7 +184,7 @@ export type ContentPart =
 export const ContentPart: Schema.Schema<ContentPart, typeof part.Encoded> = part
 
 /**
- * The output of a tool: text, or parts when there are images or sound to show (C.4).
+ * The output of a tool: text, or content parts if it includes images or audio (C.4).
  *
  * @since 0.1.0
  * @category schemas
@@ -198,7 +198,8 @@ export const ToolOutput = Schema.Union(Schema.String, Schema.Array(ContentPart))
 export type ToolOutput = typeof ToolOutput.Type
 
 /**
- * A message of any role. `phase` tells commentary from the final answer and must survive a replay (C.5).
+ * A message of any role. `phase` distinguishes commentary from the final answer and must be kept when the item is
+ * replayed (C.5).
  *
  * @since 0.1.0
  * @category schemas
@@ -227,7 +228,7 @@ export const ReasoningItem = Wire.object({
 })
 
 /**
- * The model calls a function. `arguments` is the model's JSON text, which may be empty or broken.
+ * A function call by the model. `arguments` is the model's JSON text, which may be empty or invalid.
  *
  * @since 0.1.0
  * @category schemas
@@ -243,8 +244,8 @@ export const FunctionCallItem = Wire.object({
 })
 
 /**
- * The output of a {@link FunctionCallItem} or a {@link LocalShellCallItem}. A failure is written into `output`;
- * the wire has no error flag (C.4).
+ * The output of a {@link FunctionCallItem} or a {@link LocalShellCallItem}. Errors are reported as text in `output`;
+ * the wire format has no error flag (C.4).
  *
  * @since 0.1.0
  * @category schemas
@@ -259,7 +260,7 @@ export const FunctionCallOutputItem = Wire.object({
 })
 
 /**
- * The model calls a free-form tool; `input` is plain text, not JSON.
+ * A call of a free-form tool by the model; `input` is plain text, not JSON.
  *
  * @since 0.1.0
  * @category schemas
@@ -290,7 +291,7 @@ export const CustomToolCallOutputItem = Wire.object({
 })
 
 /**
- * A search among deferred tools; `arguments` is a JSON object here, not text.
+ * A search for deferred tools; here `arguments` is a JSON object, not text.
  *
  * @since 0.1.0
  * @category schemas
@@ -305,7 +306,7 @@ export const ToolSearchCallItem = Wire.object({
 })
 
 /**
- * The tools a search found.
+ * The tools found by a tool search.
  *
  * @since 0.1.0
  * @category schemas
@@ -320,7 +321,7 @@ export const ToolSearchOutputItem = Wire.object({
 })
 
 /**
- * A web search the server ran.
+ * A web search run by the server.
  *
  * @since 0.1.0
  * @category schemas
@@ -340,7 +341,7 @@ export const WebSearchCallItem = Wire.object({
 })
 
 /**
- * An image the server made; `result` is base64.
+ * An image generated by the server; `result` is base64.
  *
  * @since 0.1.0
  * @category schemas
@@ -354,7 +355,7 @@ export const ImageGenerationCallItem = Wire.object({
 })
 
 /**
- * A shell command the model wants run on the caller's machine.
+ * A shell command for the caller to run locally.
  *
  * @since 0.1.0
  * @category schemas
@@ -398,7 +399,7 @@ export const ContextCompactionItem = Wire.object({
 })
 
 /**
- * Asks for a compaction; the last item of such a request (protocol I.2).
+ * Requests a compaction; must be the last item of the request (protocol I.2).
  *
  * @since 0.1.0
  * @category schemas
@@ -406,7 +407,7 @@ export const ContextCompactionItem = Wire.object({
 export const CompactionTriggerItem = Wire.object({ type: Schema.Literal("compaction_trigger") })
 
 /**
- * Changes the reasoning effort in mid-conversation, for models whose catalogue entry allows it.
+ * Changes the reasoning effort within a conversation, for models whose catalogue entry allows it.
  *
  * @since 0.1.0
  * @category schemas
@@ -417,7 +418,7 @@ export const ConfigurationUpdateItem = Wire.object({
 })
 
 /**
- * Tools that arrive as an item instead of the request's `tools` (protocol C.10).
+ * Tools given as an item instead of in the request's `tools` (protocol C.10).
  *
  * @since 0.1.0
  * @category schemas
@@ -430,7 +431,7 @@ export const AdditionalToolsItem = Wire.object({
 })
 
 /**
- * A message between agents; internal to the server's multi-agent mode, kept for replay.
+ * A message between agents, internal to the server's multi-agent mode and kept for replay.
  *
  * @since 0.1.0
  * @category schemas
@@ -464,7 +465,7 @@ const itemMembers = [
 ] as const
 
 /**
- * Every item type named here.
+ * All known item types.
  *
  * @since 0.1.0
  * @category models
@@ -472,7 +473,7 @@ const itemMembers = [
 export const knownTypes: ReadonlySet<string> = new Set(itemMembers.flatMap((member) => member.fields.type.literals))
 
 /**
- * An item of a type this library does not know, kept with all its keys.
+ * An item of an unknown type, kept with all its keys.
  *
  * @since 0.1.0
  * @category schemas
@@ -625,7 +626,7 @@ export interface Encoded {
 }
 
 /**
- * Any item. Comparing `type` narrows to the member; an item of a type unknown here is an {@link UnknownItem}.
+ * Any item. Comparing `type` narrows to the member; an item of an unknown type is an {@link UnknownItem}.
  *
  * @since 0.1.0
  * @category schemas
@@ -633,7 +634,7 @@ export interface Encoded {
 export const Item = union as Schema.Schema<Item, unknown> as Schema.Schema<Item, Encoded>
 
 /**
- * The item's id, where it has one.
+ * The item's id, if any.
  *
  * @since 0.1.0
  * @category combinators

@@ -1,7 +1,7 @@
 /**
- * Effect `Schema`s as JSON Schemas in a form the server accepts: everything JSON Schema can express, or the strict subset
- * the server can enforce (protocol C.6, C.9). Everything a schema says is sent, or the schema is refused where it is
- * declared. {@link normalize} brings JSON Schemas from elsewhere to the nearest form.
+ * Converts Effect `Schema`s to JSON Schemas the server accepts: open schemas with everything JSON Schema can express,
+ * or the strict subset that the server can enforce (protocol C.6, C.9). A schema is either sent completely or rejected
+ * where it is declared. {@link normalize} converts third-party JSON Schemas to the nearest accepted form.
  *
  * @since 0.1.0
  */
@@ -13,13 +13,13 @@ import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import * as Failure from "./Failure.ts"
 import { notJson } from "./internal/json.ts"
-import { areTidy, tidy } from "./internal/references.ts"
+import { areNormalized, normalizeReferences } from "./internal/references.ts"
 import { at, both, isObject } from "./internal/schemaTree.ts"
 import { acceptable, isObjectRoot, objectRoot, type Report } from "./internal/serverForms.ts"
 import { strictSubset } from "./internal/strictSubset.ts"
 
 /**
- * A JSON Schema: an object, or a piece of one.
+ * A JSON Schema object, or a fragment of one.
  *
  * @since 0.1.0
  * @category models
@@ -29,8 +29,8 @@ export interface JsonSchema {
 }
 
 /**
- * A schema cannot be given to the model, for all of these reasons. Found where a tool or an output format is declared,
- * not when it is used.
+ * A schema that the server does not accept; `problems` lists all reasons. Raised where a tool or an output format is
+ * declared, not when it is used.
  *
  * @since 0.1.0
  * @category errors
@@ -45,7 +45,7 @@ export class UnsupportedSchema extends Failure.Class<UnsupportedSchema>("@effect
 }
 
 /**
- * One place where a value does not fit its schema. `path` leads to it from the root.
+ * One validation issue. `path` is its location, from the root.
  *
  * @since 0.1.0
  * @category schemas
@@ -62,7 +62,7 @@ export const Issue = Schema.Struct({
 export type Issue = typeof Issue.Type
 
 /**
- * Issues as one text: `city.name: is missing; days[2]: Expected number, actual "x"`.
+ * Formats issues as one line: `city.name: is missing; days[2]: Expected number, actual "x"`.
  *
  * @since 0.1.0
  * @category combinators
@@ -75,15 +75,17 @@ export const formatIssues = (issues: ReadonlyArray<Issue>): string =>
     })
     .join("; ")
 
-/** Enough to find the mistake by, without carrying a large value along. */
+/** Enough to find the mistake without including large values. */
 const maxIssues = 20
 const maxIssueLength = 300
 
-/** Deeper than any sensible value. Decoding and formatting recurse, and this keeps them well within the stack. */
+/**
+ * Deeper than any realistic value, and shallow enough that recursive decoding and formatting cannot overflow the stack.
+ */
 const maxDepth = 256
 
 /**
- * Whether JSON text nests more than `limit` objects and arrays. It does not recurse, so any depth is safe.
+ * Whether JSON text is nested deeper than `limit`. It does not recurse, so any depth is safe.
  */
 const isDeeperThan = (text: string, limit: number): boolean => {
   if (text.length <= limit) return false
@@ -106,7 +108,7 @@ const isDeeperThan = (text: string, limit: number): boolean => {
 }
 
 /**
- * Why JSON text did not decode: it is not JSON, or it does not fit the schema.
+ * Why decoding failed: invalid JSON, or a value that does not match the schema.
  *
  * @since 0.1.0
  * @category models
@@ -116,8 +118,8 @@ export interface Unparsed {
   readonly issues: ReadonlyArray<Issue>
 }
 
-/** What a codec threw can be anything, also what fails when it is read. */
-const wordsOf = (thrown: unknown): string => {
+/** A codec can throw anything, even a value whose properties throw when read. */
+const messageOf = (thrown: unknown): string => {
   try {
     return `: ${thrown instanceof Error ? thrown.message : String(thrown)}`
   } catch {
@@ -126,9 +128,9 @@ const wordsOf = (thrown: unknown): string => {
 }
 
 /**
- * Decodes JSON text, and reports all issues at once. That an optional key may also be `undefined` is not reported: JSON
- * cannot hold it. A value nested more than 256 levels deep fits no schema, and a codec that throws is an issue too: what a
- * model writes never causes a defect.
+ * Decodes JSON text and reports all issues at once. Issues do not mention `undefined` as an alternative for optional
+ * keys, because JSON cannot represent it. Values nested more than 256 levels deep and codecs that throw are reported as
+ * issues: model output never causes a defect.
  *
  * @since 0.1.0
  * @category combinators
@@ -154,13 +156,13 @@ export const parse = <A, I>(schema: Schema.Schema<A, I>, text: string): Effect.E
           message: message.slice(0, maxIssueLength)
         }))
     }))
-  }).pipe(Effect.catchAllDefect((defect) => fail("mismatch", `could not be decoded${wordsOf(defect)}`)))
+  }).pipe(Effect.catchAllDefect((defect) => fail("mismatch", `could not be decoded${messageOf(defect)}`)))
 }
 
 /**
- * The JSON Schema the model gets, and the codec for what it answers. `encodedCodec` is the first half of the codec: it
- * gives what the schema decodes from, so that a strict answer's `null` for an absent key is gone, and needs no services.
- * `warnings` lists what the server does not support and only decoding checks.
+ * The JSON Schema sent to the model, and the codec for its answer. `encodedCodec` decodes only to the schema's encoded
+ * side (with the `null`s of strict mode removed) and needs no services. `warnings` lists constraints that the server
+ * does not support and only decoding checks.
  *
  * @since 0.1.0
  * @category models
@@ -173,7 +175,7 @@ export interface Form<A> {
 }
 
 /**
- * The form of a schema, `strict` or open: {@link strictFromSchema} and {@link openFromSchema} without an effect.
+ * The synchronous version of {@link strictFromSchema} and {@link openFromSchema}.
  *
  * @since 0.1.0
  * @category constructors
@@ -200,9 +202,9 @@ export const fromSchema = <A, I>(
         : warnings.push(`${place(path)} ${what}: ${instead}; decoding checks it.`)
   }
   const form = attempt((): Form<A> => {
-    const root = tidy(generate(schema.ast, strict, problem), (path, what) => problem(path, `${what}.`))
+    const root = normalizeReferences(generate(schema.ast, strict, problem), (path, what) => problem(path, `${what}.`))
     if (problems.size === 0 && !isObjectRoot(root)) {
-      problem("", "has to be an object: put it into a Schema.Struct.")
+      problem("", "must be an object: put it into a Schema.Struct.")
     }
     const open = acceptable(root, "", report)
     const encoded = Schema.encodedSchema(schema).ast
@@ -220,10 +222,10 @@ export const fromSchema = <A, I>(
 }
 
 /**
- * The JSON Schema of what the schema decodes from, with everything JSON Schema can express. Its root is an object. A
- * pattern or format the server does not support moves from its keyword to the description and is listed in `warnings`.
- * What the server accepts in no tool is refused: tuples (and so `Map` and `Duration`), `Schema.Object`, values that JSON
- * cannot represent.
+ * The JSON Schema of the schema's encoded side, with everything JSON Schema can express. The root must be an object. A
+ * pattern or format the server does not support is moved to the description and listed in `warnings`. Schemas the
+ * server never accepts are rejected: tuples (and so `Map` and `Duration`), `Schema.Object`, values that JSON cannot
+ * represent.
  *
  * @since 0.1.0
  * @category constructors
@@ -234,9 +236,9 @@ export const openFromSchema = <A, I>(
 ): Effect.Effect<Form<A>, UnsupportedSchema> => Effect.suspend(() => fromSchema(name, schema, { strict: false }))
 
 /**
- * The schema in the strict subset: objects are closed and have all their keys. An optional key is sent as one that may
- * be `null`, and `null` decodes back to its absence. Constraints the subset lacks (`minLength`, …) move to the description
- * and are checked when decoding. The rest is refused, each with its path: records, tuples, `unknown`, a pattern with
+ * The schema in the strict subset: objects are closed and all keys are required. An optional key is sent as nullable,
+ * and `null` decodes to an absent key. Constraints outside the subset (`minLength`, …) are moved to the description and
+ * checked when decoding. Everything else is rejected with its path: records, tuples, `unknown`, a pattern with
  * lookaround, backreferences or a flag such as `i`, a format outside the subset, a root that is not an object.
  *
  * @since 0.1.0
@@ -248,8 +250,8 @@ export const strictFromSchema = <A, I>(
 ): Effect.Effect<Form<A>, UnsupportedSchema> => Effect.suspend(() => fromSchema(name, schema, { strict: true }))
 
 /**
- * A JSON Schema from elsewhere in the nearest form the server accepts. `changes` lists what was changed; when it is empty,
- * `jsonSchema` is the given object itself. `strict` stays `true` only where the meaning stays the same: an object with
+ * A third-party JSON Schema in the nearest form the server accepts. `changes` lists what was changed; if it is empty,
+ * `jsonSchema` is the given object itself. `strict` stays `true` only if the meaning is preserved: an object with
  * optional keys is sent with `strict: false`.
  *
  * @since 0.1.0
@@ -262,10 +264,10 @@ export interface Normalized {
 }
 
 /**
- * Brings a JSON Schema from elsewhere, such as an MCP server, to the nearest form the server accepts. Missing `type`,
- * `items` and `properties` are added, tuples become arrays of any of their elements, alternatives at the root become one
- * object, unsupported formats and patterns move to the description, malformed keywords are left out. It fails for anything
- * that is not the schema of an object.
+ * Converts a third-party JSON Schema, for example from an MCP server, to the nearest form the server accepts. Missing
+ * `type`, `items` and `properties` are added, tuples become arrays of any of their elements, alternatives at the root
+ * become one object, unsupported formats and patterns move to the description, malformed keywords are removed. It fails
+ * for anything that is not the schema of an object.
  *
  * @since 0.1.0
  * @category constructors
@@ -294,16 +296,18 @@ export const normalize = (
   const given = schema === true ? {} : schema
   if (!isObject(given)) return refuse("It is not a JSON Schema: give an object.")
   const found = attempt((): Normalized | undefined => {
-    const isTidy = areTidy(given)
-    if (!isTidy) changes.add("Its references are written out, or lead to $defs.")
-    const tidied = isTidy ? given : tidy(given, (path, what) => change(path, what, "sent without it"))
-    const root = objectRoot(tidied, report)
+    const hasNormalizedReferences = areNormalized(given)
+    if (!hasNormalizedReferences) changes.add("Its references are inlined or point to $defs.")
+    const normalized = hasNormalizedReferences
+      ? given
+      : normalizeReferences(given, (path, what) => change(path, what, "sent without it"))
+    const root = objectRoot(normalized, report)
     if (root === undefined) return undefined
     const open = acceptable(root, "", report)
     if (options?.strict !== true) return { jsonSchema: open, strict: false, changes: [...changes] }
     const problems = new Set<string>()
     const closed = strictSubset(
-      areTidy(open, "strict") ? open : tidy(open, () => undefined),
+      areNormalized(open, "strict") ? open : normalizeReferences(open, () => undefined),
       "refuse",
       (path, what) => {
         problems.add(`${place(path)} ${what}`)
@@ -318,7 +322,7 @@ export const normalize = (
       : { jsonSchema: closed, strict: true, changes: [...changes, "It is sent in the strict subset."] }
   })
   if (Either.isLeft(found)) return refuse(found.left)
-  return found.right === undefined ? refuse("The root has to be an object.") : Either.right(found.right)
+  return found.right === undefined ? refuse("The root must be an object.") : Either.right(found.right)
 }
 
 const sorted = (value: unknown): unknown =>
@@ -332,7 +336,7 @@ const sorted = (value: unknown): unknown =>
       ? value.map(sorted)
       : value
 
-/** Equal but for the order of their keys. */
+/** Equality that ignores the order of keys. */
 const isEqual = (a: JsonSchema, b: JsonSchema): boolean => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
 
 const place = (path: string): string =>
@@ -340,7 +344,7 @@ const place = (path: string): string =>
 
 const maxPlace = 200
 
-/** What a schema makes throw (nesting beyond the stack, a codec's own error) as a problem of that schema. */
+/** Turns exceptions (stack overflow, errors thrown by a codec) into a problem of the schema. */
 const attempt = <A>(evaluate: () => A): Either.Either<A, string> =>
   Either.try({
     try: evaluate,
@@ -352,7 +356,7 @@ const attempt = <A>(evaluate: () => A): Either.Either<A, string> =>
 
 type Problem = (path: string, what: string) => void
 
-/** Schemas of one identifier have pointers of their own, which end in it. */
+/** Several schemas can share an identifier; each gets its own pointer, which ends in the identifier. */
 interface Named {
   readonly identifier: string
   readonly pointer: string
@@ -360,18 +364,18 @@ interface Named {
 }
 
 /**
- * `Schema.typeSchema` and `Schema.encodedSchema` turn a recursive schema into one that creates a new AST at every turn, so
- * that the recursion never reaches an AST it has seen. After `maxTurns` nested schemas of one identifier such a schema is
- * assumed, and ASTs are compared by their shape through `shapeTurns` turns.
+ * `Schema.typeSchema` and `Schema.encodedSchema` make a recursive schema create a new AST on every recursion, so
+ * comparing AST identities never detects the cycle. After `maxTurns` nested schemas with the same identifier, ASTs are
+ * compared by their shape instead, up to `shapeTurns` recursions deep.
  */
 const maxTurns = 8
 const shapeTurns = 3
 const maxNesting = 64
 
 /**
- * The JSON Schema of what an AST decodes from. Effect's own generator names definitions by identifier alone, so that the
- * second schema of an identifier is replaced by the first. It also drops descriptions of filters, of filters after a
- * transformation, and of keys beside one with a default. Here one definition stands for one AST, and every annotation is
+ * The JSON Schema of an AST's encoded side. Effect's own generator names definitions by identifier alone, so a second
+ * schema with the same identifier is replaced by the first. It also drops descriptions of filters, of filters after a
+ * transformation, and of keys next to one with a default. Here each AST has its own definition, and all annotations are
  * kept.
  */
 const generate = (root: AST.AST, strict: boolean, problem: Problem): JsonSchema => {
@@ -382,7 +386,9 @@ const generate = (root: AST.AST, strict: boolean, problem: Problem): JsonSchema 
   return schema
 }
 
-/** Definitions are keyed by AST identity or by shape. `undefined` when the identities never end. */
+/**
+ * Definitions are keyed by AST identity or by shape. Returns `undefined` if comparing identities would not terminate.
+ */
 const generateBy = (
   mode: "identity" | "shape",
   root: AST.AST,
@@ -453,20 +459,20 @@ const generateBy = (
   }
 
   const node = (ast: AST.AST, path: string): JsonSchema => {
-    const words = annotationsOf(ast, ast)
+    const annotations = annotationsOf(ast, ast)
     const annotation = Option.getOrUndefined(AST.getJSONSchemaAnnotation(ast))
     const own = isObject(annotation) ? annotation : undefined
-    if (own !== undefined && isWhole(ast, own)) return { ...words, ...own }
+    if (own !== undefined && isReplacement(ast, own)) return { ...annotations, ...own }
     if (AST.isRefinement(ast)) {
       const from = visit(ast.from, path)
-      if (!isTransformed(ast.from)) return both(both(from, words), constraintsOf(ast, own ?? {}, path, problem))
+      if (!isTransformed(ast.from)) return both(both(from, annotations), constraintsOf(ast, own ?? {}, path, problem))
       // "a valid Date", the description of `Schema.Date`, describes the decoded value; the model writes a string
-      const texts = [words["description"], described(from)].filter((text) => typeof text === "string")
+      const texts = [annotations["description"], described(from)].filter((text) => typeof text === "string")
       return texts.length < 2 || texts[0] === texts[1]
-        ? both(from, words)
-        : both(from, { ...words, description: `${texts[0]} (${texts[1]})` })
+        ? both(from, annotations)
+        : both(from, { ...annotations, description: `${texts[0]} (${texts[1]})` })
     }
-    return { ...both(structure(ast, path), words), ...own }
+    return { ...both(structure(ast, path), annotations), ...own }
   }
 
   const structure = (ast: AST.AST, path: string): JsonSchema => {
@@ -507,7 +513,7 @@ const generateBy = (
         return Option.isSome(surrogate) ? visit(surrogate.value, path) : unsayable(ast, path)
       }
       case "ObjectKeyword":
-        problem(path, "is any object or array, which the server does not accept: say what keys or items it has.")
+        problem(path, "is any object or array, which the server does not accept: declare its keys or items.")
         return refused
       default:
         return unsayable(ast, path)
@@ -607,12 +613,12 @@ const generateBy = (
       return from
     }
     const sources = new Map(ast.transformation.propertySignatureTransformations.map(({ from, to }) => [to, from]))
-    const words = ast.to.propertySignatures.flatMap((property) => {
+    const annotations = ast.to.propertySignatures.flatMap((property) => {
       const key = String(sources.get(property.name) ?? property.name)
       const inner = properties[key]
       return isObject(inner) ? [[key, both(inner, annotationsOf(property, property.type))] as const] : []
     })
-    return { ...from, properties: { ...properties, ...Object.fromEntries(words) } }
+    return { ...from, properties: { ...properties, ...Object.fromEntries(annotations) } }
   }
 
   const schema = visit(root, "")
@@ -623,7 +629,7 @@ const generateBy = (
 
 const escapePointer = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1").replaceAll("%", "%25")
 
-/** Stands for what was refused, so that strict mode does not report it a second time. */
+/** Placeholder for a rejected schema, so that strict mode does not report it again. */
 const refused: JsonSchema = { type: "null" }
 
 const isPlainEnum = (schema: JsonSchema): schema is { readonly type: string; readonly enum: ReadonlyArray<unknown> } =>
@@ -636,7 +642,7 @@ const identifierOf = (ast: AST.AST): string | undefined =>
   Option.getOrUndefined(AST.getJSONIdentifier(ast)) ??
   (AST.isTransformation(ast) && isClass(ast) ? identifierOf(ast.to) : undefined)
 
-/** Whether the encoded side differs, so that the constraints of a filter do not apply to it. */
+/** Whether the encoded side differs from the type side. If so, the constraints of a filter do not apply to it. */
 const isTransformed = (ast: AST.AST): boolean =>
   AST.isTransformation(ast) ? true : AST.isRefinement(ast) && isTransformed(ast.from)
 
@@ -655,7 +661,7 @@ const mayBeUndefined = (ast: AST.AST): boolean => {
 }
 
 /** Whether a `jsonSchema` annotation replaces the generated schema, rather than adding to it. */
-const isWhole = (ast: AST.AST, annotation: JsonSchema): boolean =>
+const isReplacement = (ast: AST.AST, annotation: JsonSchema): boolean =>
   ast.annotations[AST.SchemaIdAnnotationId] === Schema.IntSchemaId
     ? "type" in annotation && annotation["type"] !== "integer"
     : ["type", "anyOf", "oneOf", "$ref"].some((key) => key in annotation)
@@ -670,7 +676,9 @@ const keywordAsts: Readonly<Partial<Record<AST.AST["_tag"], AST.AST>>> = {
   UndefinedKeyword: AST.undefinedKeyword
 }
 
-/** Title, description, default and examples, without the texts Effect gives to `string` and the other keywords. */
+/**
+ * Title, description, default and examples, without Effect's built-in descriptions of `string` and the other keywords.
+ */
 const annotationsOf = (annotated: AST.Annotated, ast: AST.AST): JsonSchema => {
   const builtIn = annotated === ast ? keywordAsts[ast._tag] : undefined
   const text = (key: symbol) => {
@@ -698,47 +706,47 @@ const annotationsOf = (annotated: AST.Annotated, ast: AST.AST): JsonSchema => {
 
 const escapeRegExp = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")
 
-/** A value Effect keeps for a filter, such as `"a"` in `{ startsWith: "a" }`. */
-const ofFilter = (ast: AST.Annotated, id: symbol, key: string): unknown => {
+/** A parameter of an Effect filter, such as `"a"` in `{ startsWith: "a" }`. */
+const filterParameter = (ast: AST.Annotated, id: symbol, key: string): unknown => {
   const value = ast.annotations[id]
   return isObject(value) ? value[key] : undefined
 }
 
 /**
- * The constraints of a filter, from its `jsonSchema` annotation. Effect writes a regular expression there without its
- * flags, and the text of `startsWith`, `endsWith` and `includes` without escapes.
+ * The constraints of a filter, from its `jsonSchema` annotation. Effect omits the flags of regular expressions there,
+ * and does not escape the text of `startsWith`, `endsWith` and `includes`.
  */
 const constraintsOf = (ast: AST.Refinement, annotation: JsonSchema, path: string, problem: Problem): JsonSchema => {
   const entries = Object.entries(annotation).flatMap(([key, value]) => {
     if (typeof value !== "number" || Number.isFinite(value)) return [[key, value] as const]
-    const says = key.toLowerCase().includes("min") ? value !== -Infinity : value !== Infinity
-    if (says) problem(path, `has ${key} ${value}, which JSON cannot represent.`)
+    const isConstraint = key.toLowerCase().includes("min") ? value !== -Infinity : value !== Infinity
+    if (isConstraint) problem(path, `has ${key} ${value}, which JSON cannot represent.`)
     return []
   })
   const constraints = Object.fromEntries(entries)
   const pattern = patternOf(ast, constraints["pattern"])
   if (pattern === constraints["pattern"]) return constraints
   const { pattern: _, ...rest } = constraints
-  // the format says the same as the pattern
+  // the pattern is redundant with the format
   return "format" in rest && String(pattern).startsWith("(?") ? rest : { ...rest, pattern }
 }
 
 const patternOf = (ast: AST.Refinement, pattern: unknown): unknown => {
-  const regex = ofFilter(ast, Schema.PatternSchemaId, "regex")
+  const regex = filterParameter(ast, Schema.PatternSchemaId, "regex")
   if (regex instanceof RegExp && pattern === regex.source) {
     const flags = regex.flags.replace(/[dguy]/g, "")
     const source = regex.sticky ? `^(?:${regex.source})` : regex.source
     return flags === "" ? source : `(?${flags}:${source})`
   }
-  const starts = ofFilter(ast, Schema.StartsWithSchemaId, "startsWith")
+  const starts = filterParameter(ast, Schema.StartsWithSchemaId, "startsWith")
   if (typeof starts === "string" && pattern === `^${starts}`) return `^${escapeRegExp(starts)}`
-  const ends = ofFilter(ast, Schema.EndsWithSchemaId, "endsWith")
+  const ends = filterParameter(ast, Schema.EndsWithSchemaId, "endsWith")
   if (typeof ends === "string" && pattern === `^.*${ends}$`) return `${escapeRegExp(ends)}$`
-  const includes = ofFilter(ast, Schema.IncludesSchemaId, "includes")
+  const includes = filterParameter(ast, Schema.IncludesSchemaId, "includes")
   return typeof includes === "string" && pattern === `.*${includes}.*` ? escapeRegExp(includes) : pattern
 }
 
-/** The codec from JSON of the strict subset to what the schema decodes from: where a key is optional, `null` is absence. */
+/** The codec from strict-mode JSON to the schema's encoded side: for an optional key, `null` means absent. */
 const nullForAbsent = (ast: AST.AST): AST.AST => {
   switch (ast._tag) {
     case "TypeLiteral":

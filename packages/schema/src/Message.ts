@@ -1,10 +1,10 @@
 /**
- * A conversation as an application keeps it: messages of blocks, without wire ids or call/output pairing. `History`
- * turns messages into the items of a request.
+ * A conversation as an application stores it: messages made of blocks, without wire ids or call/output pairing.
+ * `History` compiles messages to the items of a request.
  *
  * Images and documents are made with {@link image}, {@link imageData}, {@link document} and {@link documentData}, which
- * fail with {@link InvalidContent} for what the backend would refuse. A block can also be written as a literal,
- * `{ _tag: "Image", url }`; it is checked when the request is compiled, or at any time with {@link contentProblem}.
+ * fail with {@link InvalidContent} for content the backend would refuse. A block can also be a literal, `{ _tag:
+ * "Image", url }`; it is validated when the request is compiled, or at any time with {@link contentProblem}.
  *
  * @since 0.1.0
  */
@@ -18,7 +18,7 @@ import * as Wire from "./internal/wire.ts"
 import * as Turn from "./Turn.ts"
 
 /**
- * A piece of text. In an assistant message `phase` marks commentary and final answer; keep it.
+ * A text block. In an assistant message `phase` distinguishes commentary from the final answer; keep it.
  *
  * @since 0.1.0
  * @category schemas
@@ -83,7 +83,7 @@ export const Content = Schema.Union(Text, Image, Document)
 export type Content = Text | Image | Document
 
 /**
- * The model's reasoning. Only `encryptedContent` can be replayed; a block without it is left out of the request.
+ * The model's reasoning. Only `encryptedContent` can be replayed; a block without it is omitted from the request.
  *
  * @since 0.1.0
  * @category schemas
@@ -118,7 +118,7 @@ export const ToolCall = Schema.TaggedStruct("ToolCall", {
 export interface ToolCall extends Schema.Schema.Type<typeof ToolCall> {}
 
 /**
- * The result of a tool call. The wire has no error flag: with `isError` the text sent begins with `Error: `.
+ * The result of a tool call. The wire format has no error flag: with `isError`, the text sent starts with `Error: `.
  *
  * @since 0.1.0
  * @category schemas
@@ -167,8 +167,8 @@ export const AssistantContent = Schema.Union(Text, Reasoning, ToolCall, Compacti
 export type AssistantContent = Text | Reasoning | ToolCall | Compaction
 
 /**
- * Instructions of the application. At the head of a conversation they become the request's `instructions`; later ones
- * are sent as developer messages, in their place.
+ * Instructions of the application. Leading system messages become the request's `instructions`; later ones are sent as
+ * developer messages at their position.
  *
  * @since 0.1.0
  * @category schemas
@@ -182,7 +182,7 @@ export const SystemMessage = Schema.Struct({ role: Schema.Literal("system"), con
 export interface SystemMessage extends Schema.Schema.Type<typeof SystemMessage> {}
 
 /**
- * Like a system message, but always sent in its place.
+ * Like a system message, but always sent at its position.
  *
  * @since 0.1.0
  * @category schemas
@@ -210,7 +210,7 @@ export const UserMessage = Schema.Struct({ role: Schema.Literal("user"), content
 export interface UserMessage extends Schema.Schema.Type<typeof UserMessage> {}
 
 /**
- * The model's output, in its order.
+ * The model's output, in order.
  *
  * @since 0.1.0
  * @category schemas
@@ -255,7 +255,7 @@ export const Message = Schema.Union(SystemMessage, DeveloperMessage, UserMessage
 export type Message = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
 
 /**
- * An image or document that the backend would refuse, and why.
+ * An image or document that the backend would refuse; `problem` says why.
  *
  * @since 0.1.0
  * @category errors
@@ -272,9 +272,9 @@ export class InvalidContent extends Failure.Class<InvalidContent>("@effect-codex
 const kindOf = { Image: "image", Document: "document" } as const
 
 /**
- * Why the backend would refuse a block, as a sentence for a person or the model; `undefined` when it can be sent. Images
- * are `https:` URLs or `data:` URLs with PNG, JPEG, GIF or WebP data. The first bytes decide; the rest of the data is not
- * decoded. Documents are `https:` URLs or `data:` URLs of any type.
+ * Why the backend would refuse a block, as a sentence; `undefined` if it accepts the block. Images must be `https:`
+ * URLs or `data:` URLs with PNG, JPEG, GIF or WebP data. The type is detected from the first bytes; the rest of the
+ * data is not decoded. Documents must be `https:` URLs or `data:` URLs of any type.
  *
  * @since 0.1.0
  * @category guards
@@ -333,7 +333,8 @@ export const developer = (content: Input): Message => ({ role: "developer", cont
 export const user = (content: Input): Message => ({ role: "user", content: contents(content) })
 
 /**
- * An assistant message, for histories made by hand. To continue from a turn, send its `items` instead: they are exact.
+ * An assistant message, for histories built by hand. To continue from a turn, send its `items` instead: they preserve
+ * everything.
  *
  * @since 0.1.0
  * @category constructors
@@ -344,7 +345,7 @@ export const assistant = (content: string | ReadonlyArray<AssistantContent>): Me
 })
 
 /**
- * The result of one tool call, named by the call or by its id. Text is sent as it is, not as a JSON string.
+ * The result of one tool call, given by the call or its id. Text is sent unchanged, not as a JSON string.
  *
  * @since 0.1.0
  * @category constructors
@@ -386,15 +387,15 @@ const checked = (kind: "image" | "document", url: string): Effect.Effect<string,
     return "url" in media ? Effect.succeed(media.url) : Effect.fail(new InvalidContent({ kind, ...media }))
   })
 
-/** Text that is already a `data:` URL is taken as it is. */
+/** A `data:` URL is used unchanged. */
 const dataUrl = (data: Uint8Array | string, mediaType: string): string =>
   typeof data === "string" && /^\s*data:/i.test(data)
     ? data
     : `data:${mediaType};base64,${typeof data === "string" ? data : Encoding.encodeBase64(data)}`
 
 /**
- * An image block from an `https:` or `data:` URL. Fails for what the backend would refuse: `file:` URLs, media types
- * other than PNG, JPEG, GIF and WebP, data that is empty, not base64 or not an image.
+ * An image block from an `https:` or `data:` URL. Fails if the backend would refuse it: `file:` URLs, media types other
+ * than PNG, JPEG, GIF and WebP, data that is empty, not base64 or not an image.
  *
  * @since 0.1.0
  * @category constructors
@@ -403,8 +404,8 @@ export const image = (url: string, detail?: Image["detail"]): Effect.Effect<Imag
   Effect.map(checked("image", url), (url) => ({ _tag: "Image", url, ...defined({ detail }) }))
 
 /**
- * An image block from bytes, or from text in base64 or base64url, with or without line breaks. Fails like
- * {@link image}. Data that is an image of another type than `mediaType` says is sent with its real type.
+ * An image block from bytes, or from text in base64 or base64url, with or without line breaks. Fails like {@link
+ * image}. If the data is an image of a type other than `mediaType`, the real type is sent.
  *
  * @since 0.1.0
  * @category constructors

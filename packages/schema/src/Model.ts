@@ -1,7 +1,7 @@
 /**
- * A model of the catalogue, and what follows from its entry for a request (protocol G).
+ * A model in the catalogue, and the request parameters derived from its entry (protocol G).
  *
- * Any string may be asked for as a model; the catalogue changes every month, and an entry is advice.
+ * Any string is accepted as a model name: the catalogue changes every month, and its entries are only hints.
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import * as Wire from "./internal/wire.ts"
 import * as ResponsesRequest from "./ResponsesRequest.ts"
 
 /**
- * A reasoning effort a model has.
+ * A reasoning effort that a model supports.
  *
  * @since 0.1.0
  * @category schemas
@@ -21,7 +21,7 @@ export const ReasoningLevel = Wire.object({
 })
 
 /**
- * A service tier a model has; `id` is the wire's value, `name` the one shown.
+ * A service tier that a model supports; `id` is the wire value, `name` the display name.
  *
  * @since 0.1.0
  * @category schemas
@@ -33,8 +33,9 @@ export const Tier = Wire.object({
 })
 
 /**
- * A catalogue entry as the server writes it, with every key kept (G.1). Only `slug`, the name to ask for, is sure to be
- * there. `context_window` counts tokens, `priority` sorts ascending, `visibility: "hide"` means callable but not shown.
+ * A catalogue entry as the server sends it, with all keys kept (G.1). Only `slug`, the model's name in requests, is
+ * required. `context_window` is in tokens, `priority` sorts ascending, `visibility: "hide"` means callable but not
+ * listed.
  *
  * @since 0.1.0
  * @category schemas
@@ -73,8 +74,8 @@ export const Model = Wire.object({
 export type Model = typeof Model.Type
 
 /**
- * How many tokens of the context window a conversation should fill at most; compact it beyond that. `undefined` for a
- * model that states no window.
+ * The number of tokens at which a conversation should be compacted. `undefined` if the model's context window is
+ * unknown.
  *
  * @since 0.1.0
  * @category combinators
@@ -87,14 +88,14 @@ export const compactionLimit = (model: Model): number | undefined => {
     : undefined
 }
 
-/** From the least to the most. */
+/** In ascending order. */
 const ranks: ReadonlyArray<string> = ["none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"]
 
 /**
- * Efforts of models by name, for those the catalogue does not list; the first that matches holds. Above `high` only what
- * is known to work is sent. A model with `none` here takes it though the catalogue lists it nowhere.
+ * Efforts of models that are missing from the catalogue, by name; the first match wins. Efforts above `high` are listed
+ * only if known to work. Models with `none` here accept it although the catalogue never lists it.
  */
-const earlier: ReadonlyArray<{
+const knownEfforts: ReadonlyArray<{
   readonly matches: (slug: string) => boolean
   readonly efforts: ReadonlyArray<string>
 }> = [
@@ -106,15 +107,15 @@ const earlier: ReadonlyArray<{
   { matches: (slug) => slug.startsWith("gpt-5.3"), efforts: ["low", "medium", "high"] }
 ]
 
-/** What is sent to a model nothing is known of. */
-const uncharted: ReadonlyArray<string> = ["none", "minimal", "low", "medium", "high"]
+/** The efforts assumed for an unknown model. */
+const defaultEfforts: ReadonlyArray<string> = ["none", "minimal", "low", "medium", "high"]
 
 /**
- * The effort to send for the one asked for: itself where the model has it, otherwise the nearest lower one it has, or
- * its lowest. Pass the catalogue entry of exactly this model, or its name alone.
+ * Maps the requested effort to one the model supports: the same effort if supported, otherwise the nearest lower one,
+ * or else the lowest. Pass the catalogue entry of exactly this model, or only its name.
  *
- * `ultra` is a word of clients for the highest effort there is and is never sent. An effort this library has no rank
- * for is sent as asked.
+ * `ultra` is a client-side name for the highest supported effort and is never sent. An effort unknown to this library
+ * is sent unchanged.
  *
  * @since 0.1.0
  * @category combinators
@@ -128,10 +129,10 @@ const uncharted: ReadonlyArray<string> = ["none", "minimal", "low", "medium", "h
  */
 export const resolveEffort = (model: Model | string, requested: ResponsesRequest.Effort): ResponsesRequest.Effort => {
   const slug = typeof model === "string" ? model : model.slug
-  const known = earlier.find(({ matches }) => matches(slug))?.efforts
+  const known = knownEfforts.find(({ matches }) => matches(slug))?.efforts
   const listed = typeof model === "string" ? [] : (model.supported_reasoning_levels ?? []).map(({ effort }) => effort)
   const efforts =
-    listed.length === 0 ? (known ?? uncharted) : [...listed, ...(known?.includes("none") === true ? ["none"] : [])]
+    listed.length === 0 ? (known ?? defaultEfforts) : [...listed, ...(known?.includes("none") === true ? ["none"] : [])]
   const rank = ranks.indexOf(requested)
   if (rank === -1 || (requested !== "ultra" && efforts.includes(requested))) return requested
   const others = efforts

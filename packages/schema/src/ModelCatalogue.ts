@@ -1,5 +1,5 @@
 /**
- * The catalogue of models: read from the server, or the snapshot that comes with this library (protocol G).
+ * The model catalogue: fetched from the server, or the snapshot bundled with this library (protocol G).
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import { bundledModels } from "./internal/bundledModels.ts"
 import * as Model from "./Model.ts"
 
 /**
- * The models read, and what was passed over in reading: an entry without a name, a key of another type than expected.
+ * The decoded models, and the problems skipped while decoding: entries without a name, keys of an unexpected type.
  *
  * @since 0.1.0
  * @category models
@@ -21,7 +21,7 @@ export interface ModelCatalogue {
 }
 
 /**
- * Twelve models as known in November 2026 (G.2), for when the server's own list cannot be had.
+ * Twelve models known in November 2026 (G.2), the fallback if the server's list is not available.
  *
  * @since 0.1.0
  * @category constructors
@@ -29,8 +29,8 @@ export interface ModelCatalogue {
 export const bundled: ReadonlyArray<Model.Model> = bundledModels
 
 /**
- * Reads the answer of `GET /codex/models`. Each entry is read by itself: a key that does not fit costs that key, a
- * missing name costs that entry, and neither costs the rest. Keys not known here are kept.
+ * Decodes the response of `GET /codex/models`. Entries are decoded independently: an invalid key is dropped, an entry
+ * without a name is skipped, and the rest is kept. Unknown keys are kept.
  *
  * @since 0.1.0
  * @category constructors
@@ -45,16 +45,19 @@ export const decode = (json: unknown): ModelCatalogue => {
 
 const listOf = <A>(one: A | ReadonlyArray<A>): ReadonlyArray<A> => (Array.isArray(one) ? one : [one as A])
 
-/** The keys that do not fit; `""` is the whole. The formatters also recurse into the values, which can be too deep. */
-const misfitKeys = (issue: ParseResult.ParseIssue): ReadonlyArray<string> => {
+/**
+ * The invalid keys; `""` is the whole entry. Effect's issue formatters are not used because they recurse into the
+ * values, which can be too deep.
+ */
+const invalidKeys = (issue: ParseResult.ParseIssue): ReadonlyArray<string> => {
   switch (issue._tag) {
     case "Pointer":
       return [String(listOf(issue.path)[0])]
     case "Composite":
-      return listOf(issue.issues).flatMap(misfitKeys)
+      return listOf(issue.issues).flatMap(invalidKeys)
     case "Refinement":
     case "Transformation":
-      return misfitKeys(issue.issue)
+      return invalidKeys(issue.issue)
     default:
       return [""]
   }
@@ -63,13 +66,13 @@ const misfitKeys = (issue: ParseResult.ParseIssue): ReadonlyArray<string> => {
 const decodeEntry = (entry: unknown, index: number, problems: Array<string>): ReadonlyArray<Model.Model> => {
   const result = decodeModel(entry)
   if (Either.isRight(result)) return [result.right]
-  const misfits = new Set(misfitKeys(result.left.issue))
-  if (!isObject(entry) || misfits.has("slug") || misfits.has("")) {
+  const invalid = new Set(invalidKeys(result.left.issue))
+  if (!isObject(entry) || invalid.has("slug") || invalid.has("")) {
     problems.push(`Entry ${index} is left out: it is not an object with a "slug".`)
     return []
   }
-  problems.push(...[...misfits].map((key) => `The key "${key}" of entry ${index} has another type than expected.`))
-  const rest = Object.fromEntries(Object.entries(entry).filter(([key]) => !misfits.has(key)))
+  problems.push(...[...invalid].map((key) => `The key "${key}" of entry ${index} has an unexpected type.`))
+  const rest = Object.fromEntries(Object.entries(entry).filter(([key]) => !invalid.has(key)))
   return Either.match(decodeModel(rest), { onLeft: () => [], onRight: (model) => [model] })
 }
 
@@ -79,7 +82,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 /**
- * The entry of exactly this name.
+ * The entry with exactly this name.
  *
  * @since 0.1.0
  * @category combinators
@@ -88,8 +91,8 @@ export const get = (models: ReadonlyArray<Model.Model>, slug: string): Model.Mod
   models.find((model) => model.slug === slug)
 
 /**
- * The entry that tells most about a name: its own, else that of the longest name it begins with (G.3). `undefined` for a
- * model nothing is known of.
+ * The best match for a name: the exact entry, else the entry whose name is the longest prefix of it (G.3). `undefined`
+ * for an unknown model.
  *
  * @since 0.1.0
  * @category combinators
@@ -103,7 +106,7 @@ export const resolve = (models: ReadonlyArray<Model.Model>, slug: string): Model
     )
 
 /**
- * The models to show a person, the recommended one first.
+ * The models to show to a user, the recommended one first.
  *
  * @since 0.1.0
  * @category combinators

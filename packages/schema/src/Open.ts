@@ -5,7 +5,7 @@
  */
 
 /**
- * A string with known values. Any other string is one, too; editors suggest the known ones.
+ * A string with known values. Any other string is allowed too; editors suggest the known ones.
  *
  * @since 0.1.0
  * @category models

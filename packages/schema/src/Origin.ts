@@ -1,16 +1,16 @@
 /**
- * Where encrypted content came from. The server reads encrypted reasoning and compactions only for the account they were
- * made for; replayed under another login they make it refuse the request (protocol C.5).
+ * Tracks where encrypted content came from. The server can read encrypted reasoning and compactions only for the
+ * account they were created for; replayed under another login, they make it refuse the request (protocol C.5).
  *
- * A conversation that outlives its login tags what it keeps:
+ * A conversation that may continue under another login tags its items:
  *
- * 1. After each turn, store `Origin.tag(turn.items, turn.origin)`. The tag is one more key of the item, `"effect-codex"`; it
- *    survives JSON and holds a fingerprint of the account, not its id.
- * 2. Before each request, compile with the `account` of the login (`History.compile`, `TurnRequest.compile`): what came
- *    from another account is left out and reported. Tags stay in the compiled items; `ResponsesRequest.toJson` leaves
- *    them out, so that they never travel.
- * 3. When the server refuses encrypted content all the same, `History.withoutReasoning(items, origin)` leaves out the
- *    reasoning that is not known to come from this account and model, and `History.withoutReasoning(items)` all of it.
+ * 1. After each turn, store `Origin.tag(turn.items, turn.origin)`. The tag is an extra key of the item,
+ *    `"effect-codex"`; it survives JSON and holds a fingerprint of the account, not its id.
+ * 2. Before each request, compile with the `account` of the login (`History.compile`, `TurnRequest.compile`): encrypted
+ *    content from another account is omitted and reported. Tags stay in the compiled items; `ResponsesRequest.toJson`
+ *    strips them, so they are never sent.
+ * 3. If the server still refuses encrypted content, `History.withoutReasoning(items, origin)` removes the reasoning
+ *    that is not known to come from this account and model, and `History.withoutReasoning(items)` removes all of it.
  *
  * @since 0.1.0
  */
@@ -19,7 +19,7 @@ import type * as Item from "./Item.ts"
 import { fingerprint } from "./internal/fingerprint.ts"
 
 /**
- * The account id of a login and the model that was asked.
+ * The account id of a login and the requested model.
  *
  * @since 0.1.0
  * @category models
@@ -30,7 +30,7 @@ export interface Origin {
 }
 
 /**
- * An origin as it is stored: with a fingerprint of the account instead of its id.
+ * The stored form of an origin: with a fingerprint of the account instead of its id.
  *
  * @since 0.1.0
  * @category schemas
@@ -62,7 +62,7 @@ const encryptedTypes: ReadonlySet<string> = new Set([
 ])
 
 /**
- * The items with a tag on each that has encrypted content. Tags that are there already stay.
+ * Tags each item that has encrypted content. Existing tags are kept.
  *
  * @since 0.1.0
  * @category combinators
@@ -73,7 +73,7 @@ export const tag = (items: ReadonlyArray<Item.Item>, tag: Tag): ReadonlyArray<It
   )
 
 /**
- * Whether any of the entries has a tag, so that the account of the login counts.
+ * Whether any entry has a tag. If so, compiling depends on the account.
  *
  * @since 0.1.0
  * @category guards
@@ -81,7 +81,7 @@ export const tag = (items: ReadonlyArray<Item.Item>, tag: Tag): ReadonlyArray<It
 export const isTagged = (entries: ReadonlyArray<object>): boolean => entries.some((entry) => key in entry)
 
 /**
- * The item as it travels, without its tag.
+ * The item without its tag, as it is sent.
  *
  * @since 0.1.0
  * @category combinators

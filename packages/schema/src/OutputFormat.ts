@@ -1,5 +1,5 @@
 /**
- * Structured output: the answer as JSON of one schema, decoded.
+ * Structured output: the answer as JSON of a given schema, decoded.
  *
  * @since 0.1.0
  */
@@ -12,9 +12,9 @@ import * as ToolSpec from "./ToolSpec.ts"
 import type * as Turn from "./Turn.ts"
 
 /**
- * A form the answer is held to. `format` is what a request sends; `decode` reads the answer of a finished turn.
- * `decodeEncoded` gives what the schema decodes from instead, for a caller that decodes it once more: without `null` for
- * absent keys. It fails where `decode` does.
+ * The format of an answer. `format` is sent with the request; `decode` decodes the answer of a finished turn.
+ * `decodeEncoded` returns the schema's encoded side instead, without `null` for absent keys, for callers that decode it
+ * themselves. It fails in the same cases as `decode`.
  *
  * @since 0.1.0
  * @category models
@@ -27,7 +27,7 @@ export interface OutputFormat<out A> {
 }
 
 /**
- * What of a turn is read: its text without the model's commentary, which the `phase` of the blocks tells.
+ * The parts of a turn that decoding uses: its text, without blocks whose `phase` is commentary.
  *
  * @since 0.1.0
  * @category models
@@ -41,8 +41,8 @@ const answerOf = ({ blocks = [], text }: Answer): string => {
 }
 
 /**
- * The answer holds no value: the model declined (`refused`), was cut off (`incomplete`), or wrote something that is not
- * JSON or does not fit. `text` is what it wrote.
+ * The answer has no valid value: the model refused (`refused`), was cut off (`incomplete`), or wrote text that is not
+ * JSON (`invalid_json`) or does not match the schema (`mismatch`). `text` is the model's text.
  *
  * @since 0.1.0
  * @category errors
@@ -66,7 +66,7 @@ export class InvalidOutput extends Failure.Class<InvalidOutput>("@effect-codex/s
 }
 
 /**
- * The form of a schema, in the strict subset: see `JsonSchema.strictFromSchema`. `name` is shown to the model.
+ * An output format from a schema, in the strict subset: see `JsonSchema.strictFromSchema`. The model sees `name`.
  *
  * @since 0.1.0
  * @category constructors

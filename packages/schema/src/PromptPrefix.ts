@@ -1,6 +1,5 @@
 /**
- * Finds out why a prompt was not in the server's cache, which reaches only up to the first difference from what the
- * server has seen before.
+ * Diagnoses prompt cache misses. The server caches a prompt only up to the first difference from an earlier one.
  *
  * @since 0.1.0
  */
@@ -9,15 +8,15 @@ import type * as ResponsesRequest from "./ResponsesRequest.ts"
 import * as ToolSpec from "./ToolSpec.ts"
 
 /**
- * The first place where a later request does not begin like an earlier one.
+ * The first difference between the prefixes of two requests.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Difference {
-  /** Where: `model`, `prompt_cache_key`, `tools[1]`, `instructions`, `input[4]`, … */
+  /** The location: `model`, `prompt_cache_key`, `tools[1]`, `instructions`, `input[4]`, … */
   readonly at: string
-  /** What was there and what is there now, shortened; `undefined` for nothing. */
+  /** The old and the new value, truncated; `undefined` if absent. */
   readonly before: string | undefined
   readonly after: string | undefined
 }
@@ -32,8 +31,8 @@ const showTool = (tool: ToolSpec.ToolSpec | undefined): string | undefined =>
   tool === undefined ? undefined : `${tool.type} ${ToolSpec.name(tool) ?? ""}`.trim()
 
 /**
- * Compares two requests in the order the cache reads them: the cache key, the model, the tools, the instructions, the
- * input. Input added at the end is not a difference.
+ * Compares two requests in cache order: the cache key, the model, the tools, the instructions, the input. Input
+ * appended at the end is not a difference.
  *
  * @since 0.1.0
  * @category combinators

@@ -1,9 +1,8 @@
 /**
- * How much of the plan's limits is used, from response headers (protocol B.6), `codex.rate_limits` events (D.6) and
- * `GET /wham/usage` (A.5, N.4).
+ * Usage of the plan's limits, from response headers (protocol B.6), `codex.rate_limits` events (D.6) and `GET
+ * /wham/usage` (A.5, N.4).
  *
- * A window is identified by its length, never by the slot it came in: on some plans the weekly window is the `primary`
- * one.
+ * A window is identified by its length, never by its slot: on some plans the weekly window is the `primary` one.
  *
  * @since 0.1.0
  */
@@ -13,7 +12,7 @@ import * as Wire from "./internal/wire.ts"
 
 /**
  * One window of a limit. `usedPercent` is 0 … 100 (and may exceed it), `windowMinutes` its length (300 is five hours,
- * 10080 a week), `resetsAt` when it starts again, in milliseconds since 1970.
+ * 10080 a week), `resetsAt` the time it resets, in milliseconds since 1970.
  *
  * @since 0.1.0
  * @category schemas
@@ -33,9 +32,9 @@ export interface RateLimitWindow extends Schema.Schema.Type<typeof RateLimitWind
 /**
  * One limit, for instance `codex` (all models) or `codex_bengalfox` (one model).
  *
- * - `allowed`, `limitReached`: the server's own verdict, where it gives one.
- * - `normalModelSlug`: the model that the limit of a single model falls back to.
- * - `receivedAt`: set only where the limit is older than the snapshot it stands in ({@link merge}).
+ * - `allowed`, `limitReached`: the server's decision, if it sends one.
+ * - `normalModelSlug`: the fallback model when a single model's limit is reached.
+ * - `receivedAt`: set only if the limit is older than the snapshot that contains it ({@link merge}).
  *
  * @since 0.1.0
  * @category schemas
@@ -57,8 +56,8 @@ export const RateLimit = Schema.Struct({
 export interface RateLimit extends Schema.Schema.Type<typeof RateLimit> {}
 
 /**
- * Credits that can be spent beyond the plan. `balance` is the server's own text; `overageLimitReached` says that the
- * limit on such spending is reached.
+ * Credits for usage beyond the plan. `balance` is the server's text, unparsed; `overageLimitReached` is true when the
+ * spending limit is reached.
  *
  * @since 0.1.0
  * @category schemas
@@ -77,7 +76,8 @@ export const Credits = Schema.Struct({
 export interface Credits extends Schema.Schema.Type<typeof Credits> {}
 
 /**
- * What a workspace lets this member spend. Amounts are the server's own texts, `resetsAt` is in milliseconds since 1970.
+ * A workspace's spending limit for this member. Amounts are the server's text, unparsed; `resetsAt` is in milliseconds
+ * since 1970.
  *
  * @since 0.1.0
  * @category schemas
@@ -102,7 +102,7 @@ export const SpendControl = Schema.Struct({
 export interface SpendControl extends Schema.Schema.Type<typeof SpendControl> {}
 
 /**
- * Whether one model can be used now; `availableAt` is when it can be again, in milliseconds since 1970.
+ * Whether a model is available now; `availableAt` is when it becomes available again, in milliseconds since 1970.
  *
  * @since 0.1.0
  * @category schemas
@@ -120,9 +120,9 @@ export const ModelUsage = Schema.Struct({
 export interface ModelUsage extends Schema.Schema.Type<typeof ModelUsage> {}
 
 /**
- * Everything the server stated about limits at one time. `receivedAt` is that time, in milliseconds since 1970.
- * `reachedType` names the limit that is reached (`workspace_member_credits_depleted`, …), `reachedDetails` what the
- * server adds to it.
+ * A snapshot of everything the server reported about limits. `receivedAt` is its time, in milliseconds since 1970.
+ * `reachedType` names the limit that is reached (`workspace_member_credits_depleted`, …), `reachedDetails` holds the
+ * server's details about it.
  *
  * @since 0.1.0
  * @category schemas
@@ -148,8 +148,8 @@ export const RateLimits = Schema.Struct({
 export interface RateLimits extends Schema.Schema.Type<typeof RateLimits> {}
 
 /**
- * The most limits and models one snapshot holds; the server names a handful. Those beyond it are ignored, so that a
- * stream of ever new names cannot cost more than its bytes.
+ * The maximum number of limits and models in a snapshot; the server sends only a few. More are ignored, so a stream of
+ * new names cannot grow memory without bound.
  *
  * @since 0.1.0
  * @category configuration
@@ -157,7 +157,7 @@ export interface RateLimits extends Schema.Schema.Type<typeof RateLimits> {}
 export const maxLimits = 64
 
 /**
- * The window of about this many minutes in the given limit (default `codex`), if the server named one.
+ * The window of this many minutes in the given limit (default `codex`), if there is one.
  *
  * @since 0.1.0
  * @category combinators
@@ -193,13 +193,13 @@ const asBoolean = (value: unknown): boolean | undefined =>
 
 const asText = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined)
 
-/** Amounts come as texts and as numbers. */
+/** The server sends amounts as strings or as numbers. */
 const asAmount = (value: unknown): string | undefined => (typeof value === "number" ? String(value) : asText(value))
 
 /** The last time a `Date` can hold. */
 const lastDate = 8.64e15
 
-/** A time in seconds since 1970, else a delay in seconds from `now`, as milliseconds since 1970. */
+/** Converts a time in seconds since 1970, or else a delay in seconds from `now`, to milliseconds since 1970. */
 const resetTime = (at: unknown, after: unknown, now: number | undefined): number | undefined => {
   const seconds = asNumber(at)
   const delay = asNumber(after)
@@ -208,7 +208,7 @@ const resetTime = (at: unknown, after: unknown, now: number | undefined): number
   return millis !== undefined && Math.abs(millis) <= lastDate ? millis : undefined
 }
 
-/** A window, unless it says nothing: 0 % used and neither a length nor a reset (B.6). */
+/** A window, or `undefined` if it is empty: 0 % used, no length and no reset time (B.6). */
 const makeWindow = (
   usedPercent: number | undefined,
   minutes: number | undefined,
@@ -221,7 +221,7 @@ const makeWindow = (
 
 type Optional<A> = { readonly [K in keyof A]?: A[K] | undefined }
 
-/** A limit, unless it says nothing. */
+/** A limit, or `undefined` if it is empty. */
 const makeLimit = (
   limitId: string,
   windows: ReadonlyArray<RateLimitWindow>,
@@ -291,13 +291,13 @@ const modelUsageOf = (value: unknown, now: number | undefined): ReadonlyArray<Mo
   )
 }
 
-/** A text, or an object whose `type` is the text once a limit is reached (N.4). */
+/** A string, or an object with the string in `type` when a limit is reached (N.4). */
 const reachedOf = (value: unknown): { readonly type: string | undefined; readonly details: string | undefined } => {
   const reached = asObject(value)
   return { type: asText(reached === undefined ? value : reached["type"]), details: asText(reached?.["details"]) }
 }
 
-/** The snapshot, or `undefined` when it says nothing but the time. */
+/** The snapshot, or `undefined` if it holds only the time. */
 const snapshot = (
   limits: ReadonlyArray<RateLimit>,
   receivedAt: number | undefined,
@@ -311,9 +311,9 @@ const snapshot = (
 const familySuffix = "-primary-used-percent"
 
 /**
- * The snapshot in a response's headers (names in lower case), or `undefined` when they carry none. `now` (milliseconds
- * since 1970) is when they came; it turns "resets after n seconds" into a time, which stays unknown without it. Values
- * that are not numbers count as absent.
+ * The snapshot in a response's headers (names in lower case), or `undefined` if there is none. `now` is when they were
+ * received, in milliseconds since 1970; it is needed to convert "resets after n seconds" to a time. Values that are not
+ * numbers are treated as absent.
  *
  * @since 0.1.0
  * @category constructors
@@ -351,8 +351,8 @@ export const fromHeaders = (
 }
 
 /**
- * The snapshot in a `codex.rate_limits` event, or `undefined` when it holds none. Any part of the event may be `null`.
- * `now` as in {@link fromHeaders}.
+ * The snapshot in a `codex.rate_limits` event, or `undefined` if there is none. Any part of the event may be `null`.
+ * For `now` see {@link fromHeaders}.
  *
  * @since 0.1.0
  * @category constructors
@@ -380,7 +380,7 @@ export const fromEvent = (event: unknown, now?: number): RateLimits | undefined 
   return snapshot(limit, now, { planType: asText(raw["plan_type"]), ...commonOf(raw, now) })
 }
 
-/** What events and `/wham/usage` have in common. */
+/** The fields that events and `/wham/usage` share. */
 const commonOf = (raw: Raw, now: number | undefined) => {
   const reached = reachedOf(raw["rate_limit_reached_type"])
   return {
@@ -393,8 +393,8 @@ const commonOf = (raw: Raw, now: number | undefined) => {
 }
 
 /**
- * The snapshot in the answer of `GET /wham/usage` (protocol A.5, N.4). Any key of it may be absent or `null`. `now` as
- * in {@link fromHeaders}.
+ * The snapshot in the response of `GET /wham/usage` (protocol A.5, N.4). Any key may be absent or `null`. For `now` see
+ * {@link fromHeaders}.
  *
  * @since 0.1.0
  * @category constructors
@@ -447,8 +447,8 @@ const hasReset = (window: RateLimitWindow, now: number): boolean =>
   window.resetsAt !== undefined && window.resetsAt <= now
 
 /**
- * The limits as they stand at `now` (milliseconds since 1970): a window whose reset is past is not used any more, and
- * the limit that it had filled is not reached any more.
+ * The limits at `now` (milliseconds since 1970): windows whose reset time has passed become unused, and limits they had
+ * exhausted are no longer reached.
  *
  * @since 0.1.0
  * @category combinators
@@ -481,9 +481,10 @@ const currentLimit = (limit: RateLimit, now: number): RateLimit => {
 }
 
 /**
- * What is known after `next`: limits, windows and fields it names replace the earlier ones, the others stay; a
- * `reachedType` goes when `next` names a limit that is not reached. A limit that stays keeps its time in its own `receivedAt`; of its windows, those whose reset has passed by `next` are not used
- * any more. A snapshot holds at most {@link maxLimits} limits: new names beyond that are ignored.
+ * Merges a newer snapshot: limits, windows and fields in `next` replace the earlier ones, the others are kept.
+ * `reachedType` is cleared when `next` contains a limit that is not reached. A kept limit stores its time in its own
+ * `receivedAt`; its windows whose reset time has passed become unused. A snapshot holds at most {@link maxLimits}
+ * limits: more are ignored.
  *
  * @since 0.1.0
  * @category combinators
@@ -518,7 +519,7 @@ export const merge = (earlier: RateLimits, next: RateLimits): RateLimits => {
 
 const mergeLimit = ({ receivedAt: _, ...earlier }: RateLimit, next: RateLimit): RateLimit => {
   const sole = next.windows.length === 1 && earlier.windows.length === 1
-  // the length of a sole window that comes without one is the length of the window that it follows
+  // a single window without a length has the length of its predecessor
   const windows = next.windows.map((window) => {
     const windowMinutes = window.windowMinutes ?? (sole ? earlier.windows[0]?.windowMinutes : undefined)
     return windowMinutes === undefined ? window : { ...window, windowMinutes }

@@ -1,5 +1,5 @@
 /**
- * What was changed of a request so that the backend accepts it.
+ * The changes made to a request so that the backend accepts it.
  *
  * @since 0.1.0
  */
@@ -7,32 +7,34 @@ import * as Schema from "effect/Schema"
 import * as ResponsesRequest from "./ResponsesRequest.ts"
 
 /**
- * One change made to a history. `index` is the place, in the history given, of what was changed.
+ * One change made to a history. `index` is the position of the changed entry in the given history.
  *
- * - `SystemMessageMoved`: a system message that is not at the head is sent as a developer message.
- * - `EmptyMessageDropped`: a message without content was left out.
- * - `EntryDropped`: an entry is neither a message nor an item, or lacks a field its type cannot do without.
+ * - `SystemMessageMoved`: a system message that is not at the start is sent as a developer message.
+ * - `EmptyMessageDropped`: a message without content was removed.
+ * - `EntryDropped`: an entry is neither a message nor an item, or lacks a required field.
  * - `DuplicateDropped`: the same item occurs twice.
- * - `FieldRepaired`: a field of an item had another type than the item's type says, or a value JSON cannot hold; it was
- *   left out, or replaced by what it says in the right type.
+ * - `FieldRepaired`: a field of an item had the wrong type, or a value JSON cannot represent; it was removed, or
+ *   converted to the right type.
  * - `TextMadeWellFormed`: unpaired surrogates were replaced by U+FFFD.
- * - `PartRewritten`: a content part was brought into the form the backend reads: base64, media type, `input_text` or
+ * - `PartRewritten`: a content part was normalized to the form the backend expects: base64, media type, `input_text` or
  *   `output_text`.
- * - `ContentReplaced`: an image, document or sound cannot be sent; it was replaced by the words of `problem`.
- * - `TextCut`: the middle of a text was left out, and words say so. `too_long`: it is longer than the backend takes;
- *   `output_limit`: longer than the request's limit.
- * - `IdRemoved`: an item's id was left out, because it is too long, has not the prefix of its type or other characters
- *   than it may have, is taken, or belongs to reasoning that was left out. The item itself stays.
- * - `CallIdRewritten`: a call and its output got another common id, because theirs was empty, illegal, too long or taken.
- * - `NameRewritten`: the name or namespace of a call is not one a tool can have; it was replaced by a legal name like it.
- *   A blank namespace was left out (`to` is `""`).
+ * - `ContentReplaced`: an image, document or audio part cannot be sent; it was replaced by the text of `problem`.
+ * - `TextCut`: a text was truncated in the middle, with a marker. `too_long`: it exceeds the backend's limit;
+ *   `output_limit`: it exceeds the request's limit.
+ * - `IdRemoved`: an item's id was removed because it is too long, lacks the prefix of its type, has illegal characters,
+ *   is a duplicate, or belongs to reasoning that was removed. The item itself is kept.
+ * - `CallIdRewritten`: a call and its output got a new shared id because theirs was empty, illegal, too long or a
+ *   duplicate.
+ * - `NameRewritten`: a call's name or namespace is not a legal tool name; it was replaced by a similar legal name. A
+ *   blank namespace was removed (`to` is `""`).
  * - `ArgumentsReplaced`: the arguments of a call were too long; they were replaced by a sentence.
- * - `OutputAdded`: a call had no output; a neutral one was put right after it.
- * - `OutputDropped`: an output answered no call, or one that had its answer already.
- * - `OutputTypeChanged`: an output of one kind of tool answered a call of another.
- * - `ReasoningDropped`: reasoning was left out that has no encrypted content, or too much, or that of another account, or
- *   that is not followed by the output it led to; or the caller asked for it (`History.withoutReasoning`).
- * - `CompactionDropped`: the same for a compaction. What was compacted is lost to the model.
+ * - `OutputAdded`: a call had no output; a neutral one was added right after it.
+ * - `OutputDropped`: an output matched no call, or its call already had an output.
+ * - `OutputTypeChanged`: an output did not match its call's type, so its type was changed.
+ * - `ReasoningDropped`: reasoning was removed because it has no encrypted content, too much of it, or content of
+ *   another account, because its output does not follow it, or because the caller asked for it
+ *   (`History.withoutReasoning`).
+ * - `CompactionDropped`: a compaction was removed for the same reasons. The model loses the compacted content.
  * - `CompactionTriggerDropped`: a compaction trigger was not the last item.
  *
  * @since 0.1.0
@@ -85,10 +87,10 @@ export const HistoryRepair = Schema.Union(
 export type HistoryRepair = typeof HistoryRepair.Type
 
 /**
- * One change made on the way from the request to the body: to the history, or to a parameter the model's catalogue entry
- * does not allow. `ParameterMadeWellFormed` names the key of the body in which unpaired surrogates were replaced.
- * `SchemaChanged` names a tool or an output format whose JSON Schema the server would refuse and that is sent in the
- * nearest form it takes; `ToolDropped` a tool that has no such form, which is left out so that the others can be used
+ * One change made while compiling a request: to the history, or to a parameter the model's catalogue entry does not
+ * allow. `ParameterMadeWellFormed` names the body key in which unpaired surrogates were replaced. `SchemaChanged` names
+ * a tool or an output format whose JSON Schema the server would refuse, so it is sent in the nearest accepted form.
+ * `ToolDropped` names a tool without such a form; it is removed so that the others can be used
  * (`JsonSchema.normalize`).
  *
  * @since 0.1.0

@@ -1,8 +1,8 @@
 /**
- * The events of the stream as they travel (protocol D.2, with those of the public Responses API).
+ * The wire form of stream events (protocol D.2, and those of the public Responses API).
  *
- * A schema here names the keys this library reads and lets every other key through. None of the indexes and ids is
- * required, since servers leave them out; `sequence_number` and `obfuscation` are not read at all.
+ * Each schema lists the keys this library reads and keeps all others. Indexes and ids are optional because servers omit
+ * them; `sequence_number` and `obfuscation` are ignored.
  *
  * @since 0.1.0
  */
@@ -20,8 +20,8 @@ const event = <Type extends string, Fields extends Schema.Struct.Fields>(type: T
   Wire.object({ type: Schema.Literal(type), ...fields })
 
 /**
- * The error inside `response.failed` and `error` events, and inside error bodies. The discriminator is sometimes in
- * `code`, sometimes in `type` (protocol E.1).
+ * The error in `response.failed` and `error` events and in error bodies. The discriminator is in `code` or in `type`
+ * (protocol E.1).
  *
  * @since 0.1.0
  * @category schemas
@@ -37,7 +37,7 @@ export const WireError = Wire.object({
 })
 
 /**
- * The response object inside the life-cycle events; every key may be absent.
+ * The response object in life-cycle events; every key is optional.
  *
  * @since 0.1.0
  * @category schemas
@@ -62,11 +62,11 @@ export type WireResponse = typeof WireResponse.Type
 
 const life = { response: Wire.nullish(WireResponse) }
 
-/** What the events of one content or summary part have in common. */
+/** Common fields of the events of one content or summary part. */
 const part = { ...place, content_index: Wire.nullish(Wire.count) }
 const summaryPart = { ...place, summary_index: Wire.nullish(Wire.count) }
 
-/** The part itself, in the events that open and close it. */
+/** The part itself, in the events that start and finish it. */
 const wholePart = {
   part: Wire.nullish(
     Wire.object({
@@ -78,7 +78,7 @@ const wholePart = {
 }
 
 /**
- * Every event type read here, by its `type`.
+ * The known events, by `type`.
  *
  * @since 0.1.0
  * @category schemas
@@ -176,8 +176,8 @@ const hostedStages = {
 } as const
 
 /**
- * Progress events of tools that the server runs, and the like of the public Responses API: by their `type`, the tool's
- * name and the stage.
+ * Progress events of hosted tools, including those of the public Responses API: the tool's name and the stage, by event
+ * `type`.
  *
  * @since 0.1.0
  * @category models
@@ -189,8 +189,8 @@ export const hosted: ReadonlyMap<string, { readonly tool: string; readonly stage
 )
 
 /**
- * An event of {@link hosted}: its place, and the piece of code, arguments, diff or image it brings. The output of a shell
- * comes as an object.
+ * An event of {@link hosted}: its output index, and a delta of code, arguments, a diff or an image. Shell output is an
+ * object.
  *
  * @since 0.1.0
  * @category schemas
@@ -208,7 +208,7 @@ export const HostedEvent = Wire.object({
 })
 
 /**
- * An event this library reads.
+ * An event of a known type.
  *
  * @since 0.1.0
  * @category models
@@ -216,7 +216,7 @@ export const HostedEvent = Wire.object({
 export type KnownEvent = { [Type in keyof typeof byType]: (typeof byType)[Type]["Type"] }[keyof typeof byType]
 
 /**
- * An event of a type not read here, kept as it came.
+ * An event of an unknown type, kept unchanged.
  *
  * @since 0.1.0
  * @category models
@@ -237,7 +237,7 @@ export type ResponseEvent = KnownEvent | UnknownEvent
 const knownTypes: ReadonlySet<string> = new Set([...Object.keys(byType), ...hosted.keys(), "response.error"])
 
 /**
- * Whether events of this type are read.
+ * Whether this event type is known.
  *
  * @since 0.1.0
  * @category guards
@@ -245,8 +245,8 @@ const knownTypes: ReadonlySet<string> = new Set([...Object.keys(byType), ...host
 export const isKnownType = (type: string): boolean => knownTypes.has(type)
 
 /**
- * The events that end a stream. `response.done` is an old name of `response.completed`, `response.error` of `error`
- * (protocol D.5).
+ * Whether an event of this type ends the stream. `response.done` is an old name of `response.completed`,
+ * `response.error` of `error` (protocol D.5).
  *
  * @since 0.1.0
  * @category guards

@@ -1,8 +1,8 @@
 /**
  * The body of `POST /codex/responses` (protocol C).
  *
- * What the backend refuses (`temperature`, `max_output_tokens`, …; C.1) has no field here. {@link ResponsesRequest}'s
- * `extra` is the one way past the types; what the server says to it comes back as it is.
+ * Parameters the backend refuses (`temperature`, `max_output_tokens`, …; C.1) have no field here. `extra` of {@link
+ * ResponsesRequest} bypasses the types; the server's errors about it are returned unchanged.
  *
  * @since 0.1.0
  */
@@ -13,8 +13,8 @@ import * as Origin from "./Origin.ts"
 import * as ToolSpec from "./ToolSpec.ts"
 
 /**
- * The reasoning effort. The levels of a model are in its catalogue entry; the set is open. `ultra` exists only on the
- * caller's side: see `Model.resolveEffort`.
+ * The reasoning effort. A model's levels are in its catalogue entry; other strings are allowed. `ultra` is client-side
+ * only: see `Model.resolveEffort`.
  *
  * @since 0.1.0
  * @category schemas
@@ -28,7 +28,7 @@ export const Effort = Wire.open("none", "minimal", "low", "medium", "high", "xhi
 export type Effort = typeof Effort.Type
 
 /**
- * The kind of reasoning summary the model writes; without it, none (C.8).
+ * The kind of reasoning summary; if absent, the model writes none (C.8).
  *
  * @since 0.1.0
  * @category schemas
@@ -42,7 +42,7 @@ export const ReasoningSummary = Wire.open("auto", "concise", "detailed")
 export type ReasoningSummary = typeof ReasoningSummary.Type
 
 /**
- * The `reasoning` object (C.8). Left out, the server's defaults hold.
+ * The `reasoning` object (C.8). If absent, the server's defaults apply.
  *
  * @since 0.1.0
  * @category schemas
@@ -60,7 +60,7 @@ export const Reasoning = Wire.object({
 export type Reasoning = typeof Reasoning.Type
 
 /**
- * How long the answer should be; for models whose catalogue entry has `support_verbosity` (C.9).
+ * How detailed the answer should be, for models whose catalogue entry has `support_verbosity` (C.9).
  *
  * @since 0.1.0
  * @category schemas
@@ -74,7 +74,7 @@ export const Verbosity = Wire.open("low", "medium", "high")
 export type Verbosity = typeof Verbosity.Type
 
 /**
- * The form of the answer: text, any JSON, or JSON of one schema (C.9).
+ * The format of the answer: text, any JSON, or JSON of a given schema (C.9).
  *
  * @since 0.1.0
  * @category schemas
@@ -120,14 +120,14 @@ export const ServiceTier = Schema.Literal("priority", "default")
 export type ServiceTier = typeof ServiceTier.Type
 
 /**
- * The longest `prompt_cache_key` the backend takes.
+ * The maximum length of `prompt_cache_key`.
  *
  * @since 0.1.0
  * @category configuration
  */
 export const maxCacheKeyLength = 64
 
-/** The keys of the body, in the order they are written. */
+/** The keys of the body, in the order they are sent. */
 const fields = {
   model: Schema.String,
   stream: Schema.Literal(true),
@@ -148,7 +148,7 @@ const fields = {
 const order = Object.keys(fields) as ReadonlyArray<keyof typeof fields>
 
 /**
- * The keys the library writes itself, which `extra` may therefore not hold.
+ * The keys the library writes itself; `extra` may not contain them.
  *
  * @since 0.1.0
  * @category configuration
@@ -163,7 +163,7 @@ const Extra = Wire.recordOf(isExtra, "a key that is not a field of the request i
 
 const Request = Schema.typeSchema(Schema.Struct({ ...fields, extra: Wire.optional(Extra) }))
 
-/** In the order of `fields`, whatever the order the request was made in; then `extra`, by name. */
+/** Keys are always in the order of `fields`, followed by `extra` sorted by name. */
 const toBody = ({ extra, ...request }: typeof Request.Type): typeof Body.Type => {
   const body: Record<string, unknown> = {}
   for (const key of order) {
@@ -175,14 +175,13 @@ const toBody = ({ extra, ...request }: typeof Request.Type): typeof Body.Type =>
   return { ...body, ...Object.fromEntries(more.sort(([a], [b]) => (a < b ? -1 : 1))) } as typeof Body.Type
 }
 
-/** Tags are for the client alone and never travel. */
+/** Tags are client-side only and never sent. */
 const untagged = (input: ReadonlyArray<Item.Item>): ReadonlyArray<Item.Item> =>
   input.some((item) => Origin.untag(item) !== item) ? input.map(Origin.untag) : input
 
 /**
- * The body. Encoding gives the JSON object of the wire, with `extra` merged into it; decoding puts keys that are not
- * known here into `extra`. `stream`, `store`, `instructions` and `include` are always there: the backend refuses or
- * degrades requests without them.
+ * The body. Encoding merges `extra` into the JSON object; decoding collects unknown keys in `extra`. `stream`, `store`,
+ * `instructions` and `include` are always present: the backend refuses or degrades requests without them.
  *
  * @since 0.1.0
  * @category schemas
@@ -204,7 +203,7 @@ export const ResponsesRequest = Wire.transformed(Body, Request, {
 export interface ResponsesRequest extends Schema.Schema.Type<typeof ResponsesRequest> {}
 
 /**
- * What {@link make} needs: everything that is not the same in every request.
+ * Options for {@link make}: all fields except the constant ones.
  *
  * @since 0.1.0
  * @category models
@@ -214,7 +213,7 @@ export type Options = Omit<ResponsesRequest, "stream" | "store" | "include" | "i
 }
 
 /**
- * A body with its constant parts filled in: `stream: true`, `store: false`, encrypted reasoning asked for, and
+ * Makes a body with the constant fields: `stream: true`, `store: false`, encrypted reasoning included, and
  * `instructions` (default `""`).
  *
  * @since 0.1.0
@@ -229,18 +228,18 @@ export const make = (options: Options): ResponsesRequest =>
   })
 
 /**
- * The JSON text to send. Keys are written in one fixed order and items as they are, without the tags of `Origin`: equal
- * requests are equal bytes, which the server finds in its prompt cache.
+ * The JSON text to send. Keys are in a fixed order and items are unchanged except that `Origin` tags are removed. So
+ * equal requests have equal bytes, which the server's prompt cache needs.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const toJson = (request: ResponsesRequest): string => JSON.stringify(toBody(request))
 
-const sampling = "the models sample by themselves; set the reasoning effort or the verbosity instead"
+const sampling = "sampling cannot be configured; set the reasoning effort or the verbosity instead"
 
 /**
- * The parameters this backend refuses with `400 Unsupported parameter` (C.1), each with what there is instead.
+ * The parameters this backend refuses with `400 Unsupported parameter` (C.1), each with the alternative.
  *
  * @since 0.1.0
  * @category configuration
@@ -251,15 +250,12 @@ export const refusedParameters: ReadonlyMap<string, string> = new Map([
   ["presence_penalty", sampling],
   ["frequency_penalty", sampling],
   ["seed", sampling],
-  ["top_logprobs", "the backend gives no probabilities"],
-  [
-    "max_output_tokens",
-    "the backend has no cap on the answer; set a lower verbosity, or stop reading when it is enough"
-  ],
-  ["truncation", "the backend does not shorten the input; compact or cut the history before sending it"],
-  ["context_management", "the backend does not compact by itself; send a compaction request"],
+  ["top_logprobs", "the backend returns no probabilities"],
+  ["max_output_tokens", "the backend cannot limit the output; set a lower verbosity, or stop reading early"],
+  ["truncation", "the backend does not shorten the input; compact or shorten the history before sending it"],
+  ["context_management", "the backend does not compact automatically; send a compaction request"],
   ["metadata", "the backend stores nothing to attach it to"],
   ["user", "the account is known from the login"],
   ["safety_identifier", "the account is known from the login"],
-  ["prompt_cache_retention", "only prompt_cache_key steers the cache"]
+  ["prompt_cache_retention", "only prompt_cache_key controls the cache"]
 ])

@@ -1,5 +1,5 @@
 /**
- * How long the server asks to wait: by headers, of a response or inside an event, and by words.
+ * The retry delay the server asks for: in headers (of a response or inside an event) or in text.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@
 const decimal = /^\d+(?:\.\d+)?$/
 const httpDate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/
 
-/** No date is later. */
+/** The largest valid `Date`. */
 const latest = 8_640_000_000_000_000
 
 const within = (millis: number): number | undefined => (millis <= latest ? millis : undefined)
@@ -18,8 +18,8 @@ const number = (text: string | undefined): number | undefined => {
 }
 
 /**
- * Milliseconds to wait: `retry-after-ms`, else `retry-after` in seconds, else `retry-after` as an HTTP date seen from
- * `now` (milliseconds since 1970; a date in the past means no wait). `undefined` when there is none that can be read.
+ * The delay in milliseconds: `retry-after-ms`, else `retry-after` in seconds, else `retry-after` as an HTTP date
+ * relative to `now` (milliseconds since 1970; 0 for a date in the past). `undefined` if there is no valid one.
  *
  * @since 0.1.0
  * @category constructors
@@ -57,8 +57,8 @@ const invitation = new RegExp(
 )
 
 /**
- * The wait that a text asks for, in milliseconds: "try again in 1.5s", "retry after 1 minute and 20 seconds",
- * "try again in 6m0s" (protocol D.7). `undefined` when it asks for none, or in words that cannot be read.
+ * The delay in a message, in milliseconds: "try again in 1.5s", "retry after 1 minute and 20 seconds", "try again in
+ * 6m0s" (protocol D.7). `undefined` if there is none, or it cannot be parsed.
  *
  * @since 0.1.0
  * @category constructors
@@ -75,8 +75,8 @@ export const fromText = (text: string): number | undefined => {
 }
 
 /**
- * The headers that an event or an error carries: names in lower case, values as text. They come in any case, as numbers
- * and as lists.
+ * Normalizes the headers inside an event or an error: names to lower case, values to strings. Servers send names in any
+ * case, and values as numbers or lists too.
  *
  * @since 0.1.0
  * @category combinators

@@ -1,15 +1,15 @@
 /**
  * The sticky routing token of a turn (`x-codex-turn-state`, protocol B.5).
  *
- * The server may send one with the first response of a turn. Every further request of the same turn sends it back, so
- * that the requests reach the same backend. A token belongs to one turn and is never carried into the next one.
+ * The server may send one with the first response of a turn. All later requests of the turn send it back, so that they
+ * reach the same backend. A token belongs to one turn and is never used in the next one.
  *
  * @since 0.1.0
  */
 import * as Redacted from "effect/Redacted"
 
 /**
- * The token's text is a secret.
+ * The token, which is a secret.
  *
  * @since 0.1.0
  * @category models
@@ -17,20 +17,20 @@ import * as Redacted from "effect/Redacted"
 export type RoutingToken = Redacted.Redacted<string>
 
 /**
- * The header that carries the token, in requests and responses.
+ * The name of the request and response header.
  *
  * @since 0.1.0
  * @category configuration
  */
 export const header = "x-codex-turn-state"
 
-/** A longer token is ignored: it would not fit into a request. */
+/** Longer tokens are ignored: they would not fit into a request. */
 const maxLength = 8192
 
 const fits = (text: string): boolean => text.length <= maxLength && /^[\x21-\x7e]+$/.test(text)
 
 /**
- * The token in a set of headers, if there is one that a request can send back. Header names are in lower case.
+ * The token in a set of headers, if there is one that a request can send back. Header names must be in lower case.
  *
  * @since 0.1.0
  * @category constructors
@@ -41,7 +41,7 @@ export const fromHeaders = (headers: Readonly<Record<string, string | undefined>
 }
 
 /**
- * The text to send, unless a header cannot carry it.
+ * The header value to send, or `undefined` if it is not a valid header value.
  *
  * @since 0.1.0
  * @category combinators
@@ -52,8 +52,8 @@ export const toHeader = (token: RoutingToken): string | undefined => {
 }
 
 /**
- * The token that holds when several were received: the first one, over all attempts and requests of a turn. Give them in
- * the order they arrived; the headers of a response come before its events.
+ * The token to use if several were received: the first one, over all attempts and requests of a turn. Pass them in
+ * order of arrival; the headers of a response come before its events.
  *
  * @since 0.1.0
  * @category combinators

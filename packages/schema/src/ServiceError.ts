@@ -1,6 +1,6 @@
 /**
- * What the backend itself says went wrong, be it by HTTP status or inside the stream: one class for each thing a caller
- * would do differently next.
+ * Errors reported by the backend, as an HTTP status or inside the stream. Each class needs a different reaction from
+ * the caller.
  *
  * @since 0.1.0
  */
@@ -57,7 +57,7 @@ export class UsageLimit extends Failure.Class<UsageLimit>("@effect-codex/schema/
 }
 
 /**
- * Too many requests at once; `retryAfter` is how long the server asked to wait, where it did.
+ * Too many requests at once; `retryAfter` is the delay the server asked for, if any.
  *
  * @since 0.1.0
  * @category errors
@@ -75,8 +75,8 @@ export class RateLimited extends Failure.Class<RateLimited>("@effect-codex/schem
 }
 
 /**
- * The model or the service is at capacity. Retried when it came as an HTTP status or as `slow_down`; final as
- * `server_is_overloaded` inside a stream (protocol D.7).
+ * The model or the service is at capacity. Retried if reported as an HTTP status or as `slow_down`; not retried if
+ * reported as `server_is_overloaded` inside a stream (protocol D.7).
  *
  * @since 0.1.0
  * @category errors
@@ -96,8 +96,8 @@ export class ServerOverloaded extends Failure.Class<ServerOverloaded>("@effect-c
 }
 
 /**
- * The conversation does not fit the model's context window: shorten or compact it. `contextWindow` and `inputTokens`
- * are the sizes where they are known: the model's window, and how many tokens the input has at the least.
+ * The conversation exceeds the model's context window: shorten or compact it. `contextWindow` is the size of the window
+ * and `inputTokens` a lower bound of the input's tokens, where known.
  *
  * @since 0.1.0
  * @category errors
@@ -110,7 +110,7 @@ export class ContextWindowExceeded extends Failure.Class<ContextWindowExceeded>(
 }) {
   override get message(): string {
     const { contextWindow, inputTokens } = this
-    // a lower bound below the window would contradict the sentence
+    // a lower bound below the window would contradict the message
     const input =
       inputTokens === undefined || contextWindow === undefined || inputTokens <= contextWindow
         ? ""
@@ -121,8 +121,7 @@ export class ContextWindowExceeded extends Failure.Class<ContextWindowExceeded>(
 }
 
 /**
- * The request cannot succeed as it is: a parameter, an item or an image the server refuses. `param` names it where the
- * server does.
+ * The server refuses a parameter, an item or an image of the request. `param` names it if the server does.
  *
  * @since 0.1.0
  * @category errors
@@ -141,7 +140,7 @@ export class InvalidRequest extends Failure.Class<InvalidRequest>("@effect-codex
 const newerClient = /requires a newer version of codex/i
 
 /**
- * The model does not exist, this account may not use it, or it wants a newer client.
+ * The model does not exist, is not available to this account, or requires a newer client.
  *
  * @since 0.1.0
  * @category errors
@@ -161,7 +160,7 @@ export class ModelUnavailable extends Failure.Class<ModelUnavailable>("@effect-c
 }
 
 /**
- * The server refuses the content by its usage policies.
+ * The content violates the server's usage policies.
  *
  * @since 0.1.0
  * @category errors
@@ -176,7 +175,7 @@ export class PolicyViolation extends Failure.Class<PolicyViolation>("@effect-cod
 }
 
 /**
- * The account, its workspace or its access program may not do this.
+ * The account, its workspace or its access program lacks permission.
  *
  * @since 0.1.0
  * @category errors
@@ -191,7 +190,7 @@ export class AccessDenied extends Failure.Class<AccessDenied>("@effect-codex/sch
 }
 
 /**
- * The response failed for a reason of the server's own, known or not.
+ * The response failed because of a server error, known or unknown.
  *
  * @since 0.1.0
  * @category errors
@@ -209,7 +208,7 @@ export class ResponseFailed extends Failure.Class<ResponseFailed>("@effect-codex
 }
 
 /**
- * Every failure the backend states itself.
+ * All errors reported by the backend.
  *
  * @since 0.1.0
  * @category schemas
@@ -242,8 +241,8 @@ export type ServiceError =
   | ResponseFailed
 
 /**
- * What is known of a failure before it has a class. `type` is the wire's `error.type`, which sometimes holds the code
- * (protocol E.1); `resetsAt` is in milliseconds since 1970.
+ * The known facts of a failure before it is classified. `type` is the wire's `error.type`, which sometimes holds the
+ * code (protocol E.1); `resetsAt` is in milliseconds since 1970.
  *
  * @since 0.1.0
  * @category models
@@ -341,7 +340,7 @@ const kindOf = ({ code, message, status, type }: Facts): Kind | undefined => {
   return status === undefined ? undefined : byStatus.get(status)
 }
 
-/** Where nothing else is known. */
+/** The fallback if the error has no known code. */
 const byStatus: ReadonlyMap<number, Kind> = new Map([
   [400, "invalid"],
   [401, "access"],
@@ -354,7 +353,7 @@ const byStatus: ReadonlyMap<number, Kind> = new Map([
 ])
 
 /**
- * A failure of no known class.
+ * The error for an unclassified failure.
  *
  * @since 0.1.0
  * @category constructors
@@ -362,8 +361,8 @@ const byStatus: ReadonlyMap<number, Kind> = new Map([
 export const responseFailed = (facts: Facts): ResponseFailed => new ResponseFailed(failure(facts), Failure.trusted)
 
 /**
- * The failure's class by what the server said, or `undefined` when nothing in it is known; then the HTTP status or the
- * kind of event decides.
+ * Classifies a failure by the server's error. Returns `undefined` if nothing in it is known; then the HTTP status or
+ * the event type decides.
  *
  * @since 0.1.0
  * @category constructors
@@ -411,7 +410,7 @@ export const classify = (facts: Facts): ServiceError | undefined => {
 }
 
 /**
- * The common keys of a failure; texts are scrubbed of secrets on the way in.
+ * The common fields of a failure; secrets are redacted from strings.
  *
  * @since 0.1.0
  * @category constructors
@@ -429,8 +428,8 @@ export const failure = (facts: Facts) =>
   })
 
 /**
- * How long to wait before another try: what fields and headers ask for, and, of an error that says "too much", what its
- * words ask for (protocol D.7); the longer time holds.
+ * The delay before a retry: the longest of those in fields, headers and, for rate limit errors, the message (protocol
+ * D.7).
  *
  * @since 0.1.0
  * @category combinators

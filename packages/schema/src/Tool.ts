@@ -1,5 +1,5 @@
 /**
- * Tools declared with a schema: how they are sent, and how the model's arguments are decoded.
+ * Tools declared with a schema: their wire form and the decoding of the model's arguments.
  *
  * @since 0.1.0
  */
@@ -13,8 +13,8 @@ import * as ToolSpec from "./ToolSpec.ts"
 import type * as Turn from "./Turn.ts"
 
 /**
- * A tool. `spec` is what a request sends; `decode` reads the arguments of a call; `warnings` lists what of its schema the
- * server does not support.
+ * A tool. `spec` is sent with a request; `decode` decodes the arguments of a call; `warnings` lists the parts of its
+ * schema that the server does not support.
  *
  * @since 0.1.0
  * @category models
@@ -27,8 +27,8 @@ export interface Tool<out A> {
 }
 
 /**
- * The model's arguments are not JSON, or do not fit the tool's schema; `issues` says where. `arguments` is the model's
- * own text. Sent back as the call's result, the message lets the model correct itself.
+ * The model's arguments are not JSON, or do not match the tool's schema; `issues` says where. `arguments` is the
+ * model's text. Send the message back as the call's result so that the model can correct the call.
  *
  * @since 0.1.0
  * @category errors
@@ -62,9 +62,9 @@ export class InvalidToolArguments extends Failure.Class<InvalidToolArguments>(
 }
 
 /**
- * What a function tool is declared with. `parameters` is sent as its JSON Schema (`Schema.Struct({})` for none). With
- * `strict` (default `false`) the server makes the model follow it, which needs the strict subset: see
- * `JsonSchema.strictFromSchema`. A `deferred` tool is hidden until a tool search finds it.
+ * Options of a function tool. `parameters` is sent as JSON Schema (use `Schema.Struct({})` for none). With `strict`
+ * (default `false`) the server enforces it, which requires the strict subset: see `JsonSchema.strictFromSchema`. A
+ * `deferred` tool is hidden until a tool search finds it.
  *
  * @since 0.1.0
  * @category models
@@ -100,7 +100,7 @@ const build = <A>(
       ...(deferred === true ? { defer_loading: true } : {})
     },
     decode: (call) =>
-      // models write the empty text when there are no arguments; any other text that is not JSON is an error
+      // models write an empty string for no arguments; any other invalid JSON is an error
       JsonSchema.parse(codec, call.arguments === "" ? "{}" : call.arguments).pipe(
         Effect.mapError(
           (problem) =>
@@ -127,8 +127,8 @@ const logged = <A>(
   )
 
 /**
- * A function tool. Arguments that are exactly the empty text decode as `{}`, which models write for tools without
- * parameters. What the server does not support is logged as a warning; in a `strict` tool it is an error.
+ * Makes a function tool. An empty arguments string decodes as `{}`, because models write it for tools without
+ * parameters. Unsupported schema features are logged as warnings; in a `strict` tool they are errors.
  *
  * @since 0.1.0
  * @category constructors
@@ -151,11 +151,10 @@ export const make = <A, I>(options: Options<A, I>): Effect.Effect<Tool<A>, JsonS
   Effect.suspend(() => logged(declare(options)))
 
 /**
- * Like {@link make}, without an effect: it throws `UnsupportedSchema`, and does not log the `warnings`.
+ * The synchronous version of {@link make}: it throws `UnsupportedSchema`, and does not log the `warnings`.
  *
- * Use it for a schema written in the source, at the top level of a module. Whether such a schema is supported depends on
- * the source alone, so that an unsupported one fails the first start of the program, and a supported one never throws. For
- * a schema created at run time use {@link make}.
+ * Use it for static schemas at the top level of a module: an unsupported one fails at the first start of the program,
+ * and a supported one never throws. For a schema created at run time use {@link make}.
  *
  * @since 0.1.0
  * @category constructors
@@ -171,10 +170,10 @@ export const unsafeMake = <A, I>(options: Options<A, I>): Tool<A> =>
   Either.getOrThrowWith(declare(options), (error) => error)
 
 /**
- * A function tool with a JSON Schema from elsewhere, such as the `inputSchema` of a tool of an MCP server, in the nearest
- * form the server accepts (`JsonSchema.normalize`). Changes are in `warnings` and are logged. It fails for anything that is
- * not the schema of an object, and the error names the tool, so that one bad tool can be left out. `decode` returns the
- * object the model wrote without checking it against the JSON Schema.
+ * Makes a function tool from a third-party JSON Schema, such as the `inputSchema` of an MCP tool, in the nearest form
+ * the server accepts (`JsonSchema.normalize`). Changes are logged and listed in `warnings`. It fails for anything that
+ * is not the schema of an object; the error names the tool, so that a bad tool can be skipped. `decode` returns the
+ * model's object without validating it against the JSON Schema.
  *
  * @since 0.1.0
  * @category constructors
@@ -211,7 +210,7 @@ export const fromJsonSchema = (
 const anyObject = Schema.make<{ readonly [key: string]: unknown }, unknown>(Wire.record(Schema.Unknown).ast)
 
 /**
- * A tool whose input is plain text, possibly held to a grammar. Decoding gives the text as it came.
+ * A tool whose input is plain text, optionally constrained by a grammar. Decoding returns the text unchanged.
  *
  * @since 0.1.0
  * @category constructors

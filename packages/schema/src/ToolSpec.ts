@@ -1,7 +1,7 @@
 /**
- * The tools of a request as they travel (protocol C.6), and the choice among them (C.7).
+ * The wire form of a request's tools (protocol C.6) and of the tool choice (C.7).
  *
- * A tool declared with an Effect `Schema` makes its own spec: see `Tool`.
+ * `Tool` derives the spec from an Effect `Schema`.
  *
  * @since 0.1.0
  */
@@ -25,9 +25,9 @@ export const JsonSchema = Wire.record(Schema.Unknown)
 export type JsonSchema = typeof JsonSchema.Type
 
 /**
- * A function the caller runs. `parameters` is a JSON Schema. It is sent unchanged when the server accepts it, otherwise in
- * the nearest form ({@link normalize}). With `strict: true` it has to be in the strict subset (closed objects, every
- * property required). `defer_loading` hides the tool until a tool search finds it.
+ * A function run by the caller. `parameters` is a JSON Schema. It is sent unchanged if the server accepts it, otherwise
+ * in the nearest accepted form ({@link normalize}). With `strict: true` it must be in the strict subset (closed
+ * objects, all properties required). `defer_loading` hides the tool until a tool search finds it.
  *
  * @since 0.1.0
  * @category schemas
@@ -42,7 +42,7 @@ export const FunctionTool = Wire.object({
 })
 
 /**
- * A tool whose input is plain text, possibly held to a grammar (`lark` or `regex`).
+ * A tool whose input is plain text, optionally constrained by a grammar (`lark` or `regex`).
  *
  * @since 0.1.0
  * @category schemas
@@ -65,7 +65,7 @@ export const CustomTool = Wire.object({
 })
 
 /**
- * Tools under a common name. Their calls come back with `namespace` and `name`.
+ * Tools grouped under a namespace. Their calls have `namespace` and `name`.
  *
  * @since 0.1.0
  * @category schemas
@@ -78,7 +78,7 @@ export const NamespaceTool = Wire.object({
 })
 
 /**
- * Lets the model search for deferred tools; with `execution: "client"` the caller answers the search.
+ * Lets the model search for deferred tools; with `execution: "client"` the caller runs the search.
  *
  * @since 0.1.0
  * @category schemas
@@ -91,7 +91,7 @@ export const ToolSearchTool = Wire.object({
 })
 
 /**
- * Search of the web, run by the server. `external_web_access: false` reads its cached index only.
+ * Web search, run by the server. `external_web_access: false` uses only its cached index.
  *
  * @since 0.1.0
  * @category schemas
@@ -125,7 +125,7 @@ export const ImageGenerationTool = Wire.object({
 })
 
 /**
- * Shell commands, which the caller runs.
+ * Shell commands, run by the caller.
  *
  * @since 0.1.0
  * @category schemas
@@ -184,7 +184,7 @@ export type FunctionTool = typeof FunctionTool.Type
 export type CustomTool = typeof CustomTool.Type
 
 /**
- * A hosted tool newer than this library, sent as it stands.
+ * A hosted tool unknown to this library, sent unchanged.
  *
  * @since 0.1.0
  * @category constructors
@@ -192,7 +192,7 @@ export type CustomTool = typeof CustomTool.Type
 export const other = (tool: { readonly type: string; readonly [key: string]: unknown }): ToolSpec => tool as ToolSpec
 
 /**
- * Whether the server accepts a name for a tool (protocol C.6).
+ * Whether the server accepts this tool name (protocol C.6).
  *
  * @since 0.1.0
  * @category guards
@@ -200,7 +200,7 @@ export const other = (tool: { readonly type: string; readonly [key: string]: unk
 export const isName: (name: string) => boolean = Names.isLegal
 
 /**
- * The rule of {@link isName}, as a sentence of an error.
+ * The error message for names that {@link isName} rejects.
  *
  * @since 0.1.0
  * @category guards
@@ -208,7 +208,7 @@ export const isName: (name: string) => boolean = Names.isLegal
 export const nameRule = "Its name is not allowed: use 1 to 64 of the characters a-z, A-Z, 0-9, _ and -."
 
 /**
- * The tool's name, for those that have one.
+ * The tool's name, if any.
  *
  * @since 0.1.0
  * @category combinators
@@ -217,8 +217,8 @@ export const name = (tool: ToolSpec): string | undefined =>
   tool.type === "function" || tool.type === "custom" || tool.type === "namespace" ? tool.name : undefined
 
 /**
- * Which tool the model may or must use: `auto` leaves it to the model, `none` forbids, `required` asks for any of them,
- * an object names one or restricts to a few.
+ * Which tools the model may or must call: `auto` lets the model decide, `none` forbids calls, `required` requires a
+ * call of any tool, an object requires one tool or allows a subset.
  *
  * @since 0.1.0
  * @category schemas

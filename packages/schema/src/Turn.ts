@@ -1,5 +1,5 @@
 /**
- * The result of one turn, and what there was of a turn that broke.
+ * The result of a turn, and the partial result of a failed one.
  *
  * @since 0.1.0
  */
@@ -13,8 +13,8 @@ import * as RoutingToken from "./RoutingToken.ts"
 import * as Usage from "./Usage.ts"
 
 /**
- * An output item as the server sent it. One of a known type with a field that does not fit is kept as well, so that
- * nothing is lost; its type then promises more than it holds, and `diagnostics.drift` names the field.
+ * An output item as the server sent it. An item of a known type with an invalid field is kept too, so that nothing is
+ * lost; its static type is then wrong about that field, and `diagnostics.drift` names it.
  *
  * @since 0.1.0
  * @category schemas
@@ -25,17 +25,17 @@ export const OutputItem: Schema.Schema<Item.Item> = Schema.Union(
 ) as Schema.Schema.Any as Schema.Schema<Item.Item>
 
 /**
- * A call the model wants the caller to make. `callId` names it in the answer.
+ * A tool call for the caller to run. Its result refers to it by `callId`.
  *
- * - `function`: `arguments` is the model's own JSON text, possibly empty or broken. Arguments that came as an object are
+ * - `function`: `arguments` is the model's JSON text, possibly empty or invalid. If the server sent an object, it is
  *   that object's JSON text.
  * - `custom`: `arguments` is any text.
- * - `local_shell` and `tool_search`: calls of the server's own kinds, to be carried out by the client; `name` is the same
- *   as `type`, and `arguments` is the JSON text of the shell's `action` or of the search's `arguments`.
+ * - `local_shell` and `tool_search`: built-in tools run by the client; `name` equals `type`, and `arguments` is the
+ *   JSON text of the shell's `action` or of the search's `arguments`.
  *
- * `unreadable` marks a call whose arguments did not arrive (`absent`), are not of the kind they must be (`wrong_type`) or
- * are nested beyond what can be written (`too_deep`). It must not be carried out; answer it in words. Its `arguments` are
- * the JSON text of what came, `null` if nothing did: never blank, which would mean "no arguments".
+ * `unreadable` marks a call whose arguments are missing (`absent`), have the wrong type (`wrong_type`) or are nested
+ * too deeply to serialize (`too_deep`). It must not be executed; answer it with an error text. Its `arguments` are the
+ * JSON text of what was received, `null` if nothing was: never blank, which would mean "no arguments".
  *
  * @since 0.1.0
  * @category schemas
@@ -56,8 +56,8 @@ export const ToolCall = Schema.Struct({
 export interface ToolCall extends Schema.Schema.Type<typeof ToolCall> {}
 
 /**
- * Text the model wrote: one content part of one message. `phase` is `commentary` or `final_answer` where the model
- * says so; `annotations` are citations, as they came.
+ * Text of the model: one content part of one message. `phase` is `commentary` or `final_answer` if the server sent it;
+ * `annotations` are citations, unchanged.
  *
  * @since 0.1.0
  * @category schemas
@@ -70,7 +70,7 @@ export const TextBlock = Schema.TaggedStruct("Text", {
 })
 
 /**
- * The model declined, in these words.
+ * A refusal, with the model's text.
  *
  * @since 0.1.0
  * @category schemas
@@ -78,7 +78,7 @@ export const TextBlock = Schema.TaggedStruct("Text", {
 export const RefusalBlock = Schema.TaggedStruct("Refusal", { outputIndex: Wire.count, text: Schema.String })
 
 /**
- * What the model showed of its reasoning: the parts of the summary, and raw reasoning text, which few servers send.
+ * The visible reasoning: the parts of the summary, and raw reasoning text, which few servers send.
  *
  * @since 0.1.0
  * @category schemas
@@ -90,8 +90,8 @@ export const ReasoningBlock = Schema.TaggedStruct("Reasoning", {
 })
 
 /**
- * A tool call of the kinds `function` and `custom`. `finished` is true once the server has sent the whole item; whether it
- * may be carried out is a matter of the whole turn: see {@link Turn}.
+ * A `function` or `custom` tool call. `finished` is true once the server has sent the complete item; whether the call
+ * may be executed depends on the whole turn: see {@link Turn}.
  *
  * @since 0.1.0
  * @category schemas
@@ -103,8 +103,7 @@ export const ToolCallBlock = Schema.TaggedStruct("ToolCall", {
 })
 
 /**
- * An item of another kind: a tool that the server ran, a `local_shell_call` or `tool_search_call`, a compaction, an item
- * type this library does not know.
+ * Any other item: a hosted tool call, a `local_shell_call` or `tool_search_call`, a compaction, an unknown item type.
  *
  * @since 0.1.0
  * @category schemas
@@ -116,7 +115,7 @@ export const ItemBlock = Schema.TaggedStruct("Item", {
 })
 
 /**
- * One piece of the output. Blocks stand in output order, whatever order they arrived in.
+ * One block of the output. Blocks are sorted in output order, not in order of arrival.
  *
  * @since 0.1.0
  * @category schemas
@@ -160,9 +159,9 @@ export interface ToolCallBlock extends Schema.Schema.Type<typeof ToolCallBlock> 
 export interface ItemBlock extends Schema.Schema.Type<typeof ItemBlock> {}
 
 /**
- * Where the server's stream differed from the protocol, without harm. `type` is the event's type; `field` is the path of
- * a field of another type, or says what differs from what came before (`"differs from its deltas"`, `"repeats the call
- * call_1"`, …). Kept so that a change of the server is noticed before it hurts.
+ * A harmless difference between the server's stream and the protocol. `type` is the event's type; `field` is the path
+ * of a field with an unexpected type, or describes an inconsistency (`"differs from its deltas"`, `"repeats the call
+ * call_1"`, …). Recorded so that server changes are noticed early.
  *
  * @since 0.1.0
  * @category schemas
@@ -176,16 +175,16 @@ export const Drift = Schema.Struct({ type: Schema.String, field: Schema.String }
 export interface Drift extends Schema.Schema.Type<typeof Drift> {}
 
 /**
- * Which way a turn went, where there was more than one. `fallback` says why it went by server-sent events although a
- * WebSocket was wanted:
+ * The transport of a turn, if there was a choice. `fallback` says why server-sent events were used although a WebSocket
+ * was preferred:
  *
- * - `not_allowed`: the server takes no WebSockets (426).
- * - `dial_failed`: no WebSocket could be opened, now or several times before.
- * - `broken`: several WebSockets of the conversation ended or fell silent within a turn, one after the other.
- * - `too_large`: the request is larger than a WebSocket takes.
+ * - `not_allowed`: the server does not accept WebSockets (426).
+ * - `dial_failed`: a WebSocket could not be opened, now or several times before.
+ * - `broken`: several consecutive WebSockets of the conversation closed or went idle during a turn.
+ * - `too_large`: the request exceeds the maximum WebSocket message size.
  *
- * `input` says what of it was sent over a WebSocket: only what the server had not got, or everything. Then `reason` is that
- * of `IncrementalInput.Decision`, and `at` names the first difference.
+ * `input` says whether only new input or all input was sent over a WebSocket. In the latter case, `reason` is that of
+ * `IncrementalInput.Decision`, and `at` names the first difference.
  *
  * @since 0.1.0
  * @category schemas
@@ -205,10 +204,10 @@ export const Route = Schema.Struct({
 export interface Route extends Schema.Schema.Type<typeof Route> {}
 
 /**
- * What the decoder read and what it skipped: `events` is the number of events read, `unknown` those of a type not known
- * here, `malformed` the payloads that are not JSON objects, `drift` the first few differences of known events and
- * `driftCount` all of them. `unterminatedFinalEvent` is set when the terminal event was complete except for its closing
- * blank line. `route` is set by the client, which sends the request.
+ * Decoder statistics: `events` counts all events, `unknown` those of an unknown type, `malformed` payloads that are not
+ * JSON objects. `drift` lists the first few differences in known events, and `driftCount` counts all of them.
+ * `unterminatedFinalEvent` is set if the terminal event was complete except for its final blank line. `route` is set by
+ * the client.
  *
  * @since 0.1.0
  * @category schemas
@@ -232,7 +231,7 @@ export interface Diagnostics extends Schema.Schema.Type<typeof Diagnostics> {}
 
 const content = {
   responseId: Wire.optional(Schema.String),
-  /** The model that really served, which may differ from the one asked for. */
+  /** The model that served the turn, which may differ from the requested one. */
   model: Wire.optional(Schema.String),
   blocks: Schema.Array(Block),
   text: Schema.String,
@@ -244,17 +243,17 @@ const content = {
 /**
  * A finished turn.
  *
- * - `status` is `completed` when the response says so in every way: by its event, by its status (`completed` or absent),
- *   and by having neither an error nor incomplete details. Otherwise it is `incomplete`, with the server's
- *   `incompleteReason` (`max_output_tokens`, `content_filter`, …) or, without one, the response's own status.
- * - `items` are the finished output items in output order: put them into the next request to go on (C.5). They are as
- *   they came; text that was shown and that its item leaves out is put into it.
- * - `toolCalls` may be carried out: their items are complete, no two have the same `callId`, and the turn completed. All
- *   other calls are `abandonedToolCalls` and must not be.
+ * - `status` is `completed` if the event type, the status (`completed` or absent), and the absence of an error and of
+ *   incomplete details all agree. Otherwise it is `incomplete`, with the server's `incompleteReason`
+ *   (`max_output_tokens`, `content_filter`, …) or, if there is none, the response's status.
+ * - `items` are the finished output items in output order: add them to the next request to continue (C.5). They are
+ *   unchanged, except that streamed text missing from an item is added to it.
+ * - `toolCalls` may be executed: their items are complete, no two share a `callId`, and the turn completed. All other
+ *   calls are in `abandonedToolCalls` and must not be executed.
  * - `text` is all text blocks joined; `refusal` all refusals.
  * - `endTurn: false` without a tool call asks for another request with the history so far (D.4).
- * - `extra` is what else the terminal response had (`usage_metadata`, `reasoning`, `metadata`, …), as it came, without
- *   the request's own `instructions` and `tools`.
+ * - `extra` holds all other keys of the terminal response (`usage_metadata`, `reasoning`, `metadata`, …), unchanged,
+ *   without the request's own `instructions` and `tools`.
  *
  * @since 0.1.0
  * @category schemas
@@ -270,20 +269,20 @@ export const Turn = Schema.Struct({
   endTurn: Wire.optional(Schema.Boolean),
   serviceTier: Wire.optional(Schema.String),
   extra: Wire.optional(Wire.object({})),
-  /** How many requests it took; set by the client, which sends them. */
+  /** The number of requests sent; set by the client. */
   attempts: Wire.optional(Wire.count),
-  /** What was changed of the request so that the backend accepts it; set by the client. */
+  /** The changes made to the request so that the backend accepts it; set by the client. */
   repairs: Wire.optional(Schema.Array(Repair.Repair)),
   /**
-   * The request's input as the backend accepted it; set by the client. A next request goes on from
-   * `[...Redacted.value(turn.input), ...turn.items]`. `Redacted` keeps it out of logs.
+   * The request's input as sent to the backend; set by the client. Continue with `[...Redacted.value(turn.input),
+   * ...turn.items]`. `Redacted` keeps it out of logs.
    */
   input: Wire.optional(Schema.Redacted(Schema.Array(OutputItem))),
-  /** Which account and model the encrypted content of `items` is from; set by the client. */
+  /** The account and model that created the encrypted content of `items`; set by the client. */
   origin: Wire.optional(Origin.Tag),
   /** The server's id of the request that succeeded; set by the client. */
   requestId: Wire.optional(Schema.String),
-  /** Requests that go on with the same turn, to answer its tool calls, send it back: see `RoutingToken`. */
+  /** Later requests of the same turn, with the results of its tool calls, send it back: see `RoutingToken`. */
   routingToken: Wire.optional(Schema.Redacted(Schema.String))
 })
 
@@ -294,7 +293,7 @@ export const Turn = Schema.Struct({
 export interface Turn extends Schema.Schema.Type<typeof Turn> {}
 
 /**
- * What had arrived of a turn that failed: nothing the user paid for is lost. No tool call in it may be carried out.
+ * The output received before a turn failed, so that paid output is not lost. Its tool calls must not be executed.
  * `items` (the finished ones) can hold encrypted reasoning and are therefore `Redacted`.
  *
  * @since 0.1.0
@@ -323,7 +322,7 @@ const notBlank = (value: unknown): string | undefined =>
   typeof value === "string" && value.trim() !== "" ? value : undefined
 
 /**
- * One text of a finished item: its kind, and the index of its content part or summary part.
+ * One text of a finished item, with its kind and the index of its content part or summary part.
  *
  * @since 0.1.0
  * @category models
@@ -370,8 +369,7 @@ const reasoningText = (kind: "summary" | "content", value: unknown, index: numbe
 })
 
 /**
- * The texts of a finished message or reasoning item, in order. An item that does not fit its type is read as far as it
- * goes.
+ * The texts of a finished message or reasoning item, in order. Invalid parts of an item are skipped.
  *
  * @since 0.1.0
  * @category combinators
@@ -414,9 +412,9 @@ const jsonArguments = (value: unknown): Arguments => {
 }
 
 /**
- * The call in an item that asks the client to do something, or `undefined`: a `function_call`, a `custom_tool_call`, a
- * `local_shell_call`, or a `tool_search_call` whose `execution` is `client`. A `local_shell_call` without a `call_id` is
- * answered by its item's id. What the item does not say is `""`.
+ * The call in an item for the client to execute, or `undefined`: a `function_call`, a `custom_tool_call`, a
+ * `local_shell_call`, or a `tool_search_call` whose `execution` is `client`. For a `local_shell_call` without a
+ * `call_id`, the item id is the call id. Missing fields are `""`.
  *
  * @since 0.1.0
  * @category combinators
@@ -486,14 +484,14 @@ export const blocksOf = (item: Item.Item, outputIndex: number): ReadonlyArray<Bl
   }
 }
 
-/** The longest text an engine can hold; V8's is the shortest. */
+/** The maximum string length; V8 has the smallest limit of all engines. */
 const maxLength = 0x1fffffe8
 
 const concat = (first: string, second: string): string =>
   first.length + second.length > maxLength ? first : first + second
 
 /**
- * All text of some blocks joined, and all refusals, which are absent where there is none.
+ * The joined text of the blocks, and the joined refusals, if any.
  *
  * @since 0.1.0
  * @category combinators
@@ -509,8 +507,8 @@ export const wordsOf = (blocks: ReadonlyArray<Block>): Pick<Turn, "text" | "refu
 }
 
 /**
- * A turn from finished items alone, for items that were kept of a broken attempt: `Turn.join(Turn.fromItems(kept), turn)`
- * is the whole turn. Its calls are abandoned ones, because items do not show whether their turn ended well.
+ * Makes a turn from finished items, for the items kept from a failed attempt: `Turn.join(Turn.fromItems(kept), turn)`
+ * is the whole turn. All its calls are abandoned, because items do not show whether their turn completed.
  *
  * @since 0.1.0
  * @category constructors
@@ -539,7 +537,7 @@ export const fromItems = (items: ReadonlyArray<Item.Item>): Turn => {
 }
 
 /**
- * Whether the server wants the turn finished in a further request, with the history so far (protocol D.4).
+ * Whether the server expects another request, with the history so far, to finish the turn (protocol D.4).
  *
  * @since 0.1.0
  * @category guards
@@ -547,7 +545,7 @@ export const fromItems = (items: ReadonlyArray<Item.Item>): Turn => {
 export const isUnfinished = ({ endTurn, status, toolCalls }: Turn): boolean =>
   status === "completed" && endTurn === false && toolCalls.length === 0
 
-/** The most differences that are listed one by one. */
+/** The maximum number of differences listed individually. */
 const maxDrift = 20
 
 const joinDiagnostics = (first: Diagnostics, second: Diagnostics): Diagnostics => ({
@@ -561,9 +559,9 @@ const joinDiagnostics = (first: Diagnostics, second: Diagnostics): Diagnostics =
 })
 
 /**
- * Two parts of one turn as one: the output and the cost of the second are added to those of the first, everything else
- * is the second's where it has it. Used where the server had a turn finished in a further request (`endTurn: false`), or
- * where an attempt went on from items of a broken one. The first routing token stays. A `callId` stays unique among the calls that may be carried out.
+ * Joins two parts of one turn: output and usage are added, all other fields are taken from the second part if present.
+ * Used when the server requires another request to finish a turn (`endTurn: false`), and when an attempt continues from
+ * the items of a failed one. The first routing token is kept. A `callId` stays unique among the executable calls.
  *
  * @since 0.1.0
  * @category combinators

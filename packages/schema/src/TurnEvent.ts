@@ -1,5 +1,5 @@
 /**
- * The events of a turn: what the wire states several times (delta, done, item, terminal output) comes here once.
+ * The events of a turn. Output that the wire repeats (delta, done, item, terminal output) is emitted once.
  *
  * @since 0.1.0
  */
@@ -11,8 +11,8 @@ import * as Turn from "./Turn.ts"
 import * as Usage from "./Usage.ts"
 
 /**
- * The request was changed so that the backend accepts it: a history with loose ends, a level the model lacks. Comes
- * before everything else, and only if there was something to change.
+ * The request was changed so that the backend accepts it, for example a call without an output, or an effort the model
+ * does not support. Always the first event, and only emitted if something changed.
  *
  * @since 0.1.0
  * @category schemas
@@ -20,7 +20,7 @@ import * as Usage from "./Usage.ts"
 export const RequestRepaired = Schema.TaggedStruct("RequestRepaired", { repairs: Schema.Array(Repair.Repair) })
 
 /**
- * The server has started the response. Comes at most once, before the output; some servers leave it out.
+ * The server has started the response. Emitted at most once, before the output; some servers omit it.
  *
  * @since 0.1.0
  * @category schemas
@@ -31,7 +31,7 @@ export const TurnStarted = Schema.TaggedStruct("TurnStarted", {
 })
 
 /**
- * More text of the answer. All deltas joined are the turn's text.
+ * A delta of the answer's text. All deltas joined are the turn's text.
  *
  * @since 0.1.0
  * @category schemas
@@ -43,8 +43,8 @@ export const TextDelta = Schema.TaggedStruct("TextDelta", {
 })
 
 /**
- * More of the reasoning: `kind` separates the summary from raw reasoning text, `part` is the index of the summary part or
- * content part. A new `part` starts a new paragraph.
+ * A delta of the reasoning: `kind` distinguishes the summary from raw reasoning text, `part` is the index of the
+ * summary part or content part. A new `part` starts a new paragraph.
  *
  * @since 0.1.0
  * @category schemas
@@ -57,7 +57,7 @@ export const ReasoningDelta = Schema.TaggedStruct("ReasoningDelta", {
 })
 
 /**
- * More of a refusal.
+ * A delta of a refusal.
  *
  * @since 0.1.0
  * @category schemas
@@ -69,7 +69,7 @@ export const RefusalDelta = Schema.TaggedStruct("RefusalDelta", {
 })
 
 /**
- * The model began to write a tool call; its arguments follow.
+ * The model has started a tool call; its arguments follow.
  *
  * @since 0.1.0
  * @category schemas
@@ -81,7 +81,7 @@ export const ToolCallStarted = Schema.TaggedStruct("ToolCallStarted", {
 })
 
 /**
- * More of a tool call's arguments.
+ * A delta of a tool call's arguments.
  *
  * @since 0.1.0
  * @category schemas
@@ -92,8 +92,8 @@ export const ToolCallDelta = Schema.TaggedStruct("ToolCallDelta", {
 })
 
 /**
- * A tool call is complete. It may be carried out only once {@link TurnCompleted} lists it among `turn.toolCalls`: a
- * turn that breaks later takes its calls with it.
+ * A tool call is complete. Execute it only after {@link TurnCompleted} lists it in `turn.toolCalls`: if the turn fails
+ * later, its calls are abandoned.
  *
  * @since 0.1.0
  * @category schemas
@@ -104,9 +104,8 @@ export const ToolCallCompleted = Schema.TaggedStruct("ToolCallCompleted", {
 })
 
 /**
- * A tool call came a second time: under another item id, at another place or with other arguments, but with the
- * `call_id` of a call that is complete already. A call is carried out at most once, so this one is never among
- * `turn.toolCalls` nor among `turn.items`.
+ * A duplicate tool call: another item id, output index or other arguments, but the `call_id` of a call that is already
+ * complete. A call is executed at most once, so the duplicate is never in `turn.toolCalls` or `turn.items`.
  *
  * @since 0.1.0
  * @category schemas
@@ -117,9 +116,9 @@ export const ToolCallRepeated = Schema.TaggedStruct("ToolCallRepeated", {
 })
 
 /**
- * Progress of a tool that the server runs: `tool` is the item type (`web_search_call`, …), `stage` the last word of the
- * event (`in_progress`, `searching`, `completed`, `delta`, …), `delta` the piece it brings: code, arguments, a diff, the
- * output of a shell (`channel` is `stdout` or `stderr`), or a preview of an image in base64.
+ * Progress of a hosted tool: `tool` is the item type (`web_search_call`, …), `stage` the last part of the event type
+ * (`in_progress`, `searching`, `completed`, `delta`, …), `delta` a chunk of its content: code, arguments, a diff, shell
+ * output (`channel` is `stdout` or `stderr`), or an image preview in base64.
  *
  * @since 0.1.0
  * @category schemas
@@ -133,7 +132,7 @@ export const HostedToolProgress = Schema.TaggedStruct("HostedToolProgress", {
 })
 
 /**
- * An output item is finished: as the server sent it, with what its deltas had shown and it leaves out.
+ * An output item is finished. It is as the server sent it, plus streamed text that it lacks.
  *
  * @since 0.1.0
  * @category schemas
@@ -144,7 +143,7 @@ export const ItemCompleted = Schema.TaggedStruct("ItemCompleted", {
 })
 
 /**
- * What the turn cost.
+ * The token usage of the turn.
  *
  * @since 0.1.0
  * @category schemas
@@ -152,7 +151,7 @@ export const ItemCompleted = Schema.TaggedStruct("ItemCompleted", {
 export const UsageReported = Schema.TaggedStruct("UsageReported", { usage: Usage.Usage })
 
 /**
- * How much of the plan's limits is used: everything known of it after the event.
+ * The usage of the plan's limits: the latest merged snapshot.
  *
  * @since 0.1.0
  * @category schemas
@@ -160,7 +159,7 @@ export const UsageReported = Schema.TaggedStruct("UsageReported", { usage: Usage
 export const RateLimitsUpdated = Schema.TaggedStruct("RateLimitsUpdated", { rateLimits: RateLimits.RateLimits })
 
 /**
- * An event of a type this library does not know, as it came.
+ * An event of an unknown type, unchanged.
  *
  * @since 0.1.0
  * @category schemas
@@ -168,9 +167,9 @@ export const RateLimitsUpdated = Schema.TaggedStruct("RateLimitsUpdated", { rate
 export const UnknownEvent = Schema.TaggedStruct("UnknownEvent", { type: Schema.String, raw: Schema.Unknown })
 
 /**
- * The attempt before broke and is superseded: drop everything shown since the turn began. `attempt` is the number of
- * the one that starts now (the first is 1), `reason` the tag of the error, `delayMillis` how long the client waited.
- * `kept` are the finished items the new attempt continues from, if that was asked for; they are part of the turn.
+ * The previous attempt failed and a new one starts: discard all output shown since the start of the turn. `attempt` is
+ * the number of the new attempt (the first is 1), `reason` the tag of the error, `delayMillis` the delay before the
+ * retry. `kept` are the finished items the new attempt continues from, if that is enabled; they are part of the turn.
  *
  * @since 0.1.0
  * @category schemas
@@ -184,7 +183,7 @@ export const TurnRestarted = Schema.TaggedStruct("TurnRestarted", {
 })
 
 /**
- * The turn is over; the last event.
+ * The turn is complete; always the last event.
  *
  * @since 0.1.0
  * @category schemas

@@ -1,5 +1,5 @@
 /**
- * The request for a turn as a caller writes it, compiled to the body that is sent.
+ * The caller's request for a turn, and its compilation to the body that is sent.
  *
  * @since 0.1.0
  */
@@ -23,7 +23,7 @@ import { InvalidRequest } from "./ServiceError.ts"
 import * as ToolSpec from "./ToolSpec.ts"
 
 /**
- * A tool of a request: its wire form, or anything that has one as `spec` (a `Tool`).
+ * A tool of a request: a wire spec, or an object with a `spec` (a `Tool`).
  *
  * @since 0.1.0
  * @category models
@@ -31,21 +31,20 @@ import * as ToolSpec from "./ToolSpec.ts"
 export type ToolLike = ToolSpec.ToolSpec | { readonly spec: ToolSpec.ToolSpec }
 
 /**
- * One request for a turn. All keys are optional, but the input must not be empty.
+ * A request for a turn. All keys are optional, but the input must not be empty.
  *
- * - The input is `input`, then `prompt` as a user message. `input` takes messages and items in any order: to continue a
- *   conversation, give what was sent before, then the turn's `items`, then the results of its calls.
- * - `instructions` stand before the system messages at the head of the input; joined by blank lines, they are the
- *   request's instructions.
- * - `reasoning`, `verbosity`, `serviceTier`, `parallelToolCalls` and `model` fall back to the defaults, key by key.
- * - `output` asks for JSON: an `OutputFormat`, or any object with a wire `format`.
- * - `cacheKey` (at most 64 characters) names the conversation for the server's prompt cache; keep it the same in all
- *   its requests.
- * - `clientMetadata` is sent as it is; the backend needs none (protocol C.12).
- * - `extra` holds keys of the body this library has no name for. The server may refuse them.
+ * - The input is `input`, followed by `prompt` as a user message. `input` accepts any mix of messages and items: to
+ *   continue a conversation, pass the previous input, then the turn's `items`, then the results of its calls.
+ * - `instructions` are joined with the leading system messages of the input by blank lines.
+ * - `reasoning`, `verbosity`, `serviceTier`, `parallelToolCalls` and `model` default to {@link Defaults}, key by key.
+ * - `output` requests JSON: an `OutputFormat`, or any object with a wire `format`.
+ * - `cacheKey` (at most 64 characters) identifies the conversation for the server's prompt cache; use the same key for
+ *   all its requests.
+ * - `clientMetadata` is sent unchanged; the backend does not require any (protocol C.12).
+ * - `extra` holds additional body keys unknown to this library. The server may refuse them.
  *
- * The backend refuses sampling parameters and a cap on the output for every model. They have no key here, and `compile`
- * reports them when they are given all the same (`ResponsesRequest.refusedParameters`).
+ * The backend refuses sampling parameters and output limits for all models. They have no key here, and `compile`
+ * reports them if they are passed anyway (`ResponsesRequest.refusedParameters`).
  *
  * @since 0.1.0
  * @category models
@@ -68,7 +67,7 @@ export interface TurnRequest {
 }
 
 /**
- * What applies where a request leaves a key out, and the catalogue its model is looked up in (default: the bundled one).
+ * Defaults for keys absent from a request, and the model catalogue (default: the bundled one).
  *
  * @since 0.1.0
  * @category configuration
@@ -82,24 +81,23 @@ export interface Defaults {
   readonly instructions?: string
   readonly models?: ReadonlyArray<Model.Model>
   /**
-   * Whether to send what the Codex CLI sends where nothing else is asked for: the effort and the verbosity the model's
-   * catalogue entry names as its defaults, `tool_choice: "auto"`, and `detail: "original"` for images where the entry
-   * allows it (protocol N.5). Default `true`; with `false` these are left to the server.
+   * Whether to send the same defaults as the Codex CLI: the default effort and verbosity from the model's catalogue
+   * entry, `tool_choice: "auto"`, and `detail: "original"` for images if the entry allows it (protocol N.5). Default
+   * `true`; with `false` the server's defaults apply.
    */
   readonly catalogueDefaults?: boolean
   /**
-   * How much of each tool output is sent: the `truncation_policy` of the model's catalogue entry (`"catalogue"`, the
-   * default), a limit of its own, or all the backend takes (`"none"`). Longer outputs are cut in the middle, and words
-   * say so.
+   * The limit of each tool output: the `truncation_policy` of the model's catalogue entry (`"catalogue"`, the default),
+   * an explicit limit, or only the backend's maximum (`"none"`). Longer outputs are truncated in the middle, with a
+   * marker.
    */
   readonly toolOutputLimit?: History.OutputLimit | "catalogue" | "none"
-  /** The account id of the login: encrypted content known to come from another account is left out (`Origin`). */
+  /** The account id of the login: encrypted content known to come from another account is omitted (`Origin`). */
   readonly account?: string
 }
 
 /**
- * The body to send and the changes that make it acceptable. The `index` of a history repair counts `input`,
- * then `prompt`.
+ * The body to send and the changes made to it. The `index` of a history repair refers to `input` followed by `prompt`.
  *
  * @since 0.1.0
  * @category models
@@ -110,7 +108,7 @@ export interface Compiled {
 }
 
 /**
- * The most items one request may hold.
+ * The maximum number of items in a request.
  *
  * @since 0.1.0
  * @category configuration
@@ -118,11 +116,11 @@ export interface Compiled {
 export const maxItems = 131_072
 
 /**
- * The body for a request, or everything that is wrong with it at once, as the `problems` of one `InvalidRequest`.
+ * Compiles a request to its body, or fails with one `InvalidRequest` that lists all `problems`.
  *
- * New input, the messages after the model's last output, is checked: what the backend would refuse of it is a problem
- * (`History.newInputProblems`). The history before it and the outputs of tools are repaired instead, because nobody can
- * change them any more.
+ * New input (the messages after the model's last output) is validated: anything the backend would refuse is a problem
+ * (`History.newInputProblems`). The earlier history and tool outputs are repaired instead, because the caller can no
+ * longer change them.
  *
  * @since 0.1.0
  * @category constructors
@@ -170,14 +168,14 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
         extra: request.extra
       })
     })
-    const sound = soundParameters(written)
+    const sound = sanitizeParameters(written)
     const problems = [
       ...History.newInputProblems(input, history.repairs),
       ...inputProblems(request, items),
       ...specs.flatMap((tool, index) => (isToolSpec(tool) ? [] : [`Tool ${index} has fields that fit no tool.`])),
       ...toolProblems(tools, request.toolChoice),
       ...schemas.problems,
-      ...(model.trim() === "" ? ["The model has no name: name one."] : []),
+      ...(model.trim() === "" ? ["The model name is empty: give one."] : []),
       ...reasoningProblems(parameters.reasoning),
       ...cacheKeyProblems(request.cacheKey),
       ...refusedProblems(request),
@@ -198,7 +196,10 @@ const isToolSpec = (tool: unknown): tool is ToolSpec.ToolSpec => toolMisfit(tool
 
 const hasSpec = Predicate.hasProperty("spec")
 
-/** The schemas of tools and of the output in forms the server takes. An output is not asked for in another way than said. */
+/**
+ * Normalizes the schemas of tools and of the output format to forms the server accepts. An output format whose schema
+ * cannot be preserved is a problem.
+ */
 const normalizeSchemas = (given: ReadonlyArray<unknown>, format: ResponsesRequest.TextFormat | undefined) => {
   const tools = given.map(ToolSchemas.normalize)
   const repairs = tools.flatMap(
@@ -235,7 +236,7 @@ const toolOutputLimit = (
   return mode === "tokens" ? { mode: "tokens", limit } : mode === "bytes" ? { mode: "bytes", limit } : undefined
 }
 
-/** Images without a `detail` with the one the Codex CLI sends. */
+/** Adds the `detail` that the Codex CLI sends to images without one. */
 const withDetail = (items: ReadonlyArray<Item.Item>): ReadonlyArray<Item.Item> => {
   const isBare = (part: Item.ContentPart) => part.type === "input_image" && part.detail === undefined
   const detailed = (parts: ReadonlyArray<Item.ContentPart>) =>
@@ -258,7 +259,7 @@ const withDetail = (items: ReadonlyArray<Item.Item>): ReadonlyArray<Item.Item> =
   })
 }
 
-/** A model and its catalogue entry. `standard` is the entry if its defaults are to be sent. */
+/** A model and its catalogue entry. `standard` is the entry if its defaults should be sent. */
 interface Target {
   readonly model: string
   readonly models: ReadonlyArray<Model.Model>
@@ -266,7 +267,7 @@ interface Target {
   readonly standard: Model.Model | undefined
 }
 
-/** What depends on the model's catalogue entry. */
+/** The parameters that depend on the model's catalogue entry. */
 const resolveParameters = (
   { entry, model, models, standard }: Target,
   request: TurnRequest,
@@ -281,7 +282,7 @@ const resolveParameters = (
     repairs.push({ _tag: "EffortChanged", model, requested, sent: effort })
   }
   const { summary, ...other } = { ...defaults.reasoning, ...request.reasoning }
-  // a summary by default is not worth failing a request that wants no reasoning
+  // a default summary must not make a request without reasoning fail
   const wantedSummary = effort === "none" ? request.reasoning?.summary : summary
   const reasoning = { ...other, ...defined({ effort, summary: wantedSummary }) }
   let verbosity = request.verbosity ?? defaults.verbosity
@@ -303,22 +304,22 @@ const nonEmpty = <A extends object>(value: A): A | undefined => (Object.keys(val
 
 type Parameters = Omit<ResponsesRequest.ResponsesRequest, "input">
 
-/** The parameters with well-formed texts, and those that hold what JSON cannot. */
-const soundParameters = (parameters: Parameters) => {
+/** Makes the parameters' strings well-formed, and reports values that JSON cannot represent. */
+const sanitizeParameters = (parameters: Parameters) => {
   const problems: Array<string> = []
   const repairs: Array<Repair> = []
   const changed: Record<string, unknown> = {}
   for (const [parameter, value] of Object.entries(parameters)) {
-    if (Json.isSound(value)) continue
-    const mended = Json.mend(value)
+    if (Json.isSerializable(value)) continue
+    const sanitized = Json.sanitize(value)
     problems.push(
-      ...mended.removed.map(({ path, what }) => {
+      ...sanitized.removed.map(({ path, what }) => {
         const at = path === "" ? parameter : `${parameter}.${path}`
-        return `The request cannot be written as JSON: ${at} is ${what}.`
+        return `The request cannot be serialized to JSON: ${at} is ${what}.`
       })
     )
-    if (mended.surrogates) repairs.push({ _tag: "ParameterMadeWellFormed", parameter })
-    changed[parameter] = mended.value
+    if (sanitized.surrogates) repairs.push({ _tag: "ParameterMadeWellFormed", parameter })
+    changed[parameter] = sanitized.value
   }
   return { problems, repairs, parameters: { ...parameters, ...changed } as Parameters }
 }
@@ -330,10 +331,10 @@ const reasoningProblems = (reasoning: ResponsesRequest.Reasoning | undefined): R
 
 const inputProblems = (request: TurnRequest, items: ReadonlyArray<Item.Item>): ReadonlyArray<string> => {
   if (typeof request.prompt === "string" && request.prompt.trim() === "")
-    return ["The prompt is empty: write something, or leave it out."]
+    return ["The prompt is empty: write something, or omit it."]
   if (items.length === 0) return ["There is no input: give a prompt, or messages and items."]
   return items.length > maxItems
-    ? [`The input has ${items.length} items and may have ${maxItems}: shorten or compact the history.`]
+    ? [`The input has ${items.length} items; at most ${maxItems} are allowed: shorten or compact the history.`]
     : []
 }
 
@@ -360,7 +361,7 @@ const choiceProblems = (
   choice: ToolSpec.ToolChoice | undefined
 ): ReadonlyArray<string> => {
   if (choice === undefined || choice === "auto" || choice === "none") return []
-  if (tools.length === 0) return ["The tool choice asks for a tool, but there is none: give tools, or leave it out."]
+  if (tools.length === 0) return ["The tool choice asks for a tool, but there is none: add tools, or omit the choice."]
   if (choice === "required") return []
   const chosen = choice.type === "allowed_tools" ? choice.tools : [choice]
   return chosen.flatMap((tool) => {
@@ -374,9 +375,9 @@ const choiceProblems = (
 const cacheKeyProblems = (key: string | undefined): ReadonlyArray<string> =>
   key === undefined || (key !== "" && key.length <= ResponsesRequest.maxCacheKeyLength)
     ? []
-    : [`The cache key has ${key.length} characters and may have 1 to ${ResponsesRequest.maxCacheKeyLength}.`]
+    : [`The cache key has ${key.length} characters; 1 to ${ResponsesRequest.maxCacheKeyLength} are allowed.`]
 
-/** The parameters that are refused, by the wire's names and in camel case. */
+/** The refused parameters, by wire name and in camel case. */
 const refused: ReadonlyMap<string, string> = new Map(
   Array.from(ResponsesRequest.refusedParameters).flatMap(([name, reason]) => [
     [name, reason],
@@ -394,4 +395,4 @@ const refusedProblems = (request: TurnRequest): ReadonlyArray<string> =>
 const extraProblems = (extra: TurnRequest["extra"]): ReadonlyArray<string> =>
   Object.keys(extra ?? {})
     .filter((key) => ResponsesRequest.ownKeys.has(key))
-    .map((key) => `"${key}" cannot be set by extra, since the request itself writes it: use the request's own key.`)
+    .map((key) => `"${key}" cannot be set in extra because the library writes it: use the request's own key.`)

@@ -1,5 +1,5 @@
 /**
- * What a turn cost, in tokens.
+ * Token usage of a turn.
  *
  * @since 0.1.0
  */
@@ -29,9 +29,9 @@ export const WireUsage = Wire.object({
 export type WireUsage = typeof WireUsage.Type
 
 /**
- * Tokens of one turn. `inputTokens` includes the cached and the cache-write ones; `outputTokens` includes the
- * reasoning ones. `extra` holds what else the server's `usage` had (`attribution`, `codex_rollout_budget_units`, …), as
- * it came; it is absent when there was nothing else.
+ * Tokens of one turn. `inputTokens` includes cached and cache-write tokens; `outputTokens` includes reasoning tokens.
+ * `extra` holds all other keys of the server's `usage` (`attribution`, `codex_rollout_budget_units`, …), unchanged; it
+ * is absent if there are none.
  *
  * @since 0.1.0
  * @category schemas
@@ -60,7 +60,7 @@ const asObject = (value: unknown): Raw =>
 const asCount = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isInteger(value) && value >= 0 ? value : undefined
 
-/** What is read of the wire's usage: the keys, and the keys of the details. */
+/** The known keys of the wire's usage, and those of its details. */
 const known: ReadonlyMap<string, ReadonlyMap<string, undefined> | undefined> = new Map([
   ["input_tokens", undefined],
   ["output_tokens", undefined],
@@ -75,7 +75,7 @@ const known: ReadonlyMap<string, ReadonlyMap<string, undefined> | undefined> = n
   ["output_tokens_details", new Map([["reasoning_tokens", undefined]])]
 ])
 
-/** The keys that are not read, as they came. */
+/** The unknown keys, unchanged. */
 const extraOf = (raw: Raw, read: typeof known): Raw | undefined => {
   let extra: Array<[string, unknown]> | undefined
   for (const key in raw) {
@@ -89,8 +89,8 @@ const extraOf = (raw: Raw, read: typeof known): Raw | undefined => {
 }
 
 /**
- * The wire's usage in plain names, or `undefined` when it does not say how many tokens went in and out. What else is
- * absent or odd counts as 0, and a missing total is the sum.
+ * Decodes the wire's usage, or returns `undefined` if the input or output count is missing. Other counts that are
+ * absent or invalid are 0, and a missing total is the sum.
  *
  * @since 0.1.0
  * @category constructors
@@ -114,7 +114,7 @@ export const fromWire = (wire: unknown): Usage | undefined => {
 }
 
 /**
- * Two usages added up, for a run of several requests. Of what this library does not read, the later value counts.
+ * Adds two usages, for several requests. Of unknown keys, the later value is kept.
  *
  * @since 0.1.0
  * @category combinators
@@ -130,7 +130,7 @@ export const add = (a: Usage, b: Usage): Usage => ({
 })
 
 /**
- * No tokens at all.
+ * Zero tokens.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,5 +1,5 @@
 /**
- * Every type on the wire and every type shown, as Effect Schemas, and the pure functions between them.
+ * Effect Schemas of all wire types and all public types, and the pure functions between them.
  *
  * @since 0.1.0
  */

@@ -21,7 +21,7 @@ const partial: Turn.PartialTurn = {
 }
 
 describe("Failure", () => {
-  it("is final and asks for no wait, unless it says otherwise", () => {
+  it("is not retryable and has no delay by default", () => {
     const error = new Jammed({ tray: 1 })
     assert.isFalse(error.isRetryable)
     assert.isUndefined(error.retryAfter)
@@ -52,7 +52,7 @@ describe("Failure", () => {
     assert.deepInclude(Failure.withFacts(error, { code: "e2", status: undefined }), { tray: 1, code: "e2" })
   })
 
-  it.effect("goes through its schema and back, whatever it was made of", () =>
+  it.effect("round-trips through its schema", () =>
     Effect.gen(function* () {
       const error = Failure.withFacts(new ServiceError.UsageLimit({ reason: "quota", planType: "plus" }), { partial })
       const json = yield* Schema.encode(Schema.parseJson(ServiceError.UsageLimit))(error)

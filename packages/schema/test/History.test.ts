@@ -69,7 +69,7 @@ describe("items that are right", () => {
     assert.deepStrictEqual(History.compile([unknown, extended]).items, [unknown, extended])
   })
 
-  it("keep assistant text that stands beside tool calls", () => {
+  it("keep assistant text next to tool calls", () => {
     const { items } = History.compile([
       Message.user("go"),
       Message.assistant([Message.text("Let me look."), toolCall("call_1")]),
@@ -186,7 +186,7 @@ describe("messages", () => {
     })
   })
 
-  it("with failed tool results say so in words", () => {
+  it("report failed tool results as text", () => {
     const failed = Message.toolResult({ type: "function", callId: "c", name: "ls", arguments: "" }, "no such file", {
       isError: true
     })
@@ -249,7 +249,7 @@ describe("repairs", () => {
     }
   })
 
-  it("give outputs of calls that share an id to the call of their kind, in whatever order they come", () => {
+  it("assign outputs of calls that share an id to the call of their type, in any order", () => {
     const note: Item.Item = { type: "custom_tool_call", call_id: "c", name: "note", input: "x" }
     const noted: Item.Item = { type: "custom_tool_call_output", call_id: "c", output: "noted" }
     const { items } = History.compile([note, call("c"), output("c", "listed"), noted])
@@ -268,7 +268,7 @@ describe("repairs", () => {
     assert.deepStrictEqual(tags([call("c"), output("c"), other, output("c")]), ["OutputDropped"])
   })
 
-  it("rewrite a call id in the same way wherever it stands, and one with a space as well", () => {
+  it("rewrite a call id consistently, also one with a space", () => {
     const idIn = (history: ReadonlyArray<Item.Item>, at: number) =>
       (History.compile(history).items[at] as Item.FunctionCallItem).call_id
     const alone = idIn([call("a b")], 0)
@@ -330,7 +330,7 @@ describe("repairs", () => {
     )
   })
 
-  it("drop an item that stands there twice", () => {
+  it("drop a duplicate item", () => {
     const compiled = History.compile([assistant("msg_1", "a"), user("x"), assistant("msg_1", "a")])
     assert.deepStrictEqual(compiled.items, [assistant("msg_1", "a"), user("x")])
     assert.deepStrictEqual(compiled.repairs, [{ _tag: "DuplicateDropped", index: 2, id: "msg_1" }])
@@ -427,7 +427,7 @@ describe("names", () => {
     assert.strictEqual(sent[4], "a_b")
   })
 
-  it("are the same in every request, whatever else is in the history", () => {
+  it("are the same in every request, independent of the rest of the history", () => {
     const alone = History.compile([named("a.b"), output("c")]).items
     const among = History.compile([user("hi"), named("a_b", { call_id: "d" }), output("d"), named("a.b"), output("c")])
     assert.deepStrictEqual(among.items.slice(3), alone)
@@ -579,7 +579,7 @@ describe("parts", () => {
   const image = (image_url: string): Item.ContentPart => ({ type: "input_image", image_url })
   const shown = (...content: ReadonlyArray<Item.ContentPart>): Item.Item => ({ type: "message", role: "user", content })
 
-  it("that the backend cannot read are told in words, in messages and outputs", () => {
+  it("that the backend cannot read are replaced by text, in messages and outputs", () => {
     const svg = image("data:image/svg+xml;base64,PHN2Zz4=")
     const { items, repairs } = History.compile([
       shown({ type: "input_text", text: "Look" }, svg),
@@ -638,7 +638,7 @@ describe("parts", () => {
         { type: "output_text", text: "c" },
         {
           type: "output_text",
-          text: "[The image cannot be sent: a message of the assistant holds text only.]"
+          text: "[The image cannot be sent: an assistant message can contain only text.]"
         }
       )
     )
@@ -876,13 +876,13 @@ describe("encrypted content of another account", () => {
     assert.deepStrictEqual(tags([thought, said, tagged, user("x")] as ReadonlyArray<Item.Item>), ["DuplicateDropped"])
   })
 
-  it("stays when nobody says whose it is", () => {
+  it("stays if its account is unknown", () => {
     const history = [...turn(1, undefined), ...turn(2, here)]
     assert.deepStrictEqual(History.compile(history, { account: here.account }).items, history)
     assert.deepStrictEqual(History.compile(turn(1, there)).items, turn(1, there))
   })
 
-  it("once refused, goes; what came with this account and model stays", () => {
+  it("is removed once refused, unless it is from this account and model", () => {
     const history = [...turn(1, undefined), ...turn(2, here), ...turn(3, { ...here, model: "gpt-6-sol" })]
     const { items, repairs } = History.withoutReasoning(history, here)
     assert.deepStrictEqual(
@@ -979,7 +979,7 @@ describe("what only a caller can write", () => {
     }
   })
 
-  it("is no call because it has a call id, where its type is known", () => {
+  it("is not a call only because it has a call id, if its type is known", () => {
     const answer = { type: "custom_tool_call_output", call_id: "c", output: "a" }
     for (const type of ["reasoning", "message", "compaction", "context_compaction", "web_search_call"]) {
       const entries = [{ type, call_id: "c", role: "user", content: [{ type: "input_text", text: "a" }] }, answer]
@@ -989,7 +989,7 @@ describe("what only a caller can write", () => {
     }
   })
 
-  it("is a search of the caller's, where it has a call id and does not say who runs it", () => {
+  it("is a client search if it has a call id and no execution", () => {
     const { items, repairs } = History.compile([{ type: "tool_search_call", call_id: "c", arguments: {} } as never])
     assert.deepInclude(items[0], { execution: "client" })
     assert.deepInclude(repairs[0], { _tag: "FieldRepaired", field: "execution" })
@@ -1015,7 +1015,7 @@ describe("what only a caller can write", () => {
     assert.deepInclude(repairs[0], { _tag: "FieldRepaired", field: "more" })
   })
 
-  it("shows images by a URL in an object, and tells that a URL is not valid", () => {
+  it("accepts images with a URL in an object, and reports invalid URLs", () => {
     const image = (image_url: unknown) =>
       History.compile([{ type: "message", role: "user", content: [{ type: "input_image", image_url }] } as never]).items
     const url = "https://example.org/a.png"

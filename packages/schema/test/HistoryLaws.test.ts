@@ -480,7 +480,7 @@ describe("compile", () => {
   )
 
   it.prop(
-    "keeps the beginning of a conversation to the byte, however it goes on",
+    "keeps the prefix of a growing conversation byte-identical",
     [histories, histories, options],
     ([history, more, options]) => {
       const begun = History.compile(history, options).items.filter(({ type }) => type !== "compaction_trigger")
@@ -530,7 +530,7 @@ describe("compile", () => {
   )
 
   it.prop(
-    "keeps the order: what remains stands in the order it was given in",
+    "keeps the order of the remaining entries",
     [itemLists],
     ([given]) => {
       const marked = given.map((item, mark) => ({ ...item, mark }) as Item.Item)

@@ -133,7 +133,7 @@ describe("every word of a schema is sent", () => {
     assert.strictEqual($defs?.["Node_2"]?.["description"], undefined)
   })
 
-  it("also where two schemas have one identifier: they are told apart", () => {
+  it("also if two schemas share an identifier: both are kept", () => {
     const Text = Schema.String.annotations({ identifier: "Value" })
     const Count = Schema.Number.annotations({ identifier: "Value" })
     for (const strict of both) {
@@ -167,7 +167,7 @@ describe("every word of a schema is sent", () => {
     })
   })
 
-  it("recursive schemas need no name, and may be made anew at every turn", () => {
+  it("recursive schemas need no name, and may create a new AST at every recursion", () => {
     for (const schema of [Category, Schema.typeSchema(Category), Schema.encodedSchema(Category)]) {
       for (const strict of both) {
         const { jsonSchema } = formOf(schema, strict)
@@ -224,7 +224,7 @@ describe("patterns", () => {
     for (const strict of both) assert.strictEqual(keyOf(pattern(regex), strict)?.["pattern"], sent)
   })
 
-  it("of Effect's own filters say what the filters do", () => {
+  it("of Effect's filters match what the filters accept", () => {
     const sent = (schema: Schema.Schema.AnyNoContext) => new RegExp(String(keyOf(schema, true)?.["pattern"]))
     const odd = "a.(b)[c]*"
     for (const [schema, right] of [
@@ -292,7 +292,7 @@ describe("what the server takes from no tool is refused with its path", () => {
       Schema.Any.annotations({ jsonSchema: { type: "object" } }),
       /is an object without properties/
     ],
-    ["a dangling reference", Schema.Any.annotations({ jsonSchema: { $ref: "#/$defs/Nowhere" } }), /leads nowhere/],
+    ["a dangling reference", Schema.Any.annotations({ jsonSchema: { $ref: "#/$defs/Nowhere" } }), /cannot be resolved/],
     [
       "a malformed keyword",
       Schema.Any.annotations({ jsonSchema: { type: "string", minLength: "3" } as never }),
@@ -346,7 +346,7 @@ describe("what the server takes from no tool is refused with its path", () => {
     )
   })
 
-  it("a root that is no object", () => {
+  it("a root that is not an object", () => {
     for (const schema of [
       Schema.Array(Schema.String),
       Schema.String,

@@ -31,7 +31,7 @@ describe("an image", () => {
     })
   )
 
-  it.effect("of another type than its label says gets the right label", () =>
+  it.effect("of another type than declared gets its real type", () =>
     Effect.gen(function* () {
       const { url } = yield* Message.imageData(bytes("image/png"), "image/jpg")
       assert.match(url, /^data:image\/png;base64,/)
@@ -59,7 +59,7 @@ describe("an image", () => {
     ["a header cut off", Message.imageData(bytes("image/jpeg").slice(1), "image/jpeg"), /not an image of a known type/],
     ["a text that is not base64", Message.imageData("iVBORw0KGgo!", "image/png"), /not base64/],
     ["base64 that is cut off", Message.imageData("iVBORw0KGgoAA", "image/png"), /not base64/],
-    ["no media type", Message.imageData(bytes("image/png"), ""), /does not begin like/],
+    ["no media type", Message.imageData(bytes("image/png"), ""), /does not start like/],
     ["a file: URL", Message.image("file:///home/me/cat.png"), /cannot read a file: URL/],
     ["a path", Message.image("C:\\cat.png"), /neither an https: nor a data: URL/],
     ["a blob: URL", Message.image("blob:https://example.org/1"), /neither an https: nor a data: URL/],
@@ -67,7 +67,7 @@ describe("an image", () => {
     [
       "a URL beyond all bounds",
       Message.image(`https://example.org/${"a".repeat(20_971_520)}`),
-      /characters and may have/
+      /characters; at most \d+ are allowed/
     ]
   ] as const)("from %s is refused where it is made", ([, made, pattern]) =>
     Effect.gen(function* () {
@@ -79,7 +79,7 @@ describe("an image", () => {
     })
   )
 
-  it("written as a literal can be checked, and says the same", () => {
+  it("written as a literal gets the same problems", () => {
     const url = "file:///tmp/a.png"
     const words = Message.contentProblem({ _tag: "Image", url })
     assert.strictEqual(words, Effect.runSync(problem(Message.image(url))))
@@ -87,7 +87,7 @@ describe("an image", () => {
     assert.deepStrictEqual(Message.Image.make({ url }), { _tag: "Image", url })
   })
 
-  it("is not quoted in what is said of it", () => {
+  it("is not quoted in its problem", () => {
     const secret = "c2VjcmV0LWltYWdl"
     for (const url of [`data:image/png;base64,${secret}`, `data:image/png;${secret}`, secret]) {
       assert.notInclude(Message.contentProblem({ _tag: "Image", url }), secret)
@@ -133,7 +133,7 @@ describe("laws", () => {
   })
 
   it.prop(
-    "what is made is sent as it is; what is refused is told in words when it is sent all the same",
+    "valid content is sent unchanged; invalid content is replaced by text",
     [
       draw.oneof(
         draw.string(),

@@ -98,12 +98,12 @@ describe("the catalogue", () => {
       'Entry 1 is left out: it is not an object with a "slug".',
       'Entry 2 is left out: it is not an object with a "slug".',
       'Entry 3 is left out: it is not an object with a "slug".',
-      'The key "priority" of entry 4 has another type than expected.',
-      'The key "supported_reasoning_levels" of entry 4 has another type than expected.'
+      'The key "priority" of entry 4 has an unexpected type.',
+      'The key "supported_reasoning_levels" of entry 4 has an unexpected type.'
     ])
   })
 
-  it.prop("is read without a throw, whatever it is", [draw.anything()], ([json]) => {
+  it.prop("decodes any value without throwing", [draw.anything()], ([json]) => {
     const wrapped = ModelCatalogue.decode({ models: [json, { slug: "m" }] })
     assert.strictEqual(wrapped.models.at(-1)?.slug, "m")
     assert.isArray(ModelCatalogue.decode(json).models)
@@ -116,7 +116,7 @@ describe("the catalogue", () => {
       for (const key of ["display_name", "context_window", "supported_reasoning_levels", "truncation_policy"]) {
         assert.deepStrictEqual(ModelCatalogue.decode({ models: [{ slug: "m", [key]: deep }] }), {
           models: [{ slug: "m" }],
-          problems: [`The key "${key}" of entry 0 has another type than expected.`]
+          problems: [`The key "${key}" of entry 0 has an unexpected type.`]
         })
       }
       assert.lengthOf(ModelCatalogue.decode({ models: [deep, { slug: deep }, { slug: "m" }] }).models, 1)
@@ -142,14 +142,14 @@ describe("the catalogue", () => {
     assert.isFalse(listed.some(({ slug }) => slug.startsWith("gpt-daybreak")))
   })
 
-  it("says when to compact: by its own limit, else by the usable part of the window", () => {
+  it("gives the compaction limit: its own, else the usable part of the window", () => {
     assert.strictEqual(Model.compactionLimit({ slug: "m", auto_compact_token_limit: 5, context_window: 100 }), 5)
     assert.strictEqual(Model.compactionLimit({ slug: "m", context_window: 272_000 }), 258_400)
     assert.strictEqual(Model.compactionLimit({ slug: "m" }), undefined)
   })
 
   describeShared("that is bundled", { path: "models-bundled.json", count: 1 }, (snapshot) => {
-    it("says what the snapshot says", () => {
+    it("equals the snapshot", () => {
       const { models, problems } = ModelCatalogue.decode(JSON.parse(readFileSync(snapshot, "utf8")))
       assert.deepStrictEqual(problems, [])
       assert.strictEqual(models.length, ModelCatalogue.bundled.length)

@@ -94,7 +94,7 @@ describe("the answer of /wham/usage", () => {
 })
 
 describe("headers and events", () => {
-  it("carry when they came; a delay without a clock stays unknown", () => {
+  it("have the time they were received; a delay without a clock stays unknown", () => {
     const headers = { "x-codex-primary-used-percent": "5", "x-codex-primary-reset-after-seconds": "60" }
     assert.deepStrictEqual(RateLimits.fromHeaders(headers, now), {
       limits: [{ limitId: "codex", windows: [{ usedPercent: 5, resetsAt: now + 60_000 }] }],
@@ -191,7 +191,7 @@ describe("merge", () => {
     assert.deepStrictEqual(RateLimits.window(RateLimits.merge(both, next), 300), { usedPercent: 0, windowMinutes: 300 })
   })
 
-  it("keeps with an older limit when it came", () => {
+  it("keeps the receive time of an older limit", () => {
     const other = RateLimits.fromEvent(
       { limit_name: "spark", rate_limits: { primary: { used_percent: 1, window_minutes: 300 } } },
       now + 5

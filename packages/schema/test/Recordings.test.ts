@@ -19,7 +19,7 @@ const finishedItems = (folder: string, file: string): ReadonlyArray<Item.Item> =
 
 describeShared("the items of a recorded turn", { path: "recordings", count: 20 }, (folder) => {
   for (const file of readdirSync(folder)) {
-    it(`${file}: go into the next request as they came, but for what no server takes back`, () => {
+    it(`${file}: go into the next request unchanged, except for what no server accepts`, () => {
       const items = finishedItems(folder, file)
       const compiled = History.compile(items)
       assert.deepStrictEqual(History.validate(compiled.items), [])

@@ -109,7 +109,7 @@ describe("the output of a request", () => {
     })
   )
 
-  it.effect("is refused when it is no object, or cannot be held to as strictly as was asked", () =>
+  it.effect("is refused if it is not an object, or does not fit strict mode", () =>
     Effect.gen(function* () {
       const list = yield* Effect.flip(compile({ output: format({ type: "array", items: { type: "string" } }) }))
       assert.match(String(list.problems), /The schema of "answer" cannot be sent/)

@@ -125,7 +125,7 @@ describe("every failure the backend states", () => {
     })
   }
 
-  it("a reset beyond all calendars is no reset, and no message throws", () => {
+  it("a reset that Date cannot represent is ignored, and no message throws", () => {
     const absurd = 1_795_400_000 * 1e12
     const error = ServiceError.classify({ type: "usage_limit_reached", resetsAt: absurd })
     assert.strictEqual(error?._tag === "UsageLimit" ? error.resetsAt : absurd, undefined)

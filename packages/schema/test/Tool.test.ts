@@ -79,7 +79,7 @@ describe("a tool from a Schema", () => {
     })
   )
 
-  it.effect("is refused at its declaration when no JSON Schema can say it", () =>
+  it.effect("is refused at its declaration if JSON Schema cannot express it", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         Tool.make({ name: "big", parameters: Schema.Struct({ n: Schema.BigIntFromSelf }) })
@@ -148,7 +148,7 @@ describe("what is declared is checked where it is declared", () => {
 })
 
 describe("a tool from a JSON Schema", () => {
-  it.effect("is sent in the nearest form the server takes, and says what was changed", () =>
+  it.effect("is sent in the nearest accepted form, and lists the changes", () =>
     Effect.gen(function* () {
       const tool = yield* Tool.fromJsonSchema({
         name: "list_files",
@@ -172,7 +172,7 @@ describe("a tool from a JSON Schema", () => {
     })
   )
 
-  it.effect("that is no object's is refused by name, and spoils no other", () =>
+  it.effect("that is not the schema of an object is refused by name, without affecting others", () =>
     Effect.gen(function* () {
       const schemas = [{ type: "object" }, { type: "array" }, null, { properties: { a: { items: [] } } }, "x"]
       const results = yield* Effect.forEach(schemas, (parameters, index) =>
@@ -208,7 +208,7 @@ describe("tools of others, as they travel", () => {
     }
   })
 
-  it("are brought to a form the server takes, with all their other keys in place", () => {
+  it("are converted to an accepted form, keeping all other keys", () => {
     const tool = { type: "function", name: "a", parameters: { type: "object" }, strict: true, description: "A.", x: 1 }
     const { changes, refused, tool: sent } = ToolSchemas.normalize(tool)
     assert.strictEqual(
@@ -265,7 +265,7 @@ describe("arguments that come back", () => {
     })
   )
 
-  it.effect("decode as {} when there is no text, as models write no arguments", () =>
+  it.effect("decode as {} if empty, which is how models write no arguments", () =>
     Effect.gen(function* () {
       const { decode } = yield* Tool.make({ name: "now", parameters: Schema.Struct({}) })
       assert.deepStrictEqual(yield* decode(call("")), {})
@@ -274,7 +274,7 @@ describe("arguments that come back", () => {
     })
   )
 
-  it.effect("that are no JSON are never turned into {}", () =>
+  it.effect("that are not JSON never become {}", () =>
     Effect.gen(function* () {
       const { decode } = yield* Tool.make({ name: "now", parameters: Schema.Struct({}) })
       for (const text of ["{", '{"a":', "null}", "go!", " ", "\n", "\t \r\n", "\u00a0", "\u200b", "\ufeff", "\0"]) {
@@ -286,7 +286,7 @@ describe("arguments that come back", () => {
     })
   )
 
-  it.effect("that do not fit say where, all at once", () =>
+  it.effect("that do not match report all issues at once", () =>
     Effect.gen(function* () {
       const { decode } = yield* weather
       const error = yield* Effect.flip(decode(call('{"city":1,"days":[{"offset":0},{"offset":"x"}]}')))
@@ -304,7 +304,7 @@ describe("arguments that come back", () => {
   const deepObject = (depth: number) => `${'{"parent":'.repeat(depth)}{"name":1}${"}".repeat(depth)}`
   const Anything = Schema.Struct({ x: Schema.Unknown })
 
-  it.effect("nested beyond reason are a typed error, whatever the schema makes of them", () =>
+  it.effect("nested too deeply are a typed error with any schema", () =>
     Effect.gen(function* () {
       const tools: ReadonlyArray<Tool.Tool<unknown>> = [
         yield* weather,
@@ -328,7 +328,7 @@ describe("arguments that come back", () => {
     })
   )
 
-  it.effect("nested within reason decode, or say where they do not fit", () =>
+  it.effect("nested less deeply decode, or report where they do not match", () =>
     Effect.gen(function* () {
       const any = yield* Tool.make({ name: "any", parameters: Anything })
       assert.deepStrictEqual(yield* any.decode(call(`{"x":${deep(255)}}`)), { x: JSON.parse(deep(255)) })
@@ -343,7 +343,7 @@ describe("arguments that come back", () => {
     })
   )
 
-  it.effect("that a codec throws over are a typed error, whatever it throws", () =>
+  it.effect("that make a codec throw are a typed error, for any thrown value", () =>
     Effect.forEach(
       [
         Object.create(null),
@@ -451,7 +451,7 @@ const schemas: ReadonlyArray<readonly [string, Schema.Schema.AnyNoContext]> = [
 ]
 
 describe("the strict subset", () => {
-  it.effect("closes objects, requires every key, and lets null stand for absence", () =>
+  it.effect("closes objects, requires every key, and uses null for absent keys", () =>
     Effect.gen(function* () {
       const { codec, jsonSchema } = yield* JsonSchema.strictFromSchema("weather", Weather)
       assert.deepStrictEqual(jsonSchema, {

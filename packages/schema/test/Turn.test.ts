@@ -73,7 +73,7 @@ describe("fromItems", () => {
     assert.strictEqual(turn.diagnostics.events, 0)
   })
 
-  it("hands out no calls: items do not say how their turn ended", () => {
+  it("has no executable calls: items do not show how their turn ended", () => {
     const turn = Turn.fromItems([callItem("call_1")])
     assert.isEmpty(turn.toolCalls)
     assert.deepStrictEqual(turn.abandonedToolCalls, [call("call_1")])
@@ -191,7 +191,7 @@ describe("callOf", () => {
     for (const item of items) assert.isUndefined(Turn.callOf(item))
   })
 
-  it("marks what cannot be written as JSON text", () => {
+  it("marks arguments that cannot be serialized", () => {
     let deep: unknown = {}
     for (let n = 0; n < 50_000; n++) deep = { a: deep }
     const item = { type: "function_call", call_id: "c", name: "f", arguments: deep } as unknown as Item.Item

@@ -351,7 +351,7 @@ describe("encrypted reasoning", () => {
     })
   )
 
-  it.effect("travels without the tag that says where it came from", () =>
+  it.effect("is sent without its origin tag", () =>
     Effect.gen(function* () {
       const sent = yield* body({ input, prompt: "on" }, { account: "acc-1" })
       assert.isTrue(Origin.isFrom(sent.input[0] as Item.Item, { account: "acc-1", model: "gpt-5.5" }))
@@ -382,7 +382,7 @@ describe("what is wrong", () => {
         /"no spaces" is not allowed/,
         /Two tools are named "f"/,
         /names "g", which is not among/,
-        /model has no name/,
+        /model name is empty/,
         /65 characters/,
         /"stream" cannot be set/,
         /"store" cannot be set/
@@ -392,7 +392,7 @@ describe("what is wrong", () => {
     })
   )
 
-  it.effect("is told in the message of one InvalidRequest", () =>
+  it.effect("is in the message of one InvalidRequest", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(compile({}))
       assert.strictEqual(error._tag, "InvalidRequest")
@@ -420,10 +420,10 @@ describe("what is wrong", () => {
     ],
     ["a file path", "/tmp/a.png", /neither an https: nor a data: URL/],
     ["a file: URL", "file:///tmp/a.png", /cannot read a file: URL; read the file/],
-    ["not marked base64", "data:image/png,abc", /does not begin like "data:image\//],
+    ["not marked base64", "data:image/png,abc", /does not start like "data:image\//],
     ["no image type", "data:text/plain;base64,AQID", /media type is text\/plain; the backend reads image\/png/],
     ["SVG", "data:image/svg+xml;base64,PHN2Zz4=", /media type is image\/svg\+xml/],
-    ["no comma", "data:image/png;base64", /does not begin/],
+    ["no comma", "data:image/png;base64", /does not start/],
     ["no data", "data:image/png;base64,", /holds no data/],
     ["no base64", "data:image/png;base64,%%%", /is not base64/],
     ["not what it says", "data:image/png;base64,AQID", /not an image of a known type/]
@@ -472,7 +472,7 @@ describe("what is wrong", () => {
     })
   )
 
-  it.effect("includes values no JSON can hold, wherever they are", () =>
+  it.effect("includes values JSON cannot represent, at any position", () =>
     Effect.gen(function* () {
       const cyclic: Record<string, unknown> = {}
       cyclic["self"] = cyclic
@@ -483,8 +483,8 @@ describe("what is wrong", () => {
       })
       assert.deepStrictEqual(found, [
         'Entry 0 of the input has a field "note" that is a bigint, which JSON cannot hold.',
-        "The request cannot be written as JSON: tools.0.parameters.default is NaN.",
-        "The request cannot be written as JSON: extra.cyclic.self is a reference to itself."
+        "The request cannot be serialized to JSON: tools.0.parameters.default is NaN.",
+        "The request cannot be serialized to JSON: extra.cyclic.self is a reference to itself."
       ])
       const format = { type: "json_schema", name: "a", schema: { default: 1n } } as const
       assert.match(
@@ -527,8 +527,8 @@ describe("what is wrong", () => {
       const request = { prompt: "x", temperature: 0.5, maxOutputTokens: 100, top_p: 1 }
       const found = yield* problems(request)
       assert.strictEqual(found.length, 3)
-      assert.match(found[0] ?? "", /"temperature" is not supported: the models sample by themselves; set/)
-      assert.match(found[1] ?? "", /"maxOutputTokens" is not supported: the backend has no cap/)
+      assert.match(found[0] ?? "", /"temperature" is not supported: sampling cannot be configured; set/)
+      assert.match(found[1] ?? "", /"maxOutputTokens" is not supported: the backend cannot limit/)
     })
   )
 
@@ -555,13 +555,13 @@ describe("what is wrong", () => {
   it.effect("includes more items than a request may hold", () =>
     Effect.gen(function* () {
       const items = Array.from({ length: TurnRequest.maxItems + 1 }, () => user("a"))
-      assert.match((yield* problems({ input: items }))[0] ?? "", /131073 items and may have 131072/)
+      assert.match((yield* problems({ input: items }))[0] ?? "", /131073 items; at most 131072 are allowed/)
     })
   )
 })
 
 describe("the JSON text", () => {
-  it.effect("is the same bytes for the same request, whatever the order of its keys", () =>
+  it.effect("is byte-identical for equal requests, in any key order", () =>
     Effect.gen(function* () {
       const one = yield* body({ prompt: "x", verbosity: "low", tools: [f], extra: { b: 1, a: 2 } })
       const shuffled = Object.fromEntries(Object.entries(one).reverse()) as ResponsesRequest.ResponsesRequest
@@ -605,7 +605,7 @@ describe("the JSON text", () => {
 })
 
 it.prop(
-  "any request, typed or not, gives a body that passes the validator, or problems in words",
+  "any request, typed or not, gives a body that passes the validator, or problems",
   [
     draw.record(
       {

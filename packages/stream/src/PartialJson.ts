@@ -1,13 +1,13 @@
 /**
- * JSON that is still being written: the value so far. A stand-alone helper for programs that show a tool call while
- * its arguments grow; nothing else in this project needs it.
+ * Parses incomplete JSON. A standalone helper for programs that show tool call arguments while they stream; nothing
+ * else in this project uses it.
  *
- * Keeping the growing text costs next to nothing. Parse it when somebody looks, not at every delta.
+ * Appending deltas to a string is cheap. Parse when you render, not on every delta.
  *
  * @since 0.1.0
  */
 
-/** Containers that are open around the place being read. */
+/** The open containers around the current position. */
 type Container = Array<unknown> | Record<string, unknown>
 
 const quote = 34
@@ -22,13 +22,13 @@ const words: ReadonlyArray<readonly [string, unknown]> = [
 ]
 
 /**
- * The value of a prefix of a JSON text: open strings, arrays and objects are closed where the text stops. What is not
- * known yet is left out: a key without its value, a cut escape, a cut `true`. A number at the very end counts as it
- * stands. The value of an empty text is `undefined`.
+ * Parses a prefix of a JSON text: open strings, arrays and objects are closed at the end of the text. Incomplete parts
+ * are omitted: a key without its value, a partial escape, a partial `true`. A number at the end is parsed as is. An
+ * empty text gives `undefined`.
  *
- * It is total: text that is not JSON is read up to its first mistake. Time is linear in the text, and the depth of
- * nesting is bound by memory only. The whole text of a finished call belongs to `JSON.parse` or a Schema, which tell
- * a mistake; this does not.
+ * It is total: invalid JSON is parsed up to the first error. Time is linear in the text, and nesting depth is limited
+ * only by memory. Use `JSON.parse` or a Schema for the complete text of a finished call, because this function does not
+ * report errors.
  *
  * @since 0.1.0
  * @category combinators
@@ -56,10 +56,10 @@ export const parse = (text: string): unknown => {
     const container = open[open.length - 1]
     if (container === undefined) root = value
     else if (Array.isArray(container)) container.push(value)
-    // a key named `__proto__` is a key like any other
+    // `__proto__` must become an ordinary key
     else Object.defineProperty(container, key ?? "", { value, enumerable: true, writable: true, configurable: true })
   }
-  /** Reads the string that begins at `at`, as far as its characters and escapes are whole. */
+  /** Reads the string that starts at `at`, up to the last complete character or escape. */
   const readString = (): { readonly value: string; readonly cut: boolean } => {
     const start = at++
     for (let code = text.charCodeAt(at); code >= 0x20 && code !== quote; code = text.charCodeAt(at)) {
@@ -84,7 +84,7 @@ export const parse = (text: string): unknown => {
     key = value
     return !cut && isNext(":")
   }
-  /** Goes on behind a value: closes what ends here; returns whether another value follows. */
+  /** Continues after a value: closes containers that end here; returns whether another value follows. */
   const next = (): boolean => {
     while (open.length > 0) {
       const isArray = Array.isArray(open[open.length - 1])
@@ -94,7 +94,7 @@ export const parse = (text: string): unknown => {
     }
     return false
   }
-  /** Reads a value, or the beginning of a container; returns whether another value follows. */
+  /** Reads a value, or the start of a container; returns whether another value follows. */
   const readValue = (): boolean => {
     at = skip(whitespace)
     const first = text[at]

@@ -1,6 +1,5 @@
 /**
- * Values that are taken batch by batch, at less cost than those of a `Stream`, and the one place that makes a `Stream` of
- * them.
+ * A pull-based source of batches, cheaper than a `Stream`, and its conversion to a `Stream`.
  *
  * @since 0.1.0
  */
@@ -9,7 +8,7 @@ import type * as Stream from "effect/Stream"
 import { streamOf } from "./internal/channel.ts"
 
 /**
- * `pull` gives the next batch; an empty one is the end. `close` can be run at any time.
+ * `pull` returns the next batch; an empty batch is the end. `close` can be run at any time.
  *
  * @since 0.1.0
  * @category models
@@ -20,7 +19,7 @@ export interface Pulling<out A, out E> {
 }
 
 /**
- * The values as a stream: each batch is one chunk. It is closed however the stream ends.
+ * Converts the source to a stream with one chunk per batch. `close` runs however the stream ends.
  *
  * @since 0.1.0
  * @category conversions

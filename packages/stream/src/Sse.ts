@@ -1,6 +1,7 @@
 /**
- * Server-sent events, as the WHATWG standard reads them (HTML, section 9.2.6): lines end in LF, CR or CRLF, split
- * anywhere; comments, unknown fields and blocks without data are skipped; `data` lines are joined with LF.
+ * Parses server-sent events according to the WHATWG standard (HTML, section 9.2.6): lines end in LF, CR or CRLF, and
+ * chunks may split anywhere; comments, unknown fields and blocks without data are skipped; `data` lines are joined with
+ * LF.
  *
  * @since 0.1.0
  */
@@ -12,7 +13,7 @@ import { InvalidEvent, InvalidUtf8 } from "./StreamError.ts"
 import * as Utf8 from "./Utf8.ts"
 
 /**
- * The default bound on one event, in characters: large enough for an image in base64.
+ * The default maximum size of an event, in characters: large enough for an image in base64.
  *
  * @since 0.1.0
  * @category configuration
@@ -20,8 +21,8 @@ import * as Utf8 from "./Utf8.ts"
 export const defaultMaxEventSize = 32 * 1024 * 1024
 
 /**
- * The largest bound that can be set, on an event or a turn: every text within it can be held by every engine (V8's
- * strings are the shortest).
+ * The largest limit that can be set for an event or a turn: strings of this length fit in every engine (V8 has the
+ * smallest limit).
  *
  * @since 0.1.0
  * @category configuration
@@ -29,8 +30,8 @@ export const defaultMaxEventSize = 32 * 1024 * 1024
 export const largestSize = 0x1fffffe8
 
 /**
- * Receives what a {@link Parser} reads. `event` gets the data, the event's name (`""` when it has none) and the last
- * event id; `stray` gets each line that is neither a field of an event nor a comment, which the standard skips.
+ * The callbacks of a {@link Parser}. `event` receives the data, the event's name (`""` if absent) and the last event
+ * id; `stray` receives each line that is neither a field nor a comment, which the standard ignores.
  *
  * @since 0.1.0
  * @category models
@@ -46,21 +47,20 @@ const SPACE = 32
 const COLON = 58
 
 /**
- * Cuts text into events, synchronously: every event that is complete after a piece has been passed on when `feed`
- * returns. Time and memory are linear in the input, however it is cut: an unfinished line is kept as it came and
- * searched only in its new part.
+ * A synchronous, incremental parser: `feed` emits all complete events before it returns. Time and memory are linear in
+ * the input for any chunking: an unfinished line is buffered, and only its new part is scanned.
  *
  * @since 0.1.0
  * @category models
  */
 export class Parser {
-  /** Set when an event outgrew the bound; nothing is parsed from then on. */
+  /** True once an event exceeded the limit; parsing has stopped. */
   tooLarge = false
   #stopped = false
   readonly #line = new Text()
   #skipLineFeed = false
   #data: string | undefined
-  /** All data of an event that has several lines of it. */
+  /** The data of an event with several `data` lines. */
   readonly #lines = new Text()
   #name = ""
   #id = ""
@@ -95,7 +95,7 @@ export class Parser {
       if (this.#stopped) return
       at = end + 1
       if (endsInReturn) {
-        // the line is over at its CR; an LF that follows, now or in the next piece, belongs to it
+        // CR ends the line; an LF that follows, even in the next chunk, belongs to it
         if (at === length) this.#skipLineFeed = true
         else if (text.charCodeAt(at) === LF) at++
         carriageReturn = text.indexOf("\r", at)
@@ -110,17 +110,17 @@ export class Parser {
     }
   }
 
-  /** Parses nothing from now on; what is left of the current piece is skipped. */
+  /** Stops parsing; the rest of the current chunk is skipped. */
   stop(): void {
     this.#stopped = true
   }
 
-  /** Whether part of an event is there that no blank line has ended. */
+  /** Whether an event is incomplete because its blank line is missing. */
   get unfinished(): boolean {
     return this.#line.length > 0 || this.#data !== undefined || this.#name !== ""
   }
 
-  /** Passes on an event that lacks only its blank line. The standard drops it; the caller may know the data better. */
+  /** Emits an event that lacks only its blank line. The standard discards it; the caller can decide from the data. */
   flush(): void {
     if (this.#stopped || !this.unfinished) return
     const line = this.#line.take()
@@ -190,7 +190,7 @@ export class Parser {
   }
 }
 
-/** The value of the line `text[start, end)` if its field is `name`; `""` for a line that is the bare name. */
+/** The value of the line `text[start, end)` if its field is `name`; `""` if the line is only the name. */
 const fieldValue = (text: string, start: number, end: number, name: string): string | undefined => {
   const colon = start + name.length
   if (colon > end || !text.startsWith(name, start)) return undefined
@@ -201,7 +201,7 @@ const fieldValue = (text: string, start: number, end: number, name: string): str
 }
 
 /**
- * One event as dispatched: `event` is `"message"` when it has no name, `id` the last event id (`""` before the first).
+ * A dispatched event: `event` is `"message"` if it has no name, `id` is the last event id (`""` before the first).
  *
  * @since 0.1.0
  * @category models
@@ -217,21 +217,21 @@ export interface SseEvent {
  * @category models
  */
 export interface Options {
-  /** Bound on one event in characters; default {@link defaultMaxEventSize}, at most {@link largestSize}. */
+  /** Maximum size of one event in characters; default {@link defaultMaxEventSize}, at most {@link largestSize}. */
   readonly maxEventSize?: number
 }
 
 /**
- * Bytes to events, synchronously. `push` returns the events a chunk completes; `failure` is set when the bytes are not
- * UTF-8 or an event outgrows the bound, and then nothing follows; `unfinished` is true while the bytes stop in the
- * middle of an event, which the standard drops.
+ * Decodes bytes to events synchronously. `push` returns the events that a chunk completes; `failure` is set if the
+ * bytes are not UTF-8 or an event exceeds the limit, and decoding stops; `unfinished` is true while the last event is
+ * incomplete, which the standard discards.
  *
  * @since 0.1.0
  * @category models
  */
 export class Decoder {
   failure: InvalidUtf8 | InvalidEvent | undefined
-  /** The values of valid `retry` fields, in milliseconds. They neither end nor delay anything here. */
+  /** The values of valid `retry` fields, in milliseconds. They have no effect on decoding. */
   readonly retries: Array<number> = []
   readonly #utf8 = new Utf8.Decoder()
   readonly #parser: Parser
@@ -277,7 +277,7 @@ export class Decoder {
 }
 
 /**
- * A stream of bytes as a stream of events, chunk by chunk.
+ * Decodes a stream of bytes to a stream of events, chunk by chunk.
  *
  * @since 0.1.0
  * @category combinators

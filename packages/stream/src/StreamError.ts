@@ -1,5 +1,5 @@
 /**
- * The errors of a stream that began well.
+ * Errors that occur after a stream has started.
  *
  * @since 0.1.0
  */
@@ -7,8 +7,8 @@ import { Failure, ServiceError } from "@effect-codex/schema"
 import * as Schema from "effect/Schema"
 
 /**
- * The stream ended before its terminal event (protocol D.5): the connection was closed, or the body was no event
- * stream at all. `bytes` and `events` count what had arrived; `partial` holds it.
+ * The stream ended before its terminal event (protocol D.5): the connection was closed, or the body was not an event
+ * stream. `bytes` and `events` count the received data; `partial` holds the output.
  *
  * @since 0.1.0
  * @category errors
@@ -36,8 +36,7 @@ export class StreamTruncated extends Failure.Class<StreamTruncated>("@effect-cod
 }
 
 /**
- * The stream has invalid UTF-8; `offset` is where, in bytes from its start. Something between the server and this
- * program damaged the data.
+ * The stream has invalid UTF-8 at byte `offset`. The data was damaged in transit.
  *
  * @since 0.1.0
  * @category errors
@@ -57,12 +56,14 @@ export class InvalidUtf8 extends Failure.Class<InvalidUtf8>("@effect-codex/strea
 }
 
 /**
- * An event cannot be read.
+ * An event cannot be decoded.
  *
  * - `tooLarge`: one event is larger than `limit` characters (`maxEventSize`).
- * - `turnTooLarge`: the whole turn is larger than `limit` bytes (`maxTurnSize`), or has more items and parts than `limit`.
+ * - `turnTooLarge`: the whole turn is larger than `limit` bytes (`maxTurnSize`), or has more than `limit` items and
+ *   parts.
  * - `tooDeep`: an item is nested more than `limit` deep.
- * - `malformed`: the event of this `type` ends the turn but is not JSON of the expected shape, so that its end is unknown.
+ * - `malformed`: the terminal event, of this `type`, is not valid JSON of the expected shape, so the result of the turn
+ *   is unknown.
  *
  * Only `malformed` is retried.
  *
@@ -85,17 +86,17 @@ export class InvalidEvent extends Failure.Class<InvalidEvent>("@effect-codex/str
       case "tooLarge":
         return `One event is larger than ${this.limit} characters; raise maxEventSize to accept it.`
       case "turnTooLarge":
-        return `The turn is larger than the bound of ${this.limit}; raise maxTurnSize if it counts bytes, or ask for less at once.`
+        return `The turn exceeds the limit of ${this.limit}; raise maxTurnSize if the limit is in bytes, or ask for less at once.`
       case "tooDeep":
         return `An output item is nested more than ${this.limit} deep; it cannot be used.`
       case "malformed":
-        return `The event ${this.type} that ends the turn cannot be read; try again.`
+        return `The terminal event ${this.type} cannot be decoded; try again.`
     }
   }
 }
 
 /**
- * Everything a stream can fail with: what this package finds, and what the backend states inside the stream.
+ * All errors of a stream: those detected by this package, and those reported by the backend inside the stream.
  *
  * @since 0.1.0
  * @category schemas

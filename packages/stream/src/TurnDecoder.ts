@@ -1,22 +1,22 @@
 /**
- * The whole way of a turn's bytes, synchronously: UTF-8, server-sent events, JSON, wire events, turn events.
+ * The complete synchronous decoder of a turn: UTF-8, server-sent events, JSON, wire events, turn events.
  *
- * This is what a client drives, where the bytes arrive: {@link TurnDecoder.push} takes chunks of a body, and
- * {@link TurnDecoder.pushMessage} takes single events, as a WebSocket brings them.
+ * Clients call it as data arrives: {@link TurnDecoder.push} takes chunks of a body, and {@link TurnDecoder.pushMessage}
+ * takes single events, such as WebSocket messages.
  *
  * @since 0.1.0
  */
 import { ResponseEvent as Events, Failure, type ResponseEvent, type Turn, type TurnEvent } from "@effect-codex/schema"
 import * as Delta from "./internal/delta.ts"
 import * as Statement from "./internal/statement.ts"
-import { asWords, type Raw } from "./internal/values.ts"
+import { asNonBlank, type Raw } from "./internal/values.ts"
 import * as Sse from "./Sse.ts"
 import { InvalidEvent, InvalidUtf8, type StreamError, StreamTruncated } from "./StreamError.ts"
 import * as TurnState from "./TurnState.ts"
 import * as Utf8 from "./Utf8.ts"
 
 /**
- * The default bound on a whole turn, in bytes. No honest turn comes near it.
+ * The default maximum size of a turn, in bytes, far above any real turn.
  *
  * @since 0.1.0
  * @category configuration
@@ -28,24 +28,24 @@ export const defaultMaxTurnSize = 256 * 1024 * 1024
  * @category models
  */
 export interface Options extends Sse.Options, TurnState.Options {
-  /** Bound on the whole turn in bytes; default {@link defaultMaxTurnSize}, at most `Sse.largestSize`. */
+  /** Maximum size of the turn in bytes; default {@link defaultMaxTurnSize}, at most `Sse.largestSize`. */
   readonly maxTurnSize?: number
   /**
-   * Called with every event as it came, before it is read: for what the turn's events leave out (`logprobs`,
-   * `sequence_number`, keys from the future). With it every event is parsed in full, which costs time.
+   * Called with every raw event before it is decoded, for data that turn events omit (`logprobs`, `sequence_number`,
+   * future keys). It disables the fast path for deltas, so decoding is slower.
    */
   readonly onWireEvent?: (event: ResponseEvent.ResponseEvent) => void
 }
 
 const none: ReadonlyArray<TurnEvent.TurnEvent> = []
 
-/** How much is kept of the text outside of events, in characters. */
+/** The maximum length of stray text, in characters. */
 const maxStray = 65_536
 
 /**
- * Decodes one turn. `push` takes a chunk of the body and returns the events it completes; `end` says that the body is
- * over. `done` is set with the terminal event, after which nothing is read any more, or with the `failure`, which
- * carries what had arrived. Make one for each attempt.
+ * Decodes one turn. `push` takes a chunk of the body and returns the events it completes; `end` signals the end of the
+ * body. `done` becomes true with the terminal event, after which all input is ignored, or with a `failure`, which
+ * carries the partial turn. Create one for each attempt.
  *
  * @since 0.1.0
  * @category models
@@ -62,7 +62,7 @@ const maxStray = 65_536
  */
 export class TurnDecoder {
   failure: StreamError | undefined
-  /** Bytes taken in; of messages, their characters. */
+  /** The number of bytes received; for text messages, characters. */
   bytes = 0
   readonly state: TurnState.TurnState
   readonly #utf8 = new Utf8.Decoder()
@@ -73,7 +73,7 @@ export class TurnDecoder {
   #out: Array<TurnEvent.TurnEvent> = []
   #closing = false
   #stray = ""
-  /** A payload without a type, before all events, that may say why none came. */
+  /** A payload without a type before the first event, which may explain why no events follow. */
   #explanation: Raw | undefined
 
   constructor(options: Options = {}) {
@@ -96,22 +96,22 @@ export class TurnDecoder {
     return this.failure !== undefined || this.state.outcome !== undefined
   }
 
-  /** The finished turn, once there is one. */
+  /** The finished turn, if any. */
   get turn(): Turn.Turn | undefined {
     return this.state.outcome?._tag === "Finished" ? this.state.outcome.turn : undefined
   }
 
   /**
-   * Grows with every event that brings the turn forward, and only then: comments, keep-alives, rate limits, metadata and
-   * events that say nothing new do not count. A watchdog compares it with its earlier value.
+   * Increases with every event that makes progress. Comments, keep-alives, rate limits, metadata and events without new
+   * information do not count. A watchdog compares it with an earlier value.
    */
   get progress(): number {
     return this.state.progress
   }
 
   /**
-   * Lines of the body that belong to no event, up to 64 Ki characters: the text of a body that is not an event stream, or
-   * what a proxy wrote between the events.
+   * Lines of the body outside events, up to 64 Ki characters: the text of a body that is not an event stream, or text
+   * inserted by a proxy.
    */
   get strayText(): string {
     return this.#stray
@@ -131,7 +131,7 @@ export class TurnDecoder {
     return this.#take()
   }
 
-  /** Takes one event that comes by itself, as the text message of a WebSocket (protocol H.4). */
+  /** Decodes one event received as a WebSocket text message (protocol H.4). */
   pushMessage(text: string): ReadonlyArray<TurnEvent.TurnEvent> {
     if (this.done) return none
     this.bytes += text.length
@@ -145,8 +145,8 @@ export class TurnDecoder {
   }
 
   /**
-   * The body is over. A terminal event that is complete except for its closing blank line still counts, and so does an
-   * error that stands in the body as plain JSON; anything else that is unfinished does not, and the turn is truncated.
+   * Signals the end of the body. A terminal event that lacks only its final blank line is accepted, and so is an error
+   * in the body as plain JSON; otherwise the turn is truncated.
    */
   end(): ReadonlyArray<TurnEvent.TurnEvent> {
     if (this.done) return none
@@ -163,7 +163,7 @@ export class TurnDecoder {
     return this.#take()
   }
 
-  /** The failure of a body that ends here. */
+  /** The failure if the body ends here. */
   truncated(): StreamTruncated {
     const { diagnostics, responseId } = this.state
     const { lastEventType } = diagnostics
@@ -186,7 +186,7 @@ export class TurnDecoder {
     return out
   }
 
-  /** Whether the turn is over by an event. */
+  /** Whether an event has ended the turn. */
   #takeOutcome(): boolean {
     const outcome = this.state.outcome
     if (outcome?._tag === "Failed") this.failure = outcome.error
@@ -219,9 +219,9 @@ export class TurnDecoder {
   }
 
   #malformed(data: string, name: string): void {
-    const error = Statement.behindHalfAnEvent(data)
+    const error = Statement.afterIncompleteEvent(data)
     if (error !== undefined) this.state.stepAs("error", error, this.#out)
-    // the sentinel of other servers; never needed, never wrong
+    // `[DONE]` is the end marker of other servers and safe to ignore
     else if (!this.#closing && data !== "[DONE]") {
       if (this.state.diagnostics.events === 0) this.#explanation = Statement.inText(data)
       this.state.stepMalformed(data, name)
@@ -229,11 +229,11 @@ export class TurnDecoder {
   }
 }
 
-/** The type of an event: its own, if events of it are read, else that of its frame. An error can have a code as type. */
+/** The type of an event: its own if known, else the name of its SSE frame. An error can have a code as its type. */
 const typeOf = (event: Raw, name: string): string | undefined => {
   const type = event["type"]
   if (typeof type === "string" && Events.isKnownType(type)) return type
-  const own = asWords(type)
+  const own = asNonBlank(type)
   if (name !== "" && Events.isKnownType(name)) return name
   return Statement.isError(event, own) ? "error" : own
 }

@@ -1,9 +1,8 @@
 /**
- * The fold: takes wire events, keeps the state of one turn, and gives the turn's events.
+ * The fold: consumes wire events, keeps the state of one turn, and emits turn events.
  *
- * `step` is synchronous and depends on nothing but the state and the event. The state is changed in place, because a
- * turn has tens of thousands of events and one owner; what leaves it ({@link TurnState.partial}, the turn, the events) is
- * never changed afterwards.
+ * `step` is synchronous and depends only on the state and the event. The state is mutable, because a turn has tens of
+ * thousands of events and one owner; its outputs ({@link TurnState.partial}, the turn, the events) are immutable.
  *
  * @since 0.1.0
  */
@@ -24,11 +23,11 @@ import * as Redacted from "effect/Redacted"
 import type { Delta } from "./internal/delta.ts"
 import { Diagnostics } from "./internal/diagnostics.ts"
 import * as Output from "./internal/output.ts"
-import { asObject, asWords, isDeep, maxDepth, type Raw } from "./internal/values.ts"
+import { asNonBlank, asObject, isDeep, maxDepth, type Raw } from "./internal/values.ts"
 import { InvalidEvent } from "./StreamError.ts"
 
 /**
- * How the turn ended, once it has.
+ * How the turn ended.
  *
  * @since 0.1.0
  * @category models
@@ -42,7 +41,10 @@ export type Outcome =
  * @category models
  */
 export interface Options {
-  /** The time in milliseconds since 1970, to turn "resets in n seconds" into a time; without it such delays stay unknown. */
+  /**
+   * The current time in milliseconds since 1970, used to convert "resets in n seconds" to a time. Without it, such
+   * times stay unknown.
+   */
   readonly now?: () => number
 }
 
@@ -51,8 +53,8 @@ const guards = new Map<string, Guard.Guard>(
 )
 const hostedGuard = Guard.make(Events.HostedEvent)
 
-/** What of a response object is read, and what only repeats the request. */
-const notExtra: ReadonlySet<string> = new Set([
+/** Keys of a response object that are decoded, or that only repeat the request. */
+const knownKeys: ReadonlySet<string> = new Set([
   "id",
   "object",
   "status",
@@ -66,12 +68,12 @@ const notExtra: ReadonlySet<string> = new Set([
   "headers",
   "instructions",
   "tools",
-  // to assign it would change the prototype
+  // assigning it would change the prototype
   "__proto__"
 ])
 
 /**
- * The state of one turn. Make one for each attempt.
+ * The state of one turn. Create one for each attempt.
  *
  * @since 0.1.0
  * @category models
@@ -80,27 +82,30 @@ export class TurnState {
   responseId: string | undefined
   /** The model that serves the turn, once the server has named it. */
   model: string | undefined
-  /** The first routing token that an event brought. */
+  /** The first routing token found in an event. */
   routingToken: RoutingToken.RoutingToken | undefined
   rateLimits: RateLimits.RateLimits | undefined
   usage: Usage.Usage | undefined
   outcome: Outcome | undefined
   readonly diagnostics = new Diagnostics()
-  /** How many events brought the turn forward; see `TurnDecoder.progress`. */
+  /** The number of events that made progress; see `TurnDecoder.progress`. */
   progress = 0
   readonly #now: (() => number) | undefined
   readonly #output = new Output.Output((difference) =>
     this.diagnostics.differs(this.diagnostics.lastEventType ?? "", difference)
   )
   #started = false
-  /** The events of the current step that are not about the turn itself. */
-  #asides = 0
+  /** The number of events emitted by the current step that are not progress. */
+  #nonProgress = 0
 
   constructor(options: Options = {}) {
     this.#now = options.now
   }
 
-  /** Takes one event in and appends what it means to `out`. After the terminal event nothing is taken in any more. */
+  /**
+   * Processes one wire event and appends the resulting turn events to `out`. After the terminal event, all events are
+   * ignored.
+   */
   step(event: ResponseEvent.ResponseEvent, out: Array<TurnEvent.TurnEvent>): void {
     if (this.outcome !== undefined) return
     const type: string = event.type
@@ -110,9 +115,9 @@ export class TurnState {
     if (drift !== undefined) this.diagnostics.differs(type, drift)
     const before = out.length
     const size = this.#output.size
-    this.#asides = 0
+    this.#nonProgress = 0
     this.#read(event, hosted, out)
-    if (out.length - before > this.#asides || this.#output.size > size) this.progress++
+    if (out.length - before > this.#nonProgress || this.#output.size > size) this.progress++
     if (this.#output.problem !== undefined && this.outcome === undefined) this.#break(this.#output.problem)
   }
 
@@ -130,7 +135,7 @@ export class TurnState {
       case "response.refusal.delta":
         return this.#delta(event, out)
     }
-    // any event may carry headers (protocol D.2); the frequent ones above never did
+    // any event may carry headers (protocol D.2); the frequent ones above never do
     this.#headers((event as Raw)["headers"], out)
     switch (event.type) {
       case "response.output_text.done":
@@ -185,7 +190,7 @@ export class TurnState {
   }
 
   /**
-   * The same for a delta that is known to fit its schema.
+   * Like {@link step}, for a delta that is already validated.
    *
    * @internal
    */
@@ -215,7 +220,7 @@ export class TurnState {
     }
   }
 
-  /** Takes in an event whose own type is missing or not known: by the type of its frame, or as an error. */
+  /** Processes an event whose own type is missing or unknown, by the name of its SSE frame or as an error. */
   stepAs(type: string, raw: Raw, out: Array<TurnEvent.TurnEvent>): void {
     if (this.outcome !== undefined) return
     this.diagnostics.differs(type, "type")
@@ -227,7 +232,10 @@ export class TurnState {
     this.#error(raw)
   }
 
-  /** Counts a payload that is not an event. One named as terminal ends the turn as a failure: how it ended is unknown. */
+  /**
+   * Counts a payload that is not a valid event. If its SSE frame has the name of a terminal event, the turn fails,
+   * because its result is unknown.
+   */
   stepMalformed(data: string, name: string): void {
     if (this.outcome !== undefined) return
     this.diagnostics.malformed++
@@ -237,7 +245,7 @@ export class TurnState {
     this.outcome = { _tag: "Failed", error: this.#invalidEvent({ reason: "malformed", type: name }) }
   }
 
-  /** What there is of the turn so far. */
+  /** The partial turn so far. */
   partial(): Turn.PartialTurn {
     const { blocks, calls, items } = this.#output.read(false)
     const { text } = Turn.wordsOf(blocks)
@@ -275,15 +283,15 @@ export class TurnState {
     }
     const type: string = event.type
     this.diagnostics.unknown++
-    if (!type.startsWith("response.")) this.#asides++
+    if (!type.startsWith("response.")) this.#nonProgress++
     out.push({ _tag: "UnknownEvent", type, raw: event })
   }
 
-  /** What every response object has, at the start and at the end. */
+  /** Reads the fields common to all response objects. */
   #response(value: unknown, out: Array<TurnEvent.TurnEvent>): Raw | undefined {
     const response = asObject(value)
-    this.responseId = asWords(response?.["id"]) ?? this.responseId
-    this.model = asWords(response?.["model"]) ?? this.model
+    this.responseId = asNonBlank(response?.["id"]) ?? this.responseId
+    this.model = asNonBlank(response?.["model"]) ?? this.model
     this.#headers(response?.["headers"], out)
     return response
   }
@@ -315,7 +323,7 @@ export class TurnState {
   #headers(value: unknown, out: Array<TurnEvent.TurnEvent>): void {
     if (asObject(value) === undefined) return
     const headers = RetryAfter.headersIn(value)
-    this.model = asWords(headers["openai-model"]) ?? this.model
+    this.model = asNonBlank(headers["openai-model"]) ?? this.model
     this.routingToken = RoutingToken.first(this.routingToken, RoutingToken.fromHeaders(headers))
     this.#limits(RateLimits.fromHeaders(headers, this.#now?.()), out)
   }
@@ -323,7 +331,7 @@ export class TurnState {
   #limits(limits: RateLimits.RateLimits | undefined, out: Array<TurnEvent.TurnEvent>): void {
     if (limits === undefined) return
     this.rateLimits = this.rateLimits === undefined ? limits : RateLimits.merge(this.rateLimits, limits)
-    this.#asides++
+    this.#nonProgress++
     out.push({ _tag: "RateLimitsUpdated", rateLimits: this.rateLimits })
   }
 
@@ -342,7 +350,7 @@ export class TurnState {
       return
     }
     const status = response?.["status"]
-    // whatever the event is called: a response that says it failed has failed
+    // a response with a failed status or an error has failed, whatever the event type
     if (status === "failed" || ErrorStatement.isPresent(response?.["error"])) return this.#failed(event as Raw, out)
     this.#usage(response, out)
     const details = response?.["incomplete_details"]
@@ -356,13 +364,13 @@ export class TurnState {
     const extra = extraOf(response)
     if (this.#output.problem !== undefined || isDeep(extra)) return this.#break(this.#output.problem ?? "tooDeep")
     const { blocks, calls, executable, items, others } = this.#output.read(completed)
-    const stated = asWords(status)
+    const stated = asNonBlank(status)
     const reason =
-      asWords(asObject(details)?.["reason"]) ??
-      asWords(details) ??
+      asNonBlank(asObject(details)?.["reason"]) ??
+      asNonBlank(details) ??
       (stated === "incomplete" || stated === "completed" ? undefined : stated)
     const endTurn = response?.["end_turn"]
-    const serviceTier = asWords(response?.["service_tier"])
+    const serviceTier = asNonBlank(response?.["service_tier"])
     const turn: Turn.Turn = {
       ...Turn.wordsOf(blocks),
       ...this.#content(blocks),
@@ -380,7 +388,7 @@ export class TurnState {
     out.push({ _tag: "TurnCompleted", turn })
   }
 
-  /** A response that failed: its error stands in the response, in its details, or in the event itself. */
+  /** A failed response. Its error is in the response, in its details, or in the event itself. */
   #failed(event: Raw, out: Array<TurnEvent.TurnEvent>): void {
     const response = this.#response(event["response"], out)
     this.#usage(response, out)
@@ -389,7 +397,7 @@ export class TurnState {
     this.#fail(error, [event["headers"], response?.["headers"]])
   }
 
-  /** An `error` event: flat, nested, with a `detail`, with a status and headers of its own (protocol D.5, H.4). */
+  /** An `error` event: flat, nested, with a `detail`, or with its own status and headers (protocol D.5, H.4). */
   #error(event: Raw): void {
     this.#fail(event, [event["headers"]])
   }
@@ -413,12 +421,12 @@ export class TurnState {
   }
 }
 
-/** What else a response object holds. */
+/** The remaining keys of a response object. */
 const extraOf = (response: Raw | undefined): Raw | undefined => {
   let extra: Record<string, unknown> | undefined
   for (const key in response) {
     const value = response[key]
-    if (value === null || notExtra.has(key)) continue
+    if (value === null || knownKeys.has(key)) continue
     extra ??= {}
     extra[key] = value
   }
@@ -426,7 +434,7 @@ const extraOf = (response: Raw | undefined): Raw | undefined => {
 }
 
 /**
- * The whole fold over events already at hand: a pure function.
+ * Folds a collection of events. Pure.
  *
  * @since 0.1.0
  * @category combinators

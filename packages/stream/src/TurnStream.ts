@@ -1,11 +1,10 @@
 /**
- * A turn's bytes as an Effect `Stream` of its events, and small operators over such a stream.
+ * Decodes a turn's bytes to an Effect `Stream` of its events, with operators for such streams.
  *
- * This is a stand-alone entry, for bytes that come from somewhere else than the client of this project. `effect-codex`
- * drives {@link TurnDecoder} directly, where the bytes arrive.
+ * A standalone entry point for bytes from any source. The `effect-codex` client uses {@link TurnDecoder} directly.
  *
- * Each chunk of bytes is decoded in one synchronous pass and goes on as one chunk of events. The stream is over at the
- * terminal event; it does not wait for the body to end.
+ * Each chunk of bytes is decoded in one synchronous pass and emitted as one chunk of events. The stream ends with the
+ * terminal event; it does not wait for the end of the body.
  *
  * @since 0.1.0
  */
@@ -33,8 +32,8 @@ const makeDecoder = (options: Options | undefined): Effect.Effect<TurnDecoder.Tu
   )
 
 /**
- * Bytes to turn events. Fails with a damaged or unfinished stream, or with the error the backend states; the failure
- * comes after the events before it and carries what had arrived.
+ * Decodes bytes to turn events. Fails if the stream is damaged or truncated, or if the backend reports an error; the
+ * failure follows all earlier events and carries the partial turn.
  *
  * @since 0.1.0
  * @category combinators
@@ -54,9 +53,9 @@ export const decode =
     decodeWith(self, makeDecoder(options))
 
 /**
- * The same for a body that is an async iterable (a Node readable, a web `ReadableStream`, a generator). Chunks that are
- * already waiting are taken together, up to a bound, so that a stream of tiny chunks costs little more than one of
- * large ones; a chunk that comes alone goes on at once. `onError` maps the iterable's own failure.
+ * Like {@link decode}, for an async iterable (a Node readable, a web `ReadableStream`, a generator). Chunks that are
+ * already available are decoded together, up to a limit, so many small chunks cost little more than a few large ones; a
+ * single chunk is emitted at once. `onError` maps errors of the iterable.
  *
  * @since 0.1.0
  * @category constructors
@@ -78,7 +77,7 @@ export const fromAsyncIterable = <E>(
   )
 
 /**
- * Only the finished turn of a body that is an async iterable: the shortest way there, without a stream.
+ * Decodes an async iterable to its finished turn, without the overhead of a stream.
  *
  * @since 0.1.0
  * @category combinators
@@ -100,7 +99,7 @@ const finished = (decoder: TurnDecoder.TurnDecoder): Effect.Effect<Turn.Turn, St
   decoder.turn !== undefined ? Effect.succeed(decoder.turn) : Effect.fail(decoder.failure ?? decoder.truncated())
 
 /**
- * The finished turn of an event stream; nothing is read behind it.
+ * Runs a stream of turn events and returns the finished turn.
  *
  * @since 0.1.0
  * @category combinators
@@ -136,7 +135,7 @@ export const collect = <E, R>(
   )
 
 /**
- * The text of the answer as it comes. Empty pieces do not occur.
+ * The text deltas of the answer, never empty.
  *
  * @since 0.1.0
  * @category combinators
@@ -145,7 +144,8 @@ export const textStream = <E, R>(self: Stream.Stream<TurnEvent.TurnEvent, E, R>)
   Stream.filterMap(self, (event) => (event._tag === "TextDelta" ? Option.some(event.delta) : Option.none()))
 
 /**
- * The tool calls that may be carried out. They come with the end of the turn, because only then they may be.
+ * The executable tool calls. They are emitted at the end of the turn, because only a completed turn's calls may be
+ * executed.
  *
  * @since 0.1.0
  * @category combinators

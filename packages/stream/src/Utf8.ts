@@ -1,5 +1,5 @@
 /**
- * Strict UTF-8, chunk by chunk: text as it becomes complete, and the exact place of the first invalid byte.
+ * A strict, incremental UTF-8 decoder that reports the exact offset of the first invalid byte.
  *
  * @since 0.1.0
  */
@@ -7,14 +7,14 @@
 const empty = new Uint8Array(0)
 const options = { fatal: true, ignoreBOM: true } as const
 
-/** Without `stream` it keeps nothing from one call to the next. */
+/** Without `stream`, it keeps no state between calls. */
 const ascii = new TextDecoder("utf-8", options)
 
-/** The length of a sequence by its lead byte; 0 for a byte that cannot lead (Unicode, table 3-7). */
+/** The length of a sequence by its lead byte; 0 for an invalid lead byte (Unicode, table 3-7). */
 const sizeOf = (lead: number): number =>
   lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0
 
-/** Whether a byte may come second; the others need only be continuation bytes. */
+/** Whether a byte is a valid second byte; later bytes only need to be continuation bytes. */
 const isSecond = (lead: number, byte: number): boolean =>
   byte >= (lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80) &&
   byte <= (lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf)
@@ -32,7 +32,7 @@ const completeEnd = (bytes: Uint8Array): number => {
   return length
 }
 
-/** The length of the well-formed sequence at `at`; 0 when there is none. */
+/** The length of the well-formed sequence at `at`; 0 if there is none. */
 const sequenceLength = (bytes: Uint8Array, at: number): number => {
   const lead = bytes[at] as number
   const size = sizeOf(lead)
@@ -42,13 +42,15 @@ const sequenceLength = (bytes: Uint8Array, at: number): number => {
   return size
 }
 
-/** Below this size the call itself costs most. */
+/** Below this size, call overhead dominates. */
 const smallPiece = 512
 
-/** Of so many bytes one is looked at. */
+/** The sampling interval, in bytes. */
 const sampleDistance = 64
 
-/** Guesses whether a chunk begins with enough ASCII for the decoder that is fast up to the first other character. */
+/**
+ * Estimates whether a chunk starts with enough ASCII for the decoder that is fast up to the first non-ASCII character.
+ */
 const beginsInAscii = (bytes: Uint8Array): boolean => {
   if (bytes.length < smallPiece) return true
   const half = bytes.length >> 1
@@ -67,17 +69,17 @@ const firstInvalid = (bytes: Uint8Array): number => {
 }
 
 /**
- * Decodes one byte stream. A character split over chunks appears with its last byte; a leading byte order mark is
- * dropped. Once `invalidAt` is set (the offset, in bytes from the start of the stream, of the first invalid sequence) the
- * text before it has been returned and the decoder must not be used further.
+ * Decodes one byte stream. A character split across chunks is emitted with its last byte; a leading byte order mark is
+ * removed. `invalidAt` is the offset of the first invalid sequence, in bytes from the start of the stream. Once it is
+ * set, the text before it has been returned and the decoder must not be used again.
  *
  * @since 0.1.0
  * @category models
  */
 export class Decoder {
   invalidAt: number | undefined
-  // Node has two decoders: `ascii` is faster for small pieces and up to the first other character than ASCII, this one
-  // from there on
+  // Node has two decoders: `ascii` is faster for small chunks and up to the first non-ASCII character, this one is
+  // faster after that
   #wide: TextDecoder | undefined
   #held: Uint8Array = empty
   #offset = 0
@@ -99,7 +101,7 @@ export class Decoder {
     return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
   }
 
-  /** Whether the stream stopped in the middle of a character. */
+  /** Whether the input ends within a character. */
   get unfinished(): boolean {
     return this.#held.length > 0
   }
@@ -117,7 +119,7 @@ export class Decoder {
   #decodeWide(bytes: Uint8Array): string {
     if (this.#wide === undefined) {
       this.#wide = new TextDecoder("utf-8", options)
-      // after one streaming call an instance stays with the other decoder
+      // after one streaming call, the instance keeps using the other decoder
       this.#wide.decode(empty, { stream: true })
     }
     return this.#wide.decode(bytes)

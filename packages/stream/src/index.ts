@@ -1,5 +1,5 @@
 /**
- * Bytes to server-sent events to typed turn events: a synchronous core, and an Effect `Stream` over it.
+ * Decodes bytes to server-sent events and typed turn events: a synchronous core, and an Effect `Stream` API.
  *
  * @since 0.1.0
  */

@@ -34,7 +34,7 @@ const repeated = (events: ReadonlyArray<TurnEvent.TurnEvent>) =>
 const callIdsOf = (items: ReadonlyArray<unknown> | undefined) =>
   (items ?? []).flatMap((item) => ((item as Raw)["call_id"] === undefined ? [] : [(item as Raw)["call_id"]]))
 
-describe("a call that comes a second time", () => {
+describe("a duplicate call", () => {
   const twice: Readonly<Record<string, ReadonlyArray<Wire>>> = {
     "at another index": [done(0, call()), done(1, call()), end()],
     "at the same index": [done(0, call()), done(0, call()), end()],
@@ -142,7 +142,7 @@ describe("a turn that did not end well", () => {
     for (const error of [null, false, "", []]) assert.strictEqual(play(end({ error })).turn?.status, "completed")
   })
 
-  it("holds no half-written call among its items", () => {
+  it("has no incomplete call in its items", () => {
     const half = call({ status: "incomplete", arguments: '{"am' })
     const begun: Wire = {
       type: "response.output_item.added",
@@ -235,7 +235,7 @@ describe("a call with a status of its own", () => {
 describe("arguments", () => {
   const args = (value: object) => play(done(0, call({ arguments: undefined, ...value })), end()).turn
 
-  it("that come as an object are its JSON text, in the call and in the item", () => {
+  it("that are an object become its JSON text, in the call and in the item", () => {
     const turn = args({ arguments: { path: "/a", n: [1, null] } })
     assert.deepStrictEqual(turn?.toolCalls, [
       { type: "function", callId: "call_1", name: "pay", arguments: '{"path":"/a","n":[1,null]}' }
@@ -278,7 +278,7 @@ describe("arguments", () => {
     }
   })
 
-  it("are blank only where the item says so", () => {
+  it("are blank only if the item has blank ones", () => {
     assert.deepStrictEqual(args({ arguments: "" })?.toolCalls, [
       { type: "function", callId: "call_1", name: "pay", arguments: "" }
     ])
@@ -328,7 +328,7 @@ describe("calls of the server's own kinds", () => {
     arguments: { query: "x" }
   }
 
-  it("are calls, with the item kept as it came", () => {
+  it("are calls, with the item unchanged", () => {
     const { events, turn } = play(done(0, { ...shell, call_id: "call_1" }), done(1, search), end())
     assert.deepStrictEqual(turn?.toolCalls, [
       { type: "local_shell", callId: "call_1", name: "local_shell", arguments: '{"type":"exec","command":["ls"]}' },

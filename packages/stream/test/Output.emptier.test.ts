@@ -147,7 +147,7 @@ describe("a later, emptier item", () => {
     )
   })
 
-  it("keeps the code and the arguments of a hosted tool that came in deltas", () => {
+  it("keeps streamed code and arguments of a hosted tool", () => {
     for (const [type, part, key] of [
       ["code_interpreter_call", "code_interpreter_call_code", "code"],
       ["mcp_call", "mcp_call_arguments", "arguments"]
@@ -166,7 +166,7 @@ describe("a later, emptier item", () => {
     }
   })
 
-  it("keeps the annotations that came with the end of a part", () => {
+  it("keeps the annotations of a part's done event", () => {
     const annotations = [{ type: "url_citation", url: "https://example.org" }]
     const part = { type: "output_text", text: "Hi", annotations }
     const message = (part: Raw) => ({ type: "message", id: "msg_1", role: "assistant", content: [part] })
@@ -294,9 +294,9 @@ const closings = ({ event, field, item, key, part, partEvent, place }: Kind) => 
 
 const response = { id: "resp_1", status: "completed" }
 
-describe("what came in deltas", () => {
+describe("streamed output", () => {
   for (const [name, kind] of Object.entries(kinds)) {
-    it(`is kept whatever closes it says less: ${name}`, () => {
+    it(`is kept if a closing event has less: ${name}`, () => {
       const { event, field, item, part, place } = kind
       const deltas = [whole.slice(0, 3), whole.slice(3)].map((delta) => ({
         type: `${event}.delta`,

@@ -54,7 +54,7 @@ describe("a known item with an odd field", () => {
   }
 
   for (const [name, item] of Object.entries(odd)) {
-    it(`is kept as it came, and named in the drift: ${name}`, () => {
+    it(`is kept unchanged, and named in the drift: ${name}`, () => {
       for (const events of [[done(0, item), end()], [end([item])]]) {
         const { events: all, turn } = play(...events)
         assert.deepStrictEqual(turn?.items as unknown, [item])
@@ -66,7 +66,7 @@ describe("a known item with an odd field", () => {
     })
   }
 
-  it("is read as far as it goes", () => {
+  it("is decoded except for its invalid fields", () => {
     const { events, turn } = play(done(0, odd["a message with plain content"] as Raw), end())
     assert.strictEqual(turn?.text, "plain")
     assert.strictEqual(shown(events), "plain")
@@ -74,7 +74,7 @@ describe("a known item with an odd field", () => {
     assert.deepStrictEqual(thought?.blocks, [{ _tag: "Reasoning", outputIndex: 0, summary: ["Thought."], content: [] }])
   })
 
-  it("comes through any single change of it", () => {
+  it("survives any single change of it", () => {
     const values = draw.constantFrom<unknown>(null, true, 5, "x", [], {}, [[]], { type: 5 })
     const items: ReadonlyArray<Raw> = [
       message("Hi", { status: "completed", phase: "commentary" }),
@@ -92,7 +92,7 @@ describe("a known item with an odd field", () => {
   })
 })
 
-describe("items put together from deltas", () => {
+describe("items rebuilt from deltas", () => {
   it("keep status, namespace and unknown keys of what they began as", () => {
     const begun = { status: "in_progress", from_the_future: { a: [1] }, phase: "commentary" }
     const callBegun = { status: "in_progress", namespace: "mcp__fs", from_the_future: 1 }
@@ -123,7 +123,7 @@ describe("items put together from deltas", () => {
     ])
   })
 
-  it("are not among what a broken attempt had finished", () => {
+  it("are not finished items of a failed attempt", () => {
     const { decoder, failure } = decodeText(frames([added(0, message("", { content: [] })), delta("Hi")]))
     assert.strictEqual(failure?.partial?.text, "Hi")
     assert.isEmpty(Redacted.value(decoder.state.partial().items))
@@ -133,7 +133,7 @@ describe("items put together from deltas", () => {
 describe("the terminal output", () => {
   const types = (turn: Turn.Turn | undefined) => turn?.items.map((item) => (item as Raw)["id"])
 
-  it("brings an item whose place another one holds, in its order", () => {
+  it("adds an item whose index is taken, in order", () => {
     const thought = reasoning({ encrypted_content: "gAAAA" })
     const { events, turn } = play(done(0, message("Hi")), end([thought, message("Hi")]))
     assert.deepStrictEqual(turn?.items as unknown, [thought, message("Hi")])
@@ -152,7 +152,7 @@ describe("the terminal output", () => {
     assert.strictEqual(new Set(indexes).size, indexes.length)
   })
 
-  it("brings nothing twice, whatever ids its items have", () => {
+  it("adds nothing twice, for any item ids", () => {
     const ids = draw.constantFrom("same", "none", "other")
     const withId = (item: Raw, id: string, n: number): Raw =>
       id === "same" ? item : id === "none" ? { ...item, id: undefined } : { ...item, id: `new_${n}` }
@@ -188,7 +188,7 @@ describe("the terminal output", () => {
 })
 
 describe("an item that is done twice", () => {
-  it("is kept once, at whatever index it comes again", () => {
+  it("is kept once, if repeated at any index", () => {
     for (const again of [0, 1, 7]) {
       const { events, turn } = play(done(0, message("Hi")), done(again, message("Hi")), end())
       assert.deepStrictEqual(turn?.items as unknown, [message("Hi")])
@@ -197,7 +197,7 @@ describe("an item that is done twice", () => {
     }
   })
 
-  it("and says something else the second time, is noted", () => {
+  it("and differs the second time is recorded", () => {
     const { turn } = play(done(0, message("Hi")), done(0, message("Ho")), end())
     assert.deepStrictEqual(turn?.items as unknown, [message("Hi")])
     assert.deepStrictEqual(turn?.diagnostics.drift, [

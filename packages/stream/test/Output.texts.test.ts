@@ -188,7 +188,7 @@ for (const [name, kind] of Object.entries(kinds)) {
   const pieces = draw.array(draw.constantFrom("a", " b", "ü", "{", "\n", "世"), { minLength: 1, maxLength: 5 })
 
   describe(name, () => {
-    it("is kept as it was shown, whatever closing events leave out", () => {
+    it("is kept as streamed if closing events omit it", () => {
       forAll(
         [pieces, ends, draw.nat(5)],
         (pieces, ends, after) => {
@@ -289,7 +289,7 @@ describe("what an item begins with", () => {
   const message = { type: "message", id: "msg_1", role: "assistant" }
   const content = [{ type: "output_text", text: "Hello", annotations: [] }]
 
-  it("counts where nothing came after it", () => {
+  it("is used if nothing follows it", () => {
     for (const end of [[], [done({ ...message, content: [] })]]) {
       const { events, turn } = play([
         { type: "response.output_item.added", output_index: 0, item: { ...message, content } },
@@ -353,7 +353,7 @@ describe("an item that leaves out some of what was shown", () => {
     assert.strictEqual(turn?.refusal, "no")
   })
 
-  it("is left as it came where the same words stand at another place", () => {
+  it("is unchanged if it has the same text elsewhere", () => {
     const summary = [{ type: "summary_text", text: "Think." }]
     const item = { type: "reasoning", id: "rs_1", summary, encrypted_content: "gAAAA" }
     for (const parts of [["Think."], ["Thi", "nk."]]) {

@@ -46,7 +46,7 @@ describe("what the seed's stream tests show", () => {
     assert.strictEqual(turn?.text, "Hello")
   })
 
-  it("a tool call comes of output_item.added and function_call_arguments.done", () => {
+  it("a tool call is built from output_item.added and function_call_arguments.done", () => {
     const { events, turn } = play(
       {
         type: "response.output_item.added",
@@ -99,7 +99,7 @@ describe("items", () => {
     assert.deepStrictEqual(turn?.items as ReadonlyArray<unknown>, [reasoning, message("Hi")])
   })
 
-  it("a call that comes only with output_item.done is not lost (30)", () => {
+  it("a call that is only in output_item.done is not lost (30)", () => {
     const item = { type: "function_call", id: "fc_1", call_id: "call_1", name: "ls", arguments: "{}" }
     const { turn } = play(done(0, item), completed())
     assert.deepStrictEqual(
@@ -108,7 +108,7 @@ describe("items", () => {
     )
   })
 
-  it("arguments that are no JSON stay as they came (31)", () => {
+  it("arguments that are not JSON stay unchanged (31)", () => {
     const item = { type: "function_call", id: "fc_1", call_id: "call_1", name: "ls", arguments: '{"path":' }
     const { turn } = play(done(0, item), completed())
     assert.strictEqual(turn?.toolCalls[0]?.arguments, '{"path":')
@@ -212,7 +212,7 @@ describe("endings", () => {
     assert.strictEqual(shown(events), "Half")
   })
 
-  it("a body that ends early is an error with what had arrived, never a turn (38)", () => {
+  it("a body that ends early is an error with the partial turn, never a turn (38)", () => {
     const { failure, turn } = play(done(0, message("Half")))
     assert.isUndefined(turn)
     assert.strictEqual(failure?._tag, "StreamTruncated")

@@ -89,7 +89,7 @@ describe("recordings", () => {
       assert.strictEqual(turn?.diagnostics.malformed, 0)
     })
 
-    it(`cut at any byte it is no success: ${name}`, { timeout }, async () => {
+    it(`truncated at any byte it is not a success: ${name}`, { timeout }, async () => {
       const end = events.findIndex((event) => ResponseEvent.isTerminalType(String(event["type"]))) + 1
       const bytes = encode(frames(events.slice(0, end)))
       const text = shown(whole.events)

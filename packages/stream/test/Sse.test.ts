@@ -104,7 +104,7 @@ describe("Sse", () => {
     assert.deepStrictEqual(decoder.retries, [10, 7])
   })
 
-  it("bytes that are no UTF-8 fail with their offset, behind the events before them", () => {
+  it("invalid UTF-8 fails with its offset, after all earlier events", () => {
     const bytes = concat([encode("data: ä\n\ndata: "), Uint8Array.of(0xc3, 0x28), encode("\n\ndata: b\n\n")])
     for (const chunks of everyCut(bytes)) {
       const { decoder, events } = read(chunks)
@@ -118,7 +118,7 @@ describe("Sse", () => {
     }
   })
 
-  it("an event larger than the bound fails, in one line or in many; one of the bound's size passes", () => {
+  it("an event larger than the limit fails, in one line or in many; one of exactly the limit passes", () => {
     const limit = 100
     for (const [text, passes] of [
       [`data: ${"x".repeat(limit - 6)}\n\n`, true],

@@ -83,7 +83,7 @@ describe("bounds that no honest server meets", () => {
   const body = (count: number, event: (n: number) => Wire) =>
     encode(frames(Array.from({ length: count }, (_, n) => event(n))))
 
-  it("a turn beyond its bytes is a typed error with what had arrived, however it is cut", () => {
+  it("a turn larger than the limit is a typed error with the partial turn, for any chunking", () => {
     const bytes = encode(frames([delta("Hello"), ...Array.from({ length: 100 }, () => delta("x")), completed]))
     for (const size of [1, 100, 1500, bytes.length]) {
       const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, n) =>
@@ -98,7 +98,7 @@ describe("bounds that no honest server meets", () => {
     assert.isDefined(decode([bytes], { maxTurnSize: bytes.length }).turn)
   })
 
-  it("bounds that are set beyond what an engine can hold are cut to it", () => {
+  it("limits above the maximum string length are reduced to it", () => {
     const decoder = new TurnDecoder.TurnDecoder({
       maxEventSize: Number.POSITIVE_INFINITY,
       maxTurnSize: Number.POSITIVE_INFINITY
@@ -239,7 +239,7 @@ describe("progress", () => {
     return decoder.progress
   }
 
-  it("grows with what brings the turn forward", () => {
+  it("increases only with progress of the turn", () => {
     const steps = realistic()
     const decoder = new TurnDecoder.TurnDecoder()
     let last = 0
@@ -538,7 +538,7 @@ describe("what the turn's events leave out", () => {
 })
 
 describe("the output of a shell", () => {
-  it("comes by its channel", () => {
+  it("is reported by its channel", () => {
     const event = (delta: unknown): Wire => ({
       type: "response.shell_call_output_content.delta",
       output_index: 0,

@@ -90,7 +90,7 @@ describe("text", () => {
     ])
   })
 
-  it("parts and items keep their order, whatever order they come in", () => {
+  it("parts and items are in output order for any order of arrival", () => {
     const at = (output_index: number, content_index: number) => ({ output_index, content_index })
     const { turn } = play(
       delta("C", at(1, 0)),
@@ -176,7 +176,7 @@ describe("reasoning", () => {
     ...more
   })
 
-  it("summary and raw text come with their parts, once", () => {
+  it("summary and raw text are emitted once, with their parts", () => {
     const item = {
       type: "reasoning",
       id: "rs_1",
@@ -212,7 +212,7 @@ describe("reasoning", () => {
     assert.deepStrictEqual(turn?.items as unknown, [item])
   })
 
-  it("encrypted content comes from the item, else from the terminal response", () => {
+  it("encrypted content is taken from the item, else from the terminal response", () => {
     const item = (more: object) => ({ type: "reasoning", id: "rs_1", summary: [], unknown_key: { a: 1 }, ...more })
     const last = completed({ output: [item({ encrypted_content: "from the end" })] })
     const begun = added(0, item({ encrypted_content: "at first" }))
@@ -261,7 +261,7 @@ describe("tool calls", () => {
     ])
   })
 
-  it("a call may be carried out only after a good end", () => {
+  it("a call may be executed only after a completed turn", () => {
     const whole = [start, done(0, call(1, "{}"))]
     const open = [start, callDelta(0, "{")]
     const incomplete = (reason: string): Wire => ({
@@ -286,7 +286,7 @@ describe("tool calls", () => {
     assert.lengthOf(play(...whole, completed()).turn?.toolCalls ?? [], 1)
   })
 
-  it("calls stand in output order", () => {
+  it("calls are in output order", () => {
     const { turn } = play(done(1, call(2, "{}")), done(0, call(1, "{}")), completed())
     assert.deepStrictEqual(
       turn?.toolCalls.map(({ callId }) => callId),
@@ -346,7 +346,7 @@ describe("other items and events", () => {
     assert.strictEqual(turn?.diagnostics.driftCount, 0)
   })
 
-  it("what does not fit its schema is noted once, and the rest goes on", () => {
+  it("an invalid field is recorded once, and decoding continues", () => {
     const { turn } = play(
       { type: "response.output_text.delta", output_index: 0, delta: 5 },
       { type: "response.output_text.delta", output_index: "0", delta: "Hi" },
@@ -370,13 +370,13 @@ describe("other items and events", () => {
     assert.lengthOf(turn?.diagnostics.drift ?? [], 20)
   })
 
-  it("payloads that are no events are counted; [DONE] is not", () => {
+  it("payloads that are not events are counted; [DONE] is not", () => {
     const body = 'data: keepalive\n\ndata: [1]\n\ndata: {"a":1}\n\ndata: null\n\ndata: [DONE]\n\n'
     const { turn } = decodeText(body + frames([completed()]))
     assert.strictEqual(turn?.diagnostics.malformed, 4)
   })
 
-  it("an event whose type stands only in its frame is read, and noted", () => {
+  it("an event whose type is only its SSE event name is decoded, and recorded", () => {
     const { turn } = decodeText('event: response.completed\ndata: {"response":{"id":"resp_1"}}\n\n')
     assert.strictEqual(turn?.responseId, "resp_1")
     assert.deepStrictEqual(turn?.diagnostics.drift, [{ type: "response.completed", field: "type" }])
@@ -418,7 +418,7 @@ describe("the end", () => {
     }
   })
 
-  it("a response that says it failed or was cancelled is not completed, whatever its event is called", () => {
+  it("a failed or cancelled response is not completed, for any event type", () => {
     const failed = play({ type: "response.done", response: { status: "failed", error: { code: "server_error" } } })
     assert.strictEqual(failed.failure?._tag, "ResponseFailed")
     const cancelled = play(done(0, call(1, "{}")), { type: "response.done", response: { status: "cancelled" } })

@@ -91,7 +91,7 @@ for (const [name, form] of Object.entries(forms)) {
       })
     )
 
-    it.effect("a failure comes after the events before it, and carries what had arrived", () =>
+    it.effect("a failure follows all earlier events, and has the partial turn", () =>
       Effect.gen(function* () {
         const bad = concat([whole.subarray(0, whole.length - 400), Uint8Array.of(0xff)])
         const damaged = yield* both(form([bad]))
@@ -216,7 +216,7 @@ describe("fromAsyncIterable", () => {
     })
   )
 
-  it.live("ends with the terminal event, asks for nothing more, and tells the body to stop", () =>
+  it.live("ends with the terminal event, reads nothing more, and stops the body", () =>
     Effect.gen(function* () {
       const { body, log, push } = makeBody()
       push(whole)
@@ -288,7 +288,7 @@ describe("fromAsyncIterable", () => {
 })
 
 describe("TurnDecoder", () => {
-  it("an event larger than the bound fails with what had arrived", () => {
+  it("an event larger than the limit fails with the partial turn", () => {
     const { failure } = decode([whole.subarray(0, 2000), encode(`data: ${"x".repeat(5000)}`)], { maxEventSize: 4000 })
     assert.deepInclude(failure, { _tag: "InvalidEvent", reason: "tooLarge" })
     assert.strictEqual(failure?.partial?.responseId, "resp_1")
@@ -302,7 +302,7 @@ describe("TurnDecoder", () => {
     }
   })
 
-  it("a terminal event without its blank line counts at the end, and says so", () => {
+  it("a terminal event without its blank line is accepted at the end, and recorded", () => {
     const { turn } = decode([whole.subarray(0, whole.length - 2)])
     assert.isTrue(turn?.diagnostics.unterminatedFinalEvent)
     assert.strictEqual(turn?.text, expected.turn?.text)

@@ -1,11 +1,11 @@
 /**
- * How a request travels: the seam between the connection and what is done with what comes back.
+ * The abstraction over connections that send requests and receive responses.
  *
- * A carrier sends a request and reports by callbacks what arrives; nothing in it knows of time limits, errors of the
- * backend or events. Time limits, decoding, errors, retries and spans are one piece of code above all carriers.
+ * A carrier sends a request and reports the response through callbacks. Timeouts, decoding, backend errors, retries and
+ * spans are implemented once, above all carriers.
  *
- * Which carrier is used is decided by the Layer: {@link layerHttpClient} goes over any `HttpClient`, so that everything
- * the client was wrapped in sees every request; `layer` of the `/node` entry goes over undici directly, which costs less.
+ * The Layer selects the carrier: {@link layerHttpClient} uses any `HttpClient`, so client middleware sees every
+ * request; `layer` of the `/node` entry uses undici directly, which is faster.
  *
  * @since 0.1.0
  */
@@ -29,7 +29,7 @@ import * as Runtime from "effect/Runtime"
 import * as Stream from "effect/Stream"
 
 /**
- * What is sent. Header names are in lower case; the headers hold credentials.
+ * A request. Header names are in lower case; the headers contain credentials.
  *
  * @since 0.1.0
  * @category models
@@ -39,12 +39,12 @@ export interface Request {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Uint8Array
-  /** The turn the body is of, when it may go over a WebSocket. */
+  /** The turn of the body, if it may use a WebSocket. */
   readonly turn?: Turn
 }
 
 /**
- * A turn for a WebSocket. In mode `auto` it goes by SSE where it has to, before anything came back.
+ * A turn to send over a WebSocket. In mode `auto` it can fall back to SSE until a response has started.
  *
  * @since 0.1.0
  * @category models
@@ -53,20 +53,20 @@ export interface Turn {
   readonly request: ResponsesRequest.ResponsesRequest
   readonly mode: "auto" | "websocket"
   /**
-   * No turn yet: only the socket is opened, or the server reads the request ahead of it (`generate: false`). Where there is
-   * nothing to do, or no socket can be had in mode `auto`, that is not a failure.
+   * Prepares a later turn: only opens the socket (`connect`), or also sends the request with `generate: false`
+   * (`warm_up`). Doing nothing, or failing to open a socket in mode `auto`, is not a failure.
    */
   readonly ahead?: "connect" | "warm_up" | undefined
-  /** How long a handshake may take, in milliseconds. */
+  /** The handshake timeout, in milliseconds. */
   readonly handshakeLimit: number
   readonly routingToken?: RoutingToken.RoutingToken | undefined
-  /** Called when the way is known, and again where it changes. */
+  /** Called when the transport is known, and again if it changes. */
   readonly onRoute?: (route: Route) => void
 }
 
 /**
- * Why a request failed. `cause` is the client's own error, of which only codes are read. `url` says that the address is
- * not valid, `defect` that the client has a bug.
+ * Why a request failed. `cause` is the client's error; only its codes are used. `url` means an invalid URL, `defect` a
+ * bug in the client.
  *
  * @since 0.1.0
  * @category models
@@ -77,9 +77,9 @@ export interface CarrierFailure {
 }
 
 /**
- * Gets what comes back, in this order: the headers once, then the body as bytes (`onData`) or as text messages of one
- * event each (`onMessage`), then the end. `onFailure` can take the place of anything and is the last call. After
- * `abort` there are no calls.
+ * Receives the response in this order: the headers once, then the body as bytes (`onData`) or as text messages of one
+ * event each (`onMessage`), then the end. `onFailure` can happen at any point and is the last call. After `abort` there
+ * are no calls.
  *
  * @since 0.1.0
  * @category models
@@ -97,13 +97,13 @@ export interface Receiver {
 }
 
 /**
- * Controls a request on its way. While paused, little more than what is already on its way is received.
+ * Controls a running request. While paused, only data already in transit is received.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Control {
-  /** `silent`: because nothing came for too long. */
+  /** `silent`: because of an idle timeout. */
   readonly abort: (reason?: "silent") => void
   readonly pause: () => void
   readonly resume: () => void
@@ -114,25 +114,25 @@ export interface Control {
  * @category models
  */
 export interface Service {
-  /** Sends the request. Callbacks may come before this effect is over. */
+  /** Sends the request. Callbacks may run before this effect completes. */
   readonly send: (request: Request, receiver: Receiver) => Effect.Effect<Control>
 }
 
 /**
- * The way requests travel.
+ * The carrier that sends requests.
  *
  * @since 0.1.0
  * @category tags
  */
 export class Carrier extends Context.Tag("@effect-codex/transport/Carrier")<Carrier, Service>() {}
 
-/** A client that treats a bad status as an error still has the response. */
+/** A client that fails on error statuses still includes the response in its error. */
 const responseOf = (
   error: HttpClientError.HttpClientError
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
   error._tag === "ResponseError" && error.reason === "StatusCode" ? Effect.succeed(error.response) : Effect.fail(error)
 
-/** Headers that only the host they are for may see; a client may follow redirects. */
+/** Headers that must not be sent to other hosts, because a client may follow redirects. */
 const secretHeaders: ReadonlySet<string> = new Set([
   "authorization",
   "chatgpt-account-id",
@@ -140,7 +140,7 @@ const secretHeaders: ReadonlySet<string> = new Set([
   RoutingToken.header
 ])
 
-/** The request without its secret headers, and what goes with it to its own origin. */
+/** Splits off the secret headers, which are sent only to the request's own origin. */
 const bind = (request: Request): readonly [HttpClientRequest.HttpClientRequest, BoundRequest.Bound] => {
   const headers = Object.entries(request.headers)
   const pick = (secret: boolean) => Object.fromEntries(headers.filter(([name]) => secretHeaders.has(name) === secret))
@@ -169,15 +169,19 @@ const failureOf = (cause: Cause.Cause<HttpClientError.HttpClientError>): Carrier
     : { cause: error.cause }
 }
 
-/** For the fiber of one request: spans would record the request, and redirects carry its secrets away. */
-const alone = (runtime: Runtime.Runtime<never>): Runtime.Runtime<never> =>
+/**
+ * The runtime for a request fiber, without tracing and redirects: spans would record the request, and redirects would
+ * leak its secrets.
+ */
+const isolated = (runtime: Runtime.Runtime<never>): Runtime.Runtime<never> =>
   runtime.pipe(
     Runtime.setFiberRef(FiberRef.currentTracerEnabled, false),
     Runtime.updateContext(BoundRequest.refusingRedirects<never>)
   )
 
 /**
- * A carrier over any `HttpClient`. Each request runs in a fiber of its own, with the settings of the fiber that sends it.
+ * A carrier over any `HttpClient`. Each request runs in its own fiber, which inherits the FiberRefs of the sending
+ * fiber.
  *
  * @since 0.1.0
  * @category constructors
@@ -187,7 +191,7 @@ export const fromHttpClient = (httpClient: HttpClient.HttpClient): Service => {
   return {
     send: (request, receiver) =>
       Effect.map(Effect.runtime<never>(), (inherited): Control => {
-        const runtime = alone(inherited)
+        const runtime = isolated(inherited)
         let resumed: (() => void) | undefined
         let paused = false
         let aborted = false
@@ -201,7 +205,7 @@ export const fromHttpClient = (httpClient: HttpClient.HttpClient): Service => {
           Effect.flatMap((response) => {
             if (aborted) return Effect.void
             receiver.onHeaders(response.status, response.headers, Cookies.toSetCookieHeaders(response.cookies))
-            // pulled by hand: running a stream costs more than a small turn
+            // pulled manually: running a stream costs more than a small turn
             return Effect.flatMap(Stream.toPull(response.stream), (pull) =>
               Effect.forever(
                 Effect.flatMap(pull, (chunk) => {

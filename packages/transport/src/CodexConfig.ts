@@ -1,5 +1,5 @@
 /**
- * How to reach the backend and how to behave on the way: one service, validated as a whole when its Layer is built.
+ * Connection and request settings: one service, validated when its Layer is built.
  *
  * @since 0.1.0
  */
@@ -34,62 +34,65 @@ export class CodexConfig extends Context.Tag("@effect-codex/transport/CodexConfi
 export interface Service {
   /** Up to `/backend-api`; `/codex/responses` and the other paths are appended. */
   readonly baseUrl: string
-  /** The model of requests that name none. */
+  /** The model of requests without one. */
   readonly model: string
-  /** Who sends the request, in the header of that name. */
+  /** The `originator` header. */
   readonly originator: string
   readonly userAgent: string
-  /** The client version the model catalogue is asked for; models that need a newer one are left out by the server. */
+  /** The client version sent when fetching the model catalogue; the server omits models that require a newer one. */
   readonly clientVersion: string
-  /** Also send `clientVersion` as header `version`, which newly launched models have asked for (protocol B.3). */
+  /** Also send `clientVersion` as the `version` header, which some newly launched models require (protocol B.3). */
   readonly versionHeader: boolean
-  /** `session-id`, when it is not to be the conversation's id. */
+  /** Overrides `session-id`; default: the conversation id. */
   readonly sessionId?: string
-  /** `thread-id` and `x-client-request-id`, when they are not to be the conversation's id. */
+  /** Overrides `thread-id` and `x-client-request-id`; default: the conversation id. */
   readonly threadId?: string
   readonly reasoning?: Reasoning
   readonly verbosity?: ResponsesRequest.Verbosity
   readonly serviceTier?: ResponsesRequest.ServiceTier
   readonly parallelToolCalls: boolean
   /**
-   * Send what the Codex CLI sends where a request says nothing: the model's default effort and verbosity, `tool_choice`,
-   * image detail (protocol N.5). With `false` the server decides.
+   * Send the same defaults as the Codex CLI: the model's default effort and verbosity, `tool_choice`, image detail
+   * (protocol N.5). With `false` the server's defaults apply.
    */
   readonly catalogueDefaults: boolean
-  /** How much of each tool output is sent: as much as the model's catalogue entry says, a limit of your own, or all. */
+  /** The limit of each tool output: from the model's catalogue entry, an explicit limit, or none. */
   readonly toolOutputLimit: History.OutputLimit | "catalogue" | "none"
   readonly retry: RetryPolicy.RetryPolicy
-  /** Replaces the schedule of `retry`; what is final is still not retried, and no retry comes sooner than told. */
+  /**
+   * Replaces the schedule of `retry`. Non-retryable errors are still not retried, and the server's delay is still
+   * respected.
+   */
   readonly retrySchedule?: RetryPolicy.RetrySchedule
-  /** When the server refuses replayed encrypted reasoning, whether to send once more without the reasoning items. */
+  /** Whether to retry once without reasoning items when the server refuses replayed encrypted reasoning. */
   readonly discardReasoning: boolean
   readonly timeouts: Timeouts
   /**
-   * How turns travel: by server-sent events; over a WebSocket, where a failure to open one is a failure of the turn; or
-   * `auto`: over a WebSocket where the request names its conversation, and by server-sent events where that cannot be.
+   * The transport of turns. `sse`: server-sent events. `websocket`: a WebSocket; a turn fails if none can be opened.
+   * `auto`: a WebSocket if the request has a conversation id, with fallback to server-sent events.
    */
   readonly transport: "sse" | "websocket" | "auto"
-  /** `zstd` compresses request bodies where the runtime can; see `Compression`. */
+  /** `zstd` compresses request bodies if the runtime supports it; see `Compression`. */
   readonly compression: "off" | "zstd"
-  /** Ask which origin serves the workspace before the first request (EU and FedRAMP workspaces need it). */
+  /** Look up the origin that serves the workspace before the first request (required for EU and FedRAMP workspaces). */
   readonly workspaceRouting: boolean
-  /** Domains a workspace may be served from, besides OpenAI's own; credentials are sent there. */
+  /** Additional domains that may serve a workspace, besides OpenAI's own; credentials are sent to them. */
   readonly workspaceDomains: ReadonlyArray<string>
   /**
-   * Keep the cookies of the network edge and of the load balancer for the life of the Layer, as the Codex CLI does: the
-   * prompt cache lives behind the same balancer. Only for `https://chatgpt.com`, never on disk (protocol N.1).
+   * Keep the cookies of the network edge and the load balancer for the lifetime of the Layer, like the Codex CLI: they
+   * route requests to the same prompt cache. Only for `https://chatgpt.com`, never on disk (protocol N.1).
    */
   readonly cookies: boolean
-  /** Add `session_id` and `OpenAI-Beta: responses=experimental`, the names of older clients. */
+  /** Add `session_id` and `OpenAI-Beta: responses=experimental`, the headers of older clients. */
   readonly legacyHeaders: boolean
-  /** Added to every request; names this library sets itself are refused. */
+  /** Additional headers of every request; headers set by this library are rejected. */
   readonly headers: Readonly<Record<string, string>>
   /** Keep the last failed exchange, redacted, for diagnosis; see `FailureCapture`. */
   readonly failureCapture: boolean
 }
 
 /**
- * How requests that do not say so themselves think and tell about it.
+ * The default reasoning settings of requests.
  *
  * @since 0.1.0
  * @category models
@@ -100,25 +103,27 @@ export interface Reasoning {
 }
 
 /**
- * The limits of one request. The time to connect is a matter of the HTTP client: see the `/node` entry.
+ * The timeouts of a request. The connect timeout is a setting of the HTTP client: see the `/node` entry.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Timeouts {
-  /** From sending to the response headers, connecting included. Default 300 s. */
+  /** From sending to the response headers, including connecting. Default 300 s. */
   readonly headers: Duration.Duration
-  /** Between any two bytes of the body; keep-alives count. Default 300 s. */
+  /** Maximum time without any bytes of the body; keep-alives count. Default 300 s. */
   readonly idle: Duration.Duration
-  /** Between two signs of progress of the turn, which keep-alives and news of rate limits are not. Default 30 minutes. */
+  /**
+   * Maximum time without progress of the turn; keep-alives and rate limit events are not progress. Default 30 minutes.
+   */
   readonly progress: Duration.Duration
-  /** The whole request with its body and its retries. Off when absent, the default. */
+  /** The whole request including its body and retries. Default: no limit. */
   readonly total?: Duration.Duration
 }
 
 /**
- * What a program may set, all optional; `undefined` sets nothing. As overrides of one request they replace what is configured, group members
- * (`retry.retries`, `timeouts.idle`, a header) one by one.
+ * Optional settings; `undefined` is the same as absent. Per-request overrides replace configured values; nested values
+ * (`retry.retries`, `timeouts.idle`, a header) are replaced individually.
  *
  * @since 0.1.0
  * @category models
@@ -139,7 +144,7 @@ export interface Options extends OrUndefined<Omit<Service, "reasoning" | "retry"
 type OrUndefined<A> = { readonly [K in keyof A]?: A[K] | undefined }
 
 /**
- * The configuration of a program that sets nothing.
+ * The default configuration.
  *
  * @since 0.1.0
  * @category configuration
@@ -167,7 +172,7 @@ export const defaults: Service = {
   failureCapture: true
 }
 
-/** Headers that are set from settings, credentials and the body. */
+/** Headers derived from settings, credentials and the body. */
 const reservedHeaders: ReadonlySet<string> = new Set([
   "accept",
   "authorization",
@@ -195,7 +200,7 @@ const threeParts = /^\d+\.\d+\.\d+$/
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
 const checkBaseUrl = (baseUrl: string): ReadonlyArray<string> => {
-  // it may hold a password, and is not quoted
+  // not quoted, because it may contain a password
   if (!URL.canParse(baseUrl)) return [`baseUrl: not a URL; use one such as ${defaults.baseUrl}`]
   const url = new URL(baseUrl)
   return [
@@ -219,11 +224,11 @@ const checkHeaders = (headers: Readonly<Record<string, string>>): ReadonlyArray<
 const check = (settings: Service): ReadonlyArray<string> => {
   const { retry, timeouts } = settings
   const oneOf = (name: string, value: string | undefined, allowed: ReadonlyArray<string>) =>
-    value === undefined || allowed.includes(value) ? [] : [`${name}: "${value}" is none of ${allowed.join(", ")}`]
+    value === undefined || allowed.includes(value) ? [] : [`${name}: "${value}" is not one of ${allowed.join(", ")}`]
   const positive = (name: string, value: Duration.Duration | undefined) =>
     value === undefined || Duration.toMillis(value) > 0 ? [] : [`${name}: use a duration longer than zero`]
   const plain = (name: string, value: string) =>
-    headerValue.test(value) ? [] : [`${name}: use a non-empty text of visible ASCII characters`]
+    headerValue.test(value) ? [] : [`${name}: use a non-empty string of visible ASCII characters`]
   const id = (name: string, value: string | undefined) =>
     value === undefined || ConversationId.isConversationId(value)
       ? []
@@ -231,15 +236,15 @@ const check = (settings: Service): ReadonlyArray<string> => {
   const rule = (holds: boolean, problem: string) => (holds ? [] : [problem])
   return [
     ...checkBaseUrl(settings.baseUrl),
-    ...rule(settings.model.trim() !== "", "model: name a model"),
+    ...rule(settings.model.trim() !== "", "model: use a non-empty name"),
     ...plain("originator", settings.originator),
     ...plain("userAgent", settings.userAgent),
     ...rule(threeParts.test(settings.clientVersion), "clientVersion: use three numbers, such as 0.169.0"),
     ...id("sessionId", settings.sessionId),
     ...id("threadId", settings.threadId),
-    ...rule(settings.reasoning?.effort !== "", "reasoning.effort: name a level, such as medium, or leave it out"),
-    ...rule(settings.reasoning?.summary !== "", "reasoning.summary: use auto, concise or detailed, or leave it out"),
-    ...rule(settings.verbosity !== "", "verbosity: use low, medium or high, or leave it out"),
+    ...rule(settings.reasoning?.effort !== "", "reasoning.effort: use a level such as medium, or omit it"),
+    ...rule(settings.reasoning?.summary !== "", "reasoning.summary: use auto, concise or detailed, or omit it"),
+    ...rule(settings.verbosity !== "", "verbosity: use low, medium or high, or omit it"),
     ...oneOf("serviceTier", settings.serviceTier, ["default", "priority"]),
     ...oneOf("transport", settings.transport, ["sse", "websocket", "auto"]),
     ...oneOf("compression", settings.compression, ["off", "zstd"]),
@@ -268,7 +273,7 @@ const check = (settings: Service): ReadonlyArray<string> => {
   ]
 }
 
-/** A limit longer than the total one can never fire; said only of limits that are set together. */
+/** A limit longer than the total can never trigger; reported only for limits that are set together. */
 const checkLimits = (limits: Partial<Timeouts>): ReadonlyArray<string> => {
   const { total, ...others } = limits
   if (total === undefined) return []
@@ -286,7 +291,7 @@ const normaliseBaseUrl = (baseUrl: string): string =>
     .replace(/\/+$/, "")
     .replace(/\/codex(?:\/responses)?$/, "")
 
-/** The durations of a group, and what is wrong with those that are none. */
+/** Parses the durations of a group, and reports invalid ones. */
 const durations = <K extends string>(
   group: string,
   inputs: { readonly [_ in K]?: Duration.DurationInput | undefined }
@@ -304,7 +309,7 @@ const durations = <K extends string>(
 }
 
 /**
- * `base` with the options put over it, or every problem of the result in one error.
+ * Overrides `base` with the options, or fails with all problems in one error.
  *
  * @since 0.1.0
  * @category combinators
@@ -327,8 +332,8 @@ export const override = (base: Service, options: Options = {}): Effect.Effect<Se
 }
 
 /**
- * When a request that begins at `now` must be over: after `timeouts.total`, or at the caller's own deadline when that is
- * sooner. All times are in milliseconds since 1970.
+ * The deadline of a request that starts at `now`: after `timeouts.total`, or the caller's deadline if that is earlier.
+ * All times are in milliseconds since 1970.
  *
  * @since 0.1.0
  * @category combinators
@@ -340,7 +345,7 @@ export const deadline = (config: Service, now: number, callers?: number | undefi
 }
 
 /**
- * A configuration from options over {@link defaults}.
+ * Makes a configuration from options and {@link defaults}.
  *
  * @since 0.1.0
  * @category constructors
@@ -348,7 +353,7 @@ export const deadline = (config: Service, now: number, callers?: number | undefi
 export const make = (options?: Options): Effect.Effect<Service, InvalidConfig> => override(defaults, options)
 
 /**
- * `CodexConfig` from options over {@link defaults}. It fails when it is built, with all problems in one error.
+ * A Layer of `CodexConfig` from options and {@link defaults}. Building it fails with all problems in one error.
  *
  * @since 0.1.0
  * @category layers
@@ -366,7 +371,7 @@ const group = <A extends object>(fields: A): A | undefined =>
   Object.values(fields).some((value) => value !== undefined) ? fields : undefined
 
 /**
- * The options the environment sets. Every variable is optional; one that is set but cannot be read is a `ConfigError`.
+ * The options from environment variables. All are optional; an invalid value is a `ConfigError`.
  *
  * | variable | setting |
  * | --- | --- |
@@ -471,8 +476,8 @@ export const config: Config.Config<Options> = (() => {
 })()
 
 /**
- * `CodexConfig` from the options, then from the environment (see {@link config}), then from {@link defaults}: what the
- * program says explicitly wins.
+ * A Layer of `CodexConfig` from the options, then the environment (see {@link config}), then {@link defaults}: explicit
+ * options take precedence.
  *
  * @since 0.1.0
  * @category layers

@@ -1,5 +1,5 @@
 /**
- * One request, sent well: headers, credentials of this moment, time limits, and every failure typed.
+ * Sends single requests with headers, current credentials, timeouts and typed errors.
  *
  * @since 0.1.0
  */
@@ -49,8 +49,8 @@ export class CodexTransport extends Context.Tag("@effect-codex/transport/CodexTr
  */
 export interface Service {
   /**
-   * One attempt at a turn; its body goes into the reader. Nothing is sent before the attempt is opened, and nothing is
-   * retried but a 401, once, with new credentials.
+   * One attempt at a turn; its body goes to the reader. Nothing is sent before the attempt is opened. Only a 401 is
+   * retried, once, with new credentials.
    */
   readonly attempt: <A, E extends Failure.Failure>(
     request: ResponsesRequest.ResponsesRequest,
@@ -58,24 +58,24 @@ export interface Service {
     options?: AttemptOptions
   ) => Attempt<A, E>
   /**
-   * Opens the WebSocket of a conversation ahead of its next turn, and with `warmUp` has the server read the request without
-   * an answer. Does nothing where turns go by SSE, where the socket is open already, and in mode `auto` where none can be
-   * opened.
+   * Opens the WebSocket of a conversation before its next turn. With `warmUp` the server also processes the request
+   * without generating a response. Does nothing if turns use SSE, if the socket is already open, or in mode `auto` if
+   * none can be opened.
    */
   readonly connect: (
     request: ResponsesRequest.ResponsesRequest,
     options: ConnectOptions
   ) => Effect.Effect<ResponseMetadata | undefined, TransportError | AuthError>
-  /** Closes the WebSocket of a conversation, once no turn is on it. A further turn opens another. */
+  /** Closes the WebSocket of a conversation, after its running turn. A later turn opens a new one. */
   readonly disconnect: (options: Pick<ConnectOptions, "conversationId" | "overrides">) => Effect.Effect<void>
-  /** The account id of the login, which requests are sent for. */
+  /** The account id of the login. */
   readonly account: Effect.Effect<Redacted.Redacted, AuthError>
-  /** The JSON document at a path such as `/codex/models`, with the same credentials, time limits and retries. */
+  /** Fetches the JSON document at a path such as `/codex/models`, with the same credentials, timeouts and retries. */
   readonly get: (path: `/${string}`, options?: GetOptions) => Effect.Effect<JsonResponse, TransportError | AuthError>
 }
 
 /**
- * One attempt at a turn. Open it, pull until the reader is done, and close it whatever happens.
+ * One attempt at a turn. Open it, pull until the reader is done, and always close it.
  *
  * @since 0.1.0
  * @category models
@@ -84,41 +84,43 @@ export interface Attempt<out A, out E> {
   /** Sends the request and waits for the headers of a 200. */
   readonly open: Effect.Effect<ResponseMetadata, TransportError | AuthError>
   /**
-   * The values the reader has completed, as soon as there are some; none when the body is over. With `hold` it waits for
-   * the end instead and gives none.
+   * Waits for the reader's next values; returns none at the end of the body. With `hold`, it waits for the end and
+   * returns none.
    */
   readonly pull: Effect.Effect<ReadonlyArray<A>, TransportError | E>
   /**
-   * Ends the attempt. The request is aborted, unless the reader is done: then the rest of the body is read in the
-   * background for up to a second, so that the connection can be used again. Can be called at any time.
+   * Ends the attempt. The request is aborted unless the reader is done: then the rest of the body is read in the
+   * background for up to a second, so that the connection can be reused. Can be called at any time.
    */
   readonly close: Effect.Effect<void>
-  /** Which way the request went, once that is known and where more than one was possible. */
+  /** The transport used, once known and if there was a choice. */
   readonly route: () => Turn.Route | undefined
 }
 
 /**
- * What one attempt may be told.
+ * Options of an attempt.
  *
  * @since 0.1.0
  * @category models
  */
 export interface AttemptOptions {
-  /** Keep it for the whole conversation. Default: the request's `prompt_cache_key`, else the configured ids. */
+  /** Use the same id for the whole conversation. Default: the request's `prompt_cache_key`, else the configured ids. */
   readonly conversationId?: string
-  /** The routing token of the turn, if an earlier response of the same turn brought one (protocol B.5). */
+  /** The routing token of the turn, if an earlier response of the same turn had one (protocol B.5). */
   readonly routingToken?: RoutingToken.RoutingToken
-  /** Settings of this request alone. */
+  /** Settings for this request only. */
   readonly overrides?: CodexConfig.Options
-  /** When the request with its body must be over, in milliseconds since 1970. */
+  /** The deadline of the request including its body, in milliseconds since 1970. */
   readonly deadline?: number
-  /** Which attempt at the same request this is, from 1, for the span. */
+  /** The number of this attempt, from 1, for the span. */
   readonly attempt?: number
-  /** Whether more turns of the same conversation may follow, so that a socket is worth opening (`transport: "auto"`). */
+  /**
+   * Whether more turns of the conversation may follow, so that opening a socket is worthwhile (`transport: "auto"`).
+   */
   readonly inConversation?: boolean
-  /** Hold back all values: only the reader's end counts. */
+  /** Do not emit values; only wait for the reader to finish. */
   readonly hold?: boolean
-  /** More attributes for the span, asked for at its end. */
+  /** Additional span attributes, evaluated when the span ends. */
   readonly attributes?: () => Readonly<Record<string, unknown>>
 }
 
@@ -128,7 +130,7 @@ export interface AttemptOptions {
  */
 export interface ConnectOptions extends Pick<AttemptOptions, "overrides" | "deadline"> {
   readonly conversationId: string
-  /** Whether the server reads the request ahead of the turn (`generate: false`). Default: `false`. */
+  /** Whether the server processes the request before the turn (`generate: false`). Default: `false`. */
   readonly warmUp?: boolean | undefined
 }
 
@@ -141,7 +143,7 @@ export interface GetOptions extends Pick<AttemptOptions, "overrides" | "deadline
 }
 
 /**
- * What the headers of a response say. `model` is the one that really serves.
+ * Metadata from response headers. `model` is the model that serves the request.
  *
  * @since 0.1.0
  * @category models
@@ -157,12 +159,12 @@ export interface ResponseMetadata {
   readonly contentType?: string
   /** The server's clock, in milliseconds since 1970, to the second. */
   readonly date?: number
-  /** The account the request was sent for. */
+  /** The account of the request. */
   readonly accountId?: Redacted.Redacted
 }
 
 /**
- * A JSON document of the backend.
+ * A JSON response of the backend.
  *
  * @since 0.1.0
  * @category models
@@ -172,7 +174,7 @@ export interface JsonResponse {
   readonly json: unknown
 }
 
-/** A base URL without `/backend-api` has the account endpoints elsewhere (protocol A). */
+/** The account endpoints have other paths if the base URL lacks `/backend-api` (protocol A). */
 const urlOf = (baseUrl: string, path: string, route?: WorkspaceRouting.Route): string => {
   const base = route?.origin === undefined ? baseUrl : `${route.origin}${new URL(baseUrl).pathname.replace(/\/$/, "")}`
   return path.startsWith("/wham/") && !baseUrl.includes("/backend-api")
@@ -185,11 +187,11 @@ const encode = (request: ResponsesRequest.ResponsesRequest): Effect.Effect<Uint8
     try: () => new TextEncoder().encode(ResponsesRequest.toJson(request)),
     catch: () =>
       new ServiceError.InvalidRequest({
-        problems: ["It cannot be written as JSON: remove cycles and BigInt values from `extra`, tools and items."]
+        problems: ["It cannot be serialized to JSON: remove cycles and BigInt values from `extra`, tools and items."]
       })
   })
 
-/** The conversation id and the cache key are one: either fills in for the other. */
+/** The conversation id and the cache key default to each other. */
 const conversationOf = (
   config: CodexConfig.Service,
   request: ResponsesRequest.ResponsesRequest,
@@ -206,14 +208,14 @@ const conversationOf = (
       )
 }
 
-/** Whether a turn may go over a WebSocket, or has to. */
+/** Whether a turn may or must use a WebSocket. */
 const socketMode = (
   { transport }: CodexConfig.Service,
   { inConversation }: AttemptOptions
 ): Carrier.Turn["mode"] | undefined =>
   transport === "websocket" || (transport === "auto" && inConversation === true) ? transport : undefined
 
-/** 15 s (protocol H.5), and never so long that nothing is left for an answer by SSE. */
+/** 15 s (protocol H.5), but at most half of the headers timeout, to leave time for a fallback to SSE. */
 const handshakeLimit = ({ timeouts: { headers } }: CodexConfig.Service): number =>
   Math.min(15_000, Duration.toMillis(headers) / 2)
 
@@ -246,8 +248,8 @@ const planGet = (
 }
 
 /**
- * The transport over a `Carrier`. Responses feed `RateLimitWatch`, failures `FailureCapture`. The Scope ends what still
- * runs.
+ * The transport over a `Carrier`. It updates `RateLimitWatch` and `FailureCapture`. Closing the Scope stops running
+ * requests.
  *
  * @since 0.1.0
  * @category constructors
@@ -267,7 +269,7 @@ export const make: Effect.Effect<
   const connector = yield* WebSocketConnector
   const sender = yield* Sender.make({ auth, planRoute: (plan) => planGet(plan, WorkspaceRouting.path) })
 
-  /** The settings of one call, and when it began and has to be over. */
+  /** The settings, the start time and the deadline of a call. */
   const begin = (options: Pick<AttemptOptions, "overrides" | "deadline">) =>
     Effect.gen(function* () {
       const { overrides } = options
@@ -281,7 +283,7 @@ export const make: Effect.Effect<
       Effect.map(conversationOf(begun.config, request, options), (conversationId) => ({ conversationId, ...begun }))
     )
 
-  /** How a turn is sent. */
+  /** Plans the request of a turn. */
   const planTurn = (
     request: ResponsesRequest.ResponsesRequest,
     options: AttemptOptions,
@@ -394,7 +396,7 @@ export const make: Effect.Effect<
 
   const get: Service["get"] = (path, options = {}) =>
     Effect.gen(function* () {
-      // behind an origin, anything else could change the host
+      // any other path could change the host when appended to an origin
       if (!/^\/[^/\\]/.test(path)) {
         return yield* new ServiceError.InvalidRequest({
           param: "path",

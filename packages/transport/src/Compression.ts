@@ -1,6 +1,6 @@
 /**
- * Compression of request bodies (protocol C.13): used when the configuration says `compression: "zstd"` and the runtime
- * offers it, which the `/node` entry finds out.
+ * Compression of request bodies (protocol C.13), used if the configuration has `compression: "zstd"` and the runtime
+ * supports it, which the `/node` entry detects.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 
 /**
- * What the runtime can compress.
+ * The compressions the runtime supports.
  *
  * @since 0.1.0
  * @category models
@@ -18,7 +18,7 @@ export interface Service {
 }
 
 /**
- * The compressions of the runtime. Without a Layer for it, there are none.
+ * The compressions the runtime supports; none without a Layer.
  *
  * @since 0.1.0
  * @category tags
@@ -28,7 +28,7 @@ export class Compression extends Context.Reference<Compression>()("@effect-codex
 }) {}
 
 /**
- * Bodies of fewer bytes are sent as they are: 1024.
+ * The minimum size of compressed bodies: 1024. Smaller bodies are sent uncompressed.
  *
  * @since 0.1.0
  * @category configuration

@@ -1,6 +1,6 @@
 /**
- * The one identity of a conversation. It feeds `session-id`, `thread-id`, `x-client-request-id` and the body's
- * `prompt_cache_key`, so that a conversation keeps finding its cached prompt.
+ * The id of a conversation. It is sent as `session-id`, `thread-id`, `x-client-request-id` and as the body's
+ * `prompt_cache_key`, so that the conversation uses its cached prompt.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 const pattern = /^[\x21-\x7e]{1,64}$/
 
 /**
- * 1 … 64 visible ASCII characters: what both a header and `prompt_cache_key` can hold (protocol B.3).
+ * 1 to 64 visible ASCII characters, which are valid in both headers and `prompt_cache_key` (protocol B.3).
  *
  * @since 0.1.0
  * @category schemas
@@ -30,7 +30,7 @@ export const ConversationId = Schema.String.pipe(
 export type ConversationId = typeof ConversationId.Type
 
 /**
- * Tells whether a text can be a conversation id.
+ * Whether a value is a valid conversation id.
  *
  * @since 0.1.0
  * @category guards
@@ -38,15 +38,15 @@ export type ConversationId = typeof ConversationId.Type
 export const isConversationId = (u: unknown): u is ConversationId => typeof u === "string" && pattern.test(u)
 
 /**
- * A new id: a random UUID. Keep it for the whole conversation.
+ * A new id: a random UUID. Use it for the whole conversation.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const random: Effect.Effect<ConversationId> = Effect.sync(() => {
-  // not by `Random`, whose 32 bits of seed are too few for the ids of many processes
+  // `Random` is not used: its 32-bit seed is too small for unique ids across processes
   const { crypto } = globalThis
-  // browsers have it in secure contexts only
+  // browsers provide it only in secure contexts
   if (typeof crypto.randomUUID === "function") return crypto.randomUUID() as ConversationId
   const hex = Encoding.encodeHex(crypto.getRandomValues(new Uint8Array(16)))
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 3) | 8).toString(16)

@@ -1,6 +1,6 @@
 /**
- * Reasoning that is replayed encrypted can be refused for good, for instance after a change of account. Without it the
- * conversation goes on, at some loss.
+ * Recovery from refused encrypted reasoning, for example after a change of account. The conversation continues without
+ * the reasoning, with some loss of quality.
  *
  * @since 0.1.0
  */
@@ -10,9 +10,8 @@ import type * as Repair from "@effect-codex/schema/Repair"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 
 /**
- * Whether the server could not read the encrypted content it was sent. It says so by the code
- * `invalid_encrypted_content`, or only in words: that the encrypted content could not be verified or decrypted
- * (protocol N.8).
+ * Whether the server refused the encrypted content of a request. It reports the code `invalid_encrypted_content`, or
+ * only a message that the encrypted content could not be verified or decrypted (protocol N.8).
  *
  * @since 0.1.0
  * @category guards
@@ -32,8 +31,8 @@ const unread =
   /\b(?:could not|couldn't|cannot|can't|unable to|fail(?:ed|s)? to|did not|does not)\b (?:be )?(?:verif|decrypt|pars|read|validat|match)/i
 
 /**
- * The request without the reasoning that is not known to come from `origin`, or, when all of it is, without any; and what
- * was left out. It is `undefined` when there is no reasoning, so that the request cannot be mended this way.
+ * Removes the reasoning that is not known to come from `origin`, or all reasoning if all is known to; also returns the
+ * removed items. `undefined` if the request has no reasoning, so this cannot fix it.
  *
  * @since 0.1.0
  * @category combinators

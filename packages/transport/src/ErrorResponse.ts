@@ -1,5 +1,5 @@
 /**
- * Status, headers and body of an unwelcome answer → one member of the error union (protocol E.1).
+ * Maps the status, headers and body of an error response to a typed error (protocol E.1).
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ import * as Encoding from "effect/Encoding"
 import { EdgeBlocked, HttpFailure, type TransportError, Unauthorized } from "./TransportError.ts"
 
 /**
- * An unsuccessful response. Header names are in lower case; `body` is as much of the text as was read.
+ * An error response. Header names are in lower case; `body` is the text that was read, possibly truncated.
  *
  * @since 0.1.0
  * @category models
@@ -24,11 +24,12 @@ export interface ErrorResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: string
+  /** Set when this is the response to the handshake of a WebSocket. */
+  readonly handshake?: boolean
 }
 
 /**
- * What the answer itself does not say. `now` is in milliseconds since 1970; `secrets` are texts to remove from whatever
- * the server quotes.
+ * The context of the response. `now` is in milliseconds since 1970; `secrets` are redacted from the server's texts.
  *
  * @since 0.1.0
  * @category models
@@ -39,14 +40,14 @@ export interface Context {
   readonly secrets: ReadonlyArray<string>
 }
 
-/** The code that identity failures carry in a header, as base64 of `{"error":{"code":…}}`. */
+/** The error code of identity failures, sent in a header as base64 of `{"error":{"code":…}}`. */
 const headerCode = (header: string | undefined): string | undefined => {
   if (header === undefined) return undefined
   const json = Either.getOrUndefined(Encoding.decodeBase64String(header))
   return json === undefined ? undefined : ErrorStatement.fromText(json).code
 }
 
-/** When a used-up plan can be used again, unless that is past. */
+/** The time when an exhausted plan resets, if it is in the future. */
 const resetTime = (
   statement: ErrorStatement.ErrorStatement,
   limits: RateLimits.RateLimits | undefined,
@@ -56,7 +57,7 @@ const resetTime = (
   return time !== undefined && time > now ? time : undefined
 }
 
-/** What the body says, else the window that is full (E.4). */
+/** The reset time from the body, else from the exhausted window (E.4). */
 const statedReset = (
   statement: ErrorStatement.ErrorStatement,
   limits: RateLimits.RateLimits | undefined
@@ -74,15 +75,15 @@ const requestFaults: ReadonlySet<number> = new Set([400, 404, 409, 413, 415, 422
 
 const edgeText = /cloudflare|challenge-platform|cf-chl|just a moment/i
 
-/** A challenge can have a status of success. */
+/** A challenge can have a success status. */
 const isEdge = ({ body, headers, status }: ErrorResponse): boolean =>
   headers["cf-mitigated"] !== undefined ||
   ((status === 403 || status < 300) && ErrorStatement.isPage(body) && edgeText.test(body))
 
-/** The longest text that is kept of what the server says. */
+/** The maximum length of a server text. */
 const textLimit = 500
 
-/** A server's text without secrets; cut last, so that no half of a secret is left over. */
+/** Redacts secrets from a server's text; truncates last, so that no partial secret remains. */
 const cleaner =
   (secrets: ReadonlyArray<string>) =>
   (text: string | undefined): string | undefined => {
@@ -91,12 +92,12 @@ const cleaner =
     return scrubbed.length > textLimit ? `${scrubbed.slice(0, textLimit)}…` : scrubbed
   }
 
-/** Where a redirect leads, as an origin: the rest of the URL may hold anything. */
+/** The origin of a redirect's target; the rest of the URL may contain secrets. */
 const originOf = (location: string | undefined): string | undefined =>
   location !== undefined && URL.canParse(location) ? new URL(location).origin : undefined
 
 /**
- * The support ids of an answer.
+ * The ids for support in a response.
  *
  * @since 0.1.0
  * @category combinators
@@ -105,8 +106,8 @@ export const ids = (headers: ErrorResponse["headers"]): { readonly requestId?: s
   defined({ requestId: headers["x-request-id"] ?? headers["x-oai-request-id"], cfRay: headers["cf-ray"] })
 
 /**
- * The error an answer stands for: a 401 is `Unauthorized`, the network edge `EdgeBlocked`; then the server's codes
- * decide (protocol D.7 and E.1), and where there is none, the status.
+ * The error of a response: a 401 is `Unauthorized`, a block by the network edge `EdgeBlocked`; otherwise the server's
+ * error code decides (protocol D.7 and E.1), or the status if there is none.
  *
  * @since 0.1.0
  * @category constructors
@@ -114,7 +115,7 @@ export const ids = (headers: ErrorResponse["headers"]): { readonly requestId?: s
 export const toError = (response: ErrorResponse, context: Context): TransportError => {
   const { headers } = response
   const statement = ErrorStatement.fromText(response.body, context.now)
-  // a body can state another status than a success has
+  // the body of a success can contain an error status
   const status = response.status < 300 ? (statement.status ?? response.status) : response.status
   const rateLimits = RateLimits.fromHeaders(headers, context.now)
   const clean = cleaner(context.secrets)
@@ -122,7 +123,7 @@ export const toError = (response: ErrorResponse, context: Context): TransportErr
     ...ids(headers),
     status,
     code: clean(statement.code ?? headerCode(headers["x-error-json"])),
-    // "invalid_request_error" stands in many answers; only of these statuses does it name the cause.
+    // "invalid_request_error" appears in many responses, but names the cause only for these statuses
     type: statement.type === "invalid_request_error" && !requestFaults.has(status) ? undefined : clean(statement.type),
     message: clean(statement.message ?? headers["x-openai-authorization-error"]),
     param: clean(statement.param),
@@ -146,5 +147,13 @@ export const toError = (response: ErrorResponse, context: Context): TransportErr
       problems: ["The body is too large for the server: shorten the input, or send fewer or smaller images."]
     })
   }
-  return classified ?? new HttpFailure({ ...fields, ...defined({ location: originOf(headers["location"]) }) })
+  const location = originOf(headers["location"])
+  return (
+    classified ??
+    new HttpFailure({
+      ...fields,
+      ...defined({ location }),
+      ...(response.handshake === true && { reason: "handshake" })
+    })
+  )
 }

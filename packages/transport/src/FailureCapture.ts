@@ -1,5 +1,5 @@
 /**
- * Keeps the last exchange that failed, without its secrets and texts. Every error carries its own as `exchange`.
+ * Keeps the last failed exchange, without secrets and user content. Every error has its own in `exchange`.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Ref from "effect/Ref"
 
 /**
- * Keeps the last failed exchange: one, of bounded size. Nothing is kept when the configuration turns capture off.
+ * Keeps one failed exchange, of bounded size, if the configuration enables capture.
  *
  * @since 0.1.0
  * @category tags
@@ -26,19 +26,19 @@ export class FailureCapture extends Context.Tag("@effect-codex/transport/Failure
  * @category models
  */
 export interface Service {
-  /** Remembers the exchange as the last one. */
+  /** Stores the exchange as the last one. */
   readonly record: (exchange: FailedExchange) => Effect.Effect<void>
-  /** The last failed exchange, once: the next call gives `undefined` until another fails. */
+  /** Takes the last failed exchange: afterwards it is `undefined` until another exchange fails. */
   readonly takeLast: Effect.Effect<FailedExchange | undefined>
 }
 
-/** The most of a response that is kept, in characters. */
+/** The maximum length of a captured response, in characters. */
 const responseLimit = 16_384
 const inputLimit = 200
 const toolLimit = 100
 
 /**
- * A response text fit to be kept: without secrets, cut after 16,384 characters.
+ * Redacts a response text and truncates it to 16,384 characters.
  *
  * @since 0.1.0
  * @category combinators
@@ -49,7 +49,7 @@ export const payload = (text: string, secrets: ReadonlyArray<string> = []): stri
 }
 
 /**
- * The outline of a request: no text of it survives.
+ * The outline of a request, without any of its content.
  *
  * @since 0.1.0
  * @category combinators
@@ -73,7 +73,7 @@ export const outline = (request: ResponsesRequest.ResponsesRequest): RequestOutl
 }
 
 /**
- * A capture that holds nothing yet.
+ * Makes an empty capture.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,6 +1,7 @@
 /**
- * The headers of requests to the backend (protocol B), but for cookies (`internal/cookies.ts`), the encoding of a compressed
- * body (`internal/compression.ts`) and what a WebSocket does not carry (`internal/webSocketCarrier.ts`).
+ * The headers of requests to the backend (protocol B). Cookies (`internal/cookies.ts`), `content-encoding`
+ * (`internal/compression.ts`) and differences of WebSocket handshakes (`internal/webSocketCarrier.ts`) are handled
+ * elsewhere.
  *
  * @since 0.1.0
  */
@@ -11,16 +12,16 @@ import type * as Redacted from "effect/Redacted"
 import type * as CodexConfig from "./CodexConfig.ts"
 
 /**
- * What a turn's headers depend on besides configuration and credentials.
+ * The inputs of a turn's headers besides configuration and credentials.
  *
  * @since 0.1.0
  * @category models
  */
 export interface TurnContext {
   readonly conversationId?: string | undefined
-  /** The routing token the turn's first response brought. */
+  /** The routing token from the turn's first response. */
   readonly routingToken?: Redacted.Redacted | undefined
-  /** Where the workspace is served from, other than by default (protocol A.4). */
+  /** The routing override of the workspace, if any (protocol A.4). */
   readonly routingOverride?: string | undefined
 }
 
@@ -61,8 +62,8 @@ export const forTurn = (
 }
 
 /**
- * The headers of the JSON endpoints: the account ones (`/wham/…`) carry no originator and no version, the others do
- * (protocol A.3 … A.5).
+ * The headers of the JSON endpoints. Account endpoints (`/wham/…`) get no originator and no version (protocol A.3 …
+ * A.5).
  *
  * @since 0.1.0
  * @category constructors

@@ -1,5 +1,5 @@
 /**
- * What is counted and measured. Labels come from small sets; no id and no text of a request is among them.
+ * Metrics. Labels have few values and never contain ids or request content.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 
 /**
- * Requests sent, retries included.
+ * Requests sent, including retries.
  *
  * @since 0.1.0
  * @category metrics
@@ -31,7 +31,7 @@ export const retries = Metric.counter("codex.retries", { description: "Requests 
 export const errors = Metric.counter("codex.errors", { description: "Attempts that failed", incremental: true })
 
 /**
- * Requests that went by SSE although a WebSocket was wanted, labelled `reason`.
+ * Requests that fell back from WebSocket to SSE, labelled `reason`.
  *
  * @since 0.1.0
  * @category metrics
@@ -52,7 +52,7 @@ const millis = MetricBoundaries.exponential({ start: 10, factor: 2, count: 16 })
 export const timeToHeaders = Metric.histogram("codex.time_to_headers", millis, "Milliseconds to the response headers")
 
 /**
- * Milliseconds from sending to the first bytes of the body, which hold the first event.
+ * Milliseconds from sending to the first bytes of the body, which contain the first event.
  *
  * @since 0.1.0
  * @category metrics

@@ -1,5 +1,5 @@
 /**
- * What is known of the account's rate limits, from every response and stream, for anyone to look at or follow.
+ * The account's latest rate limits, from all responses and streams.
  *
  * @since 0.1.0
  */
@@ -23,16 +23,16 @@ export class RateLimitWatch extends Context.Tag("@effect-codex/transport/RateLim
  * @category models
  */
 export interface Service {
-  /** What is known now; `undefined` before the first response that says anything. */
+  /** The latest snapshot; `undefined` until a response reports limits. */
   readonly latest: Effect.Effect<RateLimits.RateLimits | undefined>
-  /** What is known now, if anything, and every change from now on. */
+  /** The latest snapshot, if any, and all later changes. */
   readonly changes: Stream.Stream<RateLimits.RateLimits>
-  /** Adds what a response or an event reported, at once. Limits it does not name stay. */
+  /** Merges reported limits synchronously. Limits that are not reported are kept. */
   readonly unsafeUpdate: (reported: RateLimits.RateLimits) => void
 }
 
 /**
- * A watch that knows nothing yet.
+ * Makes an empty watch.
  *
  * @since 0.1.0
  * @category constructors

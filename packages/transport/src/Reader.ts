@@ -1,16 +1,16 @@
 /**
- * What takes in the body of a response: the decoder of a turn, the text of a document, the start of an error page.
+ * Consumers of response bodies: turn decoders, JSON documents, error bodies.
  *
  * @since 0.1.0
  */
 
 /**
- * Takes a body in, synchronously, where the bytes arrive. The `TurnDecoder` of `@effect-codex/stream` is one.
+ * Consumes a body synchronously as it arrives. `TurnDecoder` of `@effect-codex/stream` implements it.
  *
- * - `push` takes bytes and `pushMessage` a text message of one event; both return the values that are complete then.
- * - `end` takes note that the body is over.
- * - `done` is set when nothing more is wanted: the value is whole, or `failure` says what is wrong with it.
- * - `progress` grows whenever something of value arrived. Keep-alives are not progress.
+ * - `push` takes bytes and `pushMessage` a text message of one event; both return the completed values.
+ * - `end` signals the end of the body.
+ * - `done` is true when no more input is needed: the value is complete, or `failure` is set.
+ * - `progress` increases with meaningful input. Keep-alives are not progress.
  *
  * @since 0.1.0
  * @category models
@@ -27,14 +27,14 @@ export interface Reader<out A, out E> {
 const nothing: ReadonlyArray<never> = []
 
 /**
- * Reads a body as text, up to a bound in bytes.
+ * Reads a body as text, up to a limit in bytes.
  *
  * @since 0.1.0
  * @category models
  */
 export class TextReader implements Reader<never, never> {
   readonly failure = undefined
-  /** Set when the body reached the bound; the text is cut there. */
+  /** True if the body reached the limit; the text is truncated. */
   isFull = false
   progress = 0
   readonly #parts: Array<Uint8Array> = []

@@ -1,9 +1,9 @@
 /**
- * When and how often a failed request is sent again.
+ * When and how often a failed request is retried.
  *
- * The policy is a `Schedule` over failures and can be replaced by any other one. Whatever the schedule, what is final is
- * not retried, no retry comes sooner than the server asked for (unless `longRetryAfter: "cap"` allows it), and a deadline
- * is never slept past.
+ * The policy is a `Schedule` over failures and can be replaced by any other. With any schedule, non-retryable errors
+ * are not retried, the server's delay is respected (unless `longRetryAfter: "cap"` shortens it), and no retry waits
+ * past the deadline.
  *
  * @since 0.1.0
  */
@@ -19,7 +19,7 @@ import * as ScheduleIntervals from "effect/ScheduleIntervals"
 import * as Metrics from "./Metrics.ts"
 
 /**
- * What a policy looks at; every error of this library has it.
+ * The input of a policy; every error of this library has these fields.
  *
  * @since 0.1.0
  * @category models
@@ -27,51 +27,51 @@ import * as Metrics from "./Metrics.ts"
 export interface Failure {
   readonly _tag: string
   readonly isRetryable: boolean
-  /** How long the server asked to wait. */
+  /** The delay the server asked for. */
   readonly retryAfter?: Duration.Duration | undefined
   /** The HTTP status, if there was one. */
   readonly status?: number | undefined
-  /** Whether something of the turn had been shown. */
+  /** Whether output of the turn was already emitted. */
   readonly shown?: boolean | undefined
 }
 
 /**
- * How the default schedule waits: `baseDelay · factor^n`, at most `maxDelay`, times a random number in `1 ± jitter`; or
- * exactly what the server asked for.
+ * The options of the default schedule. The delay is `baseDelay · factor^n`, at most `maxDelay`, times a random number
+ * in `1 ± jitter`; or exactly the delay the server asked for.
  *
- * An outage (no connection, or HTTP 5xx, while nothing of the turn was shown) has a budget of its own, with more and
- * shorter waits: the request is fine, and somebody is working on the rest. The Codex CLI survives 20 s of it (protocol
- * N.2), and so does the default.
+ * Outages (no connection, or HTTP 5xx, before any output was emitted) have a separate budget with more retries and
+ * shorter delays, because the request itself is fine. The Codex CLI survives an outage of 20 s (protocol N.2), and so
+ * does the default.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RetryPolicy {
-  /** How often a request may be sent again: 3 means four requests at most. 0 turns all retries off. */
+  /** The maximum number of retries: 3 means at most four requests. 0 disables all retries. */
   readonly retries: number
-  /** The wait before the first retry, 1 s. */
+  /** The delay before the first retry, 1 s. */
   readonly baseDelay: Duration.Duration
-  /** How often it may be sent again in an outage, 7. */
+  /** The maximum number of retries in an outage, 7. */
   readonly outageRetries: number
-  /** The wait before the first retry in an outage, 0.2 s: together the waits are about 25 s. */
+  /** The delay before the first retry in an outage, 0.2 s: all delays together are about 25 s. */
   readonly outageBaseDelay: Duration.Duration
-  /** By how much each wait is longer than the one before, 2. */
+  /** The factor between successive delays, 2. */
   readonly factor: number
-  /** 0 … 1; 0.2, the default, varies every wait by ± 20 %. Never applied to the server's own delay. */
+  /** 0 … 1; 0.2, the default, varies every delay by ± 20 %. Not applied to delays from the server. */
   readonly jitter: number
-  /** The longest wait of our own, after the jitter, 60 s. */
+  /** The maximum computed delay, including jitter, 60 s. */
   readonly maxDelay: Duration.Duration
-  /** The longest wait the server may ask for, 60 s. */
+  /** The maximum delay accepted from the server, 60 s. */
   readonly maxRetryAfter: Duration.Duration
   /**
-   * What to do when the server asks for more: `fail` at once, with the time in the error, or `cap` the wait at
-   * `maxRetryAfter` and so retry sooner than told.
+   * What to do if the server asks for a longer delay: `fail` at once, with the delay in the error, or `cap` the delay
+   * at `maxRetryAfter` and retry earlier than asked.
    */
   readonly longRetryAfter: "fail" | "cap"
 }
 
 /**
- * Three retries after about 1, 2 and 4 seconds; in an outage seven after about 0.2, 0.4, … 12.8 seconds.
+ * Three retries after about 1, 2 and 4 seconds; in an outage, seven after about 0.2, 0.4, … 12.8 seconds.
  *
  * @since 0.1.0
  * @category configuration
@@ -96,7 +96,7 @@ export const defaults: RetryPolicy = {
  */
 export type RetrySchedule = Schedule.Schedule<unknown, Failure>
 
-/** What the server asked for, as far as the policy goes along; `undefined` when it asks for too much. */
+/** The server's delay, if the policy accepts it; `undefined` if it is too long. */
 const serverDelay = (policy: RetryPolicy, asked: Duration.Duration): Duration.Duration | undefined =>
   Duration.lessThanOrEqualTo(asked, policy.maxRetryAfter)
     ? asked
@@ -152,7 +152,7 @@ type Step = [
   decision: ScheduleDecision.ScheduleDecision
 ]
 
-/** Nothing is wrong with the request: the service is away. A server that names a time is not. */
+/** Whether the service is unavailable. A server that sends a retry delay is not. */
 const isOutage = ({ _tag, retryAfter, shown, status }: Failure): boolean =>
   shown !== true && retryAfter === undefined && (_tag === "ConnectionFailed" || (status !== undefined && status >= 500))
 
@@ -164,9 +164,9 @@ const isOutage = ({ _tag, retryAfter, shown, status }: Failure): boolean =>
  */
 export interface Retries {
   /**
-   * How long to wait before sending again, or the failure itself when there is no further retry: it is final, the
-   * schedule is done, the server asks for too much, or the wait would end after the deadline. The caller does the
-   * waiting; the retry is counted and logged here. `shown` says whether something of the turn had been shown.
+   * The delay before the next retry. Fails with the given failure if there is none: the failure is not retryable, the
+   * schedule is done, the server's delay is too long, or the delay would end after the deadline. The caller sleeps;
+   * this function counts and logs the retry. `shown` says whether output of the turn was already emitted.
    */
   readonly next: <E extends Failure>(
     failure: E,
@@ -174,7 +174,7 @@ export interface Retries {
   ) => Effect.Effect<Duration.Duration, E>
 }
 
-/** What a schedule looks at. */
+/** The input of the schedule. */
 const seen = ({ _tag, isRetryable, retryAfter, status }: Failure, shown: boolean): Failure => ({
   _tag,
   isRetryable,
@@ -184,8 +184,8 @@ const seen = ({ _tag, isRetryable, retryAfter, status }: Failure, shown: boolean
 })
 
 /**
- * Starts the one retry budget of one request. `schedule` replaces the policy's own; its waits are lengthened to what the
- * server asked for. `deadline` is in milliseconds since 1970.
+ * Starts the retry budget of a request. `schedule` replaces the policy's schedule; its delays are extended to the
+ * server's delay. `deadline` is in milliseconds since 1970.
  *
  * @since 0.1.0
  * @category constructors
@@ -215,7 +215,7 @@ export const start = (
         const delay = Duration.millis(wait)
         retry++
         yield* Metric.increment(Metric.tagged(Metrics.retries, "error.type", failure._tag))
-        yield* Effect.logDebug("The request failed and is sent again").pipe(
+        yield* Effect.logDebug("The request failed and will be retried").pipe(
           Effect.annotateLogs({ error: failure._tag, retry, delay: Duration.format(delay) })
         )
         return delay

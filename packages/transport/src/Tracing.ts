@@ -1,5 +1,5 @@
 /**
- * Spans where somebody listens. A program that installs no tracer pays nothing for them.
+ * Spans that are created only if a tracer is installed, so that other programs do not pay for them.
  *
  * @since 0.1.0
  */
@@ -10,8 +10,8 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Tracer from "effect/Tracer"
 
-/** The tracer of a program that installs none: it throws its spans away. */
-const idleTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+/** The default tracer, which discards all spans. */
+const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
 /**
  * `Effect.withSpan`, if a tracer is installed.
@@ -23,11 +23,11 @@ export const withSpan =
   (name: string) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.flatMap(Effect.tracer, (tracer) =>
-      tracer === idleTracer ? self : (Effect.withSpan(self, name) as Effect.Effect<A, E, R>)
+      tracer === defaultTracer ? self : (Effect.withSpan(self, name) as Effect.Effect<A, E, R>)
     )
 
 /**
- * Where the span of a request is kept: `undefined` when nobody listens, and once it has ended.
+ * Holds the span of a request: `undefined` if no tracer is installed, or after the span has ended.
  *
  * @since 0.1.0
  * @category models
@@ -43,15 +43,15 @@ const annotateSpan = (span: Tracer.Span, attributes: Attributes): void => {
 }
 
 /**
- * Starts the span of a request to the backend, below the current one, if a tracer is installed. Attributes that are
- * `undefined` are left out.
+ * Starts the span of a request to the backend as a child of the current span, if a tracer is installed. `undefined`
+ * attributes are omitted.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const start = (name: string, attributes: () => Attributes): Effect.Effect<Tracer.Span | undefined> =>
   Effect.flatMap(Effect.tracer, (tracer) =>
-    tracer === idleTracer
+    tracer === defaultTracer
       ? Effect.succeed(undefined)
       : Effect.map(Effect.makeSpan(name, { kind: "client" }), (span) => {
           annotateSpan(span, attributes())
@@ -68,7 +68,7 @@ export const annotate = ({ span }: Traced, attributes: Attributes): void => {
 }
 
 /**
- * Ends the span, if there is one that has not ended yet.
+ * Ends the span, if there is one and it has not ended.
  *
  * @since 0.1.0
  * @category combinators

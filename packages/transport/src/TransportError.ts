@@ -1,8 +1,8 @@
 /**
- * Everything that can go wrong with one request, as one tagged union: what the backend states ({@link ServiceError} of
- * the schema package) and what happens on the way to it and back.
+ * All errors of a request, as one tagged union: errors reported by the backend ({@link ServiceError} of the schema
+ * package) and connection errors.
  *
- * No member holds a request, a response or an error of the HTTP client: those carry the access token.
+ * No error holds a request, a response or an error of the HTTP client, because those contain the access token.
  *
  * @since 0.1.0
  */
@@ -14,15 +14,15 @@ import * as Schema from "effect/Schema"
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
 const fields = {
-  /** Bytes of the response body that had arrived. */
+  /** Bytes of the response body received. */
   bytesReceived: optional(Schema.Number),
-  /** Milliseconds since the request was begun. */
+  /** Milliseconds since the start of the request. */
   elapsedMillis: optional(Schema.Number)
 }
 
 /**
- * How far a request had come: `request` before anything was sent, `headers` while waiting for the response headers
- * (connecting included, where the HTTP client does not tell), `body` while reading the body.
+ * The phase of a request: `request` before sending, `headers` while waiting for the response headers (including
+ * connecting, if the HTTP client does not distinguish it), `body` while reading the body.
  *
  * @since 0.1.0
  * @category schemas
@@ -30,19 +30,19 @@ const fields = {
 export const Phase = Schema.Literal("request", "headers", "body")
 
 const connectionReasons = {
-  refused: "Nothing listens there. Check the base URL, the proxy settings and that the service is up",
-  reset: "The connection was cut. Try again; if it lasts, look for a proxy or firewall in between",
+  refused: "Nothing is listening at this address. Check the base URL, the proxy settings and that the service is up",
+  reset: "The connection was reset. Try again; if it persists, check for a proxy or firewall in between",
   dns: "The host name could not be resolved. Check the base URL and the network",
   unreachable: "The network or the host cannot be reached. Check the network",
   tls: "The TLS certificate was not accepted. If a proxy inspects traffic, add its CA certificate (`extraCertificates` or NODE_EXTRA_CA_CERTS)",
   proxy: "The proxy refused the connection. Check HTTPS_PROXY and its credentials",
-  protocol: "The answer is not valid HTTP or its headers are too large. Check that the base URL names the backend",
+  protocol: "The response is not valid HTTP or its headers are too large. Check that the base URL names the backend",
   url: "The URL is not valid. Check the base URL",
-  unknown: "Try again; if it lasts, check the network"
+  unknown: "Try again; if it persists, check the network"
 } as const
 
 /**
- * The connection failed: it could not be made, or broke.
+ * The connection could not be established, or broke.
  *
  * @since 0.1.0
  * @category errors
@@ -54,15 +54,15 @@ export class ConnectionFailed extends Failure.Class<ConnectionFailed>(
   ...fields,
   reason: Schema.Literal("refused", "reset", "dns", "unreachable", "tls", "proxy", "protocol", "url", "unknown"),
   phase: Phase,
-  /** The system's word for it, such as `ECONNREFUSED`. */
+  /** The system error code, such as `ECONNREFUSED`. */
   systemCode: optional(Schema.String)
 }) {
-  /** Certificates, proxies and URLs do not mend themselves. */
+  /** Certificate, proxy and URL errors are permanent. */
   override get isRetryable(): boolean {
     return !["tls", "proxy", "protocol", "url"].includes(this.reason)
   }
   override get message(): string {
-    const when = this.phase === "body" ? "while the answer was arriving" : "before an answer came"
+    const when = this.phase === "body" ? "while receiving the response" : "before a response was received"
     const code = this.systemCode === undefined ? "" : `, ${this.systemCode}`
     return Failure.describe(
       `The connection failed ${when} (${this.reason}${code}). ${connectionReasons[this.reason]}.`,
@@ -72,8 +72,8 @@ export class ConnectionFailed extends Failure.Class<ConnectionFailed>(
 }
 
 /**
- * A time limit passed: `connect` (no connection), `headers` (no response headers), `total` (the whole request with its
- * body, or the caller's deadline).
+ * A timeout: `connect` (no connection), `headers` (no response headers), `total` (the whole request including its body,
+ * or the caller's deadline).
  *
  * @since 0.1.0
  * @category errors
@@ -81,18 +81,18 @@ export class ConnectionFailed extends Failure.Class<ConnectionFailed>(
 export class TimedOut extends Failure.Class<TimedOut>("@effect-codex/transport/TimedOut")("TimedOut", {
   ...fields,
   phase: Schema.Literal("connect", "headers", "total"),
-  /** The limit that passed, where it is known. */
+  /** The timeout, if known. */
   limitMillis: optional(Schema.Number)
 }) {
-  /** The total limit is the caller's own. */
+  /** The total timeout is set by the caller. */
   override get isRetryable(): boolean {
     return this.phase !== "total"
   }
   override get message(): string {
     const limit = this.limitMillis === undefined ? "" : ` within ${Duration.format(Duration.millis(this.limitMillis))}`
     const what = {
-      connect: `No connection was made${limit}. Check the network and the proxy settings.`,
-      headers: `The server did not begin to answer${limit}. Try again, or raise \`timeouts.headers\`.`,
+      connect: `The connection was not established${limit}. Check the network and the proxy settings.`,
+      headers: `The server did not start to respond${limit}. Try again, or raise \`timeouts.headers\`.`,
       total: `The request was not finished${limit}. Raise \`timeouts.total\` or the deadline.`
     }[this.phase]
     return Failure.describe(what, this)
@@ -100,7 +100,7 @@ export class TimedOut extends Failure.Class<TimedOut>("@effect-codex/transport/T
 }
 
 /**
- * The stream went silent: no `bytes` at all, or bytes (keep-alives) but no `progress`.
+ * The stream was idle: no `bytes` at all, or bytes (keep-alives) but no `progress`.
  *
  * @since 0.1.0
  * @category errors
@@ -128,7 +128,7 @@ const unreadable = { tooLarge: "a document that is too large", notJson: "a docum
 const retryableStatus: ReadonlySet<number> = new Set([408, 429])
 
 /**
- * An HTTP status that no other member stands for. Redirects are among them: they are never followed.
+ * An HTTP status not covered by another error. This includes redirects, which are never followed.
  *
  * @since 0.1.0
  * @category errors
@@ -138,22 +138,28 @@ export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/trans
   {
     ...fields,
     status: Schema.Number,
-    /** The origin a redirect leads to. */
+    /** The target origin of a redirect. */
     location: optional(Schema.String),
-    /** What is wrong with a document whose status is fine. */
-    reason: optional(Schema.Literal("tooLarge", "notJson"))
+    /** `handshake`: the server refused a WebSocket. Otherwise why the document of a successful response was rejected. */
+    reason: optional(Schema.Literal("handshake", "tooLarge", "notJson"))
   }
 ) {
   override get isRetryable(): boolean {
     return retryableStatus.has(this.status) || this.status >= 500
   }
   override get message(): string {
-    const status = this.status
+    const { reason, status } = this
+    if (reason === "handshake") {
+      return Failure.describe(
+        `The server refused the WebSocket (HTTP ${status}). Set \`transport: "auto"\` to fall back to server-sent events.`,
+        this
+      )
+    }
     const what =
       status >= 300 && status < 400
         ? `The server redirects${this.location === undefined ? "" : ` to ${this.location}`} (HTTP ${status}); redirects are not followed. Set the base URL to the final address if you trust it.`
         : status < 300
-          ? `The server answered HTTP ${status} with ${this.reason === undefined ? "something else than was asked for" : unreadable[this.reason]}. Check that the base URL names the backend.`
+          ? `The server answered HTTP ${status} with ${reason === undefined ? "unexpected content" : unreadable[reason]}. Check that the base URL names the backend.`
           : `The server answered HTTP ${status}. ${this.isRetryable ? "Try again later." : "Check the base URL and the request."}`
     return Failure.describe(what, this)
   }
@@ -181,7 +187,7 @@ export class EdgeBlocked extends Failure.Class<EdgeBlocked>("@effect-codex/trans
 }
 
 /**
- * The access token was refused, and so was the one recovery brought.
+ * The access token was refused, and so was the renewed one.
  *
  * @since 0.1.0
  * @category errors
@@ -191,12 +197,12 @@ export class Unauthorized extends Failure.Class<Unauthorized>("@effect-codex/tra
   fields
 ) {
   override get message(): string {
-    return Failure.describe("The access token was refused, also after renewing it; log in again.", this)
+    return Failure.describe("The access token was refused, even after it was renewed; log in again.", this)
   }
 }
 
 /**
- * The workspace's origin and routing could not be found out (`workspaceRouting`).
+ * The workspace's origin and routing could not be determined (`workspaceRouting`).
  *
  * @since 0.1.0
  * @category errors
@@ -209,8 +215,8 @@ export class RoutingFailed extends Failure.Class<RoutingFailed>("@effect-codex/t
     const what = {
       account: "the account is not listed exactly once",
       origin: "its origin is not an https origin of OpenAI's domains (`workspaceDomains` allows others)",
-      override: "its routing override is not known here",
-      answer: "the answer has an unexpected shape"
+      override: "its routing override is unknown",
+      answer: "the response has an unexpected shape"
     }[this.reason]
     return Failure.describe(
       `The workspace's route could not be found: ${what}. Log in to the right workspace, or turn \`workspaceRouting\` off.`,
@@ -220,7 +226,7 @@ export class RoutingFailed extends Failure.Class<RoutingFailed>("@effect-codex/t
 }
 
 /**
- * The configuration cannot work. `problems` are all of them, each naming the setting and what to do.
+ * The configuration is invalid. `problems` lists all problems, each with the setting and the fix.
  *
  * @since 0.1.0
  * @category errors
@@ -235,7 +241,7 @@ export class InvalidConfig extends Failure.Class<InvalidConfig>("@effect-codex/t
 }
 
 /**
- * Any failure of this package.
+ * All errors of this package.
  *
  * @since 0.1.0
  * @category schemas
@@ -268,7 +274,7 @@ export type TransportError =
   | ServiceError.ServiceError
 
 /**
- * Tells the errors of this package from any other value.
+ * Whether a value is an error of this package.
  *
  * @since 0.1.0
  * @category guards

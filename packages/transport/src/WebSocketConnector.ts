@@ -19,8 +19,8 @@ export interface Request {
 }
 
 /**
- * Gets what comes back. First `onOpen`, or `onRefused` when the handshake was answered with another status than 101, or
- * `onClose` when nothing came of it. Then text messages, and `onClose` once. After `close` there are no calls.
+ * Receives socket events. First `onOpen`, or `onRefused` if the handshake's status is not 101, or `onClose` if the
+ * connection failed. Then text messages, and `onClose` once. After `close` there are no calls.
  *
  * @since 0.1.0
  * @category models
@@ -34,9 +34,11 @@ export interface Receiver {
     body: string
   ) => void
   readonly onMessage: (text: string) => void
-  /** A message that is not text, which the protocol does not know. */
+  /** A binary message, which the protocol does not use. */
   readonly onBinary: () => void
-  /** `code` is that of the closing frame, 1006 without one; `cause` the client's own error, of which only codes are read. */
+  /**
+   * `code` is that of the close frame, 1006 without one; `cause` is the client's error, of which only codes are used.
+   */
   readonly onClose: (code: number, cause?: unknown) => void
 }
 
@@ -56,14 +58,14 @@ export interface Socket {
  * @category models
  */
 export interface Service {
-  /** Begins a handshake. The implementation answers pings. No calls come before it returns. */
+  /** Starts a handshake. The implementation answers pings. The receiver is not called before this returns. */
   readonly connect: ((request: Request, receiver: Receiver) => Socket) | undefined
-  /** How many sockets a client may have at once; further turns wait for one. Default 128. */
+  /** The maximum number of sockets per client; further turns wait. Default 128. */
   readonly maxSockets?: number | undefined
 }
 
 /**
- * The way to open WebSockets.
+ * Opens WebSockets.
  *
  * @since 0.1.0
  * @category tags

@@ -1,5 +1,5 @@
 /**
- * Where a workspace is served from (protocol A.4). EU and FedRAMP workspaces need it; off by default
+ * The origin that serves a workspace (protocol A.4). Required for EU and FedRAMP workspaces; off by default
  * (`workspaceRouting`).
  *
  * @since 0.1.0
@@ -9,8 +9,8 @@ import * as Schema from "effect/Schema"
 import { RoutingFailed } from "./TransportError.ts"
 
 /**
- * `origin` replaces the base URL's; `override` is sent as `x-openai-account-routing-override`. Without either, the
- * base URL holds.
+ * `origin` replaces the origin of the base URL; `override` is sent as `x-openai-account-routing-override`. If both are
+ * absent, the base URL is used.
  *
  * @since 0.1.0
  * @category models
@@ -21,7 +21,7 @@ export interface Route {
 }
 
 /**
- * The endpoint that tells the route.
+ * The endpoint that returns the route.
  *
  * @since 0.1.0
  * @category configuration
@@ -39,7 +39,7 @@ const Answer = Schema.Struct({
   )
 })
 
-/** Where credentials may be sent. */
+/** The domains to which credentials may be sent. */
 const ownDomains = ["chatgpt.com", "openai.com"]
 
 const isAllowed = (text: string, domains: ReadonlyArray<string>): boolean => {
@@ -53,7 +53,8 @@ const isAllowed = (text: string, domains: ReadonlyArray<string>): boolean => {
 }
 
 /**
- * The route of one account in the answer of {@link path}. Its origin has to be one of OpenAI's domains, or of `domains`.
+ * The route of an account in the response of {@link path}. Its origin must be in one of OpenAI's domains or of
+ * `domains`.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,5 +1,5 @@
 /**
- * One request to the Codex backend, sent well, with every failure typed.
+ * Sends requests to the Codex backend, with typed errors.
  *
  * @since 0.1.0
  */

@@ -1,9 +1,8 @@
 /**
- * The connection most programs on Node want: undici with limits, keep-alive, proxies and certificates set for long
- * streams.
+ * Connections for Node: undici with timeouts, keep-alive, proxies and certificates configured for long streams.
  *
- * undici's own 300 s limits on headers and body are off: silence is judged by `timeouts` of the configuration. (The
- * `fetch` of Node has these limits and no way to lift them.)
+ * undici's own 300 s timeouts for headers and body are disabled: `timeouts` of the configuration applies instead.
+ * (Node's `fetch` has these timeouts and cannot disable them.)
  *
  * @since 0.1.0
  */
@@ -29,41 +28,41 @@ import { InvalidConfig } from "./TransportError.ts"
 import { WebSocketConnector } from "./WebSocketConnector.ts"
 
 /**
- * What may be set; everything has a default.
+ * Connection options; all have defaults.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
-  /** How long making a connection may take, proxy and TLS included. undici measures it coarsely. Default 30 s. */
+  /** The connect timeout, including proxy and TLS. undici measures it coarsely. Default 30 s. */
   readonly connectTimeout?: Duration.DurationInput | undefined
-  /** How long an unused connection is kept. Default 120 s. */
+  /** How long an idle connection is kept. Default 120 s. */
   readonly keepAlive?: Duration.DurationInput | undefined
-  /** After how much silence TCP checks that the other side is still there. Default 60 s. */
+  /** The idle time before TCP sends a keep-alive probe. Default 60 s. */
   readonly tcpKeepAlive?: Duration.DurationInput | undefined
-  /** How long the answers of name resolution are used again, per origin. Default 60 s; not used with a proxy. */
+  /** How long DNS results are cached, per origin. Default 60 s; not used with a proxy. */
   readonly dnsTimeToLive?: Duration.DurationInput | undefined
   /**
-   * How many connections there are to one origin at the most, and how many WebSockets; further requests wait for one,
-   * within the time limit on their headers. Default 128, well below the usual limit on open files.
+   * The maximum number of connections per origin, and of WebSockets; further requests wait, within their headers
+   * timeout. Default 128, well below the usual limit on open files.
    */
   readonly maxConnections?: number | undefined
   /**
-   * Speaks HTTP/2 with servers that offer it, so that up to a hundred turns share one connection. Not through proxies.
-   * What a lost connection takes along is then all of its turns. Default: `false`. `bench/README.md` has what it brings.
+   * Use HTTP/2 with servers that offer it, so that up to a hundred turns share one connection. Not used through
+   * proxies. A lost connection then fails all its turns. Default: `false`. See `bench/README.md` for measurements.
    */
   readonly http2?: boolean | undefined
   /**
-   * Where proxies come from: the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (either case; the
-   * default), these values, or none. Proxies of the environment are never used for loopback addresses.
+   * The source of proxy settings: the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (upper or lower
+   * case; the default), explicit values, or none. Proxies from the environment are never used for loopback addresses.
    */
   readonly proxy?: "environment" | "none" | Proxy | undefined
-  /** Certificates (PEM) to trust besides the usual ones and those of `NODE_EXTRA_CA_CERTS`. */
+  /** Additional trusted certificates (PEM), besides the default ones and those of `NODE_EXTRA_CA_CERTS`. */
   readonly extraCertificates?: ReadonlyArray<string> | undefined
 }
 
 /**
- * `url` is the proxy's, with user and password if it wants them; `noProxy` a list of hosts that are reached directly.
+ * `url` is the proxy's URL, with user and password if required; `noProxy` is a list of hosts to reach directly.
  *
  * @since 0.1.0
  * @category models
@@ -75,8 +74,8 @@ export interface Proxy {
 }
 
 /**
- * All trusted certificates, read once: a connection that is given them as texts reads every one of them. `undefined` for
- * Node's own choice, which includes `NODE_EXTRA_CA_CERTS` already.
+ * All trusted certificates, parsed once: given as text, every connection would parse all of them. `undefined` for
+ * Node's default, which already includes `NODE_EXTRA_CA_CERTS`.
  */
 const certificatesOf = ({
   extraCertificates: extra = []
@@ -88,7 +87,7 @@ const certificatesOf = ({
       catch: () => new InvalidConfig({ problems: ["extraCertificates: use certificates in PEM form"] })
     })
     const path = yield* Proxies.variable("NODE_EXTRA_CA_CERTS")
-    // Node too goes on without a file it cannot read.
+    // Node also ignores an unreadable file.
     const file =
       path === undefined
         ? ""
@@ -104,7 +103,7 @@ const certificatesOf = ({
   })
 
 /**
- * The proxy that requests to this URL go through, without its user and password; `undefined` where they go directly.
+ * The proxy used for this URL, without its user and password; `undefined` for a direct connection.
  *
  * @since 0.1.0
  * @category combinators
@@ -130,7 +129,7 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
   Layer.scoped(
     NodeHttpClient.Dispatcher,
     Effect.gen(function* () {
-      // Bun puts its own module in the place of undici, without the parts that are used here
+      // Bun replaces undici with its own module, which lacks parts used here
       if ("bun" in process.versions) {
         return yield* new InvalidConfig({
           problems: ["undici does not run on Bun: use `effect-codex/bun`, or `Codex.layer` with `FetchHttpClient`"]
@@ -155,7 +154,7 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
           const dns = Undici.interceptors.dns({ maxTTL: millis(options.dnsTimeToLive, "60 seconds") })
           const plain =
             options.http2 === true ? new Multiplexed(agentOptions, direct.compose(dns)) : direct.compose(dns)
-          // a proxy resolves names itself, and has to be given them
+          // a proxy resolves names itself, so it needs host names
           const urls = new Set([proxies.http, proxies.https].filter((url) => url !== undefined))
           const agents = new Map(
             Array.from(urls, (uri) => [
@@ -178,7 +177,7 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
     })
   )
 
-/** Hands each request to the dispatcher for its origin. */
+/** Routes each request to the dispatcher for its origin. */
 class Router extends Undici.Dispatcher {
   constructor(
     private readonly all: ReadonlyArray<Undici.Dispatcher>,
@@ -196,13 +195,13 @@ class Router extends Undici.Dispatcher {
   }
 }
 
-/** Turns that share a connection at the most: what servers commonly allow. */
+/** The maximum number of turns per connection, a common server limit. */
 const maxStreams = 100
 
 /**
- * Connections of either protocol. Which one a server speaks shows with its first connection; from then on requests to a
- * server of HTTP/2 share connections. undici lets a POST share one only when it is called idempotent, which also lets it
- * wait behind another response of HTTP/1.1: so that is said only where HTTP/2 is spoken.
+ * Connections with HTTP/1.1 or HTTP/2. The first connection to a server shows its protocol; from then on, requests to
+ * an HTTP/2 server share connections. undici multiplexes a POST only if it is marked idempotent, but then also
+ * pipelines it over HTTP/1.1, so it is marked only for HTTP/2.
  */
 class Multiplexed extends Undici.Dispatcher {
   readonly #speaking = new Set<string>()
@@ -211,7 +210,7 @@ class Multiplexed extends Undici.Dispatcher {
 
   constructor(
     { connect, ...options }: Undici.Agent.Options & { readonly connect: Undici.buildConnector.BuildOptions },
-    /** For WebSockets, which are one to a connection. */
+    /** For WebSockets, which need one connection each. */
     private readonly upgrades: Undici.Dispatcher
   ) {
     super()
@@ -246,7 +245,7 @@ class Multiplexed extends Undici.Dispatcher {
   }
 }
 
-/** zstd where this Node has it (22.15 and later), at its default level, which is 3 (protocol K). */
+/** zstd if this Node supports it (22.15 and later), at its default level 3 (protocol K). */
 const layerCompression: Layer.Layer<Compression> = Layer.sync(Compression, () => {
   const compress: unknown = "zstdCompressSync" in Zlib ? Zlib.zstdCompressSync : undefined
   return {
@@ -255,8 +254,8 @@ const layerCompression: Layer.Layer<Compression> = Layer.sync(Compression, () =>
 })
 
 /**
- * Connections over undici, all with one pool: `Carrier`, the shortest way there is on Node; `HttpClient` for other
- * requests and for programs that wrap the client; WebSockets; and what this Node can compress.
+ * Connections over undici with one shared pool: `Carrier`, the fastest on Node; `HttpClient` for other requests and for
+ * client middleware; WebSockets; and the compressions this Node supports.
  *
  * @since 0.1.0
  * @category layers

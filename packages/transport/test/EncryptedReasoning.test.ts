@@ -6,7 +6,7 @@ const refused = (fields: ConstructorParameters<typeof ServiceError.InvalidReques
   EncryptedReasoning.isRefused(new ServiceError.InvalidRequest(fields))
 
 describe("a refusal of encrypted content", () => {
-  it("is told by its code", () => {
+  it("is detected by its code", () => {
     assert.isTrue(refused({ code: "invalid_encrypted_content" }))
     assert.isTrue(EncryptedReasoning.isRefused(new ServiceError.ResponseFailed({ code: "invalid_encrypted_content" })))
   })

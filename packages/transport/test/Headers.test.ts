@@ -99,7 +99,7 @@ describe("the headers of a turn", () => {
     assert.isUndefined(Headers.forTurn(CodexConfig.defaults, credentials("a"), {})["x-openai-fedramp"])
   })
 
-  it.scoped("resolve credentials anew for each attempt", () =>
+  it.scoped("resolve credentials for each attempt", () =>
     Effect.gen(function* () {
       yield* attempt()
       yield* attempt()
@@ -186,14 +186,14 @@ describe("the routing token", () => {
     )
   )
 
-  it.scoped("is not sent when an event of the stream named one that is no fit header", () =>
+  it.scoped("is not sent if a stream event has one that is not a valid header", () =>
     Effect.gen(function* () {
       yield* attempt(request, { routingToken: Redacted.make("ts\n1") })
       assert.notProperty(yield* headersOf(1), "x-codex-turn-state")
     }).pipe(Effect.provide(scripted([Script.turn({ text: "ok" })])))
   )
 
-  it.scoped("is dropped when it is no fit header", () =>
+  it.scoped("is dropped if it is not a valid header", () =>
     Effect.gen(function* () {
       assert.notProperty((yield* attempt()).metadata, "routingToken")
     }).pipe(
@@ -285,7 +285,7 @@ describe("the headers of JSON documents", () => {
     )
   )
 
-  it.effect("that are no JSON are a typed failure", () =>
+  it.effect("that are not JSON are a typed failure", () =>
     Effect.gen(function* () {
       const transport = yield* CodexTransport.CodexTransport
       const error = yield* Effect.flip(transport.get("/wham/usage"))

@@ -58,7 +58,7 @@ describe("RetryPolicy", () => {
     })
   )
 
-  it.effect("does not retry what is final, whatever the schedule", () =>
+  it.effect("does not retry non-retryable errors, with any schedule", () =>
     Effect.gen(function* () {
       const final = failure(undefined, false)
       assert.isEmpty(yield* waits(yield* RetryPolicy.start(RetryPolicy.defaults), final))
@@ -67,7 +67,7 @@ describe("RetryPolicy", () => {
     })
   )
 
-  it.effect("takes any schedule, and still never retries sooner than told", () =>
+  it.effect("accepts any schedule, and never retries before the server's delay", () =>
     Effect.gen(function* () {
       const schedule = Schedule.intersect(Schedule.spaced("3 seconds"), Schedule.recurs(2))
       const start = RetryPolicy.start(RetryPolicy.defaults, { schedule })
@@ -155,7 +155,7 @@ describe("RetryAfter", () => {
     for (const [text, millis] of words) assert.strictEqual(RetryAfter.fromText(text), millis, text)
   })
 
-  it("leaves what is no time alone", () => {
+  it("ignores text without a time", () => {
     for (const text of ["", "soon", "-1", "1e3", "0x10", "Infinity", "NaN", "Sunday", "1,5"]) {
       assert.isUndefined(parse({ "retry-after": text }), text)
     }
@@ -164,7 +164,7 @@ describe("RetryAfter", () => {
   })
 
   it.prop(
-    "is never sooner than told, and never negative",
+    "is never shorter than the server's delay, and never negative",
     { seconds: draw.nat(1_000_000), text: draw.string() },
     ({ seconds, text }) => {
       assert.strictEqual(parse({ "retry-after": String(seconds) }), seconds * 1000)

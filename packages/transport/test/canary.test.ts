@@ -196,7 +196,7 @@ const renderings = (error: TransportError.TransportError): ReadonlyArray<string>
 
 describe("secrets", () => {
   for (const row of [...Rows.rows, ...quoting]) {
-    it.effect(`are in nothing that is said about: ${row.name}`, () => {
+    it.effect(`do not leak into errors, logs and spans: ${row.name}`, () => {
       const spans = tracing()
       const logs = logging()
       return Effect.gen(function* () {

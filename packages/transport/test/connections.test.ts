@@ -49,7 +49,7 @@ for (const [name, over] of Object.entries(carriers)) {
     // any other client decides itself what it does with a request that is not wanted any more
     if (name !== "dispatcher") return
 
-    it.scopedLive("are not made, nor asked anything, for those who went away while they waited", () =>
+    it.scopedLive("are not opened for requests that were interrupted while waiting", () =>
       Effect.gen(function* () {
         const server = yield* BackendServer.make({
           script: (request) => (request.number === 1 ? held : Script.turn({ text: "Hello" }))

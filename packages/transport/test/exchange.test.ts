@@ -49,7 +49,7 @@ const chunk = (length: number) => new Uint8Array(length).fill(1)
 const last = new Uint8Array([0])
 
 describe("an exchange", () => {
-  it.effect("pauses its carrier while much is not pulled, and goes on when it is", () =>
+  it.effect("pauses its carrier above the high-water mark, and resumes it when pulled", () =>
     Effect.gen(function* () {
       const { exchange, told } = yield* begun
       exchange.onData(chunk(60_000))
@@ -65,7 +65,7 @@ describe("an exchange", () => {
     })
   )
 
-  it.effect("that is paused when its last value comes is drained all the same", () =>
+  it.effect("that is paused at its last value is drained anyway", () =>
     Effect.gen(function* () {
       const { exchange, told } = yield* begun
       exchange.onData(chunk(70_000))

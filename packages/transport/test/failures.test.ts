@@ -148,7 +148,7 @@ describe("the same over real sockets, a hundred times faster", () => {
 
 describe("numbers of the server's", () => {
   for (const times of [{ resets_at: 1e300 }, { resets_at: -1e14 }, { resets_in_seconds: 1e15 }]) {
-    it(`that are no time do no harm: ${JSON.stringify(times)}`, () => {
+    it(`that are not a valid time are ignored: ${JSON.stringify(times)}`, () => {
       const body = JSON.stringify({ error: { type: "usage_limit_reached", ...times } })
       const error = ErrorResponse.toError({ status: 429, headers: {}, body }, { now: 0, secrets: [] })
       assertFields(error, { _tag: "UsageLimit", resetsAt: undefined })

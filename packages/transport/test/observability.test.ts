@@ -98,7 +98,7 @@ describe("spans", () => {
     )
   })
 
-  it.effect("no trace header goes to the backend", () =>
+  it.effect("no trace header is sent to the backend", () =>
     Effect.gen(function* () {
       yield* turn
       const headers = yield* headersOf(1)
@@ -197,7 +197,7 @@ describe("rate limits", () => {
     )
   )
 
-  it.scoped("are absent where nothing is said", () =>
+  it.scoped("are absent if nothing is reported", () =>
     Effect.gen(function* () {
       const { metadata } = yield* attempt()
       assert.isUndefined(metadata.rateLimits)

@@ -38,7 +38,7 @@ const numbered = (calls: Array<string>, recoveries = 1) =>
 const authorizations = Effect.map(requests, (all) => all.map((sent) => sent.headers["authorization"]))
 
 describe("a 401 (protocol F.7)", () => {
-  it.effect("is recovered from once, with the credentials the store or a refresh brings", () => {
+  it.effect("is recovered from once, with credentials from the store or a refresh", () => {
     const calls: Array<string> = []
     return Effect.gen(function* () {
       yield* send()
@@ -64,7 +64,7 @@ describe("a 401 (protocol F.7)", () => {
     }).pipe(Effect.provide(scripted(Script.always(Script.status(401)), {}, numbered([], 0))))
   )
 
-  it.effect("keeps what the backend said where a token that was handed in cannot be refreshed", () =>
+  it.effect("keeps the backend's message if a passed token cannot be refreshed", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(send())
       assertFields(error, {
@@ -276,7 +276,7 @@ describe("requests that cannot be written", () => {
     }).pipe(Effect.provide(scripted([ok])))
   )
 
-  it.effect("or whose conversation id fits no header are too", () =>
+  it.effect("or whose conversation id is not a valid header are too", () =>
     Effect.gen(function* () {
       for (const conversationId of ["", "x".repeat(65), "a\nb", "Gespräch"]) {
         const error = yield* Effect.flip(Effect.scoped(attempt(request, { conversationId })))
@@ -355,7 +355,7 @@ describe("FailureCapture", () => {
     }).pipe(Effect.provide(scripted([Script.status(400)], { failureCapture: false })))
   )
 
-  it.effect("holds what the reader of a body found", () =>
+  it.effect("has the failure of a body's reader", () =>
     Effect.gen(function* () {
       const transport = yield* CodexTransport.CodexTransport
       const failure = new ServiceError.ResponseFailed({ responseId: "resp_1", serverMessage: "no, acc_test" })
@@ -384,7 +384,7 @@ describe("FailureCapture", () => {
     }).pipe(Effect.provide(scripted([ok])))
   )
 
-  it.effect("holds bodies that broke", () =>
+  it.effect("has bodies that failed", () =>
     Effect.gen(function* () {
       const capture = yield* FailureCapture.FailureCapture
       const error = yield* Effect.flip(send())

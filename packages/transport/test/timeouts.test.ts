@@ -34,7 +34,7 @@ const failsAfter = (script: Script.Script, options: CodexConfig.Options, millis:
   }).pipe(Effect.provide(scripted(script, options)))
 
 describe("time limits", () => {
-  it.effect("headers: the server does not begin to answer", () =>
+  it.effect("headers: the server does not start to respond", () =>
     Effect.gen(function* () {
       const error = yield* failsAfter([Script.silence], { timeouts: { headers: "20 seconds" } }, 20_000)
       assertFields(error, { _tag: "TimedOut", phase: "headers", limitMillis: 20_000 })
@@ -115,7 +115,7 @@ describe("time limits", () => {
     }).pipe(Effect.provide(scripted([Script.silence])))
   )
 
-  it.effect("a slow reader is no silent server", () =>
+  it.effect("a slow consumer does not cause an idle timeout", () =>
     Effect.gen(function* () {
       const { body } = yield* attempt()
       const fiber = yield* Effect.fork(Stream.runForEach(body, () => Effect.sleep("20 minutes")))

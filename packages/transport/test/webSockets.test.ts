@@ -283,7 +283,7 @@ describe("a WebSocket that is closed", () => {
     )
   }
 
-  it.scopedLive("in the handshake is gone, whatever comes of it", () =>
+  it.scopedLive("in the handshake is closed, for any outcome", () =>
     Effect.gen(function* () {
       for (const wait of [0, 1, 5]) {
         const server = yield* serving((_, accept) => void setTimeout(accept, 5))
@@ -315,7 +315,7 @@ describe("a WebSocket that is closed", () => {
   )
 })
 
-describe("a WebSocket goes the way of requests", () => {
+describe("a WebSocket uses the same connections as requests", () => {
   it.scopedLive("through TLS with certificates of the program's own, by HTTP/1.1 where requests go by HTTP/2", () =>
     Effect.gen(function* () {
       const secure = Http2.createSecureServer({ ...Certificates.server, allowHTTP1: true })

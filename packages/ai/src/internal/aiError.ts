@@ -1,4 +1,4 @@
-/** The errors of the client as those of `@effect/ai`. Ours stays whole as the `cause`. */
+/** Maps client errors to errors of `@effect/ai`, with the original error as `cause`. */
 import * as AiError from "@effect/ai/AiError"
 import type { JsonSchema, OutputFormat, Tool } from "@effect-codex/schema"
 import type { CodexError, ToolError } from "effect-codex"
@@ -15,7 +15,7 @@ export type Method = "generateText" | "generateObject" | "streamText"
 
 const module = "CodexLanguageModel"
 
-/** The HTTP members of `AiError` hold the request's headers and are never made. */
+/** The HTTP errors of `AiError` contain request headers, so they are never used. */
 export const fromCause = (method: Method, cause: Cause): AiError.AiError => {
   const options = { module, method, description: cause.message, cause }
   switch (cause._tag) {

@@ -1,9 +1,9 @@
 /**
- * What a conversation has said so far, as one digest.
+ * A digest of a conversation's content so far.
  *
- * It is made of what survives the way through a program and through JSON: roles, texts, the ids of calls, results, the
- * bytes of files. Options, the order of keys and decoded parameters do not count. Of an assistant message only texts and
- * ids of calls count: that is what a `Chat` keeps.
+ * It covers only what survives in programs and in JSON: roles, texts, call ids, results, file bytes. It ignores
+ * options, key order and decoded parameters. For assistant messages it covers only texts and call ids, which is what a
+ * `Chat` keeps.
  */
 import type * as Prompt from "@effect/ai/Prompt"
 import * as Effect from "effect/Effect"
@@ -17,7 +17,7 @@ export const sha256 = (text: string): Effect.Effect<string> =>
     (digest) => Encoding.encodeBase64(new Uint8Array(digest))
   )
 
-/** JSON with its keys in order; what JSON cannot hold is left out as JSON does. */
+/** JSON with sorted keys; values that JSON cannot represent are omitted. */
 const canonicalJson = (value: unknown): string => {
   try {
     return JSON.stringify(sorted(JSON.parse(JSON.stringify(value) ?? "null")))
@@ -35,7 +35,7 @@ const sorted = (value: unknown): unknown =>
           .map(([key, inner]) => [key, sorted(inner)])
       : value
 
-/** What an assistant message says. */
+/** The digested content of an assistant message. */
 export interface Said {
   readonly text: string
   readonly callIds: ReadonlyArray<string>
@@ -73,20 +73,20 @@ const canonicalSaid = ({ callIds, text }: Said): string => canonicalJson(["assis
 
 export const ofSaid = (said: Said): Effect.Effect<string> => sha256(canonicalSaid(said))
 
-/** Digests of whole conversations. What was digested once, at its place, is not digested again. */
+/** Digests of whole conversations, cached by message and position. */
 export interface Digests {
   readonly start: (seed: string) => string
   readonly after: (before: string, message: Prompt.Message) => Effect.Effect<Step>
 }
 
-/** The digest of one message, and of everything up to and including it. */
+/** The digests of one message, and of the conversation before and including it. */
 export interface Step {
   readonly before: string
   readonly own: string
   readonly digest: string
 }
 
-/** What comes after an answer, from the digest of what it says. */
+/** The digest after an assistant message, from the digest of its content. */
 export const join = (before: string, own: string): Effect.Effect<string> => sha256(`${before} ${own}`)
 
 export const make = (): Digests => {

@@ -1,4 +1,4 @@
-/** What the requests of one call have come to: the parts that end a response. */
+/** The result of one call, as the final parts of a response. */
 import type * as IdGenerator from "@effect/ai/IdGenerator"
 import { IdGenerator as IdGeneratorTag } from "@effect/ai/IdGenerator"
 import type * as Response from "@effect/ai/Response"
@@ -11,10 +11,10 @@ import * as Schema from "effect/Schema"
 import type * as Metadata from "../CodexMetadata.ts"
 import type { Fit, Misfit, Toolkit } from "./toolkit.ts"
 
-/** A call that has ended: everything its requests brought, as one turn. */
+/** A finished call, with the output of all its requests joined into one turn. */
 export interface Outcome {
   readonly turn: Turn.Turn
-  /** What the last request brought: the answer, where there were hidden ones. */
+  /** The turn of the last request, which has the answer. */
   readonly last: Turn.Turn
   readonly requests: number
   readonly repairs: ReadonlyArray<Repair.Repair>
@@ -23,7 +23,7 @@ export interface Outcome {
   readonly reason: Response.FinishReason
 }
 
-/** Parts that both kinds of responses have. */
+/** Parts of both streaming and non-streaming responses. */
 type Part = Response.PartEncoded & Response.StreamPartEncoded
 
 export const metadata = (
@@ -81,7 +81,7 @@ const sourceOf = (annotation: unknown): Effect.Effect<ReadonlyArray<Part>, never
   return Effect.succeed([])
 }
 
-/** What the answer cites. */
+/** The citations of the answer. */
 export const sources = (turn: Turn.Turn): Effect.Effect<ReadonlyArray<Part>, never, IdGenerator.IdGenerator> =>
   Effect.map(
     Effect.forEach(
@@ -96,12 +96,12 @@ const mediaTypes: Readonly<Record<string, string>> = { png: "image/png", jpeg: "
 const imageOf = (item: Item.Item): ReadonlyArray<Part> => {
   const { output_format: format, result } = item as Readonly<Record<string, unknown>>
   if (item.type !== "image_generation_call" || typeof result !== "string" || result === "") return []
-  // the framework decodes the data and would fail the whole response
+  // `@effect/ai` decodes the data, and invalid data would fail the whole response
   if (Either.isLeft(Encoding.decodeBase64(result))) return []
   return [{ type: "file", mediaType: mediaTypes[String(format)] ?? "image/png", data: result }]
 }
 
-/** A call that the server carried out, if the toolkit has a tool that shows it. */
+/** A call executed by the server, if the toolkit has a tool for it. */
 const hostedOf = (item: Item.Item, toolkit: Toolkit): ReadonlyArray<Part> => {
   const tool = toolkit.hosted(item.type)
   const { action, id, revised_prompt, status } = item as Readonly<Record<string, unknown>>
@@ -119,11 +119,11 @@ const hostedOf = (item: Item.Item, toolkit: Toolkit): ReadonlyArray<Part> => {
   ]
 }
 
-/** What the server's own tools did and made. */
+/** The calls and results of hosted tools. */
 export const hosted = (turn: Turn.Turn, toolkit: Toolkit): ReadonlyArray<Part> =>
   turn.items.flatMap((item) => [...hostedOf(item, toolkit), ...imageOf(item)])
 
-/** The calls that handlers carry out. They belong into one chunk: handlers of one chunk run side by side. */
+/** The calls for handlers. They must be in one chunk, because only handlers of one chunk run concurrently. */
 export const toolCalls = ({ calls }: Outcome): ReadonlyArray<Part> =>
   calls.map(({ call, name, params }) => ({ type: "tool-call", id: call.callId, name, params, providerExecuted: false }))
 

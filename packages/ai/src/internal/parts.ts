@@ -1,9 +1,9 @@
-/** The words of a turn as parts: all at once, or as they come. */
+/** Converts the text and reasoning of a turn to parts: at once, or while streaming. */
 import type * as Response from "@effect/ai/Response"
 import type { Item, Turn, TurnEvent } from "@effect-codex/schema"
 import type * as Metadata from "../CodexMetadata.ts"
 
-/** The words of a finished turn, in their order. */
+/** The text and reasoning of a finished turn, in order. */
 export const ofTurn = (turn: Turn.Turn): ReadonlyArray<Response.PartEncoded> =>
   turn.blocks.flatMap((block): ReadonlyArray<Response.PartEncoded> => {
     switch (block._tag) {
@@ -26,7 +26,7 @@ export const ofTurn = (turn: Turn.Turn): ReadonlyArray<Response.PartEncoded> =>
     }
   })
 
-/** A text, a reasoning or the arguments of a call that is being written. */
+/** A text, reasoning or arguments part that is still streaming. */
 interface Open {
   readonly kind: "text" | "reasoning" | "tool-params"
   readonly id: string
@@ -41,17 +41,17 @@ type Delta = {
   delta: string
 }
 
-/** Writes the events of one request as parts. Deltas that arrive together and follow one another become one part. */
+/** Converts the events of one request to parts. Consecutive deltas of one chunk are merged. */
 export interface Writer {
   readonly write: (events: Iterable<TurnEvent.TurnEvent>) => ReadonlyArray<Response.StreamPartEncoded>
-  /** Ends what is still open. */
+  /** Ends all open parts. */
   readonly end: () => ReadonlyArray<Response.StreamPartEncoded>
-  /** The texts in the order they ended, which is the order a `Chat` keeps them in. */
+  /** The texts in the order they ended, which is their order in a `Chat`. */
   readonly text: () => string
   readonly started: () => boolean
 }
 
-/** `prefix` keeps the ids of this request apart from those of others. */
+/** `prefix` makes the part ids of this request unique. */
 export const writer = (prefix: string, timestamp: () => string): Writer => {
   const open = new Map<string, Open>()
   let out: Array<Response.StreamPartEncoded> = []
@@ -59,7 +59,7 @@ export const writer = (prefix: string, timestamp: () => string): Writer => {
   let attempt = 0
   let blocks = 0
   let said = ""
-  /** The text that was written to last, which most deltas go on with. */
+  /** The last part written to; most deltas continue it. */
   let current: (Open & { readonly part: number }) | undefined
 
   const push = (part: Response.StreamPartEncoded) => {
@@ -126,7 +126,7 @@ export const writer = (prefix: string, timestamp: () => string): Writer => {
   const one = (event: TurnEvent.TurnEvent) => {
     switch (event._tag) {
       case "TurnStarted":
-        // another attempt: what the one before it showed of its reasoning and calls ends here
+        // a new attempt: ends the open reasoning and calls of the previous one
         endAll()
         attempt++
         push({

@@ -1,4 +1,4 @@
-/** A prompt as the entries of a request, with the exact items of the turns that are remembered. */
+/** Converts a prompt to the entries of a request, using the exact items of remembered turns. */
 import type * as Prompt from "@effect/ai/Prompt"
 import type { History, Message, RoutingToken } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
@@ -11,11 +11,11 @@ import type { Remembered, TurnMemory } from "./turnMemory.ts"
 
 export interface Read {
   readonly entries: ReadonlyArray<History.Entry>
-  /** Of the conversation the prompt goes on with, if it is known. */
+  /** The id of the conversation that the prompt continues, if known. */
   readonly conversationId: string | undefined
-  /** Of the turn whose calls the prompt answers. */
+  /** The routing token of the turn whose calls the prompt answers. */
   readonly routingToken: RoutingToken.RoutingToken | undefined
-  /** The digest of the whole prompt, and its last message: the place of the turn that answers it. */
+  /** The digest of the whole prompt and its last message: the key of the turn that answers it. */
   readonly digest: string
   readonly asked: Prompt.Message | undefined
 }
@@ -36,7 +36,9 @@ const userContent = (part: Prompt.UserMessagePart): Message.Content => {
   return { _tag: "Image", url, ...(detail !== undefined && { detail }) }
 }
 
-/** An assistant message as far as its parts tell. Reasoning cannot be replayed without its encrypted form. */
+/**
+ * The content of an assistant message that is not remembered. Reasoning cannot be replayed without its encrypted form.
+ */
 const assistantContent = (
   part: Prompt.AssistantMessagePart,
   toolkit: Toolkit
@@ -55,7 +57,7 @@ const assistantContent = (
   }
 }
 
-/** Text goes out as it is, anything else as JSON. */
+/** Text is sent unchanged, anything else as JSON. */
 const outputOf = (result: unknown): string => (typeof result === "string" ? result : (JSON.stringify(result) ?? ""))
 
 const resultOf = ({ id, isFailure, result }: Prompt.ToolResultPart): Message.ToolMessage => ({
@@ -78,7 +80,7 @@ const callIdsOf = (entry: History.Entry): ReadonlyArray<string> => {
   return typeof callId === "string" ? [callId] : []
 }
 
-/** The answers to the calls of a turn in the order of the calls, whoever gave them. */
+/** The answers to the calls of a turn, in the order of the calls. */
 const inOrder = (
   answers: ReadonlyArray<History.Entry>,
   calls: ReadonlyArray<History.Entry>
@@ -102,7 +104,7 @@ export const read = (
   }: {
     readonly digests: Digest.Digests
     readonly memory: TurnMemory
-    /** Sets the turns of a conversation that the program names apart from all others. */
+    /** Separates the turns of an explicitly identified conversation from all others. */
     readonly seed: string
     readonly toolkit: Toolkit
   }
@@ -113,7 +115,7 @@ export const read = (
     let asked: Prompt.Message | undefined
     let last: KeptTurn | undefined
     let routingToken: RoutingToken.RoutingToken | undefined
-    /** Answers that no tool message has taken along yet. */
+    /** Answers not yet merged into a tool message. */
     let owed: KeptTurn | undefined
 
     const settle = (results: ReadonlyArray<History.Entry>) => {
@@ -121,7 +123,10 @@ export const read = (
       owed = undefined
     }
 
-    /** Two prompts in a row are no sign of such a turn, so that words alone do not tell. */
+    /**
+     * A turn without text leaves no message. Consecutive user messages do not prove such a turn, so the message object
+     * must match.
+     */
     const silentTurn = (before: string, asked: Prompt.Message) =>
       Effect.map(
         Effect.flatMap(Digest.ofSaid({ text: "", callIds: [] }), (said) => Digest.join(before, said)),
@@ -136,7 +141,7 @@ export const read = (
           entries.push({ role: "system", content: message.content })
           break
         case "user": {
-          // a turn without words leaves no message behind
+          // a turn without text leaves no message
           const silent = asked?.role === "user" || asked?.role === "tool" ? yield* silentTurn(digest, asked) : undefined
           settle([])
           if (silent !== undefined) {
@@ -150,7 +155,7 @@ export const read = (
           break
         }
         case "tool":
-          // what the server carried out is in its own items
+          // results of hosted tools are in the server's items
           settle(message.content.flatMap((part) => (part.providerExecuted ? [] : [resultOf(part)])))
           break
         case "assistant": {

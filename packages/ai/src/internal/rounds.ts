@@ -1,16 +1,16 @@
-/** The requests that one call of the interface takes: what follows each of them. */
+/** Decides after each request of a call whether another one follows. */
 import { type History, type Repair, Turn } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Outcome from "./outcome.ts"
 import type { Misfit, Toolkit } from "./toolkit.ts"
 
-/** How many hidden requests a call may take because none of the model's calls fits. */
+/** The maximum number of hidden requests to answer turns without a valid tool call. */
 const maxHidden = 3
 
-/** How often a turn is finished in a further request because the server wants it (protocol D.4). */
+/** The maximum number of requests to finish a turn with `endTurn: false` (protocol D.4). */
 const maxFollowUps = 16
 
-/** What the requests have brought so far. */
+/** The output of the requests so far. */
 export interface Progress {
   readonly turn: Turn.Turn | undefined
   readonly items: ReadonlyArray<History.Entry>
@@ -22,7 +22,7 @@ export interface Progress {
 
 export const beginning: Progress = { turn: undefined, items: [], misfits: [], requests: 1, hidden: 0, followUps: 0 }
 
-/** `items` is everything after the prompt; `answers` go out with the next request. */
+/** `items` is everything after the prompt; `answers` are sent with the next request. */
 export interface Done {
   readonly _tag: "Done"
   readonly outcome: Outcome.Outcome
@@ -32,7 +32,7 @@ export interface Done {
 
 export type Next = { readonly _tag: "Again"; readonly progress: Progress } | Done
 
-/** What follows a finished turn. `repairs` are those of its request, which has all entries of the ones before it. */
+/** The next step after a finished turn. `repairs` are those of its request, which includes all earlier entries. */
 export const conclude = (
   { invalidToolCalls, toolkit }: { readonly invalidToolCalls: "answer" | "fail"; readonly toolkit: Toolkit },
   before: Progress,

@@ -1,4 +1,4 @@
-/** The tools of a request: how they are sent, and what becomes of the calls the model makes. */
+/** The tools of a request: their wire form, and the handling of the model's calls. */
 import type { ProviderOptions } from "@effect/ai/LanguageModel"
 import * as AiTool from "@effect/ai/Tool"
 import { JsonSchema, Tool, ToolSpec, type Turn } from "@effect-codex/schema"
@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { ToolError } from "effect-codex"
 import * as CodexTool from "../CodexTool.ts"
 
-/** A call that fits: what its handler gets. */
+/** A valid call, with the handler's input. */
 export interface Fit {
   readonly _tag: "Fit"
   readonly call: Turn.ToolCall
@@ -17,7 +17,7 @@ export interface Fit {
   readonly params: unknown
 }
 
-/** A call that fits no tool. The error's message is the answer to the model. */
+/** A call that matches no tool. The error's message is sent to the model. */
 export interface Misfit {
   readonly _tag: "Misfit"
   readonly call: Turn.ToolCall
@@ -28,9 +28,9 @@ export interface Toolkit {
   readonly specs: ReadonlyArray<ToolSpec.ToolSpec>
   readonly choice: ToolSpec.ToolChoice
   readonly judge: (call: Turn.ToolCall) => Effect.Effect<Fit | Misfit>
-  /** How a call of an earlier turn is sent, by the name of its tool. */
+  /** The wire form of a call from an earlier turn, by tool name. */
   readonly earlierCall: (callId: string, name: string, params: unknown) => Turn.ToolCall
-  /** The tool of the toolkit that shows what the server ran. */
+  /** The tool of the toolkit for a hosted call. */
   readonly hosted: (type: string) => AiTool.AnyProviderDefined | undefined
 }
 
@@ -40,9 +40,9 @@ interface Declared {
   readonly tool: AiTool.Any
   readonly kind: Kind
   readonly spec: ToolSpec.ToolSpec
-  /** Reads the arguments of a call. */
+  /** Decodes the arguments of a call. */
   readonly codec: Schema.Schema<unknown, unknown>
-  /** In a strict tool, what the model wrote without the nulls of absent keys. */
+  /** For a strict tool: decodes only the nulls that stand for absent keys. */
   readonly encodedCodec: Schema.Schema<unknown, unknown> | undefined
 }
 
@@ -53,7 +53,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   [CodexTool.ids.imageGeneration]: "image_generation"
 }
 
-/** Tools are declared once for each Layer: a schema is read once, and its warnings are logged once. */
+/** Tools are declared once per Layer, so that each schema is compiled once and its warnings are logged once. */
 export type Declarations = WeakMap<AiTool.Any, Declared>
 
 const noParameters: JsonSchema.JsonSchema = { type: "object", properties: {}, additionalProperties: false }
@@ -126,26 +126,26 @@ const choiceOf = ({ toolChoice }: ProviderOptions, declared: ReadonlyArray<Decla
   }
 }
 
-/** The name the model knows a tool by. */
+/** The name of a tool on the wire. */
 const wireName = ({ kind, tool }: Declared): string => (kind === "local_shell" ? kind : tool.name)
 
-/** JSON without keys that reach into prototypes. */
+/** Parses JSON, rejecting keys that could pollute prototypes. */
 const secureJson = (text: string): Either.Either<unknown, string> =>
   Either.try({
     try: () => AiTool.unsafeSecureJsonParse(text),
     catch: (cause) => (cause instanceof Error ? cause.message : "not JSON")
   })
 
-/** A `Chat` keeps decoded parameters; what is not decoded stays as it is. */
+/** A `Chat` keeps decoded parameters; parameters that cannot be encoded are used unchanged. */
 const encoded = ({ codec }: Declared, params: unknown): unknown => {
   const result = Either.try(() => Schema.encodeUnknownEither(codec)(params))
   return Either.isRight(result) && Either.isRight(result.right) ? result.right.right : params
 }
 
-/** What the handler gets, before it is decoded, as JSON text. */
+/** The handler's input as JSON text, before decoding. */
 const paramsJson = (kind: Kind, call: Turn.ToolCall): string => {
   if (kind === "custom") return JSON.stringify({ input: call.arguments })
-  // models write the empty text when there are no arguments
+  // models write an empty string for no arguments
   return call.arguments === "" ? "{}" : call.arguments
 }
 

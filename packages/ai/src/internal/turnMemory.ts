@@ -1,10 +1,10 @@
 /**
- * The finished turns of this process, so that a prompt that has lost their items gets them back.
+ * Remembers the finished turns of this process, to restore items that a prompt has lost.
  *
- * A turn is found by its place: the digest of everything up to its end, and the very message object it answered.
- * Conversations that say the same words have the same digest. They are told apart by the object, which a `Chat` keeps;
- * where the object is another one (after JSON) and more than one conversation has said these words, nothing is recalled:
- * a reader must never get the reasoning of somebody else's conversation.
+ * A turn is looked up by the digest of the conversation up to its end, and by the message object it answered.
+ * Conversations with the same content have the same digest; the object, which a `Chat` keeps, distinguishes them. If
+ * the object differs (after JSON) and several conversations had this content, nothing is recalled: a user must never
+ * get the reasoning of another conversation.
  */
 import type { RoutingToken } from "@effect-codex/schema"
 import type { KeptTurn } from "../CodexMetadata.ts"
@@ -19,16 +19,16 @@ export interface Place {
   readonly asked: object | undefined
 }
 
-/** How much is remembered; beyond it the turns that were not used for longest are forgotten. */
+/** The limits of the memory; the least recently used turns are evicted. */
 export interface Limits {
   readonly maxTurns: number
-  /** Of all items together, in characters of JSON. */
+  /** The total size of all items, in characters of JSON. */
   readonly maxSize: number
 }
 
 export interface TurnMemory {
   readonly remember: (place: Place, turn: Remembered) => void
-  /** With `same`, only for the very message object the turn answered. */
+  /** With `same`, only if the turn answered the same message object. */
   readonly recall: (place: Place, options?: { readonly same: boolean }) => Remembered | undefined
   readonly size: () => { readonly turns: number; readonly size: number }
 }
@@ -40,17 +40,19 @@ interface Entry {
   readonly size: number
 }
 
-/** Turns at one place. `shared` stays set: what is forgotten later has still been said by more than one. */
+/**
+ * The turns with one digest. `shared` stays true even after eviction, because several conversations had this content.
+ */
 interface Shelf {
   readonly entries: Set<Entry>
   shared: boolean
 }
 
 export const make = ({ maxSize, maxTurns }: Limits): TurnMemory => {
-  /** In the order of their last use. */
+  /** In order of last use. */
   const entries = new Set<Entry>()
   const shelves = new Map<string, Shelf>()
-  /** Marks for message objects: an entry holds the mark, not the message. */
+  /** A marker for each message object, so that entries do not keep messages in memory. */
   const marks = new WeakMap<object, object>()
   let size = 0
 
@@ -102,7 +104,7 @@ export const make = ({ maxSize, maxTurns }: Limits): TurnMemory => {
       }
       const [only] = shelf.entries
       if (options?.same === true || shelf.shared || only === undefined) return undefined
-      // from now on the object of this prompt tells the conversation apart, too
+      // from now on, this prompt's object identifies the conversation as well
       if (asked !== undefined) marks.set(asked, only.asked)
       return use(only)
     },

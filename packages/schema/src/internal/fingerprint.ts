@@ -1,6 +1,6 @@
 /**
- * A short name for a text, the same in every process and version (FNV-1a, 32 bits). It tells texts apart that are not
- * chosen to collide; it keeps nothing secret.
+ * A short hash of a text, stable across processes and versions (FNV-1a, 32 bits). Not cryptographic: it does not resist
+ * deliberate collisions and does not hide the text.
  */
 export const fingerprint = (text: string): string => {
   let hash = 0x811c9dc5

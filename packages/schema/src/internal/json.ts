@@ -1,15 +1,15 @@
 /**
- * Whether a value can be written as JSON text that a strict parser reads: values JSON has, not nested too deeply, and
- * strings without unpaired surrogates, for which a strict parser refuses the whole text.
+ * Checks that a value can be serialized to JSON that a strict parser accepts: only JSON values, not nested too deeply,
+ * and no unpaired surrogates in strings, which make a strict parser reject the whole text.
  */
 
-/** A part of a value that cannot be written. `path` leads to it; `""` is the value itself. */
-export interface Flaw {
+/** A part of a value that cannot be serialized. `path` is its location; `""` is the value itself. */
+export interface Unserializable {
   readonly path: string
   readonly what: string
 }
 
-/** Deeper than any JSON a server takes, and well within the stack. */
+/** Deeper than any JSON a server accepts, and shallow enough not to overflow the stack. */
 const maxDepth = 500
 
 /** Supported by every engine since 2023, but missing in TypeScript's library for ES2022. */
@@ -20,15 +20,15 @@ interface WellFormed {
 
 const isWellFormed = (text: string): boolean => (text as unknown as WellFormed).isWellFormed()
 
-/** The text with U+FFFD for every unpaired surrogate. */
+/** Replaces every unpaired surrogate with U+FFFD. */
 export const wellFormed = (text: string): string => (text as unknown as WellFormed).toWellFormed()
 
-/** Without allocation: every item of a history passes through here at every request. */
-export const isSound = (value: unknown): boolean => {
+/** Does not allocate, because it runs for every history item in every request. */
+export const isSerializable = (value: unknown): boolean => {
   try {
     return isPlain(value, maxDepth)
   } catch {
-    // a property that fails when it is read
+    // a getter threw
     return false
   }
 }
@@ -69,26 +69,28 @@ const propertyOf = (value: object, key: string): unknown => {
   }
 }
 
-/** A sound copy, and what was changed in it. */
-export interface Mended {
+/** A serializable copy, and the changes made to it. */
+export interface Sanitized {
   readonly value: unknown
   /** Whether unpaired surrogates were replaced. */
   readonly surrogates: boolean
-  /** What was left out: values JSON does not have, or nested too deeply. In a list they are replaced by `null`. */
-  readonly removed: ReadonlyArray<Flaw>
+  /**
+   * The removed parts: values that JSON cannot represent or that are nested too deeply. In an array they become `null`.
+   */
+  readonly removed: ReadonlyArray<Unserializable>
 }
 
-/** The value, with everything that is not sound left out or replaced. */
-export const mend = (value: unknown): Mended => {
+/** Removes or replaces everything that cannot be serialized. */
+export const sanitize = (value: unknown): Sanitized => {
   const open = new Set<unknown>()
-  const removed: Array<Flaw> = []
+  const removed: Array<Unserializable> = []
   let surrogates = false
   const text = (text: string): string => {
     if (isWellFormed(text)) return text
     surrogates = true
     return wellFormed(text)
   }
-  const leaveOut = (path: string, what: string): undefined => {
+  const remove = (path: string, what: string): undefined => {
     removed.push({ path, what })
     return undefined
   }
@@ -97,15 +99,15 @@ export const mend = (value: unknown): Mended => {
       case "bigint":
       case "function":
       case "symbol":
-        return leaveOut(path, value === unreadable ? "a property that cannot be read" : `a ${typeof value}`)
+        return remove(path, value === unreadable ? "a property that cannot be read" : `a ${typeof value}`)
       case "number":
-        return Number.isFinite(value) ? value : leaveOut(path, String(value))
+        return Number.isFinite(value) ? value : remove(path, String(value))
       case "string":
         return text(value)
       case "object": {
         if (value === null) return null
-        if (open.has(value)) return leaveOut(path, "a reference to itself")
-        if (open.size >= maxDepth) return leaveOut(path, "nested too deeply")
+        if (open.has(value)) return remove(path, "a reference to itself")
+        if (open.size >= maxDepth) return remove(path, "nested too deeply")
         open.add(value)
         const inner = (key: string | number, value: unknown) => visit(value, path === "" ? `${key}` : `${path}.${key}`)
         const copy = Array.isArray(value)
@@ -126,5 +128,6 @@ export const mend = (value: unknown): Mended => {
   return { value: visit(value, ""), surrogates, removed }
 }
 
-/** The first part of a value that JSON cannot hold; `undefined` if there is none. */
-export const notJson = (value: unknown): Flaw | undefined => (isSound(value) ? undefined : mend(value).removed[0])
+/** The first part of a value that JSON cannot represent; `undefined` if there is none. */
+export const notJson = (value: unknown): Unserializable | undefined =>
+  isSerializable(value) ? undefined : sanitize(value).removed[0]

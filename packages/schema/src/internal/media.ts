@@ -1,14 +1,14 @@
 /**
- * Which URLs of images, documents and sound the backend takes. An image it cannot read makes it refuse the request, and
- * every later one that replays it.
+ * Validates the URLs of images, documents and audio. One unreadable image makes the backend refuse the request, and all
+ * later ones that replay it.
  */
 
 export type Kind = "image" | "document" | "sound"
 
-/** The URL to send, or why there is none: the end of a sentence that begins with the part's name. */
+/** The URL to send, or a problem: the end of a sentence that starts with the part's name. */
 export type Media = { readonly url: string } | { readonly problem: string }
 
-/** The longest URL of each kind, `data:` URLs included (limits of the public Responses API). */
+/** The maximum URL length of each kind, including `data:` URLs (limits of the public Responses API). */
 const maxLength = { image: 20_971_520, document: 73_400_320, sound: 73_400_320 }
 
 const imageTypes = ["image/png", "image/jpeg", "image/gif", "image/webp"]
@@ -18,13 +18,13 @@ const readable = `the backend reads ${imageTypes.join(", ")}`
 const example = { image: "data:image/png;base64,…", document: "data:application/pdf;base64,…", sound: "data:audio/…" }
 
 /**
- * Reads a URL: base64 with line breaks, base64url, missing padding, blanks around it and parameters of the media type
- * are put right. The URL itself may be private and large, and is never quoted.
+ * Normalizes a URL: corrects base64 with line breaks, base64url, missing padding, surrounding whitespace and media type
+ * parameters. Problems never quote the URL, which may be private and large.
  */
 export const read = (kind: Kind, given: string): Media => {
   const url = given.trim()
   if (url.length > maxLength[kind]) {
-    return { problem: `its URL has ${url.length} characters and may have ${maxLength[kind]}` }
+    return { problem: `its URL has ${url.length} characters; at most ${maxLength[kind]} are allowed` }
   }
   if (/^https?:\/\/[^\s/]/i.test(url)) {
     return /\s/.test(url) || !URL.canParse(url) ? { problem: "its URL is not valid" } : { url }
@@ -43,7 +43,7 @@ const readData = (kind: Kind, url: string): Media => {
   const comma = url.indexOf(",")
   const header = comma === -1 ? "" : url.slice("data:".length, comma)
   const type = /^\s*([\w.+-]+\/[\w.+-]+)\s*(?:;[^;]*)*;\s*base64\s*$/i.exec(header)?.[1]?.toLowerCase()
-  if (type === undefined) return { problem: `its data: URL does not begin like "${example[kind]}"` }
+  if (type === undefined) return { problem: `its data: URL does not start like "${example[kind]}"` }
   if (kind === "image" && type !== "image/jpg" && !imageTypes.includes(type)) {
     return { problem: `its media type is ${type.slice(0, 40)}; ${readable}` }
   }
@@ -54,14 +54,14 @@ const readData = (kind: Kind, url: string): Media => {
   if (data === "") return { problem: "its data: URL holds no data" }
   const actual = kind === "image" ? imageType(data) : type
   if (actual === undefined) return { problem: `its data is not an image of a known type; ${readable}` }
-  // a large image is replayed in every request: not copied, not compared
+  // avoid copying or comparing large images, which are replayed in every request
   const isCanonical = data === given && url.startsWith(`data:${actual};base64,`)
   return { url: isCanonical ? url : `data:${actual};base64,${data}` }
 }
 
 const isBase64 = (text: string): boolean => text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text)
 
-/** Standard base64 with its padding, from the forms of it in use. */
+/** Normalizes common base64 variants to standard base64 with padding. */
 const readBase64 = (text: string): string | undefined => {
   if (isBase64(text)) return text
   const bare = text
@@ -74,7 +74,7 @@ const readBase64 = (text: string): string | undefined => {
   return isBase64(padded) ? padded : undefined
 }
 
-/** The media type by the first twelve bytes, which are sixteen characters. */
+/** Detects the media type from the first twelve bytes (sixteen base64 characters). */
 const imageType = (base64: string): string | undefined => {
   if (base64.startsWith("iVBORw0KGg")) return "image/png"
   if (base64.startsWith("/9j/")) return "image/jpeg"

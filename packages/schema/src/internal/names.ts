@@ -1,5 +1,5 @@
 /**
- * The names a call or a tool may have on the wire (protocol C.6, N.9).
+ * Legal names of calls and tools (protocol C.6, N.9).
  */
 import { fingerprint } from "./fingerprint.ts"
 
@@ -8,8 +8,8 @@ const maxLength = 64
 export const isLegal = (name: string): boolean => /^[a-zA-Z0-9_-]{1,64}$/.test(name)
 
 /**
- * The nearest legal name. It depends on the name alone, so that a replayed call has the same name in every request; and
- * it ends in a fingerprint of the name, so that `a.b` and `a b` stay apart from each other and from a tool `a_b`.
+ * The nearest legal name. It depends only on the name, so a replayed call has the same name in every request. It ends
+ * in a fingerprint of the name, so `a.b`, `a b` and a tool `a_b` stay distinct.
  */
 export const legalName = (name: string): string => {
   if (isLegal(name)) return name
@@ -23,8 +23,8 @@ export const legalName = (name: string): string => {
 }
 
 /**
- * Names that are free: the name itself, else numbered from 2 on. A name goes on where it stopped the last time, as looking
- * from 2 on again takes quadratic time where all names are the same.
+ * Makes unique names: the name itself, else numbered from 2. Numbering continues from the last number of each name,
+ * because restarting at 2 takes quadratic time if all names are equal.
  */
 export const numbered = (isTaken: (name: string) => boolean): ((name: string) => string) => {
   const numbers = new Map<string, number>()

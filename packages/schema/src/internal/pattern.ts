@@ -1,18 +1,18 @@
 /**
- * The regular expressions of a schema. The server compiles every `pattern` with an engine that is not JavaScript's, and
- * refuses the whole request when one does not compile (protocol N.9).
+ * The regular expressions of a schema. The server compiles every `pattern` with an engine other than JavaScript's, and
+ * refuses the whole request if one does not compile (protocol N.9).
  *
  * @internal
  */
 import * as Either from "effect/Either"
 
-/** An escape, a class with all it holds, or the start of a group. */
+/** An escape, a complete character class, or the start of a group. */
 const token =
   /\\(?:u\{[^}]*\}|u[\dA-Fa-f]{4}|x[\dA-Fa-f]{2}|.)|\[\^?(?:\\.|[^\]\\])*\]|\((?:\?(?:<?[=!]|<[^>]*>|[a-z-]*:))?/gs
 
 const escape = /\\(?:u\{[^}]*\}|u[\dA-Fa-f]{4}|x[\dA-Fa-f]{2}|.)/gs
 
-/** Letters that mean the same after a backslash in every engine. */
+/** Escaped letters that have the same meaning in every engine. */
 const letters = "dDsSwWbBfnrtv0"
 
 const unportable = (piece: string, inClass: boolean): string | undefined => {
@@ -23,13 +23,13 @@ const unportable = (piece: string, inClass: boolean): string | undefined => {
   return known && !(inClass && letter === "B") ? undefined : `the escape ${piece}`
 }
 
-/** JavaScript reads a dash beside a class such as `\w` as a dash; other engines report an error. */
+/** JavaScript treats a dash next to a class such as `\w` as literal; other engines reject it. */
 const withoutOddRanges = (piece: string): string =>
   piece.replace(/(\\[dDsSwW])-(?!\])/g, "$1\\-").replace(/(?<![\\[^])-(?=\\[dDsSwW])/g, "\\-")
 
 /**
- * The pattern in the syntax all engines share (a group loses its name, an escaped slash its backslash), or the part of it
- * that they do not share.
+ * Converts the pattern to the syntax all engines share (removes group names and the backslash of escaped slashes), or
+ * returns the parts that are not portable.
  */
 export const portable = (pattern: string): Either.Either<string, string> => {
   const problems: Array<string> = []

@@ -1,6 +1,7 @@
 /**
- * The `$ref`s of a JSON Schema. Keywords beside a `$ref` are ignored by some readers and refused by the strict subset, and
- * pointers to other places than `$defs` are not followed everywhere. So every `$ref` stands alone and leads to `$defs`.
+ * Normalizes the `$ref`s of a JSON Schema. Some readers ignore keywords next to a `$ref`, the strict subset refuses
+ * them, and pointers to places other than `$defs` are not widely supported. So every `$ref` stands alone and points to
+ * `$defs`.
  *
  * @internal
  */
@@ -15,7 +16,7 @@ const decoded = (segment: string): string => {
   }
 }
 
-/** The schema a local pointer leads to, and its last key. */
+/** The schema that a local pointer refers to, and the pointer's last key. */
 export const resolve = (
   root: JsonSchema,
   ref: unknown
@@ -39,7 +40,7 @@ export const resolve = (
       : undefined
 }
 
-/** A `$ref` inside `allOf`, the form of keywords beside a `$ref` before draft 2019-09, as a `$ref` with keywords beside it. */
+/** Moves a `$ref` out of `allOf`, the pre-2019-09 way to combine a `$ref` with other keywords. */
 const hoist = (schema: JsonSchema): JsonSchema => {
   const members = schema["allOf"]
   if (Object.hasOwn(schema, "$ref") || !Array.isArray(members)) return schema
@@ -50,21 +51,21 @@ const hoist = (schema: JsonSchema): JsonSchema => {
   return both(referring[0], flat(own))
 }
 
-/** Whether every `$ref` stands alone and leads to a definition of the root; in strict mode, also not inside `allOf`. */
-export const areTidy = (root: JsonSchema, mode: "open" | "strict" = "open"): boolean => {
-  let tidy = !Object.hasOwn(root, "$ref")
+/** Whether every `$ref` stands alone and points to a root definition; in strict mode, also none is inside `allOf`. */
+export const areNormalized = (root: JsonSchema, mode: "open" | "strict" = "open"): boolean => {
+  let normalized = !Object.hasOwn(root, "$ref")
   const visit = (schema: unknown): unknown => {
     if (!isObject(schema)) return schema
     if (Object.hasOwn(schema, "$ref")) {
       const ref = schema["$ref"]
       const isDefinition = typeof ref === "string" && /^#(?:$|\/(?:\$defs|definitions)\/[^/]+$)/.test(ref)
-      tidy &&= isDefinition && Object.keys(schema).length === 1 && resolve(root, ref) !== undefined
+      normalized &&= isDefinition && Object.keys(schema).length === 1 && resolve(root, ref) !== undefined
     }
-    if (mode === "strict") tidy &&= hoist(schema) === schema
+    if (mode === "strict") normalized &&= hoist(schema) === schema
     return mapInner(schema, "", visit)
   }
   visit(root)
-  return tidy
+  return normalized
 }
 
 interface Definition {
@@ -75,52 +76,52 @@ interface Definition {
   name?: string
 }
 
-/** Limits for references inside each other: keywords beside a recursive `$ref` can grow at every turn. */
+/** Limits for nested references: keywords next to a recursive `$ref` can grow with every recursion. */
 const maxNesting = 64
-const maxWords = 100_000
+const maxKeywordsLength = 100_000
 
 /**
- * The schema with every `$ref` alone and into `$defs`. A definition that is used once, or with keywords beside the `$ref`,
- * is written where it is used; if it is recursive, it gets a definition with these keywords. A `$ref` that leads nowhere,
- * or too far, is reported and dropped.
+ * Rewrites the schema so that every `$ref` stands alone and points to `$defs`. A definition that is used once, or with
+ * keywords next to the `$ref`, is inlined; if it is recursive, it gets its own definition with these keywords. A `$ref`
+ * that cannot be resolved, or is nested too deeply, is reported and removed.
  */
-export const tidy = (root: JsonSchema, dangling: (path: string, what: string) => void): JsonSchema => {
+export const normalizeReferences = (root: JsonSchema, unresolved: (path: string, what: string) => void): JsonSchema => {
   const definitions: Array<Definition> = []
   const byTarget = new Map<JsonSchema, Map<string, Definition>>()
   let nesting = 0
 
-  /** Follows a chain of references, and collects the keywords beside them. */
+  /** Follows a chain of references, and collects the keywords next to them. */
   const follow = (schema: JsonSchema, path: string): Definition | undefined => {
     const seen = new Set<JsonSchema>()
-    let words = omit(schema, "$ref", "$defs", "definitions")
+    let keywords = omit(schema, "$ref", "$defs", "definitions")
     let ref = schema["$ref"]
     while (true) {
       const found = resolve(root, ref)
       if (found === undefined || seen.has(found.target)) {
-        dangling(path, `has the reference ${brief(ref)}, which leads nowhere`)
+        unresolved(path, `has the reference ${brief(ref)}, which cannot be resolved`)
         return undefined
       }
       seen.add(found.target)
       const next = hoist(found.target)
       if (Object.hasOwn(next, "$ref")) {
-        words = both(omit(next, "$ref", "$defs", "definitions"), words)
+        keywords = both(omit(next, "$ref", "$defs", "definitions"), keywords)
         ref = next["$ref"]
         continue
       }
       const variants = byTarget.get(found.target) ?? new Map<string, Definition>()
       byTarget.set(found.target, variants)
-      const key = JSON.stringify(words)
+      const key = JSON.stringify(keywords)
       const known = variants.get(key)
       if (known !== undefined) return known
-      if (nesting >= maxNesting || key.length > maxWords) {
-        dangling(path, `has the reference ${brief(ref)}, which leads too far`)
+      if (nesting >= maxNesting || key.length > maxKeywordsLength) {
+        unresolved(path, `has the reference ${brief(ref)}, which is nested too deeply`)
         return undefined
       }
       const definition: Definition = { index: definitions.length, wanted: found.name, schema: {}, uses: 0 }
       variants.set(key, definition)
       definitions.push(definition)
       nesting++
-      definition.schema = inner(both(next, words), path)
+      definition.schema = inner(both(next, keywords), path)
       nesting--
       return definition
     }
@@ -129,7 +130,7 @@ export const tidy = (root: JsonSchema, dangling: (path: string, what: string) =>
   const inner = (schema: JsonSchema, path: string): JsonSchema =>
     mapInner(omit(schema, "$defs", "definitions"), path, visit)
 
-  /** Replaces every `$ref` by the number of its definition. */
+  /** Replaces every `$ref` with the number of its definition. */
   const visit = (value: unknown, path: string): unknown => {
     if (!isObject(value)) return value
     const schema = hoist(value)

@@ -1,5 +1,5 @@
 /**
- * JSON Schemas as trees: their inner schemas, and the conjunction of two.
+ * JSON Schemas as trees: traversal of subschemas, and the conjunction of two schemas.
  *
  * @internal
  */
@@ -11,7 +11,7 @@ export type { JsonSchema }
 export const isObject = (value: unknown): value is JsonSchema =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Maps the values; the record itself when none of them changes. */
+/** Maps the values; returns the same record if none of them changes. */
 export const mapValues = (record: JsonSchema, f: (value: unknown, key: string) => unknown): JsonSchema => {
   const keys = Object.keys(record)
   const mapped = keys.map((key) => f(record[key], key))
@@ -25,13 +25,13 @@ export const omit = (record: JsonSchema, ...keys: ReadonlyArray<string>): JsonSc
     ? Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)))
     : record
 
-/** A value in a sentence. */
+/** Formats a value for a message. */
 export const brief = (value: unknown): string => {
   const text = JSON.stringify(value) ?? String(value)
   return text.length > 120 ? `${text.slice(0, 120)}…` : text
 }
 
-/** How a keyword holds schemas, and what a path shows for it. */
+/** How a keyword contains schemas, and its notation in a path. */
 type Holds = { readonly list?: string; readonly one?: string; readonly record?: "key" | "name" | "nothing" }
 
 const holds: ReadonlyMap<string, Holds> = new Map<string, Holds>([
@@ -46,12 +46,12 @@ const holds: ReadonlyMap<string, Holds> = new Map<string, Holds>([
   ...["dependentSchemas", "dependencies"].map((key) => [key, { record: "nothing" }] as const)
 ])
 
-/** The path of a key below a path, as a person writes it: `city.name`, `days[].offset`. */
+/** Appends a key to a path: `city.name`, `days[].offset`. */
 export const at = (path: string, key: string): string => (path === "" ? key : `${path}.${key}`)
 
 /**
- * Maps the schemas right inside a schema, each with its path; the schema itself when none of them changes. Values that
- * are data (`default`, `enum`, …) and names of properties are never taken for schemas.
+ * Maps the direct subschemas of a schema, each with its path; returns the same schema if none of them changes. Data
+ * (`default`, `enum`, …) and property names are never treated as schemas.
  */
 export const mapInner = (schema: JsonSchema, path: string, f: (inner: unknown, path: string) => unknown): JsonSchema =>
   mapValues(schema, (value, key) => {
@@ -85,7 +85,7 @@ const bothTypes = (a: ReadonlyArray<unknown>, b: ReadonlyArray<unknown>): unknow
   return common.length > 1 ? common : common[0]
 }
 
-/** The conjunction of two values of one keyword; `undefined` where no single value expresses it. */
+/** The conjunction of two values of one keyword; `undefined` if no single value expresses it. */
 const bothValues = (key: string, a: unknown, b: unknown): unknown => {
   if (equal(a, b)) return b
   switch (key) {
@@ -134,7 +134,7 @@ const together = (a: unknown, b: unknown): unknown => {
   return isObject(b) ? both(a, b) : a
 }
 
-/** Keywords that describe rather than constrain: the second schema's value holds. */
+/** Keywords that describe rather than constrain: the second schema's value wins. */
 const descriptive: ReadonlySet<string> = new Set([
   "title",
   "description",
@@ -145,7 +145,7 @@ const descriptive: ReadonlySet<string> = new Set([
 ])
 
 /**
- * The conjunction of two schemas: the tighter bound, all keys, the description of the second. Where no single value
+ * The conjunction of two schemas: the tighter bounds, all keys, the description of the second. If no single value
  * expresses both, the value of the first goes into `allOf`.
  */
 export const both = (a: JsonSchema, b: JsonSchema): JsonSchema => {

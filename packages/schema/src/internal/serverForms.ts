@@ -1,7 +1,7 @@
 /**
- * The forms of JSON Schema the server accepts from any tool, strict or not (protocol C.6, N.9): an object at the root with
- * no alternatives beside it, `items` for every array, `properties` for every object, well-formed keywords, and only the
- * formats and patterns it supports. It refuses the whole request for one schema of another form.
+ * The JSON Schemas the server accepts for any tool, strict or not (protocol C.6, N.9): an object at the root without
+ * alternatives, `items` for every array, `properties` for every object, well-formed keywords, and only supported
+ * formats and patterns. One schema of another form makes it refuse the whole request.
  *
  * @internal
  */
@@ -10,7 +10,7 @@ import { portable } from "./pattern.ts"
 import { resolve } from "./references.ts"
 import { at, both, brief, isObject, type JsonSchema, mapInner, omit, typesOf } from "./schemaTree.ts"
 
-/** What is found in a schema: its path, what it is, and what is sent instead. */
+/** Reports an unsupported part of a schema: its path, a description, and what is sent instead. */
 export interface Report {
   /** A form the server does not accept. */
   readonly form: (path: string, what: string, instead: string) => void
@@ -24,12 +24,12 @@ const isBoolean = (value: unknown) => typeof value === "boolean"
 const isCount = (value: unknown) => Number.isInteger(value) && Number(value) >= 0
 const isList = (value: unknown) => Array.isArray(value)
 const isFilled = (value: unknown) => Array.isArray(value) && value.length > 0
-/** A list of texts, each of them once. */
+/** Whether a value is a list of unique strings. */
 const isNames = (value: unknown) =>
   Array.isArray(value) && value.every(isString) && new Set(value).size === value.length
 const isSchema = (value: unknown) => isBoolean(value) || isObject(value)
 
-/** The values of the standard keywords. Unknown keywords may have any value. */
+/** Validates the values of standard keywords. Unknown keywords may have any value. */
 const shapes: ReadonlyMap<string, (value: unknown) => boolean> = new Map(
   (
     [
@@ -52,7 +52,7 @@ const shapes: ReadonlyMap<string, (value: unknown) => boolean> = new Map(
 
 const typeNames: ReadonlySet<unknown> = new Set(["object", "array", "string", "number", "integer", "boolean", "null"])
 
-/** Names of types in other languages. */
+/** Type names from other languages. */
 const aliases: ReadonlyMap<string, string> = new Map([
   ["int", "integer"],
   ["long", "integer"],
@@ -79,8 +79,8 @@ const formats: ReadonlySet<unknown> = new Set([
   "uuid"
 ])
 
-/** Adds a keyword that is not sent to the description, unless the description has its value already. */
-export const inWords = (schema: JsonSchema, key: string, value: unknown): JsonSchema => {
+/** Adds an unsupported keyword to the description, unless the description already has its value. */
+export const addToDescription = (schema: JsonSchema, key: string, value: unknown): JsonSchema => {
   const description = typeof schema["description"] === "string" ? schema["description"] : ""
   const text = typeof value === "string" ? value : brief(value)
   if (description.includes(text)) return schema
@@ -88,15 +88,15 @@ export const inWords = (schema: JsonSchema, key: string, value: unknown): JsonSc
 }
 
 /**
- * The nearest form the server accepts, or the schema itself when it is accepted. Every change is reported.
+ * The nearest form the server accepts, or the schema itself if it is accepted. Every change is reported.
  */
 export const acceptable = (value: unknown, path: string, report: Report): JsonSchema => {
   if (!isObject(value)) {
     if (value === false) {
-      report.form(path, "is the schema false", "sent as one that nothing fits")
+      report.form(path, "is the schema false", "sent as a schema that accepts nothing")
       return { not: {} }
     }
-    report.form(path, `is ${brief(value)} and no schema`, "sent as one that anything fits")
+    report.form(path, `is ${brief(value)}, not a schema`, "sent as a schema that accepts anything")
     return {}
   }
   if (Object.hasOwn(value, "$ref")) return value
@@ -130,7 +130,7 @@ const withShapes: Step = (schema, path, report) => {
   }
   const { enum: values, required } = out
   if (Array.isArray(required) && !isNames(required)) {
-    report.form(path, `has required: ${brief(required)}`, "sent with the names in it")
+    report.form(path, `has required: ${brief(required)}`, "sent with only the names")
     out = { ...out, required: [...new Set(required.filter(isString))] }
   }
   if (!Array.isArray(values) || isNames(values)) return out
@@ -165,7 +165,7 @@ const withTypes: Step = (schema, path, report) => {
   return type === undefined ? omit(schema, "type") : { ...schema, type }
 }
 
-/** Arrays with one schema for all their items. */
+/** Gives arrays one schema for all items. */
 const withItems: Step = (schema, path, report) => {
   const { additionalItems, items, prefixItems } = schema
   const places = Array.isArray(prefixItems) ? prefixItems : Array.isArray(items) ? items : undefined
@@ -212,14 +212,14 @@ const withPattern: Step = (schema, path, report) => {
   const found = portable(pattern)
   if (Either.isRight(found)) return found.right === pattern ? schema : { ...schema, pattern: found.right }
   report.check(path, `has the pattern ${brief(pattern)} with ${found.left}`, "sent without the pattern")
-  return inWords(omit(schema, "pattern"), "pattern", pattern)
+  return addToDescription(omit(schema, "pattern"), "pattern", pattern)
 }
 
 const withFormat: Step = (schema, path, report) => {
   const { format } = schema
   if (typeof format !== "string" || formats.has(format)) return schema
   report.check(path, `has the format ${brief(format)}`, "sent without the format")
-  return inWords(omit(schema, "format"), "format", format)
+  return addToDescription(omit(schema, "format"), "format", format)
 }
 
 const withPatternKeys: Step = (schema, path, report) => {
@@ -246,14 +246,14 @@ const steps: ReadonlyArray<Step> = [
   withPatternKeys
 ]
 
-/** Keywords the server accepts below the root only. */
+/** Keywords the server accepts only below the root. */
 const notAtRoot = ["allOf", "anyOf", "oneOf", "enum", "not"]
 
 export const isObjectRoot = (schema: JsonSchema): boolean =>
   schema["type"] === "object" && notAtRoot.every((key) => schema[key] === undefined)
 
 /**
- * The schema as one object without alternatives beside it; `undefined` when it is not an object. Alternatives become one
+ * Converts the schema to one object without alternatives; `undefined` if it is not an object. Alternatives become one
  * object with the keys of all, and the description says which keys belong together.
  */
 export const objectRoot = (schema: JsonSchema, report: Report): JsonSchema | undefined => {
@@ -306,7 +306,7 @@ const asObject = (schema: JsonSchema, root: JsonSchema, seen: ReadonlySet<JsonSc
   return omit(out, "allOf")
 }
 
-/** One object in place of several alternatives. */
+/** Merges several alternatives into one object. */
 const oneOf = (objects: ReadonlyArray<JsonSchema>): JsonSchema => {
   const [first = {}, ...others] = objects
   if (others.length === 0) return first

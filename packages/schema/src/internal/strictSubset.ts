@@ -6,7 +6,7 @@
  */
 
 import { at, flat, isObject, type JsonSchema, mapValues, typesOf } from "./schemaTree.ts"
-import { inWords } from "./serverForms.ts"
+import { addToDescription } from "./serverForms.ts"
 
 /** The constraints of the subset, and the types they apply to. */
 const constraints: ReadonlyMap<string, ReadonlyArray<string>> = new Map<string, ReadonlyArray<string>>([
@@ -32,7 +32,7 @@ const described = [
   "examples"
 ]
 
-/** Keywords outside the subset that nothing can stand for. */
+/** Keywords outside the subset that have no equivalent. */
 const refused = [
   "allOf",
   "not",
@@ -50,11 +50,11 @@ const refused = [
   "$recursiveRef"
 ]
 
-/** How a key that is not required is sent: as one that may be `null`, or not at all. */
+/** How to treat a key that is not required: make it nullable, or refuse it. */
 export type Optional = "null" | "refuse"
 
 /**
- * The schema in the strict subset. What it does not support is reported; the result is then not usable.
+ * Converts the schema to the strict subset. Unsupported parts are reported; then the result must not be used.
  */
 export const strictSubset = (
   root: JsonSchema,
@@ -65,7 +65,7 @@ export const strictSubset = (
 
   const node = (value: unknown, path: string, depth: number): JsonSchema => {
     if (!isObject(value)) {
-      problem(path, "accepts anything: say what it is.")
+      problem(path, "accepts anything: give it a type.")
       return {}
     }
     if (Object.hasOwn(value, "$ref")) return { $ref: value["$ref"], ...definitions(value) }
@@ -82,10 +82,10 @@ export const strictSubset = (
     const members = schema["anyOf"] ?? schema["oneOf"]
     const types = typesOf(schema["type"])
     if (types.length === 0 && typesOf(own["type"]).some((type) => type === "object" || type === "array")) {
-      problem(path, "lists objects or arrays, which strict mode does not support: say what is in them.")
+      problem(path, "lists objects or arrays, which strict mode does not support: describe them with a schema.")
     }
     if (own["type"] === undefined && !Array.isArray(members)) {
-      problem(path, "accepts anything or nothing, which strict mode does not support: say what it is.")
+      problem(path, "accepts anything or nothing, which strict mode does not support: give it a type.")
     }
     measure(schema, path)
     return {
@@ -125,7 +125,7 @@ export const strictSubset = (
       properties: mapValues(inner, (property, key) => {
         const place = at(path, key)
         if (Array.isArray(required) && required.includes(key)) return node(property, place, depth + 1)
-        if (optional === "refuse") problem(place, "is not required, as strict mode wants all keys to be.")
+        if (optional === "refuse") problem(place, "is not required, but strict mode requires all keys.")
         return isNever(property) ? { type: "null" } : orNull(node(property, place, depth + 1))
       }),
       required: keys,
@@ -142,15 +142,19 @@ export const strictSubset = (
     size.values += values.length
     size.characters += characters
     if (values.length > manyValues && characters > maxCharactersOfMany) {
-      problem(path, `lists ${values.length} values of ${characters} characters, and may have ${maxCharactersOfMany}.`)
+      problem(
+        path,
+        `lists ${values.length} values of ${characters} characters; at most ${maxCharactersOfMany} are allowed.`
+      )
     }
   }
 
   const out = node(root, "", 0)
-  if (size.properties > maxProperties) problem("", `has ${size.properties} keys in all, and may have ${maxProperties}.`)
-  if (size.values > maxValues) problem("", `lists ${size.values} values in all, and may list ${maxValues}.`)
+  if (size.properties > maxProperties)
+    problem("", `has ${size.properties} keys in total; at most ${maxProperties} are allowed.`)
+  if (size.values > maxValues) problem("", `lists ${size.values} values in total; at most ${maxValues} are allowed.`)
   if (size.characters > maxCharacters) {
-    problem("", `has ${size.characters} characters in names and listed values, and may have ${maxCharacters}.`)
+    problem("", `has ${size.characters} characters in names and listed values; at most ${maxCharacters} are allowed.`)
   }
   return out
 }
@@ -166,11 +170,11 @@ const conflict = (schema: JsonSchema): string => {
   const members = Array.isArray(schema["allOf"]) ? schema["allOf"] : []
   const keys = new Set(members.flatMap((member) => (isObject(member) ? Object.keys(member) : [])))
   return keys.has("pattern")
-    ? "has more than one pattern, which strict mode does not support: make one of them."
-    : "combines schemas by allOf, which strict mode does not support: write what they come to."
+    ? "has more than one pattern, which strict mode does not support: combine them."
+    : "combines schemas by allOf, which strict mode does not support: write the combined schema."
 }
 
-/** The keywords of a schema itself: type, listed values, constraints, and in the description what has no keyword. */
+/** The schema's own keywords: type, listed values, constraints, and a description with the unsupported ones. */
 const ownKeywords = (schema: JsonSchema): JsonSchema => {
   const { const: value, description, enum: values } = schema
   const type = schema["type"] ?? typeOfValues(Array.isArray(values) ? values : "const" in schema ? [value] : [])
@@ -185,7 +189,7 @@ const ownKeywords = (schema: JsonSchema): JsonSchema => {
     ...Object.fromEntries(all.filter(isFor).map((key) => [key, schema[key]]))
   }
   return [...described, ...(types.length === 0 ? all : [])].reduce(
-    (own, key) => (schema[key] === undefined || schema[key] === false ? own : inWords(own, key, schema[key])),
+    (own, key) => (schema[key] === undefined || schema[key] === false ? own : addToDescription(own, key, schema[key])),
     own
   )
 }

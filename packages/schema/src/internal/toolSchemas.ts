@@ -1,4 +1,7 @@
-/** The JSON Schemas of tools in the nearest form the server accepts: one bad schema would fail the whole request. */
+/**
+ * Converts the JSON Schemas of tools to the nearest form the server accepts: one bad schema would fail the whole
+ * request.
+ */
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as JsonSchema from "../JsonSchema.ts"
@@ -6,7 +9,7 @@ import { notJson } from "./json.ts"
 
 /**
  * A tool in the nearest form the server accepts. `changes` lists each tool whose schema was changed (a namespace holds
- * several), `refused` each tool without such a form. `tool` is absent when nothing is left of it.
+ * several), `refused` each tool without such a form. `tool` is absent if nothing is left of it.
  */
 export interface Normalized<out A> {
   readonly tool?: A
@@ -14,7 +17,7 @@ export interface Normalized<out A> {
   readonly refused: ReadonlyArray<JsonSchema.UnsupportedSchema>
 }
 
-/** A tool the server accepts is returned unchanged. Of a namespace only the refused tools are left out. */
+/** A tool the server accepts is returned unchanged. From a namespace, only the refused tools are removed. */
 export const normalize = <A>(tool: A): Normalized<A> => {
   if (!Predicate.isRecord(tool)) return { tool, changes: [], refused: [] }
   if (tool["type"] === "namespace" && Array.isArray(tool["tools"])) {

@@ -1,30 +1,30 @@
 /**
- * Cuts texts that are too long in the middle, and says so in their place. A cut text fits, so that it is never cut
+ * Truncates long texts in the middle and inserts a marker. A truncated text fits the limit, so it is never truncated
  * again.
  */
 
-/** How much of the limit a code point takes. */
+/** The cost of a code point against the limit. */
 export type Measure = (codePoint: number) => number
 
 /** Bytes of UTF-8. */
 export const bytes: Measure = (codePoint) =>
   codePoint < 0x80 ? 1 : codePoint < 0x800 ? 2 : codePoint < 0x10000 ? 3 : 4
 
-/** Characters as JavaScript counts them, which is never less than a server does. */
+/** UTF-16 code units, never fewer than the characters a server counts. */
 export const characters: Measure = (codePoint) => (codePoint < 0x10000 ? 1 : 2)
 
-/** Leaves room for the words that replace what was cut. */
+/** Leaves room for the marker. */
 export const leastLimit = 256
 
 const words = (leftOut: number): string => `\n[${leftOut} characters are left out here]\n`
 
-/** How far a text reaches into a budget from its start: the place, and what remains of the budget. */
+/** Consumes a text from its start within a budget; returns the position and the remaining budget. */
 const forwards = (text: string, budget: number, measure: Measure) => {
   let place = 0
   let left = budget
   while (place < text.length) {
     const unit = text.charCodeAt(place)
-    // one of anything, and by far the most frequent
+    // fast path: ASCII always costs 1
     const codePoint = unit < 0x80 ? unit : (text.codePointAt(place) ?? unit)
     left -= unit < 0x80 ? 1 : measure(codePoint)
     if (left < 0) return { place, left: 0 }
@@ -33,7 +33,7 @@ const forwards = (text: string, budget: number, measure: Measure) => {
   return { place, left }
 }
 
-/** The same from its end. */
+/** The same, from the end. */
 const backwards = (text: string, budget: number, measure: Measure) => {
   let place = text.length
   let left = budget
@@ -50,7 +50,7 @@ const backwards = (text: string, budget: number, measure: Measure) => {
 
 const fits = (texts: ReadonlyArray<string>, limit: number, measure: Measure): boolean => {
   const length = texts.reduce((sum, text) => sum + text.length, 0)
-  // no character takes less than one, and none more than three
+  // every UTF-16 code unit costs between 1 and 3
   if (length * 3 <= limit) return true
   if (length > limit) return false
   let left = limit
@@ -62,19 +62,19 @@ const fits = (texts: ReadonlyArray<string>, limit: number, measure: Measure): bo
   return true
 }
 
-/** What is left of texts that were cut as if they were one. A text of which nothing is left is `undefined`. */
+/** The result of truncating several texts as one. A text that was removed completely is `undefined`. */
 export interface Cut {
   readonly texts: ReadonlyArray<string | undefined>
   readonly leftOut: number
 }
 
-/** The start and the end of texts that together are longer than the limit; `undefined` when they fit. */
+/** The start and the end of texts that together exceed the limit; `undefined` if they fit. */
 export const cutMiddle = (texts: ReadonlyArray<string>, limit: number, measure: Measure): Cut | undefined => {
   const most = Math.max(limit, leastLimit)
   if (fits(texts, most, measure)) return undefined
   const length = texts.reduce((sum, text) => sum + text.length, 0)
   const budget = most - words(length).length
-  // the first text that does not fit into the first half, and how far it does
+  // the first text that does not fit into the first half, and the length that fits
   let first = 0
   let start = forwards(texts[0] ?? "", Math.ceil(budget / 2), measure)
   while (start.place === texts[first]?.length) start = forwards(texts[++first] ?? "", start.left, measure)

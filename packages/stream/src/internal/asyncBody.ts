@@ -1,32 +1,32 @@
-/** Reads a body that is an async iterable, taking chunks together that are already waiting. */
+/** Reads a body that is an async iterable, and batches chunks that are already available. */
 import * as Effect from "effect/Effect"
 import type { SyncDecoder } from "./channel.ts"
 
-/** The most bytes taken at once, so that a fast producer cannot fill the memory. */
+/** The maximum number of bytes per batch, so that a fast producer cannot exhaust memory. */
 const maxBytes = 256 * 1024
 
 /**
- * How many turns of the microtask queue a chunk that is "already waiting" may take to appear. Iterables answer within a
- * few; a longer wait is one for the outside world, and then what is there goes on at once.
+ * The maximum number of microtask ticks until an available chunk arrives. Iterables need only a few; after more, the
+ * source is waiting for I/O, and the batch is emitted.
  */
 const maxTicks = 16
 
 const settled = Promise.resolve()
 
-/** One run over a body. */
+/** A running read of a body. */
 export interface Reading<A, E> {
   /**
-   * Waits for a chunk, takes along those that are ready behind it, and gives the events they complete. Must not be run
-   * again before it has ended, nor after the decoder is done.
+   * Waits for a chunk, adds the chunks already available after it, and returns the events they complete. Must not run
+   * concurrently, nor after the decoder is done.
    */
   readonly pull: Effect.Effect<ReadonlyArray<A>, E>
-  /** Asks the body to stop, without waiting: a generator that is itself waiting answers only after that. */
+  /** Asks the body to stop, without waiting for it: a suspended generator would answer only after its own wait. */
   readonly stop: Effect.Effect<void>
 }
 
 /**
- * Reads the body into a decoder. `onError` maps the body's own failure. With `patient`, a pull
- * waits until the decoder is done or the bound is reached: for callers that only need the result.
+ * Reads the body into a decoder. `onError` maps errors of the body. With `patient`, a pull waits until the decoder is
+ * done or the batch is full, for callers that only need the result.
  */
 export const readInto = <A, E>(
   body: AsyncIterable<Uint8Array>,

@@ -1,11 +1,11 @@
-/** Everything that is made of Effect's channels. */
+/** Streams built on Effect channels. */
 import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Pulling } from "../Pulling.ts"
 
-/** A synchronous decoder of one byte stream. Once it is `done` it is over: with its `failure`, or well. */
+/** A synchronous decoder of one byte stream. When it is `done`, it has succeeded unless `failure` is set. */
 export interface SyncDecoder<A, E> {
   push(chunk: Uint8Array): ReadonlyArray<A>
   end(): ReadonlyArray<A>
@@ -15,10 +15,10 @@ export interface SyncDecoder<A, E> {
 
 type Emitting<A, E, In = unknown, InE = unknown> = Channel.Channel<Chunk.Chunk<A>, In, E, InE, unknown, unknown>
 
-/** The array itself as a chunk; it must not change any more. */
+/** Wraps the array without copying; it must not be mutated afterwards. */
 const chunkOf = <A>(array: ReadonlyArray<A>): Chunk.Chunk<A> => Chunk.unsafeFromArray(array)
 
-/** Everything the chunks complete; stops at the one that ends the decoder. */
+/** Decodes the chunks; stops when the decoder is done. */
 const pushAll = <A, E>(decoder: SyncDecoder<A, E>, chunks: Iterable<Uint8Array>): ReadonlyArray<A> => {
   let events: ReadonlyArray<A> | undefined
   let joined: Array<A> | undefined
@@ -36,7 +36,7 @@ const pushAll = <A, E>(decoder: SyncDecoder<A, E>, chunks: Iterable<Uint8Array>)
   return joined ?? events ?? []
 }
 
-/** Writes events as one chunk; then goes on with `next`, or ends as the decoder has ended. */
+/** Writes events as one chunk; then continues with `next`, or ends with the decoder's result. */
 const emit = <A, E, In, InE>(
   events: ReadonlyArray<A>,
   decoder: SyncDecoder<unknown, E>,
@@ -50,8 +50,8 @@ const emit = <A, E, In, InE>(
 }
 
 /**
- * Runs a new decoder over the stream, one synchronous pass and one emitted chunk for each chunk that comes in. Ends as
- * soon as the decoder is done, without waiting for more bytes; a failure comes after the events before it.
+ * Runs a new decoder over the stream, with one synchronous pass and one emitted chunk per input chunk. Ends as soon as
+ * the decoder is done, without waiting for more bytes; a failure follows all earlier events.
  */
 export const decodeWith = <A, E2, E, R>(
   self: Stream.Stream<Uint8Array, E, R>,
@@ -68,7 +68,7 @@ export const decodeWith = <A, E2, E, R>(
     })
   )
 
-/** The batches as a stream: one channel and few steps, so that a short one costs little more than starting a stream. */
+/** Converts batches to a stream with a single channel, so that short streams have little overhead. */
 export const streamOf = <A, E, E2, R>(begin: Effect.Effect<Pulling<A, E>, E2, R>): Stream.Stream<A, E | E2, R> =>
   Stream.fromChannel(
     Channel.unwrap(

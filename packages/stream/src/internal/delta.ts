@@ -1,9 +1,9 @@
 /**
- * Reads the deltas, which are nearly all of a stream, without `JSON.parse`: the one shape in which this backend sends
- * them is matched as a whole, and all other payloads are left to the parser.
+ * A fast path for deltas, which are most of a stream: one regular expression matches the exact shape this backend
+ * sends, and all other payloads go to `JSON.parse`.
  *
- * A payload that matches is valid JSON, has each key once, and fits its schema. The result is that of parsing, without
- * the keys that nothing reads (`sequence_number`, `logprobs`, `obfuscation`).
+ * A matching payload is valid JSON, has no duplicate keys, and matches its schema. The result equals the parsed payload
+ * without the unused keys (`sequence_number`, `logprobs`, `obfuscation`).
  */
 const types = [
   "response.output_text.delta",
@@ -14,7 +14,7 @@ const types = [
   "response.refusal.delta"
 ] as const
 
-/** What the fold reads of a delta. One that was parsed may differ from its schema. */
+/** The fields of a delta that the fold uses. Parsed deltas may not match their schema. */
 export interface Delta {
   readonly type: (typeof types)[number]
   readonly item_id?: unknown
@@ -36,20 +36,20 @@ const shape = new RegExp(
     `,"item_id":"(${plain})"`,
     `,"output_index":(${int})`,
     `(?:,"(content|summary)_index":(${int}))?`,
-    // escapes are let through here, and proved where they are decoded
+    // escapes are accepted here and validated when they are decoded
     String.raw`,"delta":"(${plain}((?:\\.${plain})*))"`,
     String.raw`(?:,"logprobs":\[\])?`,
     `(?:,"obfuscation":"${plain}")?}$`
   ].join("")
 )
 
-/** Longer payloads gain nothing, and the matcher's own stack is bounded. */
+/** Longer payloads do not benefit, and the regular expression engine's stack is limited. */
 const maxLength = 2048
 
-/** Up to this length the engine copies a piece of a text; a longer one would keep the whole chunk in memory. */
+/** Substrings up to this length are copied by the engine; longer ones would keep the whole chunk in memory. */
 const maxCopied = 12
 
-/** The delta in a payload of the common shape. */
+/** Decodes a payload of the common shape. */
 export const read = (data: string): Delta | undefined => {
   const match = data.length > maxLength ? null : shape.exec(data)
   if (match === null) return undefined

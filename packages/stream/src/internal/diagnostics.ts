@@ -1,7 +1,7 @@
-/** Counts what was read and what was skipped: unknown events, malformed payloads, differences from the protocol. */
+/** Counts events, unknown events, malformed payloads, and differences from the protocol. */
 import type { Turn } from "@effect-codex/schema"
 
-/** The most differences that are listed one by one. */
+/** The maximum number of differences listed individually. */
 const maxDrift = 20
 
 export class Diagnostics {
@@ -20,7 +20,7 @@ export class Diagnostics {
     this.lastEventType = type
   }
 
-  /** Notes where an event differs from the protocol. */
+  /** Records a difference from the protocol. */
   differs(type: string, field: string): void {
     this.driftCount++
     if (this.drift.length < maxDrift) this.drift.push({ type, field })

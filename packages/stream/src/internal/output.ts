@@ -1,4 +1,4 @@
-/** The output of one turn while it grows. */
+/** The output of one turn while it streams. */
 import { type Item, Turn, type TurnEvent } from "@effect-codex/schema"
 import * as Compare from "./compare.ts"
 import { type Added, type Kind as PartKind, Parts } from "./parts.ts"
@@ -7,9 +7,9 @@ import * as Slots from "./slot.ts"
 import { kindOf, type Slot } from "./slot.ts"
 import {
   asIndex,
+  asNonBlank,
   asObject,
   asText,
-  asWords,
   filledFrom,
   isBlank,
   isDeep,
@@ -21,10 +21,10 @@ import {
 
 type Out = Array<TurnEvent.TurnEvent>
 
-/** More items, parts and annotations than any request may hold (protocol N.9). */
+/** More items, parts and annotations than a request may contain (protocol N.9). */
 export const maxSize = 131_072
 
-/** Why the output cannot be read further: it holds more than any honest server sends, or is nested deeper. */
+/** Why decoding of the output stopped: it has more items, or is nested deeper, than any real response. */
 export type Problem = "turnTooLarge" | "tooDeep"
 
 const partIndex = (value: unknown): number => asIndex(value) ?? 0
@@ -34,16 +34,16 @@ export class Output {
   #size = 0
   readonly #places: Places
   readonly #note: (difference: string) => void
-  /** The finished calls by their call id. */
+  /** The finished calls by call id. */
   readonly #calls = new Map<string, Slot>()
 
-  /** `note` receives each difference between what came before and what came later. */
+  /** `note` receives each inconsistency between earlier and later events. */
   constructor(note: (difference: string) => void) {
     this.#note = note
     this.#places = new Places(() => this.#grow())
   }
 
-  /** How many items and parts there are. */
+  /** The number of items and parts. */
   get size(): number {
     return this.#size
   }
@@ -83,7 +83,7 @@ export class Output {
     out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
   }
 
-  /** The full text of one part, and the annotations that stand with it. */
+  /** The full text of one part, with its annotations. */
   partDone(place: Place, kind: PartKind, index: unknown, text: unknown, out: Out, annotations?: unknown): void {
     if (typeof text !== "string" || this.#isDeep(annotations)) return
     const slot = this.#places.ofClosing(place, kind === "text" || kind === "refusal" ? "message" : "reasoning")
@@ -109,10 +109,10 @@ export class Output {
     this.#name(slot, place)
     slot.argumentsDone = true
     const isObject = type === "function" && asObject(full) !== undefined
-    // an object does not have the words of its deltas
+    // the JSON text of an object can differ from its deltas
     const text = isObject ? (slot.arguments.length > 0 ? undefined : jsonOf(full)) : asText(full)
     if (text === undefined) return
-    if (!isBlank(text)) slot.argumentsStated = true
+    if (!isBlank(text)) slot.hasFullArguments = true
     this.#settleArguments(slot, text, out)
   }
 
@@ -127,7 +127,7 @@ export class Output {
 
   itemAdded(event: Place & { readonly item?: unknown }, out: Out): void {
     const item = asObject(event.item)
-    if (item === undefined || asWords(item["type"]) === undefined || this.#isDeep(item)) return
+    if (item === undefined || asNonBlank(item["type"]) === undefined || this.#isDeep(item)) return
     const slot = this.#places.ofBegun(event, item, kindOf(item["type"]))
     if (slot === undefined) return
     slot.begun = Slots.inherit(slot, item) as unknown as Item.Item
@@ -140,7 +140,7 @@ export class Output {
   itemDone(event: Place, value: unknown, out: Out): void {
     const item = asObject(value)
     if (item === undefined || this.#isDeep(item)) return
-    const type = asWords(item["type"]) ?? this.#places.known(event.output_index, item["id"])?.begun?.type
+    const type = asNonBlank(item["type"]) ?? this.#places.known(event.output_index, item["id"])?.begun?.type
     if (type === undefined) return
     const typed: Raw = item["type"] === type ? item : { ...item, type }
     const slot = this.#places.ofDone(event, typed, kindOf(type))
@@ -163,7 +163,7 @@ export class Output {
     else out.push(delta === undefined ? progress : { ...progress, delta })
   }
 
-  /** The code or the arguments that a hosted tool is given, for an item that leaves them out. */
+  /** The code or arguments of a hosted tool, for an item that omits them. */
   #hostedText(slot: Slot, event: Raw): void {
     const type = String(event["type"])
     if (slot.kind !== "item" || slot.item !== undefined) return
@@ -175,14 +175,14 @@ export class Output {
   }
 
   /**
-   * The terminal event's own list of items: used for what no `output_item.done` brought, for what one left out, and for
-   * encrypted reasoning that only the list has (protocol 0.3, D.3). An item that has no place yet stands behind the one
-   * before it in the list. Of a turn that did not complete, a call must say that it is complete itself.
+   * Fills gaps from the terminal event's item list: items without an `output_item.done`, fields that one omitted, and
+   * encrypted reasoning that only the list has (protocol 0.3, D.3). A new item is placed after its predecessor in the
+   * list. If the turn did not complete, a call must itself have the status `completed`.
    */
   backfill(list: ReadonlyArray<unknown>, completed: boolean, out: Out): void {
     const items = list.flatMap((value) => {
       const item = asObject(value)
-      return item === undefined || asWords(item["type"]) === undefined || this.#isDeep(item) ? [] : [item]
+      return item === undefined || asNonBlank(item["type"]) === undefined || this.#isDeep(item) ? [] : [item]
     })
     const slots = this.#match(items)
     let before: Slot | undefined
@@ -200,14 +200,14 @@ export class Output {
   }
 
   /**
-   * The turn is over. What was shown but never had an `output_item.done` becomes an item, so that the next request can
-   * replay it; a call only if its arguments are complete and the turn is.
+   * Ends the turn. Streamed output without an `output_item.done` becomes an item, so that the next request can replay
+   * it. A call becomes an item only if its arguments and the turn are complete.
    */
   close(completed: boolean, out: Out): void {
     for (const slot of this.#places.inOrder()) {
       if (slot.item !== undefined) continue
       if (slot.kind === "call") {
-        const isWhole = slot.argumentsDone && !slot.isHalf && slot.name !== undefined
+        const isWhole = slot.argumentsDone && !slot.isIncomplete && slot.name !== undefined
         if (completed && isWhole) this.#finish(slot, Slots.rebuiltCall(slot), out, true)
       } else if (slot.kind !== "item") {
         if (slot.parts.isEmpty && slot.begun !== undefined) this.#loadBegun(slot, out)
@@ -243,7 +243,7 @@ export class Output {
         }
       } else if (slot.item !== undefined) {
         for (const block of Turn.blocksOf(slot.item, slot.index)) blocks.push(block)
-      } else Slots.growing(slot, blocks)
+      } else Slots.appendUnfinished(slot, blocks)
     }
     return { blocks, items, calls, executable, others }
   }
@@ -262,22 +262,22 @@ export class Output {
     this.#note("differs from its item: comes after it")
   }
 
-  /** Takes over names that are not blank. */
+  /** Sets the call id and the name unless they are blank. */
   #name(slot: Slot, from: { readonly call_id?: unknown; readonly name?: unknown }): void {
-    const callId = asWords(from.call_id)
+    const callId = asNonBlank(from.call_id)
     if (callId !== undefined && callId !== slot.callId) {
       if (slot.callId !== undefined) this.#note("differs in its call_id")
       slot.callId = callId
       this.#places.called(slot, callId)
     }
-    const name = asWords(from.name)
+    const name = asNonBlank(from.name)
     if (name !== undefined && name !== slot.name) {
       if (slot.name !== undefined) this.#note("differs in its name")
       slot.name = name
     }
   }
 
-  /** Shows what the begun item holds, where nothing came after it: of each kind of text that its end leaves blank. */
+  /** Emits the text of the added item if no deltas followed it, for each kind of text that the finished item lacks. */
   #loadBegun(slot: Slot, out: Out, end?: Item.Item): void {
     if (slot.begun === undefined) return
     const texts = end === undefined ? [] : Turn.textsOf(end).filter(({ text }) => !isBlank(text))
@@ -313,10 +313,10 @@ export class Output {
     const key = slot.callType === "function" ? "arguments" : "input"
     const value = (item as Raw)[key]
     const isEmpty = read.unreadable !== undefined || isBlank(read.arguments)
-    const earlier = isEmpty || typeof value !== "string" ? Compare.earlierArguments(slot, value) : undefined
+    const earlier = isEmpty || typeof value !== "string" ? Compare.streamedArguments(slot, value) : undefined
     const { unreadable: _, ...readable } = read
     const call: Turn.ToolCall = earlier === undefined ? read : { ...readable, arguments: earlier }
-    if (!isEmpty) slot.argumentsStated = true
+    if (!isEmpty) slot.hasFullArguments = true
     if (call.unreadable === undefined) this.#settleArguments(slot, call.arguments, out)
     slot.argumentsDone = true
     const complete =
@@ -326,23 +326,23 @@ export class Output {
     this.#keep(slot, complete, call, isRebuilt, out)
   }
 
-  /** The item is finished. */
+  /** Records a finished item. */
   #keep(slot: Slot, item: Item.Item, read: Turn.ToolCall | undefined, isRebuilt: boolean, out: Out): void {
     const status = (item as Raw)["status"]
     const call = read !== undefined && (slot.kind === "call" || !isBlank(read.callId)) ? read : undefined
     if (call !== undefined) {
-      // without an id no answer could be sent, and half a call is not to be answered
+      // a call without an id cannot be answered, and an incomplete call must not be answered
       if (isBlank(call.callId) || status === "incomplete") {
         slot.begun = item
         slot.call = call
-        slot.isHalf = true
+        slot.isIncomplete = true
         return
       }
-      // an item that was put together has the status it began with
+      // a rebuilt item still has its initial status
       const isDone = Compare.isCompleted(status) || (isRebuilt && status === "in_progress")
       const earlier = this.#calls.get(call.callId)
       slot.call = call
-      if (slot.kind === "item") slot.argumentsStated = call.unreadable === undefined
+      if (slot.kind === "item") slot.hasFullArguments = call.unreadable === undefined
       if (earlier?.executable === true || (earlier !== undefined && !isDone)) {
         slot.item = item
         return this.#repeats(slot, call, out)
@@ -361,7 +361,7 @@ export class Output {
     out.push({ _tag: "ItemCompleted", outputIndex: slot.index, item })
   }
 
-  /** Arguments that no event gave as a whole give way to those of the terminal list. */
+  /** Replaces arguments that were only streamed with those of the terminal list. */
   #fillCall(
     slot: Slot,
     { unreadable: _, ...call }: Turn.ToolCall,
@@ -387,26 +387,26 @@ export class Output {
     out.push({ _tag: "ToolCallRepeated", outputIndex: slot.index, call })
   }
 
-  /** A finished item is done once more: the first one stays, with what it left out. */
+  /** Handles a second `output_item.done`: the first item is kept, and its missing fields are filled. */
   #again(slot: Slot, item: Raw, out: Out): void {
     const call = slot.call === undefined ? undefined : Turn.callOf(item as unknown as Item.Item)
     if (call !== undefined) this.#repeats(slot, call, out)
     else if (!isWithin(slot.item, item)) {
       this.#note("differs from its item")
-      // once, so that each of many costs no more than its own bytes
+      // only once, so that many repetitions take linear time
       if (!slot.isCompared) this.#fill(slot, item, out)
       slot.isCompared = true
     }
   }
 
-  /** Compares a finished item with the one of the terminal list, and takes over what it left out. */
+  /** Compares a finished item with that of the terminal list, and fills its missing fields. */
   #compare(slot: Slot, item: Raw, out: Out): void {
     const done = slot.item as unknown as Raw
     if (isWithin(done, item)) return
     if (slot.call !== undefined) {
       const call = Turn.callOf(item as unknown as Item.Item)
       if (call === undefined) return
-      if (!slot.argumentsStated && Compare.hasArgumentsOf(call, slot.call))
+      if (!slot.hasFullArguments && Compare.hasArgumentsOf(call, slot.call))
         this.#fillCall(slot, slot.call, call, item, out)
       else if (!Compare.isSameCall(done, slot.call, item, call)) this.#repeats(slot, call, out)
       return
@@ -414,7 +414,7 @@ export class Output {
     if (!this.#fill(slot, item, out)) this.#note("differs from its item")
   }
 
-  /** Takes over what a finished item left out and a later form of it has; whether its texts are the same otherwise. */
+  /** Fills missing fields of a finished item from a later version; returns whether the texts agree otherwise. */
   #fill(slot: Slot, item: Raw, out: Out): boolean {
     const done = slot.item as unknown as Raw
     const { encrypted_content: encrypted, status: _, ...rest } = item
@@ -440,7 +440,7 @@ export class Output {
         for (const key of ["summary", "content"]) if (!isEmpty(later[key])) texts[key] = later[key]
         slot.item = { ...done, ...texts } as unknown as Item.Item
       }
-      const isNew = asWords(encrypted) !== undefined && asWords(done["encrypted_content"]) === undefined
+      const isNew = asNonBlank(encrypted) !== undefined && asNonBlank(done["encrypted_content"]) === undefined
       if (slot.kind === "reasoning" && isNew) later = { ...later, encrypted_content: encrypted }
       slot.item = filledFrom(slot.item, later) as Item.Item
       return settled.agrees
@@ -449,7 +449,7 @@ export class Output {
     return true
   }
 
-  /** Finds the slots of a list of items: by id, else by the same content, else by place. */
+  /** Finds the slots of a list of items: by id, else by equal content, else by position. */
   #match(items: ReadonlyArray<Raw>): ReadonlyArray<Slot | undefined> {
     const taken = new Set<Slot>()
     const take = (slot: Slot | undefined): Slot | undefined => {
@@ -473,7 +473,7 @@ export class Output {
     items.forEach((item, n) => {
       if (slots[n] !== undefined) return
       const at = this.#places.at(kindOf(item["type"]), n)
-      const haveIds = at?.itemId !== undefined && asWords(item["id"]) !== undefined
+      const haveIds = at?.itemId !== undefined && asNonBlank(item["id"]) !== undefined
       const isOther = at?.item !== undefined && (at.item.type !== item["type"] || at.call !== undefined || haveIds)
       if (!isOther) slots[n] = take(at)
     })

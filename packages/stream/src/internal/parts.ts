@@ -1,7 +1,7 @@
-/** The texts of one output item while it grows: the content parts of a message, or the parts of reasoning. */
+/** The texts of one output item while it streams: the content parts of a message, or the parts of reasoning. */
 import { type Item, Turn } from "@effect-codex/schema"
 import { Text } from "./text.ts"
-import { asObject, asWords, isBlank, type Raw } from "./values.ts"
+import { asNonBlank, asObject, isBlank, type Raw } from "./values.ts"
 
 export type Kind = Turn.ItemText["kind"]
 
@@ -12,11 +12,11 @@ export interface Part {
   annotations: Array<unknown> | undefined
 }
 
-/** Receives what a finished text adds to its deltas. */
+/** Receives text of a finished item that the deltas lacked. */
 export type Added = (kind: Kind, index: number, delta: string) => void
 
 export interface Settled {
-  /** The item with everything that was shown; the same object when it leaves nothing out. */
+  /** The item with all streamed text; the same object if it lacks nothing. */
   readonly item: Item.Item
   /** Whether no text of the item contradicts its deltas. */
   readonly agrees: boolean
@@ -64,7 +64,7 @@ export class Parts {
     return this.#parts === undefined ? [] : [...this.#parts.values()].sort((a, b) => a.index - b.index)
   }
 
-  /** Takes over the texts of an item that came earlier. */
+  /** Adds the texts of an earlier item. */
   load(item: Item.Item, isWanted: (text: Turn.ItemText) => boolean = () => true): void {
     for (const one of Turn.textsOf(item)) {
       const { annotations, index, kind, text } = one
@@ -75,7 +75,7 @@ export class Parts {
     }
   }
 
-  /** The parts that the item leaves out. */
+  /** The parts that the item lacks. */
   #without(shown: ReadonlyArray<unknown>): Set<Part> {
     if (this.#parts === undefined) return none
     let found = 0
@@ -87,8 +87,8 @@ export class Parts {
   }
 
   /**
-   * Compares with a later item: passes to `added` what it says beyond the deltas, and gives the item with what was shown
-   * and it leaves out.
+   * Compares with the finished item: passes text that the deltas lacked to `added`, and returns the item with streamed
+   * text that it lacks.
    */
   settle(item: Item.Item, added: Added): Settled {
     const finals = Turn.textsOf(item)
@@ -124,14 +124,14 @@ export class Parts {
 
 const none: Set<Part> = new Set()
 
-/** The kinds among which words are compared: raw reasoning of one server is the summary of another. */
+/** Groups kinds for comparison: what one server sends as raw reasoning, another sends as summary. */
 const groupOf = (kind: Kind): string => (kind === "content" ? "summary" : kind)
 
 const squash = (text: string): string => text.replace(/\s+/g, "")
 
 /**
- * Finds what was shown at another place of the item: under another index, raw reasoning as a summary, or cut into other
- * parts.
+ * Finds streamed text that the item has elsewhere: at another index, as a summary instead of raw reasoning, or split
+ * into other parts.
  */
 const findElsewhere = (
   finals: ReadonlyArray<Turn.ItemText>,
@@ -168,7 +168,7 @@ const findElsewhere = (
   }
 }
 
-/** A text to put into an item: into its part at `index`, or as one more part. */
+/** A text to add to an item: to its part at `index`, or as a new part. */
 interface Fill {
   readonly kind: Kind
   readonly index: number | undefined
@@ -191,7 +191,7 @@ const fill = (item: Item.Item, fills: ReadonlyArray<Fill>): Item.Item => {
 const listOf = (value: unknown, kind: Kind): Array<unknown> =>
   Array.isArray(value)
     ? value.slice()
-    : asWords(value) === undefined
+    : asNonBlank(value) === undefined
       ? []
       : [
           partOf(undefined, {

@@ -1,14 +1,14 @@
 /**
  * Which slot an event belongs to.
  *
- * An item is known by its id, else by its index and kind, else it is the latest of its kind. Servers exist that leave ids
- * or indexes out, that give one item a new id in every event, and that count every item as the first. What cannot be the
- * same item gets a slot of its own, so that nothing is lost.
+ * An item is identified by its id, else by its index and kind, else it is the latest of its kind. Some servers omit ids
+ * or indexes, give one item a new id in every event, or send index 0 for every item. Events that cannot belong to the
+ * same item get a new slot, so that nothing is lost.
  */
 import { type Kind, Slot } from "./slot.ts"
-import { asIndex, asWords, isWithin, type Raw } from "./values.ts"
+import { asIndex, asNonBlank, isWithin, type Raw } from "./values.ts"
 
-/** Where an event says it belongs; each key may be missing, `null` or nonsense. */
+/** The location fields of an event; each may be missing, `null` or invalid. */
 export interface Place {
   readonly output_index?: unknown
   readonly item_id?: unknown
@@ -19,8 +19,8 @@ const kinds: ReadonlyArray<Kind> = ["message", "reasoning", "call", "item"]
 
 const keyOf = (index: number, kind: Kind): number => index * 4 + kinds.indexOf(kind)
 
-/** A copy that does not hold the network chunk from which the text was cut. */
-const own = (text: string): string => JSON.parse(JSON.stringify(text))
+/** Copies the string, so that it does not keep the network chunk in memory. */
+const copyOf = (text: string): string => JSON.parse(JSON.stringify(text))
 
 export class Places {
   readonly #slots: Array<Slot> = []
@@ -35,7 +35,7 @@ export class Places {
   #lastId: unknown
   readonly #opened: () => void
 
-  /** `opened` is called for each new slot, and for each new part of one. */
+  /** `opened` is called for each new slot, and for each new part of a slot. */
   constructor(opened: () => void) {
     this.#opened = opened
   }
@@ -45,7 +45,7 @@ export class Places {
     return [...this.#slots].sort((a, b) => a.order - b.order)
   }
 
-  /** The slot that a delta belongs to; none if its item is finished. */
+  /** The slot of a delta; `undefined` if its item is finished. */
   ofDelta(place: Place, kind: Kind): Slot | undefined {
     const last = this.#last
     if (
@@ -60,7 +60,7 @@ export class Places {
     return this.#ofPart(place, kind, false)
   }
 
-  /** The slot that the event belongs to which closes a text; none if its item is finished. */
+  /** The slot of an event that finishes a text; `undefined` if its item is finished. */
   ofClosing(place: Place, kind: Kind): Slot | undefined {
     return this.#ofPart(place, kind, true)
   }
@@ -68,7 +68,7 @@ export class Places {
   /** The slot of any kind with this id or at this index. */
   known(wireIndex: unknown, itemId: unknown): Slot | undefined {
     const index = asIndex(wireIndex)
-    const id = asWords(itemId)
+    const id = asNonBlank(itemId)
     const known = id === undefined ? undefined : this.#byId.get(id)
     if (known !== undefined || index === undefined) return known
     for (const kind of kinds) {
@@ -78,31 +78,31 @@ export class Places {
     return undefined
   }
 
-  /** The slot of a hosted tool's progress; none if the event names no place. */
+  /** The slot of a hosted tool's progress event; `undefined` if the event has no id and no index. */
   ofHosted(place: Place): Slot | undefined {
     const known = this.known(place.output_index, place.item_id)
     if (known !== undefined) return known
     const index = asIndex(place.output_index)
-    const id = asWords(place.item_id)
+    const id = asNonBlank(place.item_id)
     return index === undefined && id === undefined ? undefined : this.#identified(this.open("item", index), id)
   }
 
-  /** The slot of an item that begins; none if it is finished. */
+  /** The slot of an added item; `undefined` if it is finished. */
   ofBegun(place: Place, item: Raw, kind: Kind): Slot | undefined {
-    const id = asWords(item["id"])
+    const id = asNonBlank(item["id"])
     const index = asIndex(place.output_index)
     const known = this.#known(id, kind, index)
     if (known?.item !== undefined) return undefined
     const at = known ?? this.#at(kind, index)
-    const callId = asWords(item["call_id"])
+    const callId = asNonBlank(item["call_id"])
     const isOther = at?.begun !== undefined && at !== known && (callId === undefined || callId !== at.callId)
     const slot = at === undefined || at.item !== undefined || isOther ? this.open(kind, index) : at
     return this.#goOn(this.#identified(slot, id), place.output_index, item["id"])
   }
 
-  /** The slot of an item that is done; it has an item already if this one is done again. */
+  /** The slot of a finished item; it already has an item if this is a repetition. */
   ofDone(place: Place, item: Raw, kind: Kind): Slot {
-    const id = asWords(item["id"])
+    const id = asNonBlank(item["id"])
     const index = asIndex(place.output_index)
     const slot = this.#doneBefore(item, kind, id, index) ?? this.open(kind, index)
     return slot.item === undefined ? this.#goOn(this.#identified(slot, id), place.output_index, item["id"]) : slot
@@ -113,12 +113,12 @@ export class Places {
     if (known !== undefined) return known
     const sameId = id === undefined ? undefined : this.#byId.get(id)
     if (sameId?.kind === kind && isWithin(sameId.item, item)) return sameId
-    const callId = asWords(item["call_id"])
+    const callId = asNonBlank(item["call_id"])
     const at = this.#at(kind, index)
     if (at === undefined) return undefined
     if (at.item === undefined) {
       if (index !== undefined) return at
-      // without an index another id, or another call id, means another item
+      // without an index, a different id or call id means a different item
       const open = callId === undefined ? undefined : this.#byCallId.get(callId)
       if (open !== undefined && open.item === undefined && open.kind === kind) return open
       const isOther = differ(id, at.itemId) || differ(callId, at.callId)
@@ -127,12 +127,12 @@ export class Places {
     return !differ(id, at.itemId) && isWithin(at.item, item) ? at : undefined
   }
 
-  /** The slot with an item's id or its call's id, for an item of the terminal output. */
+  /** The slot of an item in the terminal output, by its id or call id. */
   named(item: Raw, kind: Kind): Slot | undefined {
-    const id = asWords(item["id"])
+    const id = asNonBlank(item["id"])
     const slot = id === undefined ? undefined : this.#byId.get(id)
     if (slot?.kind === kind) return slot
-    const callId = asWords(item["call_id"])
+    const callId = asNonBlank(item["call_id"])
     const call = callId === undefined ? undefined : this.#byCallId.get(callId)
     return call?.kind === kind ? call : undefined
   }
@@ -155,16 +155,16 @@ export class Places {
     return slot
   }
 
-  /** Remembers the call id of a slot. */
+  /** Registers the call id of a slot. */
   called(slot: Slot, callId: string): void {
     if (!this.#byCallId.has(callId)) this.#byCallId.set(callId, slot)
   }
 
   #ofPart(place: Place, kind: Kind, closing: boolean): Slot | undefined {
     const index = asIndex(place.output_index)
-    const id = asWords(place.item_id)
+    const id = asNonBlank(place.item_id)
     let slot = this.#known(id, kind, index) ?? this.#at(kind, index)
-    // without an index another id means another item
+    // without an index, a different id means a different item
     if (slot !== undefined && index === undefined && differ(id, slot.itemId)) slot = undefined
     if (slot?.item !== undefined) {
       if (id === slot.itemId && id !== undefined) return undefined
@@ -172,12 +172,12 @@ export class Places {
       slot = undefined
     }
     slot ??= this.open(kind, index)
-    // of a server that gives one item a new id in every event, only the first one is remembered
-    if (id !== undefined && slot.itemId === undefined) this.#identified(slot, own(id))
+    // if a server gives one item a new id in every event, only the first one is stored
+    if (id !== undefined && slot.itemId === undefined) this.#identified(slot, copyOf(id))
     return this.#goOn(slot, place.output_index, id === undefined ? place.item_id : slot.itemId)
   }
 
-  /** The slot with this id, unless a finished one is meant by another index. */
+  /** The slot with this id, unless it is finished and the index differs. */
   #known(id: string | undefined, kind: Kind, index: number | undefined): Slot | undefined {
     const slot = id === undefined ? undefined : this.#byId.get(id)
     if (slot?.kind !== kind) return undefined

@@ -1,8 +1,8 @@
-/** One output item while it grows. */
+/** One output item while it streams. */
 import type { Item, Turn } from "@effect-codex/schema"
 import { type Kind as PartKind, Parts } from "./parts.ts"
 import { Text } from "./text.ts"
-import { asText, asWords, isBlank, isEmpty, type Raw } from "./values.ts"
+import { asNonBlank, asText, isBlank, isEmpty, type Raw } from "./values.ts"
 
 export type Kind = "message" | "reasoning" | "call" | "item"
 
@@ -29,32 +29,32 @@ export class Slot {
   kept = false
   readonly parts: Parts
   readonly arguments = new Text()
-  /** Whether an event said that the arguments are complete. */
+  /** Whether the arguments are complete. */
   argumentsDone = false
-  /** Whether an event gave the arguments as a whole. */
-  argumentsStated = false
+  /** Whether an event contained the complete arguments. */
+  hasFullArguments = false
   callType: "function" | "custom" = "function"
   callId: string | undefined
   name: string | undefined
   started = false
   /** Whether the finished item was compared with a second one. */
   isCompared = false
-  /** Whether its item was done but is half a call by its own status. */
-  isHalf = false
-  /** The call of the finished item, or of half a one. */
+  /** Whether the finished item is an incomplete call by its status. */
+  isIncomplete = false
+  /** The call of the finished or incomplete item. */
   call: Turn.ToolCall | undefined
-  /** Whether the call may be carried out if the turn ends well. */
+  /** Whether the call may be executed if the turn completes. */
   executable = false
-  /** The tool of a hosted item that has not finished. */
+  /** The tool of an unfinished hosted item. */
   tool: string | undefined
 
   constructor(
     readonly kind: Kind,
-    /** Its place in events and blocks. */
+    /** Its index in events and blocks. */
     readonly index: number,
-    /** Where it stands in the output; the same as `index` unless it came late. */
+    /** Its position in the output; equals `index` unless it arrived late. */
     readonly order: number,
-    /** The index the wire gives it. */
+    /** Its index on the wire. */
     readonly wireIndex: number | undefined,
     opened: () => void
   ) {
@@ -63,22 +63,22 @@ export class Slot {
 }
 
 /**
- * What an item does not have from the item it began as: its end is not its beginning, what it begins with of encrypted
- * content can be cut, and its texts are compared with their deltas.
+ * Keys not inherited from the added item: its status changes, its encrypted content can be incomplete, and its texts
+ * are compared with their deltas.
  */
-const own: ReadonlySet<string> = new Set(["status", "encrypted_content", "content", "summary"])
+const notInherited: ReadonlySet<string> = new Set(["status", "encrypted_content", "content", "summary"])
 
-/** The texts of hosted items that come in deltas. */
+/** The streamed text fields of hosted items. */
 export const hostedText: Readonly<Record<string, string>> = { code_interpreter_call: "code", mcp_call: "arguments" }
 
-/** Keys that are no text where they are of another type. */
+/** Keys whose values must be strings. */
 const names: ReadonlySet<string> = new Set(["id", "role", "phase", "namespace", "name", "call_id", "execution"])
 
-/** The item with what it leaves empty and its beginning or its deltas have. */
+/** Fills empty fields of the item from the added item and from its deltas. */
 export const inherit = (slot: Slot, item: Raw): Raw => {
   let whole: Record<string, unknown> | undefined
   const give = (key: string, earlier: unknown) => {
-    if (names.has(key) ? asWords(earlier) === undefined || asWords(item[key]) !== undefined : !isEmpty(item[key]))
+    if (names.has(key) ? asNonBlank(earlier) === undefined || asNonBlank(item[key]) !== undefined : !isEmpty(item[key]))
       return
     if (isEmpty(earlier)) return
     whole ??= { ...item }
@@ -87,7 +87,7 @@ export const inherit = (slot: Slot, item: Raw): Raw => {
   const begun = slot.begun as Raw | undefined
   const text =
     slot.kind === "call" ? (slot.callType === "custom" ? "input" : "arguments") : hostedText[String(item["type"])]
-  for (const key in begun) if (!own.has(key) && key !== text) give(key, begun[key])
+  for (const key in begun) if (!notInherited.has(key) && key !== text) give(key, begun[key])
   if (slot.kind === "call") {
     give("name", whole?.["name"] ?? slot.name)
     give("call_id", whole?.["call_id"] ?? slot.callId)
@@ -95,10 +95,10 @@ export const inherit = (slot: Slot, item: Raw): Raw => {
   return whole ?? item
 }
 
-/** What there is of a call that has no finished item. */
+/** The partial call of an unfinished item. */
 export const unfinishedCall = (slot: Slot): Turn.ToolCall => {
   const begun = slot.begun as Raw | undefined
-  const namespace = asWords(begun?.["namespace"])
+  const namespace = asNonBlank(begun?.["namespace"])
   return {
     type: slot.callType,
     callId: slot.callId ?? "",
@@ -108,16 +108,16 @@ export const unfinishedCall = (slot: Slot): Turn.ToolCall => {
   }
 }
 
-/** The item for parts that have none; what was shown is put into it afterwards. */
+/** Builds an item for streamed parts without one; their text is added later. */
 export const rebuilt = (slot: Slot): Raw => {
   const begun: Raw = (slot.begun as Raw | undefined) ?? (slot.itemId === undefined ? {} : { id: slot.itemId })
   if (slot.kind === "message") return { type: "message", role: "assistant", ...begun, content: [] }
-  // what an item begins with of encrypted content can be cut
+  // the encrypted content of an added item can be incomplete
   const { content, encrypted_content: _, ...rest } = begun
   return { type: "reasoning", ...rest, summary: [], ...(Array.isArray(content) && { content: [] }) }
 }
 
-/** The item of a call whose arguments are complete, though it was never done. */
+/** Builds the item of a call with complete arguments but without an `output_item.done`. */
 export const rebuiltCall = (slot: Slot): Raw => {
   const text = slot.arguments.value
   const isFunction = slot.callType === "function"
@@ -126,13 +126,13 @@ export const rebuiltCall = (slot: Slot): Raw => {
     type: isFunction ? "function_call" : "custom_tool_call",
     call_id: slot.callId,
     name: slot.name,
-    // blank arguments of a call that has no item of its own may as well have been lost
+    // without a finished item, blank arguments may have been lost
     [isFunction ? "arguments" : "input"]: isBlank(text) ? undefined : text
   }
 }
 
-/** The blocks of what has not finished. */
-export const growing = (slot: Slot, blocks: Array<Turn.Block>): void => {
+/** Appends the blocks of an unfinished item. */
+export const appendUnfinished = (slot: Slot, blocks: Array<Turn.Block>): void => {
   const begun = slot.begun as Raw | undefined
   const parts = slot.parts.inOrder()
   switch (slot.kind) {

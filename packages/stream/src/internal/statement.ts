@@ -1,13 +1,13 @@
-/** What an error looks like: the forms in which servers and proxies state one. */
+/** Recognizes the forms in which servers and proxies report errors. */
 import { ErrorStatement, ServiceError } from "@effect-codex/schema"
-import { asObject, asWords, parse, type Raw } from "./values.ts"
+import { asNonBlank, asObject, parse, type Raw } from "./values.ts"
 
-/** The object in a payload. */
+/** Parses a payload that is a JSON object. */
 export const objectIn = (data: string): Raw | undefined => asObject(parse(data))
 
 /**
- * Whether a payload without a type of an event states an error: it has an `error`, a status, a code with words, or a code
- * where the type should be. Types of events that are not known here begin with `response.` or `codex.` and are none.
+ * Whether a payload without an event type is an error: it has an `error`, a status, a code with a message, or a code as
+ * its type. Unknown types that start with `response.` or `codex.` are event types, not codes.
  */
 export const isError = (event: Raw, type: string | undefined): boolean => {
   if (type?.startsWith("response.") === true || type?.startsWith("codex.") === true) return false
@@ -19,24 +19,24 @@ export const isError = (event: Raw, type: string | undefined): boolean => {
 
 const isKnownCode = (code: string): boolean => ServiceError.classify({ code }) !== undefined
 
-/** Whether a payload has words that explain why nothing came after it. */
+/** Whether a payload explains why no events follow. */
 const isExplanation = (object: Raw): boolean =>
-  isError(object, asWords(object["type"])) ||
+  isError(object, asNonBlank(object["type"])) ||
   object["type"] === "error" ||
   [object["detail"], object["message"], object["code"]].some(ErrorStatement.isPresent)
 
-/** The error in a text that is JSON as a whole. */
+/** The error in a JSON text. */
 export const inText = (text: string): Raw | undefined => {
   const value = parse(text)
   const object = asObject(Array.isArray(value) ? value[0] : value)
-  if (object === undefined) return behindHalfAnEvent(text)
+  if (object === undefined) return afterIncompleteEvent(text)
   return isExplanation(object) ? object : undefined
 }
 
 const beginnings = ['{"error"', '{"type":"error"', '{"detail"']
 
-/** The error that a proxy wrote behind an event it could not finish. */
-export const behindHalfAnEvent = (data: string): Raw | undefined => {
+/** The error that a proxy appended to an incomplete event. */
+export const afterIncompleteEvent = (data: string): Raw | undefined => {
   for (const beginning of beginnings) {
     const at = data.lastIndexOf(beginning)
     const error = at <= 0 ? undefined : objectIn(data.slice(at))

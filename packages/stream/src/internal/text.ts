@@ -2,7 +2,7 @@ import { isBlank } from "./values.ts"
 
 const pageLength = 4096
 
-/** A text that grows by small pieces. */
+/** A string builder for many small deltas. */
 export class Text {
   #whole = ""
   #tail = ""
@@ -24,7 +24,7 @@ export class Text {
     return this.#whole.length + this.#tail.length
   }
 
-  /** Returns the text and starts over with none. */
+  /** Returns the text and resets the builder. */
   take(): string {
     const text = this.value
     this.#whole = ""
@@ -33,9 +33,9 @@ export class Text {
   }
 
   /**
-   * Takes over a later full text and returns what it adds. A blank text never replaces one that is there. Where the full
-   * text does not begin with what is there, it counts all the same and `undefined` is returned: nothing can be shown of
-   * it without repeating words.
+   * Replaces the text with a later full text and returns the added suffix. A blank text never replaces an existing one.
+   * If the full text does not start with the current text, it still replaces it and `undefined` is returned, because no
+   * suffix can be emitted without repeating text.
    */
   settle(full: string): string | undefined {
     const length = this.length

@@ -1,4 +1,4 @@
-/** Reads values of parsed JSON that may be anything. */
+/** Reads untrusted values of parsed JSON. */
 
 export type Raw = Readonly<Record<string, unknown>>
 
@@ -16,17 +16,17 @@ const notWhitespace = /\S/
 
 export const isBlank = (text: string): boolean => !notWhitespace.test(text)
 
-/** A text that says something: empty and blank texts count as absent. */
-export const asWords = (value: unknown): string | undefined =>
+/** A non-blank string; empty and blank strings are treated as absent. */
+export const asNonBlank = (value: unknown): string | undefined =>
   typeof value === "string" && !isBlank(value) ? value : undefined
 
-/** An index beyond this counts as missing. */
+/** Larger indexes are treated as missing. */
 const maxIndex = 2 ** 31
 
 export const asIndex = (value: unknown): number | undefined =>
   typeof value === "number" && value >= 0 && value < maxIndex && Number.isInteger(value) ? value : undefined
 
-/** Deeper than any item a server sends, and within what a request may hold and the stack can take. */
+/** Deeper than any item a server sends, and within the limits of requests and of the stack. */
 export const maxDepth = 256
 
 /** Whether a value is nested more than `limit` deep. */
@@ -42,8 +42,8 @@ export const isDeep = (value: unknown, limit: number = maxDepth): boolean => {
 }
 
 /**
- * Whether `next` says nothing that `known` does not say: all its keys have the same values there, and its arrays are
- * equal. Takes as long as `next` is large. Both must not be deep.
+ * Whether `next` adds nothing to `known`: all its keys have the same values in `known`, and its arrays are equal. Time
+ * is linear in `next`. Neither may be deep.
  */
 export const isWithin = (known: unknown, next: unknown): boolean => {
   if (known === next) return true
@@ -63,7 +63,7 @@ export const isWithin = (known: unknown, next: unknown): boolean => {
   return true
 }
 
-/** Whether a value of an item says nothing. */
+/** Whether a value of an item is empty. */
 export const isEmpty = (value: unknown): boolean => {
   if (value === undefined || value === null) return true
   if (typeof value === "string") return isBlank(value)
@@ -73,8 +73,8 @@ export const isEmpty = (value: unknown): boolean => {
 }
 
 /**
- * The value with what `other` says where it says nothing itself, key by key; lists of one length, element by element. The
- * same value where `other` adds nothing. Takes as long as `other` is large. Both must not be deep.
+ * Fills empty parts of the value from `other`, key by key; arrays of equal length element by element. Returns the same
+ * value if `other` adds nothing. Time is linear in `other`. Neither may be deep.
  */
 export const filledFrom = (value: unknown, other: unknown): unknown => {
   if (isEmpty(value)) return isEmpty(other) ? value : other
@@ -92,7 +92,7 @@ export const filledFrom = (value: unknown, other: unknown): unknown => {
   return filled ?? value
 }
 
-/** The JSON text of a value, unless it is nested beyond the stack. */
+/** The JSON text of a value; `undefined` if its nesting overflows the stack. */
 export const jsonOf = (value: unknown): string | undefined => {
   try {
     return JSON.stringify(value)
@@ -101,7 +101,7 @@ export const jsonOf = (value: unknown): string | undefined => {
   }
 }
 
-/** The value of a JSON text, if it is one. */
+/** Parses JSON; `undefined` if the text is invalid. */
 export const parse = (text: string): unknown => {
   try {
     return JSON.parse(text)

@@ -1,10 +1,10 @@
-/** Bodies that turn out to be something else than an event stream, whatever their content type says. */
+/** Detects bodies that are not an event stream, independent of the content type. */
 import type { Reader } from "../Reader.ts"
 
-/** How much of a body is remembered, in bytes. */
+/** The maximum number of buffered bytes. */
 const limit = 65_536
 
-/** Hands everything on, and remembers how the body begins until something of value arrived. */
+/** Forwards everything, and buffers the start of the body until the first progress. */
 export class BeginningReader<A, E> implements Reader<A, E> {
   readonly #reader: Reader<A, E>
   #parts: Array<Uint8Array> = []
@@ -41,7 +41,7 @@ export class BeginningReader<A, E> implements Reader<A, E> {
     return this.#reader.end()
   }
 
-  /** The text of a body that is not an event stream; `undefined` where there were events, comments only, or nothing. */
+  /** The text of a body that is not an event stream; `undefined` if there were events, only comments, or nothing. */
   get otherText(): string | undefined {
     const decoder = new TextDecoder()
     const text = this.#parts.map((part) => decoder.decode(part, { stream: true })).join("")

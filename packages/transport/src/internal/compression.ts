@@ -6,7 +6,10 @@ import type { TransportError } from "../TransportError.ts"
 const isRefusal = (error: TransportError): boolean =>
   error.status === 415 || (error.status === 400 && /content-?encoding|zstd|compress/i.test(error.serverMessage ?? ""))
 
-/** Sends bodies compressed where that is worth it; after a refusal that one and all later ones as they are. */
+/**
+ * Compresses bodies above the minimum size. After the server refuses one, that body and all later ones are sent
+ * uncompressed.
+ */
 export const make = ({ zstd }: Service) => {
   let isRefused = false
   return <A>(

@@ -1,4 +1,4 @@
-/** What a failed connection means. Nothing of the client's own error is kept but its code. */
+/** Classifies connection failures. Only the code of the client's error is kept. */
 import { defined } from "@effect-codex/schema/Defined"
 import type { CarrierFailure } from "../Carrier.ts"
 import { ConnectionFailed, StreamIdle, TimedOut } from "../TransportError.ts"
@@ -44,7 +44,7 @@ const texts: ReadonlyArray<readonly [RegExp, Reason]> = [
   [/certificate/i, "tls"]
 ]
 
-/** The error and what is below it, five levels at most; the attempts of several addresses are one level. */
+/** The error and its causes, at most five levels; errors of several addresses count as one level. */
 const chain = (error: unknown): ReadonlyArray<object> => {
   const found: Array<object> = []
   let level: unknown = error
@@ -79,7 +79,7 @@ const reasonOf = (codes: ReadonlyArray<string>, messages: ReadonlyArray<string>)
   return "unknown"
 }
 
-/** What is known where the error is met. `silentMillis` is how long the body had been silent. */
+/** The context of the error. `silentMillis` is how long the body had been idle. */
 export interface Circumstances {
   readonly phase: ConnectionFailed["phase"]
   readonly elapsedMillis?: number

@@ -1,6 +1,6 @@
 /**
- * The cookies of the network edge and of the load balancer (protocol N.1): kept in memory, sent back to the host they came
- * from, and to no other.
+ * The cookies of the network edge and of the load balancer (protocol N.1): kept in memory and sent only to the host
+ * that set them.
  */
 
 /** The only host whose cookies are kept. */
@@ -21,7 +21,7 @@ const names: ReadonlySet<string> = new Set([
 
 const isAllowed = (name: string): boolean => names.has(name) || name.startsWith("cf_chl_")
 
-/** What a header can carry, and no more than a cookie should be. */
+/** Valid in a header, and no longer than the usual cookie limit. */
 const isValue = (value: string): boolean => value.length <= 4096 && /^[\x21-\x3a\x3c-\x7e]*$/.test(value)
 
 interface Cookie {
@@ -30,7 +30,7 @@ interface Cookie {
   readonly expiresAt: number
 }
 
-/** When a cookie ends; one without an end lives as long as the jar. */
+/** The expiry time of a cookie; infinite without one. */
 const endOf = (attributes: ReadonlyArray<string>, now: number): number => {
   const attribute = (name: string) =>
     attributes.find((text) => text.toLowerCase().startsWith(`${name}=`))?.slice(name.length + 1)
@@ -43,7 +43,7 @@ const endOf = (attributes: ReadonlyArray<string>, now: number): number => {
 export class Jar {
   readonly #cookies = new Map<string, Cookie>()
 
-  /** Takes the `set-cookie` headers of a response. */
+  /** Stores the `set-cookie` headers of a response. */
   store(url: string, setCookies: ReadonlyArray<string>, now: number): void {
     if (setCookies.length === 0 || new URL(url).origin !== origin) return
     for (const header of setCookies) {
@@ -58,7 +58,7 @@ export class Jar {
     }
   }
 
-  /** The `cookie` header of a request, if there is something to send. */
+  /** The `cookie` header of a request, if there are cookies to send. */
   header(url: string, now: number): string | undefined {
     if (this.#cookies.size === 0 || new URL(url).origin !== origin) return undefined
     for (const [name, { expiresAt }] of this.#cookies) if (expiresAt <= now) this.#cookies.delete(name)

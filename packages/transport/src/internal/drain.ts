@@ -1,9 +1,9 @@
 /**
- * What is left of a body behind the end of its turn is read and thrown away, so that the connection can be used again.
- * Closing it at once would cost the next request a new connection, TLS included.
+ * Reads and discards the rest of a body after the end of its turn, so that the connection can be reused. Closing it at
+ * once would cost the next request a new connection, including TLS.
  */
 export class Drain {
-  /** When it is given up, in milliseconds since 1970. */
+  /** The deadline, in milliseconds since 1970. */
   readonly until: number
   #bytes = 0
 
@@ -11,7 +11,7 @@ export class Drain {
     this.until = now + limit.millis
   }
 
-  /** Throws bytes away; tells whether there were too many. */
+  /** Discards bytes; returns whether there were too many. */
   discard(bytes: number): boolean {
     this.#bytes += bytes
     return this.#bytes > limit.bytes

@@ -1,4 +1,4 @@
-/** One request on its carrier: the headers, the body into a reader, all time limits, and the end of the connection. */
+/** One request on a carrier: headers, body, timeouts, and release of the connection. */
 import * as Effect from "effect/Effect"
 import type * as Carrier from "../Carrier.ts"
 import type { Reader } from "../Reader.ts"
@@ -16,12 +16,12 @@ export interface Head {
   readonly headers: Readonly<Record<string, string | undefined>>
 }
 
-/** What takes the body in. */
+/** The consumer of the body. */
 export interface BodyReader {
   readonly reader: Reader<unknown, unknown>
-  /** Whether what the reader completes is kept for {@link Exchange.pull}; otherwise only the end counts. */
+  /** Whether the reader's values are kept for {@link Exchange.pull}; otherwise only the end matters. */
   readonly keep: boolean
-  /** After how many milliseconds the body is taken as it is. */
+  /** The body is treated as complete after this many milliseconds. */
   readonly enoughAfter?: number
 }
 
@@ -29,23 +29,23 @@ export interface Options {
   readonly now: () => number
   readonly timer: Timer
   readonly limits: Limits.Limits
-  /** Facts for errors that are known once the headers are. */
+  /** Ids from the headers, for errors. */
   readonly ids: (headers: Head["headers"]) => { readonly requestId?: string; readonly cfRay?: string }
   readonly onFirstBytes?: ((elapsedMillis: number) => void) | undefined
   /** Chooses the reader of the body. */
   readonly readerOf: (head: Head) => BodyReader
-  /** Called once the connection is given back or closed. */
+  /** Called once the connection is released or closed. */
   readonly onClosed?: (() => void) | undefined
 }
 
-/** Bytes that have been taken in but not handed out; with more of them the carrier is paused. */
+/** The carrier is paused while more bytes than this are buffered. */
 const highWater = 65_536
 
 type Phase = "headers" | "body" | "draining" | "closed"
 
 /**
- * Fed by the carrier's callbacks, looked at by one fiber. The body goes into its reader where it arrives; the fiber is
- * woken only when there is something for it.
+ * Receives the carrier's callbacks and serves one fiber. The body goes to its reader as it arrives; the fiber is woken
+ * only when it has work to do.
  */
 export class Exchange implements Carrier.Receiver {
   head: Head | undefined
@@ -67,7 +67,7 @@ export class Exchange implements Carrier.Receiver {
   #lastBytesAt = 0
   #lastProgressAt = 0
   #progress = 0
-  /** When a body is over that does not end by itself. */
+  /** When a body that does not end is treated as complete. */
   #until = Number.POSITIVE_INFINITY
   #drain: Drain | undefined
   readonly #options: Options
@@ -77,7 +77,7 @@ export class Exchange implements Carrier.Receiver {
     this.#sentAt = options.now()
   }
 
-  /** Sends the request. A time limit that passes from now on ends it. */
+  /** Sends the request. Timeouts apply from now on. */
   start(carrier: Carrier.Service, request: Carrier.Request): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#check()
@@ -90,22 +90,22 @@ export class Exchange implements Carrier.Receiver {
     })
   }
 
-  /** Whether the body is over, well or not. */
+  /** Whether the body has ended, successfully or not. */
   get over(): boolean {
     return this.#phase === "draining" || this.#phase === "closed"
   }
 
-  /** Waits for the headers; where nothing of the body is kept, for the end of the body as well. */
+  /** Waits for the headers; if values are not kept, also for the end of the body. */
   readonly headers: Effect.Effect<Head, ExchangeError> = this.#settled(() =>
     this.#body?.keep === true || this.over ? this.head : undefined
   )
 
-  /** The values that are complete, at least one; or none, when the body is over. */
+  /** Waits for at least one value; returns none at the end of the body. */
   readonly pull: Effect.Effect<ReadonlyArray<unknown>, ExchangeError> = this.#settled(() =>
     this.#values.length > 0 || (this.over && !this.#failed) ? this.#take() : undefined
   )
 
-  /** Aborts the request, unless the connection is on its way back already. */
+  /** Aborts the request, unless the connection is already being released. */
   close(): void {
     if (this.#phase !== "draining") this.abort()
   }
@@ -175,7 +175,7 @@ export class Exchange implements Carrier.Receiver {
     this.#lastBytesAt = now
   }
 
-  /** Takes over what a piece of the body completed in the reader. */
+  /** Handles the values that a chunk of the body completed. */
   #completed(values: ReadonlyArray<unknown> | undefined, size: number): void {
     const reader = this.#body?.reader
     if (reader === undefined) return
@@ -214,7 +214,7 @@ export class Exchange implements Carrier.Receiver {
   #resume(): void {
     if (!this.#paused) return
     this.#paused = false
-    // time in which nothing was asked for is not the server's
+    // paused time does not count as idle time of the server
     this.#lastBytesAt = this.#lastProgressAt = this.#options.now()
     this.#control?.resume()
     this.#check()
@@ -237,7 +237,7 @@ export class Exchange implements Carrier.Receiver {
     this.#options.onClosed?.()
   }
 
-  /** Makes the carrier give up, if it is still at work. */
+  /** Aborts the carrier's request, if it is still running. */
   #cut(reason?: "silent"): void {
     if (this.#ended) return
     this.#ended = true
@@ -255,7 +255,7 @@ export class Exchange implements Carrier.Receiver {
     return this.#failure !== undefined || this.#defect !== undefined
   }
 
-  /** The value as soon as there is one; the failure when there will be none. */
+  /** Waits for a value, or fails when there can be none. */
   #settled<A>(value: () => A | undefined): Effect.Effect<A, ExchangeError> {
     const look = (): Effect.Effect<A, ExchangeError> | undefined => {
       const found = value()
@@ -275,7 +275,7 @@ export class Exchange implements Carrier.Receiver {
         resume(found)
       }
       this.#resume()
-      // resuming may have brought it already
+      // resuming may have delivered it synchronously
       this.#wake?.()
       return Effect.sync(() => {
         this.#wake = undefined
@@ -299,7 +299,7 @@ export class Exchange implements Carrier.Receiver {
     return this.#paused ? 0 : now - since
   }
 
-  /** Looks whether a limit has passed, and when to look again. One timer serves all limits; it is never put off. */
+  /** Checks all timeouts and schedules the next check. One timer serves all of them and is never postponed. */
   readonly #check = (): void => {
     const now = this.#options.now()
     if (this.#phase === "closed") return

@@ -1,28 +1,30 @@
-/** When turns in mode `auto` go by server-sent events without a WebSocket being tried (protocol H.5). */
+/** Decides when turns in mode `auto` use server-sent events without trying a WebSocket (protocol H.5). */
 import type { Route } from "@effect-codex/schema/Turn"
 
-/** Why a turn goes by server-sent events although a WebSocket was wanted. */
+/** Why a turn uses server-sent events although a WebSocket was preferred. */
 export type Fallback = NonNullable<Route["fallback"]>
 
-/** Sockets that fail one after the other before a conversation stays with SSE. */
+/** The number of consecutive socket failures after which a conversation stays with SSE. */
 const maxFailures = 3
 
-/** Conversations with failures that are remembered. */
+/** The maximum number of tracked conversations. */
 const maxRemembered = 1024
 
 export class Fallbacks {
   #notAllowed = false
-  /** Sockets of a conversation that could not be opened or broke within a turn, until one answers. */
+  /**
+   * Consecutive sockets of a conversation that could not be opened or broke during a turn. A response resets the count.
+   */
   readonly #failures = new Map<string, { readonly count: number; readonly last: Fallback }>()
 
-  /** Why none is tried for this conversation, if so. */
+  /** Why no WebSocket is tried for this conversation; `undefined` if one is. */
   reasonFor(conversation: string): Fallback | undefined {
     if (this.#notAllowed) return "not_allowed"
     const failed = this.#failures.get(conversation)
     return failed !== undefined && failed.count >= maxFailures ? failed.last : undefined
   }
 
-  /** The server takes no WebSockets (426), whoever asks. */
+  /** The server does not accept WebSockets (426) for any conversation. */
   notAllowed(): void {
     this.#notAllowed = true
   }

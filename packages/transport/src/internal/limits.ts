@@ -1,4 +1,4 @@
-/** Which time limit of a request passes next, and what its passing means. */
+/** Checks the timeouts of a request and maps them to errors. */
 import * as Duration from "effect/Duration"
 import type { Timeouts } from "../CodexConfig.ts"
 import { StreamIdle, TimedOut } from "../TransportError.ts"
@@ -6,7 +6,7 @@ import { StreamIdle, TimedOut } from "../TransportError.ts"
 /** All times are in milliseconds since 1970. */
 export interface Limits {
   readonly startedAt: number
-  /** When the request with its body must be over. */
+  /** The deadline of the request including its body. */
   readonly deadline: number
   /** The limits as durations in milliseconds. */
   readonly headers: number
@@ -25,18 +25,18 @@ export const make = (timeouts: Timeouts, startedAt: number, deadline: number | u
   progress: millis(timeouts.progress)
 })
 
-/** What is known of the request when a limit is looked at. */
+/** The state of the request when a timeout is checked. */
 export interface Progress {
   readonly sentAt: number
-  /** Set once the headers have arrived. */
+  /** True once the headers have arrived. */
   readonly inBody: boolean
-  /** How long bytes have been waited for since the last ones. A paused body is not waited for. */
+  /** The time waited since the last bytes, without pauses. */
   readonly silence: number
-  /** How long bytes have been waited for since the last progress of the turn. */
+  /** The time waited since the last progress of the turn, without pauses. */
   readonly standstill: number
 }
 
-/** The passed limit as an error, or in how many milliseconds to look again. */
+/** The error of an expired timeout, or the milliseconds until the next check. */
 export const check = (
   limits: Limits,
   { inBody, sentAt, silence, standstill }: Progress,

@@ -3,7 +3,7 @@ import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as Encoding from "effect/Encoding"
 import * as Redacted from "effect/Redacted"
 
-/** A secret in the forms a server may quote it in: plain, base64 and escaped as JSON. */
+/** The encodings in which a server may quote a secret: plain, base64 and JSON-escaped. */
 const forms = (secret: string): ReadonlyArray<string> => [
   secret,
   Encoding.encodeBase64(secret),
@@ -17,8 +17,8 @@ const encryptedContents = (request: ResponsesRequest.ResponsesRequest | undefine
   )
 
 /**
- * Everything secret that a request carries: what must not appear in what is said about it. Longest first. Encrypted content
- * is base64 already and needs no other form; encoding that of a long conversation would stop the program for seconds.
+ * All secrets of a request, to redact from errors and captures. Longest first. Encrypted content is already base64 and
+ * is not encoded again: for a long conversation, that would block for seconds.
  */
 export const secretsOf = (
   credentials: Credentials.Credentials,

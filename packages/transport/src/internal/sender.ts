@@ -1,4 +1,4 @@
-/** One request, from credentials to the headers of its 200 or to the error its response stands for. */
+/** Sends a request with credentials and waits for the headers of a 200, or fails with the error of the response. */
 import type { AuthError } from "@effect-codex/auth/AuthError"
 import type * as CodexAuth from "@effect-codex/auth/CodexAuth"
 import type * as Credentials from "@effect-codex/auth/Credentials"
@@ -39,7 +39,7 @@ import { secretsOf } from "./secrets.ts"
 import * as Timer from "./timer.ts"
 import * as WebSocketCarrier from "./webSocketCarrier.ts"
 
-/** Everything about a request that stays the same when it is sent again with other credentials. */
+/** The parts of a request that stay the same when it is sent again with other credentials. */
 export interface Plan {
   readonly config: CodexConfig.Service
   readonly startedAt: number
@@ -49,24 +49,24 @@ export interface Plan {
     credentials: Credentials.Credentials,
     route: WorkspaceRouting.Route
   ) => Readonly<Record<string, string>>
-  /** What is posted; without it the request is a GET. */
+  /** The POST body; if absent, the request is a GET. */
   readonly body?: { readonly request: ResponsesRequest.ResponsesRequest; readonly bytes: Uint8Array } | undefined
-  /** Whether the turn may go over a WebSocket, or has to. */
+  /** Whether the turn may or must use a WebSocket. */
   readonly socket?: Pick<Carrier.Turn, "mode" | "handshakeLimit" | "ahead"> | undefined
   readonly routingToken?: RoutingToken.RoutingToken | undefined
   readonly isRouted: boolean
 }
 
-/** A request while it runs. It is made before anything is sent, so that it can be closed at any time. */
+/** A running request. It is created before anything is sent, so that it can be closed at any time. */
 export interface Call {
-  /** Takes in the body of a 200. */
+  /** The reader of a successful body. */
   readonly body: BodyReader
   exchange: Exchange | undefined
   credentials: Credentials.Credentials | undefined
   span: Tracer.Span | undefined
-  /** The text of a refusal. */
+  /** The text of an error response. */
   payload: string | undefined
-  /** Which way the turn went, once it is known. */
+  /** The transport of the turn, once known. */
   route: Turn.Route | undefined
 }
 
@@ -79,7 +79,7 @@ export const newCall = (body: BodyReader): Call => ({
   route: undefined
 })
 
-/** A call whose response is one JSON document. */
+/** Makes a call whose response is one JSON document. */
 export const newDocument = (): {
   readonly call: Call
   readonly json: Effect.Effect<unknown, HttpFailure | ExchangeError>
@@ -100,10 +100,10 @@ export const newDocument = (): {
   return { call, json }
 }
 
-/** How much of an error body is read, and for how long. */
+/** The maximum size and time for reading an error body. */
 const errorBodyLimit = { bytes: 65_536, millis: 10_000 }
 
-/** The most bytes of a JSON document. */
+/** The maximum size of a JSON document, in bytes. */
 const documentLimit = 16_777_216
 
 const metadataOf = (headers: Head["headers"], now: number): ResponseMetadata =>
@@ -126,7 +126,7 @@ const dateOf = (text: string | undefined): number | undefined => {
 const timedOut = ({ deadline = 0, startedAt }: Plan) =>
   new TimedOut({ phase: "total", limitMillis: Math.max(0, deadline - startedAt) })
 
-/** Ends with the call's deadline, whatever is being waited for. */
+/** Fails at the call's deadline. */
 export const withinDeadline =
   (plan: Plan) =>
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | TimedOut, R> => {
@@ -139,23 +139,23 @@ export const withinDeadline =
 
 export interface Sender {
   /**
-   * Sends with the credentials of this moment and waits for the headers of a 200. After a 401 the request is sent once
-   * more with the credentials that recovery brings (protocol F.7).
+   * Sends with the current credentials and waits for the headers of a 200. After a 401 the request is sent once more
+   * with renewed credentials (protocol F.7).
    */
   readonly send: (call: Call, plan: Plan) => Effect.Effect<ResponseMetadata, TransportError | AuthError>
   /** Closes the sockets of a thread. */
   readonly leave: (thread: string) => void
-  /** The error that the text of a 200 stands for, when it is not what was asked for. */
+  /** The error of a 200 whose body is not the expected content. */
   readonly refusal: (call: Call, plan: Plan, text: string) => Effect.Effect<TransportError>
-  /** Removes what the request carried from the texts of an error that a stream states. */
+  /** Redacts the request's secrets from an error reported inside a stream. */
   readonly scrub: <E extends Failure.Failure>(call: Call, plan: Plan, error: E) => E
-  /** Fails with the error, once it is counted and captured. */
+  /** Counts and captures the error, then fails with it. */
   readonly fail: <E extends Failure.Failure>(call: Call, plan: Plan | undefined, error: E) => Effect.Effect<never, E>
 }
 
 export interface Options {
   readonly auth: CodexAuth.Service
-  /** The request for the route of an account. */
+  /** Plans the request for the route of an account. */
   readonly planRoute: (plan: Plan) => Plan
 }
 
@@ -223,7 +223,7 @@ export const make = ({
         return yield* Effect.fail(Failure.withFacts<Failure.Failure>(error, { exchange: Redacted.make(exchange) }))
       }) as Effect.Effect<never, typeof error>
 
-    /** Sends the bytes and waits for the headers of a 200, or for the error that the response stands for. */
+    /** Sends the bytes and waits for the headers of a 200, or fails with the error of the response. */
     const exchange = (
       call: Call,
       plan: Plan,
@@ -245,7 +245,7 @@ export const make = ({
             arrivedAt = now()
             if (plan.config.cookies) cookies.store(request.url, setCookies, arrivedAt)
             Metrics.timeToHeaders.unsafeUpdate(arrivedAt - sentAt, labels)
-            // what a 200 holds shows in its body, not in its content type (protocol 0.3)
+            // the content type of a 200 is unreliable, so the body decides (protocol 0.3)
             if (status === 200) return call.body
             refusal = new TextReader(errorBodyLimit.bytes)
             return { reader: refusal, keep: false, enoughAfter: errorBodyLimit.millis }
@@ -278,12 +278,12 @@ export const make = ({
         const { headers, status } = call.exchange?.head ?? { headers: {}, status: 200 }
         call.payload = text
         return ErrorResponse.toError(
-          { status, headers, body: text },
+          { status, headers, body: text, handshake: call.route?.via === "websocket" && call.route.input === undefined },
           { now, model: plan.body?.request.model, secrets: secrets(call, plan) }
         )
       })
 
-    /** Says which way a request went, and counts it where it fell back to SSE; the first one of a client is logged. */
+    /** Records the transport of a request and counts fallbacks to SSE; a client's first fallback is logged. */
     const noteRoute = (call: Call): Effect.Effect<void> =>
       Effect.suspend(() => {
         if (call.route === undefined) return Effect.void
@@ -299,7 +299,7 @@ export const make = ({
         saidFallback = true
         return Effect.zipRight(
           counted,
-          Effect.logWarning(`A turn goes by server-sent events instead of over a WebSocket (${fallback}).`)
+          Effect.logWarning(`A turn fell back from WebSocket to server-sent events (${fallback}).`)
         )
       })
 
@@ -332,7 +332,7 @@ export const make = ({
       return plan.config.compression === "zstd" ? compressed(bytes, post) : post(bytes, {})
     }
 
-    /** The route of the account, asked for once. */
+    /** The route of the account, fetched once. */
     const routeOf = Effect.fnUntraced(
       function* (plan: Plan, credentials: Credentials.Credentials) {
         const accountId = Redacted.value(credentials.accountId)

@@ -8,10 +8,10 @@ import * as Runtime from "effect/Runtime"
 
 const liveClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
-/** Calls back after a time of the fiber's clock, unless it is cancelled before. */
+/** Calls back after a delay on the fiber's clock, unless it is cancelled. */
 export type Timer = (millis: number, callback: () => void) => () => void
 
-/** Node fires longer timeouts at once. */
+/** Node fires longer timeouts immediately. */
 const longest = 2_147_483_647
 
 const live: Timer = (millis, callback) => {
@@ -19,7 +19,7 @@ const live: Timer = (millis, callback) => {
   return () => clearTimeout(handle)
 }
 
-/** The runtime's own timer where time is real; a fiber that sleeps where a test sets the clock. */
+/** Uses `setTimeout` with the live clock, and a sleeping fiber with a test clock. */
 export const make = (clock: Clock.Clock): Effect.Effect<Timer> =>
   clock === liveClock
     ? Effect.succeed(live)

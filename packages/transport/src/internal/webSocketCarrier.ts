@@ -1,6 +1,6 @@
 /**
- * Turns over WebSockets (protocol H), behind the seam of all carriers. A refused handshake and an error frame before any
- * event are reported as the HTTP response they stand for, so that one table reads them all; events are text messages.
+ * Sends turns over WebSockets (protocol H) as a carrier. A refused handshake, or an error frame before any event, is
+ * reported as the equivalent HTTP response, so that errors are classified in one place; events are text messages.
  */
 import { defined } from "@effect-codex/schema/Defined"
 import * as IncrementalInput from "@effect-codex/schema/IncrementalInput"
@@ -19,11 +19,11 @@ import type { Timer } from "./timer.ts"
 export const limits = {
   idle: 5 * 60_000,
   age: 55 * 60_000,
-  /** The largest message the server takes, in bytes. */
+  /** The maximum message size the server accepts, in bytes. */
   message: 16_777_215,
-  /** Sockets of one client, where the connector does not say how many. */
+  /** The maximum number of sockets, unless the connector sets one. */
   sockets: 128,
-  /** New sockets for one request, after codes that ask for them. */
+  /** The maximum number of reconnects per request. */
   redials: 2
 }
 
@@ -35,14 +35,14 @@ export interface Options {
 }
 
 export interface WebSocketCarrier extends Carrier.Service {
-  /** Closes the sockets of a thread; one with a turn on it once the turn is over. */
+  /** Closes the sockets of a thread; a socket with a running turn is closed after the turn. */
   readonly leave: (thread: string) => void
   readonly close: () => void
 }
 
 type Head = Readonly<Record<string, string | undefined>>
 
-/** Codes that ask for a new socket and the full input. */
+/** Error codes that require a new socket and the full input. */
 const cacheLost: ReadonlySet<string> = new Set(["previous_response_not_found", "websocket_connection_limit_reached"])
 
 const terminal: ReadonlySet<string> = new Set([
@@ -53,14 +53,14 @@ const terminal: ReadonlySet<string> = new Set([
   "response.cancelled"
 ])
 
-/** Messages that say nothing of the turn: an error that follows them still stands for the whole response. */
-const beside: ReadonlySet<string> = new Set(["codex.rate_limits", "codex.response.metadata", "response.metadata"])
+/** Messages that are not part of the turn's output: an error after them still fails the whole response. */
+const outsideTurn: ReadonlySet<string> = new Set(["codex.rate_limits", "codex.response.metadata", "response.metadata"])
 
 type Json = Readonly<Record<string, unknown>>
 
 const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Deltas are most of the messages, and nothing here depends on them. */
+/** Deltas are most of the messages and need no handling here. */
 const delta = /^\{"type":"response\.[a-z_.]+\.delta"/
 
 const parse = (text: string): Json => {
@@ -100,11 +100,11 @@ const statusOf = (frame: Json): number | undefined =>
 
 const encoder = new TextEncoder()
 
-/** The length in bytes, which is only counted where it can matter. */
+/** The length in bytes; exact only if it can exceed the limit. */
 const bytesOf = (text: string): number =>
   text.length * 3 <= limits.message ? text.length : encoder.encode(text).length
 
-/** The message that asks for a response: the body, and the routing token where HTTP has it in a header (protocol B.5). */
+/** The `response.create` message: the body, and the routing token, which HTTP sends in a header (protocol B.5). */
 export const createFrame = (turn: Carrier.Turn, decision: IncrementalInput.Decision): string => {
   const { request, routingToken } = turn
   const token = routingToken === undefined ? undefined : RoutingToken.toHeader(routingToken)
@@ -124,7 +124,7 @@ const routeOf = (decision: IncrementalInput.Decision): Route =>
     ? { via: "websocket", input: "incremental" }
     : { via: "websocket", input: "full", ...defined({ reason: decision.reason, at: decision.at }) }
 
-/** Headers of a request with a body, which a handshake does not have; the routing token goes in the messages. */
+/** Headers for requests with a body, which a handshake does not have; the routing token is sent in messages. */
 const notInHandshake: ReadonlySet<string> = new Set(["accept", "content-type", "content-encoding", RoutingToken.header])
 
 const handshakeHeaders = (headers: Carrier.Request["headers"]): Readonly<Record<string, string>> => ({
@@ -136,12 +136,12 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
   const lines = new Set<Line>()
   const fallbacks = new Fallbacks()
   const maxSockets = connector.maxSockets ?? limits.sockets
-  /** Requests that wait for a socket, because there are as many as there may be and none is idle. */
+  /** Requests waiting for a socket, because the maximum is reached and none is idle. */
   const waiting = new Set<Job>()
 
   const idleLines = (): ReadonlyArray<Line> => [...lines].filter((line) => line.isIdle)
 
-  /** Whether there may be another socket: the one that has rested longest makes room for it. */
+  /** Whether another socket may be opened; closes the least recently used idle one if necessary. */
   const makeRoom = (): boolean => {
     if (lines.size < maxSockets) return true
     const idle = idleLines()
@@ -152,7 +152,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
 
   let serving = false
 
-  /** To be called where a socket has become idle or is gone. */
+  /** Call this when a socket becomes idle or closes. */
   const serveWaiting = (): void => {
     if (serving) return
     serving = true
@@ -164,10 +164,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     serving = false
   }
 
-  /** One request, over the socket it has now or by HTTP after all. */
+  /** One request, over its current socket or over HTTP after a fallback. */
   class Job implements Carrier.Control {
     line: Line | undefined
-    /** The message that asks for the response. */
+    /** The `response.create` message. */
     frame = ""
     readonly request: Carrier.Request
     readonly turn: Carrier.Turn
@@ -191,7 +191,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.#receiver = receiver
       this.#sendByHttp = sendByHttp
       this.turn = turn
-      // headers name the account and the thread, and the URL the route
+      // headers identify the account and the thread, and the URL the route
       this.key = JSON.stringify([
         request.url,
         request.headers["chatgpt-account-id"] ?? request.headers["authorization"],
@@ -232,13 +232,18 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.line.take(this)
     }
 
-    /** The message is larger than a WebSocket takes, or the server says so. */
+    /** The message exceeds the maximum size, by its length or by the server's response. */
     tooLarge(): void {
       if (this.turn.mode === "auto") return this.fallBack("too_large")
-      this.respond(413, {}, [], JSON.stringify({ error: { message: "The message is larger than a WebSocket takes." } }))
+      this.respond(
+        413,
+        {},
+        [],
+        JSON.stringify({ error: { message: "The message exceeds the maximum WebSocket message size." } })
+      )
     }
 
-    /** Another socket with the full input; whether there may be one more. */
+    /** Reconnects with the full input; returns whether a reconnect was left. */
     redial(): boolean {
       if (this.#redials >= limits.redials) return false
       this.#redials++
@@ -255,7 +260,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.#other = this.#sendByHttp()
     }
 
-    /** What was asked for ahead of a turn is there, or cannot be had. */
+    /** Completes a `connect` or `warm_up`, even if no socket is available. */
     done(): void {
       const [headers, cookies] = this.line?.handshake() ?? [{}, []]
       this.respond(200, headers, cookies, "")
@@ -265,7 +270,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       return this.#begun
     }
 
-    /** Passes on the headers and what was held back, once. */
+    /** Forwards the headers and the held messages, once. */
     #begin(): void {
       if (this.#begun) return
       this.#begun = true
@@ -274,10 +279,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       for (const held of this.#held.splice(0)) if (!this.#over) this.#receiver.onMessage(held)
     }
 
-    /** A message of the turn. What says nothing of the turn waits for what does. */
+    /** Handles a message. Messages outside the turn's output are held until the first output. */
     pass(text: string, type: unknown): void {
       if (this.turn.ahead !== undefined) return
-      if (!this.#begun && typeof type === "string" && beside.has(type)) {
+      if (!this.#begun && typeof type === "string" && outsideTurn.has(type)) {
         this.#held.push(text)
         return
       }
@@ -294,7 +299,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.#receiver.onEnd()
     }
 
-    /** The response of HTTP that says the same. */
+    /** Responds with the equivalent HTTP response. */
     respond(status: number, headers: Head, cookies: ReadonlyArray<string>, body: string): void {
       if (this.#over) return
       this.#receiver.onHeaders(status, headers, cookies)
@@ -313,6 +318,8 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     dialFailed(refusal: Refusal): void {
       fallbacks.failed(this.key, "dial_failed")
       if (this.turn.mode === "auto") return this.fallBack("dial_failed")
+      // nothing was sent
+      this.turn.onRoute?.({ via: "websocket" })
       if (refusal.status === undefined) this.fail({ cause: refusal.cause ?? { code: "ECONNRESET" } })
       else this.respond(refusal.status, refusal.headers, refusal.cookies, refusal.body)
     }
@@ -326,7 +333,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.line?.close()
     }
 
-    /** Messages come when they come; the decoder bounds what is held. */
+    /** Messages cannot be paused; the decoder limits buffering. */
     pause(): void {
       this.#other?.pause()
     }
@@ -336,7 +343,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
   }
 
-  /** One socket, with the turn that is on it. */
+  /** One socket, with its current turn. */
   class Line implements WebSocketConnector.Receiver {
     state: "dialling" | "open" | "closed" = "dialling"
     job: Job | undefined
@@ -344,9 +351,9 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     openedAt = now()
     idleSince = now()
     socket: WebSocketConnector.Socket | undefined
-    /** Set once no further turn may go over it. */
+    /** True if no further turn may use it. */
     isStale = false
-    /** Set once it has been idle: the server may have closed it when the next turn is sent. */
+    /** True once it has been idle: the server may close it just as the next turn is sent. */
     hasRested = false
     readonly key: string
     readonly authorization: string | undefined
@@ -383,7 +390,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       job.frame = ""
     }
 
-    /** What the handshake said, for the first response alone. */
+    /** The response headers and cookies of the handshake, returned only for the first response. */
     handshake(): readonly [Head, ReadonlyArray<string>] {
       const head = this.#head
       this.#head = [{}, []]
@@ -435,7 +442,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
         if (job.turn.mode === "auto") return job.fallBack("not_allowed")
       }
       if (status === 401) forget(this.authorization)
-      // these mean the same for any request
+      // a retry over SSE would get the same response
       if (status === 401 || status === 429) return job.respond(status, headers, cookies, body)
       job.dialFailed({ status, headers, cookies, body })
     }
@@ -476,7 +483,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
         this.close()
         if (job.redial()) return
       }
-      // what a socket remembers after an error is not known
+      // the server-side state of a socket is unknown after an error
       const head = this.#head
       this.close()
       const status = statusOf(frame) ?? (job.turn.ahead === undefined ? undefined : 400)
@@ -504,16 +511,16 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       if (job === undefined) return
       if (wasDialling) return job.dialFailed({ cause })
       if (code === 1009 && !job.begun) return job.tooLarge()
-      // it was closed for being idle, at the moment at which the turn was sent
+      // the server closed the idle socket while the turn was being sent
       if (this.hasRested && !job.begun && job.redial()) return
       fallbacks.failed(this.key, "broken")
-      // a close is an end, whatever the code: without a terminal event the turn is truncated
+      // any close ends the body: without a terminal event, the decoder reports a truncated turn
       if (code === 1006) job.fail({ cause: cause ?? { code: "ECONNRESET" } })
       else job.end()
     }
   }
 
-  /** No further turn goes over a socket that was opened with credentials the server has refused since. */
+  /** Stops using sockets that were opened with credentials the server has since refused. */
   const forget = (authorization: string | undefined): void => {
     for (const line of [...lines]) {
       if (line.authorization !== authorization) continue
@@ -535,7 +542,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       return turn === undefined || connector.connect === undefined
         ? http.send(request, receiver)
         : Effect.map(Effect.runtime<never>(), (runtime) => {
-            const job = new Job(request, turn, receiver, () => later(runtime, http.send(request, receiver)))
+            const job = new Job(request, turn, receiver, () => deferred(runtime, http.send(request, receiver)))
             job.start()
             return job
           })
@@ -560,8 +567,8 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
   }
 }
 
-/** A request that is sent when it turns out that it has to be. */
-const later = (runtime: Runtime.Runtime<never>, send: Effect.Effect<Carrier.Control>): Carrier.Control => {
+/** A request that starts asynchronously. */
+const deferred = (runtime: Runtime.Runtime<never>, send: Effect.Effect<Carrier.Control>): Carrier.Control => {
   let control: Carrier.Control | undefined
   let then: keyof Carrier.Control | undefined
   const start = Effect.map(send, (started) => {
@@ -576,7 +583,7 @@ const later = (runtime: Runtime.Runtime<never>, send: Effect.Effect<Carrier.Cont
   return { abort: tell("abort"), pause: tell("pause"), resume: tell("resume") }
 }
 
-/** Why there is no socket: the answer to the handshake, or the error of the connection. */
+/** Why no socket was opened: the handshake response, or the connection error. */
 type Refusal =
   | { readonly status: number; readonly headers: Head; readonly cookies: ReadonlyArray<string>; readonly body: string }
   | { readonly status?: undefined; readonly cause: unknown }

@@ -1,4 +1,4 @@
-/** Bodies the server sent compressed although nobody asked: decoded as they arrive. */
+/** Decompresses response bodies that the server compressed without being asked to. */
 import * as NodeStreams from "node:stream"
 import * as Zlib from "node:zlib"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
@@ -18,11 +18,11 @@ const decoders = new Map<string, () => NodeStreams.Transform>([
 const zstd = "createZstdDecompress" in Zlib ? Zlib.createZstdDecompress : undefined
 if (typeof zstd === "function") decoders.set("zstd", () => zstd() as NodeStreams.Transform)
 
-/** The decoder of a content encoding, if it is one that servers use. */
+/** The decoder of a content encoding, if supported. */
 export const decoderOf = (encoding: string | undefined): NodeStreams.Transform | undefined =>
   decoders.get(encoding?.trim().toLowerCase() ?? "")?.()
 
-/** Whether a `Response` of this status can have a body: it refuses statuses that HTTP does not know. */
+/** Whether a `Response` with this status can have a body: its constructor rejects invalid statuses. */
 const hasBody = (status: number) => status >= 200 && status <= 599 && ![204, 205, 304].includes(status)
 
 export const decoded = (

@@ -1,4 +1,4 @@
-/** The carrier over undici's dispatcher: no fetch, no Node stream and no fiber between the socket and the decoder. */
+/** A carrier over undici's dispatcher, without fetch, Node streams or fibers between socket and decoder. */
 import type { IncomingHttpHeaders } from "node:http"
 import type { Transform } from "node:stream"
 import type { Dispatcher } from "@effect/platform-node/Undici"
@@ -17,10 +17,10 @@ const flatten = (headers: IncomingHttpHeaders): Headers => {
   return flat
 }
 
-/** The reason undici is given for an abort; nobody sees it. */
+/** The abort reason given to undici; it is never exposed. */
 const unwanted = new DOMException("The request is not wanted any more", "AbortError")
 
-/** undici's callbacks as those of a receiver. The control works before a connection is there, too. */
+/** Maps undici's callbacks to a receiver. The control also works before a connection exists. */
 class Handler implements Dispatcher.DispatchHandler, Carrier.Control {
   #controller: Dispatcher.DispatchController | undefined
   #decoder: Transform | undefined
@@ -52,7 +52,7 @@ class Handler implements Dispatcher.DispatchHandler, Carrier.Control {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    // aborting it here would close the connection that was just made, and the next request would need another one
+    // aborting here would close the new connection, and the next request would need another one
     if (this.#aborted) throw unwanted
   }
 

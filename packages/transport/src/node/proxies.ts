@@ -1,4 +1,4 @@
-/** Which requests go through which proxy. */
+/** Selects the proxy of a request. */
 import * as Net from "node:net"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -6,13 +6,13 @@ import type { Proxy } from "../node.ts"
 import { InvalidConfig } from "../TransportError.ts"
 
 export interface Proxies {
-  /** For `http:` and `https:` requests; absent where they go directly. */
+  /** For `http:` and `https:` requests; absent for direct connections. */
   readonly http: string | undefined
   readonly https: string | undefined
   readonly isExcluded: (url: URL) => boolean
 }
 
-/** A variable in lower or upper case, without blanks; `undefined` where it is empty. */
+/** A variable in lower or upper case, trimmed; `undefined` if empty. */
 export const variable = (name: string): Effect.Effect<string | undefined> =>
   Config.string(name.toLowerCase()).pipe(
     Config.orElse(() => Config.string(name)),
@@ -22,7 +22,7 @@ export const variable = (name: string): Effect.Effect<string | undefined> =>
 
 const schemes: ReadonlySet<string> = new Set(["http:", "https:", "socks:", "socks5:"])
 
-/** `host:port` without a scheme is common, and means http. */
+/** `host:port` without a scheme is common and means http. */
 const parse = (where: string, text: string | undefined): Effect.Effect<string | undefined, InvalidConfig> => {
   if (text === undefined) return Effect.succeed(undefined)
   const url = text.includes("://") ? text : `http://${text}`
@@ -37,14 +37,14 @@ const parse = (where: string, text: string | undefined): Effect.Effect<string | 
     : problem("use the URL of a proxy, such as http://proxy.example:3128")
 }
 
-/** The proxies of the program or of the environment, where `ALL_PROXY` stands in for a missing one. */
+/** The proxies from options or from the environment, with `ALL_PROXY` as fallback. */
 export const resolve = (proxy: "environment" | "none" | Proxy): Effect.Effect<Proxies, InvalidConfig> =>
   Effect.gen(function* () {
     if (proxy === "none") return { http: undefined, https: undefined, isExcluded: () => true }
     if (proxy !== "environment") {
       const url = yield* parse("proxy.url", proxy.url.trim() === "" ? "://" : proxy.url.trim())
       const rules = excluding(proxy.noProxy)
-      // in clear, the credentials of a loopback request are for this machine only
+      // plain-text credentials of a loopback request must not leave this machine
       return { http: url, https: url, isExcluded: (url) => rules(url) || (url.protocol === "http:" && isLoopback(url)) }
     }
     const all = yield* Effect.flatMap(variable("ALL_PROXY"), (text) => parse("ALL_PROXY", text))
@@ -94,7 +94,7 @@ const excluding = (list = ""): ((url: URL) => boolean) => {
   }
 }
 
-/** The proxy of a request, if it goes through one. */
+/** The proxy of a request, if any. */
 export const proxyOf = ({ http, https, isExcluded }: Proxies, url: URL): string | undefined => {
   const proxy = url.protocol === "https:" ? https : http
   return proxy === undefined || isExcluded(url) ? undefined : proxy

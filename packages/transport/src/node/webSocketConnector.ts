@@ -1,26 +1,26 @@
-/** WebSockets over undici, through the same dispatcher as requests: its proxies, certificates and limits. */
+/** WebSockets over undici, using the same dispatcher as requests, with its proxies, certificates and limits. */
 import type { Duplex } from "node:stream"
 import * as Undici from "@effect/platform-node/Undici"
 import type { Receiver, Service } from "../WebSocketConnector.ts"
 
 type Head = Readonly<Record<string, string>>
 
-/** The answer to a handshake, which undici's `WebSocket` does not tell. */
+/** The handshake response, which undici's `WebSocket` does not expose. */
 interface Answer {
   readonly status: number
   readonly headers: Head
   readonly cookies: ReadonlyArray<string>
 }
 
-/** How much of a refusal is read, in bytes. */
+/** The maximum number of bytes read of an error response. */
 const bodyLimit = 65_536
 
-/** What undici holds of a message before it gives up: a response's own limit is the decoder's. */
+/** undici's message limits; the decoder applies the limit of a response. */
 const webSocketOptions = { maxFragments: 131_072, maxPayloadSize: 134_217_728 }
 
 type Raw = ReadonlyArray<Buffer | string | ReadonlyArray<Buffer | string>>
 
-/** The calls of undici's `fetch`, which `WebSocket` is built on: the old form of a handler, and the new for upgrades. */
+/** The handler of undici's `fetch`, which `WebSocket` uses: the old handler interface, and the new one for upgrades. */
 interface Handler {
   abort: ((error: Error) => void) | null
   readonly onHeaders: (status: number, raw: Raw, ...rest: ReadonlyArray<unknown>) => unknown
@@ -55,7 +55,7 @@ function* pairsOf(raw: Raw): Generator<readonly [string, string | ReadonlyArray<
   }
 }
 
-/** Hands handshakes on, and says what they are answered. */
+/** Forwards handshakes and reports their responses. */
 class Watching extends Undici.Dispatcher {
   readonly webSocketOptions = webSocketOptions
 
@@ -76,13 +76,13 @@ class Watching extends Undici.Dispatcher {
     const body: Array<Buffer> = []
     let refusal: Answer | undefined
     let size = 0
-    /** undici is told of an error instead of a refusal: it answers a 401 with another handshake of its own. */
+    /** undici gets an error instead of the response, because it would repeat the handshake after a 401. */
     const refuse = (self: Handler, then: (error: Error) => void) => {
       if (refusal !== undefined) watch.onRefused(refusal, Buffer.concat(body).toString("utf8"))
       refusal = undefined
       then.call(self, new Error("The handshake was refused."))
     }
-    // undici keeps state on the handler, so it is extended and not wrapped
+    // undici keeps state on the handler, so it is extended instead of wrapped
     const watching = Object.assign(Object.create(inner) as Handler, {
       onHeaders(this: Handler, status: number, raw: Raw, ...rest: ReadonlyArray<unknown>) {
         if (status < 200) return inner.onHeaders.call(this, status, raw, ...rest)
@@ -123,7 +123,7 @@ class Watching extends Undici.Dispatcher {
 }
 
 export interface Connector extends Service {
-  /** Cuts every connection that is still there. */
+  /** Destroys all remaining connections. */
   readonly destroy: () => void
 }
 
@@ -145,7 +145,7 @@ export const make = (dispatcher: Undici.Dispatcher, maxSockets?: number): Connec
         connection = socket
         connections.add(socket)
         socket.once("close", () => connections.delete(socket))
-        // closed while the handshake was on its way
+        // closed during the handshake
         if (over) socket.destroy()
       },
       onRefused: ({ cookies, headers, status }, body) =>
@@ -174,7 +174,7 @@ export const make = (dispatcher: Undici.Dispatcher, maxSockets?: number): Connec
         over = true
         const wasIdle = connection?.writableLength === 0
         socket.close()
-        // a server need not answer the closing frame, nor take what is on its way to it
+        // a server may not answer the close frame or read pending data
         if (wasIdle) connection?.end(() => connection?.destroy())
         else connection?.destroy()
       }

@@ -1,6 +1,6 @@
 /**
- * Calls and their outputs: every call the caller has to answer has exactly one output after it, every pair a call id of
- * its own, and names, arguments and outputs are what the backend takes (protocol C.5, N.9).
+ * Repairs calls and their outputs: every client call gets exactly one output after it, every pair a unique call id, and
+ * names, arguments and outputs the backend accepts (protocol C.5, N.9).
  */
 import type * as Item from "../../Item.ts"
 import { fingerprint } from "../fingerprint.ts"
@@ -10,7 +10,7 @@ import { maxTextLength } from "./content.ts"
 import { maxIdLength, prefixes, withoutId } from "./ids.ts"
 import type { Placed, Report } from "./placed.ts"
 
-/** The longest arguments of a call. */
+/** The maximum length of a call's arguments. */
 const maxArgumentsLength = 1_048_576
 
 type Call = Item.FunctionCallItem | Item.CustomToolCallItem | Item.LocalShellCallItem | Item.ToolSearchCallItem
@@ -19,7 +19,7 @@ type TextOutput = Item.FunctionCallOutputItem | Item.CustomToolCallOutputItem
 
 type Output = TextOutput | Item.ToolSearchOutputItem
 
-/** The calls that the caller answers. A search the server runs answers itself. */
+/** The calls that the caller answers. A search run by the server has its own output. */
 const isCall = (item: Item.Item): item is Call => {
   switch (item.type) {
     case "function_call":
@@ -45,35 +45,35 @@ const isOutput = (item: Item.Item): item is Output => {
   }
 }
 
-/** An item of a type that is not known may be a call; of the known ones, a search that the server runs. */
+/** An item of an unknown type may be a call; of the known types, also a search run by the server. */
 const canBeCall = ({ type }: Item.Item): boolean =>
   type === "tool_search_call" ||
   !(prefixes.has(type) || type.endsWith("_output") || type === "context_compaction" || type === "configuration_update")
 
 const nameOf = (call: Call): string => ("name" in call ? (call.name as string) : call.type.replace(/_call$/, ""))
 
-/** How much of an output is sent, in bytes; `undefined` for all the backend takes. */
+/** The maximum output size in bytes; `undefined` for the backend's maximum. */
 type OutputBytes = number | undefined
 
 interface OpenCall extends Placed {
-  /** Of an item of an unknown type with a call id: it may have an output, but nothing says that it needs one. */
+  /** True for an item of an unknown type with a call id, which may have an output but may not need one. */
   readonly optional: boolean
-  /** Its place among all calls. */
+  /** Its position among all calls. */
   readonly order: number
-  /** Set once an output has been found for it. */
+  /** True once its output was found. */
   answered: boolean
 }
 
-/** The calls of one type and one call id, of which this many have an output. */
+/** The calls with the same type and call id, and how many of them have an output. */
 interface Queue {
   readonly calls: Array<OpenCall>
   answered: number
 }
 
-/** The queues of one call id, by the type of the call: looking through all calls for each output takes quadratic time. */
+/** The queues of one call id, by call type. Searching all calls for each output would take quadratic time. */
 type Queues = Map<string, Queue>
 
-/** The call that an output is for: the first one of its type, else the first one that needs an output, else any. */
+/** The call an output belongs to: the first one of its type, else the first one that needs an output, else any. */
 const callFor = (output: Output, queues: Queues): OpenCall | undefined => {
   const first = [...queues.values()]
     .flatMap(({ answered, calls }) => calls[answered] ?? [])
@@ -160,13 +160,13 @@ const fitCall = (call: Call, index: number, report: Report): Call => {
   const length = named.type === "function_call" ? named.arguments.length : named.input.length
   if (length <= maxArgumentsLength) return named
   report.push({ _tag: "ArgumentsReplaced", index, callId: named.call_id, length })
-  const words = `The arguments are left out here, as they had ${length} characters.`
+  const words = `The arguments were removed because they had ${length} characters.`
   return named.type === "function_call"
     ? { ...named, arguments: JSON.stringify({ left_out: words }) }
     : { ...named, input: words }
 }
 
-/** `name` and `namespace` as the wire allows them, where the item has them. */
+/** Makes `name` and `namespace` legal, if present. */
 const rename = <A extends Item.Item>(item: A, index: number, report: Report): A => {
   let renamed = item
   for (const key of ["name", "namespace"] as const) {
@@ -181,11 +181,11 @@ const rename = <A extends Item.Item>(item: A, index: number, report: Report): A 
   return renamed
 }
 
-/** The type of a text output of a call. */
+/** The type of a call's text output. */
 const outputType = (call: Item.Item): TextOutput["type"] =>
   call.type === "custom_tool_call" ? "custom_tool_call_output" : "function_call_output"
 
-/** A search is answered by the tools it found, or in words; an item of an unknown type by any output. */
+/** A search can be answered by the tools found or by text; an item of an unknown type by any output. */
 const isAnsweredBy = (call: Item.Item, output: Output): boolean =>
   output.type === outputType(call) ||
   (call.type === "tool_search_call" && output.type === "tool_search_output") ||

@@ -1,12 +1,13 @@
 /**
- * Content parts the backend takes: of the types its role allows, with images it can read and texts within its bounds.
+ * Repairs content parts so that the backend accepts them: types allowed for the role, readable images, and texts within
+ * the limits.
  */
 import type * as Item from "../../Item.ts"
 import * as Media from "../media.ts"
 import * as Truncation from "../truncation.ts"
 import type { Placed, Report } from "./placed.ts"
 
-/** The longest text of one part, and of an output (protocol N.9). */
+/** The maximum length of the text of one part or output (protocol N.9). */
 export const maxTextLength = 10_485_760
 
 export const readable = (items: ReadonlyArray<Placed>, report: Report): ReadonlyArray<Placed> =>
@@ -88,7 +89,7 @@ const fitPart = (part: Item.ContentPart, ofAssistant: boolean): Fitted => {
       }
       return part.file_id !== undefined && !ofAssistant
         ? { part }
-        : inWords("document", "it has neither data nor a URL", ofAssistant)
+        : replacedByText("document", "it has neither data nor a URL", ofAssistant)
     }
     default:
       return { part }
@@ -102,14 +103,14 @@ const fitMedia = (
   ofAssistant: boolean,
   withUrl: (url: string) => Item.ContentPart
 ): Fitted => {
-  if (ofAssistant) return inWords(kind, "a message of the assistant holds text only", true)
+  if (ofAssistant) return replacedByText(kind, "an assistant message can contain only text", true)
   const media = Media.read(kind, given)
-  if ("problem" in media) return inWords(kind, media.problem, false)
+  if ("problem" in media) return replacedByText(kind, media.problem, false)
   return { part: media.url === given ? part : withUrl(media.url) }
 }
 
-/** The model reads why there is nothing to see, and the conversation goes on. */
-const inWords = (kind: Media.Kind, reason: string, ofAssistant: boolean): Fitted => {
+/** Replaces the part with a text that tells the model the reason, so that the conversation can continue. */
+const replacedByText = (kind: Media.Kind, reason: string, ofAssistant: boolean): Fitted => {
   const problem = `The ${kind} cannot be sent: ${reason}.`
   return { part: textPart(`[${problem}]`, ofAssistant), problem }
 }

@@ -1,10 +1,13 @@
 /**
- * Each repair as a sentence about the item that needed it.
+ * Describes each repair as a sentence about its item.
  */
 import type { HistoryRepair as Repair } from "../../Repair.ts"
 import { maxIdLength, prefixes } from "./ids.ts"
 
-/** What was wrong, to follow the name of an item of this type; `undefined` for what only follows from another repair. */
+/**
+ * The problem, as the predicate of a sentence whose subject is the item; `undefined` for a consequence of another
+ * repair.
+ */
 export const describe = (repair: Repair, type: string): string | undefined => {
   switch (repair._tag) {
     case "SystemMessageMoved":
@@ -20,7 +23,7 @@ export const describe = (repair: Repair, type: string): string | undefined => {
     case "TextMadeWellFormed":
       return "has a text with unpaired surrogates"
     case "PartRewritten":
-      return `has a part ${repair.part} that is written in another way than the backend reads`
+      return `has a part ${repair.part} in a form that the backend does not accept`
     case "ContentReplaced":
       return `has a part ${repair.part} that cannot be sent. ${repair.problem.replace(/\.$/, "")}`
     case "TextCut":
@@ -81,6 +84,6 @@ const encryptedProblem = (reason: Extract<Repair, { readonly _tag: "ReasoningDro
     case "other_account":
       return "has encrypted content of another account"
     case "asked":
-      return "was to be left out"
+      return "was removed at the caller's request"
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Encrypted content, which only the server reads, and only for the account it was made for (protocol C.5).
+ * Encrypted content, which only the server can read, and only for the account it was created for (protocol C.5).
  */
 import * as Item from "../../Item.ts"
 import * as Origin from "../../Origin.ts"
@@ -7,10 +7,10 @@ import { maxTextLength } from "./content.ts"
 import { prefixes, withoutId } from "./ids.ts"
 import type { Placed, Report } from "./placed.ts"
 
-/** Why an item with encrypted content cannot be sent, if so. */
+/** Why an item with encrypted content cannot be sent; `undefined` if it can. */
 export type Refusal = "not_encrypted" | "too_long" | "other_account" | "asked" | undefined
 
-/** Judges by the content itself and, where the account is known, by where it came from. */
+/** Decides by the content itself and, if the account is known, by its origin. */
 export const unreadable =
   (account: string | undefined) =>
   (item: Item.Item): Refusal => {
@@ -20,7 +20,7 @@ export const unreadable =
     return account !== undefined && Origin.isForeign(item, account) ? "other_account" : undefined
   }
 
-/** Whether the model itself puts out such an item, so that reasoning can have led to it. */
+/** Whether the model produces items of this type, so that reasoning can belong to it. */
 export const isModelOutput = (item: Item.Item): boolean => {
   switch (item.type) {
     case "message":
@@ -42,42 +42,42 @@ const isCompaction = (item: Item.Item): boolean =>
   item.type === "compaction" || item.type === "compaction_summary" || item.type === "context_compaction"
 
 /**
- * Leaves out what the server could not read, and reasoning without the output it led to. The output that dropped
- * reasoning led to loses its ids, by which the server would look for the reasoning.
+ * Removes content the server cannot read, and reasoning that is not followed by its output. Output that follows removed
+ * reasoning loses its ids, because the server would use them to look up the reasoning.
  */
 export const dropUnreadable = (
   items: ReadonlyArray<Placed>,
   refusal: (item: Item.Item) => Refusal,
   report: Report
 ): ReadonlyArray<Placed> => {
-  const legible = items.filter(({ index, item }) => {
+  const readable = items.filter(({ index, item }) => {
     const reason = isCompaction(item) ? refusal(item) : undefined
     if (reason !== undefined) report.push({ _tag: "CompactionDropped", index, reason })
     return reason === undefined
   })
-  const leads = leadsToOutput(legible)
+  const leads = leadsToOutput(readable)
   const kept: Array<Placed> = []
-  let bereft = false
+  let reasoningDropped = false
   let outputSince = false
-  legible.forEach((placed, position) => {
+  readable.forEach((placed, position) => {
     const { index, item } = placed
     if (item.type === "reasoning") {
       const reason = refusal(item) ?? (leads[position] === true ? undefined : "no_output_follows")
       if (reason === undefined) {
-        // output after reasoning that was kept belongs to that
-        if (outputSince) bereft = false
+        // output after kept reasoning belongs to that reasoning
+        if (outputSince) reasoningDropped = false
         kept.push(placed)
       } else {
         report.push({ _tag: "ReasoningDropped", index, reason })
-        bereft = true
+        reasoningDropped = true
         outputSince = false
       }
       return
     }
     outputSince = true
-    if (!isModelOutput(item)) bereft = false
+    if (!isModelOutput(item)) reasoningDropped = false
     const id = Item.id(item)
-    if (!bereft || id === undefined || !canLoseId(item)) {
+    if (!reasoningDropped || id === undefined || !canLoseId(item)) {
       kept.push(placed)
       return
     }
@@ -87,7 +87,7 @@ export const dropUnreadable = (
   return kept
 }
 
-/** For each place, whether the next item that is not reasoning is output of the model. */
+/** For each position, whether the next item that is not reasoning is model output. */
 const leadsToOutput = (items: ReadonlyArray<Placed>): ReadonlyArray<boolean> => {
   const leads = new Array<boolean>(items.length)
   let outputFollows = false
@@ -101,7 +101,7 @@ const leadsToOutput = (items: ReadonlyArray<Placed>): ReadonlyArray<boolean> => 
 }
 
 /**
- * Items of unknown types may require their id, as `mcp_approval_request` does. No reasoning leads to a compaction, so
- * that its id refers to none.
+ * Items of unknown types may require their id, like `mcp_approval_request`. Compactions keep their id because it never
+ * refers to reasoning.
  */
 const canLoseId = (item: Item.Item): boolean => prefixes.has(item.type) && !isCompaction(item)

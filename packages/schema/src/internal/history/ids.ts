@@ -1,14 +1,14 @@
 /**
- * What can be judged item by item: triggers, empty messages, roles, ids, duplicates.
+ * Repairs that need only one item or its id: triggers, empty messages, roles, ids, duplicates.
  */
 import * as Item from "../../Item.ts"
 import * as Origin from "../../Origin.ts"
 import type { Placed, Report } from "./placed.ts"
 
-/** The longest an item's id or a call id may be. */
+/** The maximum length of an item id or a call id. */
 export const maxIdLength = 64
 
-/** The id prefixes of protocol C.4; the ids of other types are not judged. */
+/** The id prefixes of protocol C.4; ids of other types are not checked. */
 export const prefixes: ReadonlyMap<string, string> = new Map([
   ["message", "msg_"],
   ["agent_message", "amsg_"],
@@ -83,7 +83,7 @@ const isEmpty = (item: Item.MessageItem): boolean =>
     }
   })
 
-/** An item whose id others may have as well. Its text is kept: a large one would be printed for each of them again. */
+/** An item whose id other items may share. Its JSON text is cached, so that a large item is serialized only once. */
 interface Twin {
   readonly item: Item.Item
   text?: string

@@ -1,5 +1,5 @@
 /**
- * From messages to items (protocol C.4).
+ * Converts messages to items (protocol C.4).
  */
 import * as Option from "effect/Option"
 import { defined } from "../../Defined.ts"
@@ -7,7 +7,7 @@ import type * as Item from "../../Item.ts"
 import type * as Message from "../../Message.ts"
 import type * as Turn from "../../Turn.ts"
 
-/** `custom` holds the ids of the free-form calls so far; their outputs have a type of their own. */
+/** `custom` holds the ids of the free-form calls so far; their outputs have a different type. */
 export const messageItems = (message: Message.Message, custom: ReadonlySet<string>): ReadonlyArray<Item.Item> => {
   switch (message.role) {
     case "system":
@@ -28,7 +28,7 @@ export const messageItems = (message: Message.Message, custom: ReadonlySet<strin
   }
 }
 
-/** A message without blocks, to be left out and reported like every empty message. */
+/** A message without blocks; a later step removes and reports it like every empty message. */
 const empty: ReadonlyArray<Item.Item> = [{ type: "message", role: "assistant", content: [] }]
 
 const contentPart = (content: Message.Content): Item.ContentPart => {
@@ -85,7 +85,7 @@ const callItem = (id: string | undefined, call: Turn.ToolCall): Item.Item => {
   }
 }
 
-/** The value of JSON text, or the text itself when it is not JSON. */
+/** The value of JSON text, or the text itself if it is not JSON. */
 const json = (text: string): unknown => Option.getOrElse(parse(text), () => text)
 
 const parse = Option.liftThrowable((text: string): unknown => JSON.parse(text))

@@ -1,15 +1,15 @@
 /**
- * What the steps of `History.compile` hand to each other.
+ * The data passed between the steps of `History.compile`.
  */
 
 import type * as Item from "../../Item.ts"
 import type { HistoryRepair } from "../../Repair.ts"
 
-/** An item and the place it has in the history given. */
+/** An item and its position in the given history. */
 export interface Placed {
   readonly index: number
   readonly item: Item.Item
 }
 
-/** Where each step reports what it changed. */
+/** Collects the changes of each step. */
 export type Report = Array<HistoryRepair>

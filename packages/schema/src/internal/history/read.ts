@@ -1,6 +1,6 @@
 /**
- * From the entries of a history to items whose fields can be read and written: messages become items, odd fields are
- * corrected or left out, and entries without a field they need are dropped.
+ * Converts the entries of a history to valid items: messages become items, invalid fields are corrected or removed, and
+ * entries without a required field are dropped.
  */
 import type * as Schema from "effect/Schema"
 import * as Guard from "../../Guard.ts"
@@ -18,7 +18,7 @@ const messageMisfit = Guard.make(Message.Message)
 
 const itemMisfit = Guard.make(Item.Item)
 
-/** Items from the given place of the history on. */
+/** The items from the given position of the history on. */
 export const read = (
   history: ReadonlyArray<unknown>,
   from: number,
@@ -46,7 +46,7 @@ export const read = (
   return placed
 }
 
-/** A shell call without a call id is answered by its item's id. */
+/** The call id of a shell call without one is its item id. */
 const withCallId = (item: Item.LocalShellCallItem, index: number, report: Report): Item.Item => {
   if ((item.call_id ?? "").trim() !== "" || typeof item.id !== "string") return item
   report.push({ _tag: "CallIdRewritten", index, from: item.call_id ?? "", to: item.id })
@@ -54,12 +54,12 @@ const withCallId = (item: Item.LocalShellCallItem, index: number, report: Report
 }
 
 const readItem = (raw: unknown, index: number, missingOutput: string, report: Report): Item.Item | undefined => {
-  const sound = withArguments(withRole(Json.isSound(raw) ? raw : readJson(raw, index, report), index, report))
-  const misfit = itemMisfit(sound)
-  if (misfit === undefined) return sound as Item.Item
-  const item = sound as Raw
+  const readable = withArguments(withRole(Json.isSerializable(raw) ? raw : readJson(raw, index, report), index, report))
+  const misfit = itemMisfit(readable)
+  if (misfit === undefined) return readable as Item.Item
+  const item = readable as Raw
   const type = String(item["type"])
-  const mended = mendFields(itemMisfit, item, { ...fixes(missingOutput)[type] }, (field) =>
+  const mended = fixFields(itemMisfit, item, { ...fixes(missingOutput)[type] }, (field) =>
     report.push({ _tag: "FieldRepaired", index, field, problem: "does not fit the type of the item" })
   )
   if (mended !== undefined) return mended as unknown as Item.Item
@@ -69,7 +69,7 @@ const readItem = (raw: unknown, index: number, missingOutput: string, report: Re
 
 const knownRoles: ReadonlySet<unknown> = new Set(["user", "assistant", "developer", "system"])
 
-/** The roles of other systems for what the model said; with a role it does not know the server refuses every request. */
+/** Assistant role names of other systems. The server refuses requests with an unknown role. */
 const foreignRoles: ReadonlyMap<unknown, string> = new Map([
   ["ai", "assistant"],
   ["bot", "assistant"],
@@ -80,11 +80,11 @@ const withRole = (value: unknown, index: number, report: Report): unknown => {
   if (!isRecord(value) || value["type"] !== "message") return value
   if (typeof value["role"] !== "string" || knownRoles.has(value["role"])) return value
   const role = foreignRoles.get(value["role"]) ?? "user"
-  report.push({ _tag: "FieldRepaired", index, field: "role", problem: "is none the server knows" })
+  report.push({ _tag: "FieldRepaired", index, field: "role", problem: "is unknown to the server" })
   return { ...value, role }
 }
 
-/** A field that may hold anything may hold `undefined`, too, which JSON leaves out. */
+/** A field of any type may be `undefined`, which JSON omits. */
 const withArguments = (value: unknown): unknown => {
   if (!isRecord(value) || value["type"] !== "tool_search_call" || value["arguments"] !== undefined) return value
   const { arguments: _, ...rest } = value
@@ -92,7 +92,7 @@ const withArguments = (value: unknown): unknown => {
 }
 
 const readJson = (raw: unknown, index: number, report: Report): unknown => {
-  const { removed, surrogates, value } = Json.mend(raw)
+  const { removed, surrogates, value } = Json.sanitize(raw)
   if (surrogates) report.push({ _tag: "TextMadeWellFormed", index })
   for (const { path, what } of removed) {
     report.push({ _tag: "FieldRepaired", index, field: path, problem: `is ${what}, which JSON cannot hold` })
@@ -100,12 +100,12 @@ const readJson = (raw: unknown, index: number, report: Report): unknown => {
   return value
 }
 
-/** The value to use for a field that does not fit; `undefined` leaves the field out. */
+/** Corrects an invalid field; `undefined` removes the field. */
 type Fix = (value: unknown) => unknown
 
 const empty: Fix = () => ""
 
-/** The fields an item cannot do without; others are left out when they do not fit. */
+/** The required fields of each item type; other invalid fields are removed. */
 const fixes = (missingOutput: string): Readonly<Record<string, Readonly<Record<string, Fix>>>> => {
   const output = { call_id: empty, output: (value: unknown) => outputOf(value, missingOutput) }
   return {
@@ -123,8 +123,8 @@ const fixes = (missingOutput: string): Readonly<Record<string, Readonly<Record<s
   }
 }
 
-/** Corrects one field after the other until all fit; `undefined` if one cannot be corrected. */
-const mendFields = (
+/** Corrects fields one by one until all are valid; `undefined` if one cannot be corrected. */
+const fixFields = (
   misfit: Guard.Guard,
   item: Raw,
   fixes: Readonly<Record<string, Fix>>,
@@ -144,10 +144,10 @@ const mendFields = (
   return kept
 }
 
-/** An object with only those fields that fit. */
+/** An object with only the valid fields. */
 const inner = (schema: Schema.Schema.Any): Fix => {
   const misfit = Guard.make(schema)
-  return (value) => (isRecord(value) ? mendFields(misfit, value, {}, () => {}) : undefined)
+  return (value) => (isRecord(value) ? fixFields(misfit, value, {}, () => {}) : undefined)
 }
 
 const asArray = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
@@ -169,20 +169,20 @@ const summaries: Fix = (value) =>
 
 const partMisfit = Guard.make(Item.ContentPart)
 
-/** A URL in an object, as another API writes it. */
+/** Other APIs wrap the URL in an object. */
 const partFixes: Readonly<Record<string, Fix>> = {
   image_url: (value) => (isRecord(value) && typeof value["url"] === "string" ? value["url"] : undefined)
 }
 
 const part = (value: unknown): unknown => {
-  if (isRecord(value) && typeof value["type"] === "string") return mendFields(partMisfit, value, partFixes, () => {})
+  if (isRecord(value) && typeof value["type"] === "string") return fixFields(partMisfit, value, partFixes, () => {})
   const text = textOf(value)
   return text === undefined ? undefined : { type: "input_text", text }
 }
 
 const parts: Fix = (value) => (typeof value === "string" ? [value] : asArray(value)).flatMap((one) => part(one) ?? [])
 
-/** A list of parts if all can be read; otherwise the JSON text of the value, so that nothing is lost. */
+/** A list of parts if all are valid; otherwise the JSON text of the value, so that nothing is lost. */
 const outputOf = (value: unknown, missingOutput: string): unknown => {
   if (value === undefined || value === null) return missingOutput
   if (!Array.isArray(value)) return jsonText(value) ?? String(value)
