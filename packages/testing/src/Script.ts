@@ -121,7 +121,56 @@ export type Request = Request_.Request
  * @since 0.1.0
  * @category models
  */
-export type Responder = (request: Request, earlier: ReadonlyArray<Request>) => Step | Effect.Effect<Step>
+export interface Responder {
+  (request: Request, earlier: ReadonlyArray<Request>): Step | Effect.Effect<Step>
+  /** How it takes WebSockets. Without it all of them are let in. */
+  readonly sockets?: Sockets
+}
+
+/**
+ * How a WebSocket is answered: with a status, 101 for yes; or the connection is refused, or nothing comes at all.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Handshake =
+  | {
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+      readonly cookies?: ReadonlyArray<string>
+      readonly body?: string
+      /** How long the answer takes. */
+      readonly delay?: Duration.DurationInput
+    }
+  | "refuse"
+  | "silence"
+
+/**
+ * What a backend does about its WebSockets, beside the requests that come over them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Sockets {
+  /** Answers the handshake of this socket, from 1. */
+  readonly handshake: (request: Request, socket: number) => Effect.Effect<Handshake>
+  /** Hears of a message that was refused before it became a request. */
+  readonly refused: (refusal: Refusal) => Effect.Effect<void>
+}
+
+/**
+ * A request that was refused, and how.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Refusal {
+  /** Of what came over a WebSocket and was no request, or of its handshake, the number is 0. */
+  readonly request: Request
+  readonly status: number
+  /** The body: JSON, or the text of a page. */
+  readonly body: unknown
+}
 
 /**
  * One step per request in order of arrival, or a function that decides. A request beyond the last step is answered

@@ -132,24 +132,6 @@ const playStep = Effect.fnUntraced(function* (
   return new Http.StreamResponse(request, step.status, Headers.fromInput(headers), playBody(step, entry, sleep))
 })
 
-/**
- * How a WebSocket is answered: with a status, 101 for yes; or the connection is refused, or nothing comes at all.
- *
- * @since 0.1.0
- * @category models
- */
-export type Handshake =
-  | {
-      readonly status: number
-      readonly headers?: Readonly<Record<string, string>>
-      readonly cookies?: ReadonlyArray<string>
-      readonly body?: string
-      /** How long the answer takes. */
-      readonly delay?: Duration.DurationInput
-    }
-  | "refuse"
-  | "silence"
-
 const play = (script: Script.Script, options: Options = {}) => {
   const sleep: Sleep =
     options.time === "real" ? Clock.make().sleep : options.time === "fast" ? () => Effect.void : Effect.sleep
@@ -176,7 +158,7 @@ const play = (script: Script.Script, options: Options = {}) => {
     })
   )
   const { aborted, failUnexpected, requests, verify } = journal
-  const sockets = SocketsInMemory.make({ journal, sleep, handshakes: options.handshakes ?? [] })
+  const sockets = SocketsInMemory.make({ journal, sleep, script, handshakes: options.handshakes ?? [] })
   return { client, sockets, backend: { requests, aborted, verify, sockets: noSockets }, failUnexpected }
 }
 
@@ -211,8 +193,11 @@ export interface Options {
    * `real` is that of this computer; `fast` waits for nothing. Default: `virtual`.
    */
   readonly time?: "virtual" | "real" | "fast"
-  /** How the WebSockets that are asked for are answered, in turn; the rest are let in. They take no step of the script. */
-  readonly handshakes?: ReadonlyArray<Handshake>
+  /**
+   * How the WebSockets that are asked for are answered, in turn; the rest are let in, or answered as a strict backend
+   * does. They take no step of the script.
+   */
+  readonly handshakes?: ReadonlyArray<Script.Handshake>
 }
 
 /**

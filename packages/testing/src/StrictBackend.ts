@@ -2,9 +2,10 @@
  * A backend that minds: it has accounts, logins, limits and a catalogue, checks each request as the real one does, and
  * refuses in the real one's words. What the model says is a script's, as with `ScriptedBackend`.
  *
- * It plays `/codex/responses`, `/codex/models`, `/wham/usage`, `/wham/accounts/check`, and the authorize, token, revoke
- * and device endpoints of the login server. Like a script it is played without sockets by {@link layer} and over real
- * ones by `BackendServer.layerStrict` of `@effect-codex/testing/node`.
+ * It plays `/codex/responses` by server-sent events and over WebSockets, `/codex/models`, `/wham/usage`,
+ * `/wham/accounts/check`, and the authorize, token, revoke and device endpoints of the login server. Like a script it is
+ * played without sockets by {@link layer} and over real ones by `BackendServer.layerStrict` of
+ * `@effect-codex/testing/node`.
  *
  * @since 0.1.0
  */
@@ -32,7 +33,8 @@ import * as Accounts from "./internal/strict/accounts.ts"
 import * as Backend from "./internal/strict/backend.ts"
 import * as Logins from "./internal/strict/logins.ts"
 import { fieldsOf } from "./internal/strict/oauth.ts"
-import type { Refusal as Answer } from "./internal/strict/refusal.ts"
+import { type Refusal as Answer, invalid } from "./internal/strict/refusal.ts"
+import * as RequestChecks from "./internal/strict/requestChecks.ts"
 import * as Usage from "./internal/strict/usage.ts"
 import * as PromptCache from "./PromptCache.ts"
 import * as Script from "./Script.ts"
@@ -107,19 +109,6 @@ export interface Options {
 }
 
 /**
- * A request that was refused, and how.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Refusal {
-  readonly request: Script.Request
-  readonly status: number
-  /** The body: JSON, or the text of a page. */
-  readonly body: unknown
-}
-
-/**
  * No account of the backend has this id.
  *
  * @since 0.1.0
@@ -171,7 +160,7 @@ export declare namespace StrictBackend {
     /** The whole backend as a script, for `ScriptedBackend` or `BackendServer` to play. */
     readonly script: Script.Responder
     /** The requests that were refused, oldest first. A refused login is not among them. */
-    readonly refusals: Effect.Effect<ReadonlyArray<Refusal>>
+    readonly refusals: Effect.Effect<ReadonlyArray<Script.Refusal>>
     /** Tokens of a login, as a store keeps them. */
     readonly login: (accountId?: string) => Effect.Effect<Login, UnknownAccount>
     /** Ends every login of an account: its tokens are revoked. */
@@ -219,6 +208,18 @@ const sha256 = (text: string): Effect.Effect<string> =>
 const toStep = (answer: Answer, headers: Readonly<Record<string, string>>): Script.Step =>
   Script.status(answer.status, { body: answer.body, headers: { ...headers, ...answer.headers } })
 
+/** How long a WebSocket may be used (protocol H.5). */
+const socketLifetime = 60 * 60_000
+
+const socketTooOld = invalid(
+  "Responses websocket connection limit reached (60 minutes). Create a new websocket connection to continue.",
+  null,
+  "websocket_connection_limit_reached"
+)
+
+/** What a request is answered that has nothing generated. */
+const warmUp = Script.turn({ usage: { inputTokens: 0, outputTokens: 0 } })
+
 /** The event in a piece of a body. */
 const eventOf = (part: Script.BodyPart) => {
   const text = part.isEvent ? new TextDecoder().decode(part.bytes) : ""
@@ -255,7 +256,7 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
       ahead: 0,
       nextLogin: undefined
     })
-    const refusals: Array<Refusal> = []
+    const refusals: Array<Script.Refusal> = []
     const served: Array<Script.Request> = []
     const script = Script.toResponder(options.script ?? parrot)
 
@@ -277,10 +278,13 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
     }
 
     /** Takes note of what is sent, as it is sent. */
-    const watched = (step: Script.Step, owner: Account): Script.Step =>
+    const watched = (step: Script.Step, owner: Account, before: ReadonlyArray<Script.Event>): Script.Step =>
       Step.make({
         ...step,
         body: function* (request) {
+          // they are not the script's, which counts its own
+          const ahead = step.status === 200 ? Script.events(before).body(request) : []
+          for (const part of ahead) yield { ...part, isEvent: false }
           for (const part of step.body({ ...request, salt })) {
             const event = eventOf(part)
             if (event !== undefined) {
@@ -291,22 +295,60 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
         }
       })
 
+    /** When each WebSocket was opened. */
+    const openedAt = new Map<number, number>()
+
+    const refuse = (request: Script.Request, { body, status }: Answer) =>
+      Effect.sync(() => {
+        refusals.push({ request, status, body })
+      })
+
+    const sockets: Script.Sockets = {
+      handshake: Effect.fnUntraced(function* (request, socket) {
+        const { headers, refused } = Backend.door(settings, MutableRef.get(state), request, socket)
+        openedAt.set(socket, yield* now)
+        if (refused === undefined) return { status: 101, headers }
+        yield* refuse(request, refused)
+        const { body, status } = refused
+        const isText = typeof body === "string"
+        return {
+          status,
+          headers: { ...headers, "content-type": isText ? "text/html" : "application/json", ...refused.headers },
+          body: isText ? body : JSON.stringify(body)
+        }
+      }),
+      refused: (refusal) =>
+        Effect.sync(() => {
+          refusals.push(refusal)
+        })
+    }
+
+    const isTooOld = (request: Script.Request): boolean => {
+      const opened = request.message === undefined ? undefined : openedAt.get(request.message.socket)
+      return opened !== undefined && request.receivedAt + MutableRef.get(state).ahead - opened >= socketLifetime
+    }
+
     const respond = Effect.fnUntraced(function* (request: Script.Request) {
+      if (isTooOld(request)) {
+        yield* refuse(request, socketTooOld)
+        return toStep(socketTooOld, {})
+      }
       const offered = asString(fieldsOf(request.body)["code_verifier"])
       const verifier = offered ?? Invented.letters(`${salt}/verifier/${request.number}`, 64)
       const needsPkce = request.method === "POST" && !request.path.endsWith("/codex/responses")
       const challenge = needsPkce ? yield* sha256(verifier) : ""
       const outcome = yield* modify((state) => Backend.handle(settings, state, request, { verifier, challenge }))
       if (outcome._tag !== "Turn") {
-        const { body, status } = outcome.answer
-        if (outcome._tag === "Refused") refusals.push({ request, status, body })
+        if (outcome._tag === "Refused") yield* refuse(request, outcome.answer)
         return toStep(outcome.answer, outcome.headers)
       }
+      const { account, events, headers } = outcome
+      if (RequestChecks.isWarmUp(request.body)) return watched(warmUp, account, events)
       const decide = script(request, served)
       served.push(request)
       const step = yield* decide
       // what the script says of its own headers holds
-      return watched(Step.make({ ...step, headers: { ...outcome.headers, ...step.headers } }), outcome.account)
+      return watched(Step.make({ ...step, headers: { ...headers, ...step.headers } }), account, events)
     })
 
     const decideDevice = (userCode: string, decision: { readonly accountId: string } | "denied") =>
@@ -320,7 +362,7 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
       })
 
     return {
-      script: respond,
+      script: Object.assign(respond, { sockets }),
       refusals: Effect.sync(() => refusals.slice()),
       login: Effect.fnUntraced(function* (accountId) {
         const owner = yield* account(accountId)

@@ -20,7 +20,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Journal from "../internal/journal.ts"
 import * as Play from "../internal/play.ts"
 import * as SocketSession from "../internal/socketSession.ts"
@@ -238,13 +238,22 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
       })
 
     const sockets = { opened: 0, open: 0 }
+    // the server forgets connections that were upgraded
+    const upgraded = new Set<Net.Socket>()
     const handshakes = options.handshakes ?? []
 
     const upgrade = (request: HttpServerRequest.HttpServerRequest) =>
       Effect.gen(function* () {
         const incoming = NodeHttpServerRequest.toIncomingMessage(request)
         const number = ++sockets.opened
-        const handshake = handshakes[number - 1] ?? { status: 101 }
+        const here = {
+          script,
+          now: clock.currentTimeMillis,
+          socket: number,
+          url: `${scheme}://${incoming.headers.host ?? host}${incoming.url ?? "/"}`,
+          headers: request.headers
+        }
+        const handshake = yield* SocketSession.handshake({ ...here, handshakes })
         if (handshake === "silence") return yield* Effect.never
         if (handshake === "refuse") {
           incoming.socket.destroy()
@@ -261,16 +270,19 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
         }
         addToUpgrade(incoming.socket, all)
         sockets.open++
-        yield* Effect.addFinalizer(() => Effect.sync(() => sockets.open--))
+        upgraded.add(incoming.socket)
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            sockets.open--
+            upgraded.delete(incoming.socket)
+          })
+        )
         const socket = yield* request.upgrade
         const write = yield* socket.writer
         const session = SocketSession.make({
+          ...here,
           journal,
-          now: clock.currentTimeMillis,
           wait,
-          socket: number,
-          url: `${scheme}://${incoming.headers.host ?? host}${incoming.url ?? "/"}`,
-          headers: request.headers,
           wire: {
             send: (message) => Effect.ignore(write(message)),
             close: (code) => Effect.ignore(write(new Socket.CloseEvent(code))),
@@ -306,13 +318,17 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
           )
     )
 
+    // a scope of its own: it waits for open WebSockets, so they have to be gone before it closes
+    const serving = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     const { address } = yield* NodeHttpServer.make(() => server, { host, port: options.port ?? 0 }).pipe(
-      Effect.tap((http) => HttpMiddleware.withTracerDisabledWhenEffect(http.serve(app), () => true))
+      Effect.tap((http) => HttpMiddleware.withTracerDisabledWhenEffect(http.serve(app), () => true)),
+      Scope.extend(serving)
     )
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         server.close()
         server.closeAllConnections()
+        for (const socket of upgraded) socket.destroy()
       })
     )
     closePort(0)
