@@ -186,9 +186,9 @@ describe("a refresh", () => {
 
   it.scopedLive("takes the tokens of any success", () =>
     Effect.gen(function* () {
-      const url = yield* answering((_request, response) => {
-        response.writeHead(203).end(JSON.stringify({ access_token: accessToken({}), refresh_token: "rt_next" }))
-      })
+      const { url } = yield* answering(
+        Script.status(203, { body: { access_token: accessToken({}), refresh_token: "rt_next" } })
+      )
       const { auth, store } = yield* session(url, ended)
       yield* auth.credentials
       assert.strictEqual(yield* refreshToken(store), "rt_next")
