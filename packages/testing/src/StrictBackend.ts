@@ -1,11 +1,10 @@
 /**
- * A backend that minds: it has accounts, logins, limits and a catalogue, checks each request as the real one does, and
- * refuses in the real one's words. What the model says is a script's, as with `ScriptedBackend`.
+ * A backend that validates requests: it has accounts, logins, limits and a catalogue, checks each request like the real
+ * backend, and responds with the same errors. The output of the model comes from a script, as with `ScriptedBackend`.
  *
  * It plays `/codex/responses` by server-sent events and over WebSockets, `/codex/models`, `/wham/usage`,
- * `/wham/accounts/check`, and the authorize, token, revoke and device endpoints of the login server. Like a script it is
- * played without sockets by {@link layer} and over real ones by `BackendServer.layerStrict` of
- * `@effect-codex/testing/node`.
+ * `/wham/accounts/check`, and the authorize, token, revoke and device endpoints of the login server. {@link layer}
+ * plays it without sockets, `BackendServer.layerStrict` of `@effect-codex/testing/node` over real sockets.
  *
  * @since 0.1.0
  */
@@ -41,7 +40,7 @@ import * as Script from "./Script.ts"
 import * as ScriptedBackend from "./ScriptedBackend.ts"
 
 /**
- * The allowance of a window: so many tokens, input and output together, from its first use until it ends.
+ * The limit of a usage window: the number of tokens, input and output together, from its first use until it ends.
  *
  * @since 0.1.0
  * @category models
@@ -52,14 +51,14 @@ export interface Limit {
 }
 
 /**
- * An account of the backend. Only `id` is needed.
+ * An account of the backend. Only `id` is required.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Account {
   readonly id: string
-  /** Accounts of one user are the user's workspaces. Default: `user_test`. */
+  /** Accounts with the same user id are workspaces of one user. Default: `user_test`. */
   readonly userId?: string
   /** Default: `test@example.org`. */
   readonly email?: string
@@ -67,17 +66,17 @@ export interface Account {
   readonly planType?: string
   readonly isFedramp?: boolean
   readonly name?: string
-  /** Members of a workspace are told that a limit is the workspace's. Default: `personal`. */
+  /** In a `workspace`, errors say that a limit belongs to the workspace. Default: `personal`. */
   readonly structure?: "personal" | "workspace"
   /** Every request is answered with 402. */
   readonly isDeactivated?: boolean
-  /** `false`: the plan has no Codex, and turns are answered with 429 `usage_not_included`. */
+  /** `false`: the plan does not include Codex, and turns are answered with 429 `usage_not_included`. */
   readonly hasCodex?: boolean
-  /** The slugs of the models the account may use. Default: those of its plan. */
+  /** The slugs of the available models. Default: those of its plan. */
   readonly models?: ReadonlyArray<string>
-  /** Default: ten million tokens in five hours, a hundred million in a week. `null`: there is no such window. */
+  /** Default: ten million tokens in five hours, a hundred million in a week. `null`: no such window. */
   readonly limits?: { readonly primary?: Limit | null; readonly secondary?: Limit | null }
-  /** Where the workspace is served from (protocol A.4). Default: anywhere. */
+  /** The origin that serves the workspace (protocol A.4). Default: any. */
   readonly backendOrigin?: string
   readonly routingOverride?: string
 }
@@ -87,24 +86,26 @@ export interface Account {
  * @category configuration
  */
 export interface Options {
-  /** Default: one account, `acc_test`. The first one is meant where none is named. */
+  /** Default: one account, `acc_test`. The first one is the default account. */
   readonly accounts?: ReadonlyArray<Account>
   /** The catalogue, each entry with at least a `slug`. Default: the one bundled with this library. */
   readonly models?: ReadonlyArray<{ readonly slug: string; readonly [key: string]: unknown }>
   /**
-   * What the model says to the requests that pass the checks, and how it is sent. Default: it repeats the prompt, and
-   * reports the usage of a prompt cache.
+   * The responses to valid requests. Default: the model repeats the prompt, and reports the usage of a prompt cache.
    */
   readonly script?: Script.Script
   /** Whether a request without `instructions` is refused (protocol C.2). Default: `true`. */
   readonly instructionsRequired?: boolean
-  /** How long an access token is good. Default: 10 days. */
+  /** The lifetime of an access token. Default: 10 days. */
   readonly accessTokenLifetime?: Duration.DurationInput
-  /** How long a refresh token is good. Default: a year. */
+  /** The lifetime of a refresh token. Default: a year. */
   readonly refreshTokenLifetime?: Duration.DurationInput
-  /** Whether there is a login by device code. Default: `true`. */
+  /** Whether device login is enabled. Default: `true`. */
   readonly deviceLogin?: boolean
-  /** Where a browser login may end. Default: `/auth/callback` on the loopback ports 1455 and 1457 (protocol F.8). */
+  /**
+   * The valid redirect URIs of a browser login. Default: `/auth/callback` on the loopback ports 1455 and 1457 (protocol
+   * F.8).
+   */
   readonly isRedirectUri?: (uri: string) => boolean
 }
 
@@ -124,14 +125,14 @@ export class UnknownAccount extends Data.TaggedError("UnknownAccount")<{
 }
 
 /**
- * No device login waits for this code.
+ * No device login is pending for this code.
  *
  * @since 0.1.0
  * @category errors
  */
 export class UnknownDeviceCode extends Data.TaggedError("UnknownDeviceCode")<{ readonly userCode: string }> {
   override get message() {
-    return `No device login waits for the code ${this.userCode}: it was never given out, or has expired or been used.`
+    return `No device login is pending for the code ${this.userCode}. It was never issued, has expired, or was used.`
   }
 }
 
@@ -151,42 +152,44 @@ export class StrictBackend extends Context.Tag("@effect-codex/testing/StrictBack
  */
 export declare namespace StrictBackend {
   /**
-   * Where an account id is optional, the first account is meant.
+   * An omitted account id means the first account.
    *
    * @since 0.1.0
    * @category models
    */
   interface Service {
-    /** The whole backend as a script, for `ScriptedBackend` or `BackendServer` to play. */
+    /** The whole backend as a script for `ScriptedBackend` or `BackendServer`. */
     readonly script: Script.Responder
-    /** The requests that were refused, oldest first. A refused login is not among them. */
+    /** The rejected requests, oldest first, without rejected logins. */
     readonly refusals: Effect.Effect<ReadonlyArray<Script.Refusal>>
-    /** Tokens of a login, as a store keeps them. */
+    /** The tokens of a new login, as stored by an `AuthStore`. */
     readonly login: (accountId?: string) => Effect.Effect<Login, UnknownAccount>
-    /** Ends every login of an account: its tokens are revoked. */
+    /** Ends all logins of an account by revoking their tokens. */
     readonly endLogins: (accountId?: string) => Effect.Effect<void, UnknownAccount>
-    /** Lets the access tokens of an account expire; they can be refreshed. */
+    /** Expires the access tokens of an account. They can be refreshed. */
     readonly expireTokens: (accountId?: string) => Effect.Effect<void, UnknownAccount>
-    /** What the person at the browser does next: logs in with this account, whatever is asked for, or says no. */
+    /**
+     * The next action of the user in the browser: log in with this account, even if another one was requested, or deny.
+     */
     readonly nextLogin: (
       decision: { readonly accountId: string } | { readonly denied: string }
     ) => Effect.Effect<void, UnknownAccount>
-    /** The person enters the code of a device login. */
+    /** The user enters the code of a device login. */
     readonly approveDevice: (
       userCode: string,
       accountId?: string
     ) => Effect.Effect<void, UnknownAccount | UnknownDeviceCode>
-    /** The person turns a device login down. */
+    /** The user denies a device login. */
     readonly denyDevice: (userCode: string) => Effect.Effect<void, UnknownDeviceCode>
-    /** Fills a window to so many percent; at 100 turns are refused until it ends. */
+    /** Sets the usage of a window in percent. At 100, turns are rejected until the window ends. */
     readonly fillWindow: (
       window: "primary" | "secondary",
       percent: number,
       accountId?: string
     ) => Effect.Effect<void, UnknownAccount>
-    /** Replaces the catalogue, and with it its ETag. */
+    /** Replaces the catalogue and its ETag. */
     readonly publish: (models: NonNullable<Options["models"]>) => Effect.Effect<void>
-    /** Puts the backend's clock forward, so that windows and tokens end without waiting for them. */
+    /** Advances the backend's clock, so that windows and tokens expire without waiting. */
     readonly elapse: (duration: Duration.DurationInput) => Effect.Effect<void>
   }
 }
@@ -220,7 +223,7 @@ const socketTooOld = invalid(
 /** What a request is answered that has nothing generated. */
 const warmUp = Script.turn({ usage: { inputTokens: 0, outputTokens: 0 } })
 
-/** The event in a piece of a body. */
+/** The event in a part of a body. */
 const eventOf = (part: Script.BodyPart) => {
   const text = part.isEvent ? new TextDecoder().decode(part.bytes) : ""
   if (!text.includes('"encrypted_content"') && !text.includes('"usage"')) return undefined
@@ -229,7 +232,7 @@ const eventOf = (part: Script.BodyPart) => {
 }
 
 /**
- * A strict backend.
+ * Creates a strict backend.
  *
  * @since 0.1.0
  * @category constructors
@@ -277,7 +280,7 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
         : Effect.succeed(found)
     }
 
-    /** Takes note of what is sent, as it is sent. */
+    /** Records the events while they are sent. */
     const watched = (step: Script.Step, owner: Account, before: ReadonlyArray<Script.Event>): Script.Step =>
       Step.make({
         ...step,
@@ -347,7 +350,7 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
       const decide = script(request, served)
       served.push(request)
       const step = yield* decide
-      // what the script says of its own headers holds
+      // the script's headers override the backend's
       return watched(Step.make({ ...step, headers: { ...headers, ...step.headers } }), account, events)
     })
 
@@ -376,7 +379,7 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
           accessToken: Redacted.make(tokens.accessToken),
           refreshToken: Redacted.make(tokens.refreshToken),
           idToken: Redacted.make(tokens.idToken),
-          // without the time it was obtained: clients do not refresh what they have just got
+          // no `lastRefresh`, because clients do not refresh a new login
           accountId: Redacted.make(owner.id)
         }
       }),
@@ -412,8 +415,8 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
   })
 
 /**
- * An `HttpClient` that talks to a strict backend, in the time of the clock it runs under. `ScriptedBackend` has the
- * requests, `StrictBackend` what a test may want to happen.
+ * An `HttpClient` connected to a strict backend, by the program's `Clock`. `ScriptedBackend` has the requests, and
+ * `StrictBackend` controls the backend.
  *
  * @example
  * ```ts
@@ -444,8 +447,8 @@ export const layer = (
   )
 
 /**
- * `CodexAuth` with a fresh login of an account, which is refreshed at the backend when it has to be. `issuer` is where
- * the login server is, for a backend over sockets the origin of its URL.
+ * `CodexAuth` with a new login of an account, refreshed by the backend when needed. `issuer` is the address of the
+ * login server: for a backend over sockets, the origin of its URL.
  *
  * @since 0.1.0
  * @category layers

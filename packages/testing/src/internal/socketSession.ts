@@ -1,6 +1,6 @@
 /**
- * One WebSocket of a backend that plays a script (protocol H). It remembers what the socket has cached, checks what the
- * real backend checks, and gives the script the whole request, as SSE would have brought it.
+ * One WebSocket of a scripted backend (protocol H). It caches input like the real socket, performs the same checks, and
+ * passes the whole request to the script, as over SSE.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import type { Entry, Journal } from "./journal.ts"
 import { asArray, asObject, asString, type Json, parseJson } from "./json.ts"
 import * as Play from "./play.ts"
 
-/** What a session does on its connection. */
+/** The operations on the connection. */
 export interface Wire {
   readonly send: (message: string | Uint8Array) => Effect.Effect<void>
   readonly close: (code: number) => Effect.Effect<void>
@@ -29,7 +29,7 @@ export interface Options {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** The largest message, in bytes (protocol H.5). */
+/** The maximum message size, in bytes (protocol H.5). */
 const maxMessage = 16_777_215
 
 const encoder = new TextEncoder()
@@ -59,7 +59,7 @@ export const handshake = (
     )
   })
 
-/** The data of the events in a piece of a body of server-sent events. */
+/** The data of the events in a part of an SSE body. */
 const messagesIn = (text: string): ReadonlyArray<string> =>
   text.split("\n\n").flatMap((block) => {
     const data = block.split("\n").flatMap((line) => (line.startsWith("data:") ? [line.slice(5).trimStart()] : []))
@@ -84,9 +84,9 @@ const refusal = (step: Script.Step, entry: Entry): string => {
   return JSON.stringify({ type: "error", status: step.status, error: errorOf(text), headers })
 }
 
-/** Plays one socket: give it each text message that arrives. The effect is over when its answer is. */
+/** Plays one socket: pass each received text message to it. The effect completes with the response. */
 export const make = ({ headers, journal, now, script, socket, url, wait, wire }: Options) => {
-  /** The whole conversation up to and with a response, by the response's id. */
+  /** The conversation up to and including each response, by response id. */
   const cached = new Map<string, ReadonlyArray<unknown>>()
   let busy = false
 
@@ -105,7 +105,7 @@ export const make = ({ headers, journal, now, script, socket, url, wait, wire }:
           if (terminal.has(event["type"])) {
             const id = asString(asObject(event["response"])?.["id"])
             if (id !== undefined && event["type"] !== "response.failed") cached.set(id, [...input, ...output])
-            // the client may ask again before this returns
+            // the client may send the next request before this returns
             busy = false
             entry.finish()
           }

@@ -1,4 +1,4 @@
-/** WebSockets without sockets, in the time of the fiber that made them. */
+/** In-memory WebSockets, by the `Clock` of the fiber that created them. */
 import type { WebSocketConnector } from "@effect-codex/transport"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
