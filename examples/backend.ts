@@ -1,6 +1,6 @@
 /**
- * Which backend the examples talk to: an embedded one on 127.0.0.1 that plays a script, so that they run without a
- * login; with `--live` the real one. In a program of your own there is only `CodexNode.layer()`.
+ * The backend of the examples: an embedded one on 127.0.0.1 that plays a script and needs no login, or the real one
+ * with `--live`. Your own program only needs `CodexNode.layer()`.
  */
 
 import type { HttpServerError } from "@effect/platform"

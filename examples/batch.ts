@@ -1,4 +1,4 @@
-/** Many prompts, eight at once. It stops when the plan's limit is reached, and says what is left. */
+/** Sends many prompts, eight at a time. Stops at the plan's limit, and reports the remaining prompts. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Script } from "@effect-codex/testing"
 import { Console, Effect, Ref } from "effect"
@@ -7,7 +7,7 @@ import { backend } from "./backend.ts"
 
 const prompts = Array.from({ length: 200 }, (_, n) => `Summarise page ${n + 1}.`)
 
-/** What became of a prompt: its answer, why it cannot be answered, or nothing yet. */
+/** The result of a prompt: an answer, an error, or nothing yet. */
 type Outcome =
   | { readonly _tag: "Answer"; readonly text: string }
   | { readonly _tag: "Impossible"; readonly error: CodexError.CodexError }

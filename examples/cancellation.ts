@@ -1,4 +1,4 @@
-/** Stop when it is enough: the request is aborted, and nothing is paid for that nobody reads. */
+/** Interrupts a turn: the request is aborted, so unread output costs nothing. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Script } from "@effect-codex/testing"
 import { Console, Effect, Stream } from "effect"
@@ -8,11 +8,11 @@ import { backend } from "./backend.ts"
 const program = Effect.gen(function* () {
   const codex = yield* Codex.Codex
 
-  // take what is wanted: the rest of the stream is never asked for
+  // take only part of the stream: the rest is not requested
   const opening = yield* codex.text({ prompt: "Tell me a long story." }).pipe(Stream.take(5), Stream.mkString)
   yield* Console.log(`${opening}…`)
 
-  // or give the turn a time: whatever happens, it is over by then
+  // or set a time limit for the turn
   const turn = yield* codex.turn({ prompt: "Tell me another one." }).pipe(Effect.timeoutOption("200 millis"))
   yield* Console.log(turn._tag === "None" ? "too long a story" : turn.value.text)
 })

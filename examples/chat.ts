@@ -1,6 +1,6 @@
 /**
- * A chat that uses tools and outlives itself. Ctrl-C cancels the turn, a second one the program. The conversation is a file
- * in the folder given (default `.chat`): start it again, and it goes on where it was.
+ * A chat with tools that is saved to disk. Ctrl-C cancels the turn, a second Ctrl-C ends the program. The conversation
+ * is a file in the given folder (default `.chat`). Start the program again to continue it.
  */
 import * as Readline from "node:readline"
 import { FileSystem } from "@effect/platform"
@@ -75,5 +75,5 @@ const Live = Layer.mergeAll(
   NodeContext.layer
 )
 
-// not `runMain`, which would end the program at the first Ctrl-C
+// not `runMain`, because it ends the program at the first Ctrl-C
 Effect.runPromise(Effect.provide(program, Live))

@@ -1,4 +1,4 @@
-/** Several turns at once, with a line of progress for each. */
+/** Several concurrent turns, each with a line of progress. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Script } from "@effect-codex/testing"
 import { Console, Effect, Stream } from "effect"

@@ -1,4 +1,4 @@
-/** A conversation that remembers, is put to rest as JSON, and goes on where it was. */
+/** A conversation that is saved as JSON and continued. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Script } from "@effect-codex/testing"
 import { Console, Effect } from "effect"

@@ -1,6 +1,6 @@
 /**
- * A conversation of `@effect/ai` that keeps its reasoning: through `Chat` in one process, through `CodexPrompt` into
- * another one.
+ * A conversation of `@effect/ai` that keeps its reasoning: with `Chat` in one process, with `CodexPrompt` across
+ * processes.
  */
 import * as Chat from "@effect/ai/Chat"
 import * as LanguageModel from "@effect/ai/LanguageModel"
@@ -11,13 +11,13 @@ import { PromptCache } from "@effect-codex/testing"
 import { Console, Effect, Layer, Schema } from "effect"
 import { scripted } from "./backend.ts"
 
-/** A model that reasons, and says how much of the prompt the server had cached and how much reasoning came back. */
+/** A model with reasoning. Prints the cached part of the prompt and the reasoning that was sent back. */
 const script = PromptCache.responder(({ input, prompt }) => ({
   reasoning: [],
   text: `"${prompt}" after ${input.filter(({ type }) => type === "reasoning").length} pieces of reasoning`
 }))
 
-/** A process of its own: its Layer remembers nothing of others. */
+/** Simulates a separate process: its Layer shares no state with others. */
 const inAProcess = Effect.provide(Layer.fresh(CodexLanguageModel.layer({ model: "gpt-5.5" })))
 
 const ask = (history: Prompt.Prompt, words: string) =>
@@ -29,7 +29,7 @@ const ask = (history: Prompt.Prompt, words: string) =>
   })
 
 const program = Effect.gen(function* () {
-  // a stock Chat keeps words only; the Layer puts the rest back
+  // `Chat` keeps only text, so the Layer restores the rest
   yield* Effect.gen(function* () {
     const chat = yield* Chat.empty
     for (const prompt of ["My name is Ada.", "What is my name?"]) {
@@ -38,7 +38,7 @@ const program = Effect.gen(function* () {
     }
   }).pipe(inAProcess)
 
-  // a prompt that keeps everything by itself goes anywhere
+  // this prompt contains everything, so it works in any process
   const saved = yield* ask(Prompt.empty, "I like cats.").pipe(
     Effect.flatMap(Schema.encode(Prompt.FromJson)),
     inAProcess

@@ -1,4 +1,4 @@
-/** A toolkit of `@effect/ai`: two tools side by side, one that fails, and a call that fits nothing. */
+/** A toolkit of `@effect/ai`: two parallel tools, a failing tool, and an invalid call. */
 import * as Chat from "@effect/ai/Chat"
 import * as Tool from "@effect/ai/Tool"
 import * as Toolkit from "@effect/ai/Toolkit"

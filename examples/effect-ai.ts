@@ -1,4 +1,4 @@
-/** Codex as a language model of `@effect/ai`: a text, a stream, a value. Only the Layer is Codex's own. */
+/** Codex as a `LanguageModel` of `@effect/ai`: a text, a stream, an object. Only the Layer is specific to Codex. */
 import * as LanguageModel from "@effect/ai/LanguageModel"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { CodexLanguageModel } from "@effect-codex/ai"
@@ -23,7 +23,7 @@ const program = Effect.gen(function* () {
   const { value } = yield* LanguageModel.generateObject({ prompt: "A recipe for dumplings.", schema: Recipe })
   yield* Console.log(`${value.title}: ${value.minutes} minutes`)
 }).pipe(
-  // what failed, in this library's own terms: its tag, what to do, when a limit resets
+  // the error of this library: its tag, what to do, when a limit resets
   Effect.tapErrorTag("UnknownError", (error) =>
     Option.match(CodexLanguageModel.codexError(error), {
       onNone: () => Effect.void,

@@ -1,4 +1,4 @@
-/** Every way a turn can fail, each handled by its tag; the compiler tells when one is missing. */
+/** Handles every error of a turn by its tag. The compiler reports a missing one. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Script } from "@effect-codex/testing"
 import { Console, Effect } from "effect"
@@ -26,12 +26,12 @@ const handled: Effect.Effect<string, never, Codex.Codex> = ask.pipe(
     PolicyViolation: say("refused by policy"),
     AccessDenied: say("ask the workspace's admin"),
     ResponseFailed: say("the server gave up"),
-    // the stream: `partial` has what had arrived
+    // the stream: `partial` contains what had arrived
     StreamTruncated: ({ partial }) => Effect.succeed(`cut off after "${partial?.text ?? ""}"`),
     InvalidUtf8: say("damaged on the way"),
     InvalidEvent: say("an event nobody can read"),
     StreamIdle: say("gone silent"),
-    // the way there
+    // the connection
     ConnectionFailed: say("no connection"),
     TimedOut: say("too slow"),
     HttpFailure: say("an unexpected status"),
@@ -50,7 +50,7 @@ const handled: Effect.Effect<string, never, Codex.Codex> = ask.pipe(
   })
 )
 
-/** Plays one answer and shows what becomes of it; nothing is retried, so that the failure is seen. */
+/** Plays one response and prints the result. Retries are off, so that the error is visible. */
 const play = (name: string, step: Script.Step) =>
   handled.pipe(
     Effect.provide(embedded([step], { retry: { retries: 0 } })),

@@ -1,4 +1,4 @@
-/** Ask, and wait for the whole answer. */
+/** Sends a prompt and waits for the whole answer. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Script } from "@effect-codex/testing"
 import { Console, Effect } from "effect"

@@ -1,6 +1,6 @@
 /**
- * A service that streams answers to browsers as server-sent events. A browser that goes away aborts its turn. The program is
- * `app`; what it runs on are Layers, which its test swaps (`test/http-service.test.ts`).
+ * A service that streams answers to browsers as server-sent events. A disconnected browser aborts its turn. The program
+ * is `app`. Its test replaces the Layers (`test/http-service.test.ts`).
  */
 import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"

@@ -1,5 +1,5 @@
 /**
- * Log in to ChatGPT: `login.ts` opens the browser, `login.ts --device` shows a code for any other device,
+ * Log in to ChatGPT: `login.ts` opens the browser, `login.ts --device` shows a code for another device,
  * `login.ts --logout` ends the login.
  */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"

@@ -1,4 +1,4 @@
-/** Watch a turn as it comes: one event for everything that happens. */
+/** Handles the events of a turn as they arrive. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Script } from "@effect-codex/testing"
 import { Console, Effect, Match, Stream } from "effect"

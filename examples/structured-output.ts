@@ -1,4 +1,4 @@
-/** The answer as a typed value: the schema is sent along, and what comes back is decoded with it. */
+/** The answer as a typed value: the schema is sent with the request and decodes the answer. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Script } from "@effect-codex/testing"
 import { Console, Effect, Schema } from "effect"
@@ -17,7 +17,7 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${recipe.title}, ${recipe.minutes} minutes`)
   yield* Effect.forEach(recipe.ingredients, ({ amount, name }) => Console.log(`- ${amount ?? "some"} ${name}`))
 }).pipe(
-  // the model declined, was cut off, or answered something else
+  // a refusal, an incomplete answer, or one that does not match the schema
   Effect.catchTag("InvalidOutput", (error) => Console.error(error.message))
 )
 

@@ -1,4 +1,4 @@
-/** A test without a network: script the backend, provide it, assert. Works the same under a test runner. */
+/** A test without a network: script the backend, provide it, assert. Also works in a test runner. */
 import * as Assert from "node:assert"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Script, ScriptedBackend, TestCodex } from "@effect-codex/testing"

@@ -1,4 +1,4 @@
-/** One tool round trip by hand: the model calls, the program answers, the model goes on. */
+/** A manual tool round trip: the model calls a tool, the program answers, the model continues. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Message, Tool } from "@effect-codex/schema"
 import { Script } from "@effect-codex/testing"
@@ -20,13 +20,13 @@ const program = Effect.gen(function* () {
   const results = yield* Effect.forEach(asked.toolCalls, (call) =>
     add.decode(call).pipe(
       Effect.map(({ a, b }) => Message.toolResult(call, String(a + b))),
-      // the model gets to know what was wrong and can call again
+      // the model receives the error and can call again
       Effect.catchTag("InvalidToolArguments", (error) =>
         Effect.succeed(Message.toolResult(call, error.message, { isError: true }))
       )
     )
   )
-  // the turn's items go back exactly as the server sent them, reasoning included
+  // send the turn's items back unchanged, including reasoning
   const answered = yield* codex.turn({ ...request, input: [question, ...asked.items, ...results] })
   yield* Console.log(answered.text)
 })

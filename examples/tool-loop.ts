@@ -1,4 +1,4 @@
-/** The model uses tools until it is done; the program watches. */
+/** Runs tool calls until the model is done, and prints the events. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Tool } from "@effect-codex/schema"
 import { Script } from "@effect-codex/testing"

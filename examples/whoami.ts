@@ -1,11 +1,11 @@
-/** Who is logged in: plan, account and how long the access token lasts. No secrets are printed. */
+/** Prints the plan, the account and the expiry of the access token, without secrets. */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { CodexAuth } from "@effect-codex/auth"
 import * as NodeAuth from "@effect-codex/auth/node"
 import { Console, DateTime, Effect, Layer, Redacted } from "effect"
 
-/** Enough of an identifier to recognise it by. */
+/** The start of an identifier, enough to recognise it. */
 const hint = (value: Redacted.Redacted) => `${Redacted.value(value).slice(0, 6)}…`
 
 const program = Effect.gen(function* () {

@@ -105,8 +105,11 @@ const text = await backend(
       const finish = (then) => {
         clearTimeout(limit)
         server.closeAllConnections()
-        server.close(then)
-        browser?.kill("SIGKILL")
+        server.close()
+        if (browser === undefined) return then()
+        // its processes write the profile until they have ended
+        browser.once("close", then)
+        browser.kill("SIGKILL")
       }
       const limit = setTimeout(() => finish(() => reject(new Error("The page did not answer in a minute."))), 60_000)
       server.listen(0, "127.0.0.1", () => {

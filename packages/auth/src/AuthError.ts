@@ -1,7 +1,7 @@
 /**
- * Everything that can go wrong with a login, as one tagged union.
+ * The errors of logins and credentials, as one tagged union.
  *
- * Each member says what to do next in its message and never carries a token, an account id or an e-mail address.
+ * Each message says what to do next. No error contains a token, an account id or an e-mail address.
  *
  * @since 0.1.0
  */
@@ -14,10 +14,10 @@ const logIn = `Log in with \`npx @effect-codex/cli login\` or \`codex login\` (a
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
 /**
- * No source has ChatGPT credentials.
+ * There are no ChatGPT credentials.
  *
- * - `path`: the file that was looked for, where the source is a file.
- * - `found`: what there was instead, such as `an API key only`.
+ * - `path`: the credential file, if the source is a file.
+ * - `found`: what the file contains instead, such as `an API key only`.
  *
  * @since 0.1.0
  * @category errors
@@ -40,11 +40,10 @@ export class NotLoggedIn extends Failure.Class<NotLoggedIn>("@effect-codex/auth/
 /**
  * The access token cannot be used.
  *
- * - `segments`, `base64`, `json`, `claims`: it is not a JWT whose claims can be read.
+ * - `segments`, `base64`, `json`, `claims`: it is not a valid JWT.
  * - `apiKey`, `refreshToken`: it is another kind of secret.
- * - `notRedacted`: it is not a text inside a `Redacted`, which only a program without types can hand in.
- * - `account`: it names no ChatGPT account and no account id was handed in, or the account id has characters that no
- *   header can carry.
+ * - `notRedacted`: it is not a string in a `Redacted`. Only untyped programs can pass such a value.
+ * - `account`: it names no ChatGPT account and no account id was passed, or the account id is not a valid header value.
  *
  * @since 0.1.0
  * @category errors
@@ -57,12 +56,12 @@ export class InvalidToken extends Failure.Class<InvalidToken>("@effect-codex/aut
 ) {
   override get message(): string {
     if (this.reason === "account") {
-      return "There is no usable ChatGPT account id. Hand in the account id next to the token (`accountId`: visible ASCII), or log in again."
+      return "There is no usable ChatGPT account id. Pass the account id with the token (`accountId`: visible ASCII), or log in again."
     }
     if (this.reason === "notRedacted") {
-      return "The access token is not a text inside a `Redacted`. Hand it in as `Redacted.make(token)`, with `Redacted` of `effect`."
+      return "The access token is not a string in a `Redacted`. Pass it as `Redacted.make(token)`, with `Redacted` of `effect`."
     }
-    return `This is not a ChatGPT access token: ${invalidTokenReasons[this.reason]}. Hand in the \`access_token\` of a ChatGPT login. ${logIn}`
+    return `This is not a ChatGPT access token: ${invalidTokenReasons[this.reason]}. Pass the \`access_token\` of a ChatGPT login. ${logIn}`
   }
 }
 
@@ -76,15 +75,16 @@ const invalidTokenReasons = {
 }
 
 /**
- * The credential file cannot be used. It is left alone.
+ * The credential file cannot be used. It is not changed.
  *
- * - `read`, `write`, `lock`: the system refuses the operation. `reason` is the system's code, such as `EACCES`, or one
- *   of: `FIFO`, `CharacterDevice`, … (the type of what is not a file), `tooLarge`, `tooDeep` (nested too deeply to be
- *   written), `otherUser` (the owner of the file cannot be kept), `replaced` (the file at this path was replaced outside
- *   of this mount).
- * - `decode`: the file was read but is `empty`, not `json`, or has another `schema`; `at` is where, never the content.
+ * - `read`, `write`, `lock`: the operation failed. `reason` is the system's code, such as `EACCES`, or one of: `FIFO`,
+ *   `CharacterDevice`, … (the path is not a regular file), `tooLarge`, `tooDeep` (nested too deeply to be written),
+ *   `otherUser` (the owner of the file cannot be preserved), `replaced` (the file at this path was replaced outside of
+ *   this mount).
+ * - `decode`: the file is `empty`, not valid `json`, or has an unexpected `schema`. `at` is the position, without any
+ *   content.
  *
- * `cause` is what the file system says.
+ * `cause` is the error of the file system.
  *
  * @since 0.1.0
  * @category errors
@@ -104,7 +104,7 @@ export class AuthFileUnusable extends Failure.Class<AuthFileUnusable>("@effect-c
     if (operation === "decode") {
       const at = this.at === undefined ? "" : ` at ${this.at}`
       const what = { empty: "is empty", json: "is not valid JSON" }[reason] ?? `has an unexpected shape${at}`
-      return `The credential file ${path} ${what}. It was left alone: repair it, or remove it and log in again.`
+      return `The credential file ${path} ${what}. It was not changed. Repair it, or remove it and log in again.`
     }
     const advice = unusableReasons[reason] ?? [reason, "Check that it is a file, its permissions and the disk."]
     return `Cannot ${operation} the credential file ${path} (${advice[0]}). ${advice[1]}`
@@ -113,7 +113,7 @@ export class AuthFileUnusable extends Failure.Class<AuthFileUnusable>("@effect-c
 
 const notAFile = (what: string): readonly [why: string, advice: string] => [
   `it is ${what}, not a file`,
-  "Put a file in its place, or remove it and log in again."
+  "Replace it with a file, or remove it and log in again."
 ]
 
 const unusableReasons: Record<string, readonly [why: string, advice: string]> = {
@@ -123,11 +123,14 @@ const unusableReasons: Record<string, readonly [why: string, advice: string]> = 
   CharacterDevice: notAFile("a device"),
   BlockDevice: notAFile("a device"),
   Unknown: notAFile("of an unknown type"),
-  tooLarge: ["it is larger than 1 MiB", "Remove what does not belong there."],
-  tooDeep: ["it is nested too deeply to be written back", "Remove what does not belong there."],
-  ENOSPC: ["ENOSPC: the disk is full", "Make room; the login is not refreshed before its successor can be stored."],
+  tooLarge: ["it is larger than 1 MiB", "Remove unrelated content."],
+  tooDeep: ["it is nested too deeply to be written back", "Remove unrelated content."],
+  ENOSPC: [
+    "ENOSPC: the disk is full",
+    "Free some space. The login is not refreshed until the new tokens can be stored."
+  ],
   otherUser: [
-    "it belongs to another user and would change its owner",
+    "it belongs to another user, and writing it would change its owner",
     "Run the program as that user, or let that user refresh the login."
   ],
   replaced: [
@@ -137,7 +140,7 @@ const unusableReasons: Record<string, readonly [why: string, advice: string]> = 
 }
 
 /**
- * The login is over: only a new login helps.
+ * The login is no longer valid. A new login is needed.
  *
  * @since 0.1.0
  * @category errors
@@ -146,10 +149,10 @@ export class LoginExpired extends Failure.Class<LoginExpired>("@effect-codex/aut
   "LoginExpired",
   {
     /**
-     * - `expired`, `reused`, `invalidated`: the token endpoint's words (protocol F.5).
-     * - `unknown`: any other way in which it says that the refresh token is worth nothing.
+     * - `expired`, `reused`, `invalidated`: reported by the token endpoint (protocol F.5).
+     * - `unknown`: the token endpoint rejected the refresh token for another reason.
      * - `notRefreshable`: the source has no refresh token.
-     * - `rejected`: the backend refuses what a recovery brought minutes ago, so that another refresh would not help.
+     * - `rejected`: the backend rejects a token that was refreshed minutes ago, so another refresh would not help.
      */
     reason: Schema.Literal("expired", "reused", "invalidated", "unknown", "notRefreshable", "rejected")
   }
@@ -163,13 +166,13 @@ const loginExpiredReasons = {
   expired: "The login has expired.",
   reused: "The login's refresh token was already used, probably by another program that shares the login.",
   invalidated: "The login was revoked.",
-  unknown: "The login was refused by the token endpoint.",
+  unknown: "The token endpoint rejected the login.",
   notRefreshable: "The access token is no longer accepted and cannot be refreshed.",
-  rejected: "The backend refuses the access token although it was refreshed. Check that the account may use Codex."
+  rejected: "The backend rejects the access token although it was refreshed. Check that the account may use Codex."
 }
 
 /**
- * The access token could not be refreshed this time; the login itself may be fine.
+ * The access token could not be refreshed. The login itself may still be valid.
  *
  * @since 0.1.0
  * @category errors
@@ -178,16 +181,16 @@ export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/a
   "RefreshFailed",
   {
     /**
-     * - `network`, `timeout`: no response, or none in time. A late one is still stored.
-     * - `status`: a status that may be another one next time.
-     * - `refused`: a final status (any 4xx other than 408 and 429), such as a region that is not served.
+     * - `network`, `timeout`: no response, or none in time. A late response is still stored.
+     * - `status`: a status that may be temporary.
+     * - `refused`: a permanent status (any 4xx other than 408 and 429), for example in an unsupported region.
      * - `answer`: a response without a token.
      * - `account`: a response with the token of another account, which is not stored.
      */
     reason: Schema.Literal("network", "timeout", "status", "refused", "answer", "account")
   }
 ) {
-  /** Worth another try after some seconds, unless the token endpoint refused, or took this login for another one. */
+  /** Retryable after some seconds, unless the token endpoint refused or sent the token of another account. */
   override get isRetryable(): boolean {
     return this.reason !== "refused" && this.reason !== "account"
   }
@@ -197,7 +200,7 @@ export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/a
       network: "the token endpoint could not be reached. Check the network and try again in a moment.",
       timeout: "the token endpoint did not respond in time. Try again in a moment.",
       status: `the token endpoint responded with ${status}. Try again in a moment.`,
-      refused: `the token endpoint refused (${status}). Check network, region and account, then restart the program or log in again.`,
+      refused: `the token endpoint refused the request (${status}). Check the network, the region and the account, then restart the program or log in again.`,
       answer: "the token endpoint responded without a token. Check the network and try again in a moment.",
       account: "the token endpoint responded with a token of another account. Log in again."
     }[this.reason]
@@ -206,7 +209,7 @@ export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/a
 }
 
 /**
- * The store now holds a login of another account than the one this program started with.
+ * The store contains a login of a different account than at the start of this program.
  *
  * @since 0.1.0
  * @category errors
@@ -216,13 +219,13 @@ export class AccountChanged extends Failure.Class<AccountChanged>("@effect-codex
   {}
 ) {
   override get message(): string {
-    return "Somebody logged in with another ChatGPT account meanwhile. Restart the program to use it, or log in with the first account again."
+    return "The login was replaced by one of another ChatGPT account. Restart the program to use it, or log in with the first account again."
   }
 }
 
 /**
- * Another process has the lock of the credential file: it held it for longer than we wait (`waitedMillis`), or took it
- * over while this process was stopped (`waitedMillis` is 0).
+ * Another process holds the lock of the credential file: it held the lock longer than the time limit (`waitedMillis`),
+ * or took it over while this process was suspended (`waitedMillis` is 0).
  *
  * @since 0.1.0
  * @category errors
@@ -234,14 +237,14 @@ export class LockTimeout extends Failure.Class<LockTimeout>("@effect-codex/auth/
     waitedMillis: Schema.Number
   }
 ) {
-  /** The holder may be done soon. */
+  /** The holder may release it soon. */
   override get isRetryable(): boolean {
     return true
   }
   override get message(): string {
     return this.waitedMillis === 0
-      ? `Another process took over the lock ${this.path} while this one was stopped. Try again.`
-      : `Another process held the lock ${this.path} for more than ${Math.round(this.waitedMillis / 1000)} s. Try again; if it lasts, end the process that holds it.`
+      ? `Another process took over the lock ${this.path} while this one was suspended. Try again.`
+      : `Another process held the lock ${this.path} for more than ${Math.round(this.waitedMillis / 1000)} s. Try again. If it stays locked, end the process that holds it.`
   }
 }
 
@@ -255,11 +258,10 @@ export class LoginFailed extends Failure.Class<LoginFailed>("@effect-codex/auth/
   "LoginFailed",
   {
     reason: Schema.Literal("denied", "workspace", "timeout", "ports", "network", "exchange", "unsupported"),
-    /** The ports that were tried. */
     ports: optional(Schema.Array(Schema.Number))
   }
 ) {
-  /** A network failure or a timeout is worth starting the login again. */
+  /** After a network error or a timeout the login can be started again. */
   override get isRetryable(): boolean {
     return this.reason === "network" || this.reason === "timeout"
   }
@@ -270,17 +272,17 @@ export class LoginFailed extends Failure.Class<LoginFailed>("@effect-codex/auth/
 }
 
 const loginFailedReasons = {
-  denied: "it was refused. Check that the account may use Codex and try again.",
+  denied: "access was denied. Check that the account may use Codex and try again.",
   workspace: "it was for a workspace that is not allowed here. Log in again and choose an allowed one.",
-  timeout: "nobody finished it in time. Start it again.",
+  timeout: "it was not completed in time. Start it again.",
   ports: "no callback port is free. End the other login, or use the device login.",
   network: "the login server could not be reached. Check the network and start it again.",
-  exchange: "the login server did not hand out tokens. Start it again.",
+  exchange: "the login server did not return tokens. Start it again.",
   unsupported: "device login is not enabled for this server. Use the browser login."
 }
 
 /**
- * What a request for credentials can fail with, and so what a turn can.
+ * The errors of requesting credentials, and therefore of a turn.
  *
  * @since 0.1.0
  * @category schemas
@@ -317,7 +319,7 @@ export type AuthError =
 export const isAuthError: (u: unknown) => u is AuthError = Schema.is(AuthError)
 
 /**
- * What an interactive login or a logout can fail with.
+ * The errors of an interactive login or a logout.
  *
  * @since 0.1.0
  * @category schemas

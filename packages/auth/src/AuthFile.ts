@@ -1,9 +1,9 @@
 /**
- * The text of a credential file, and the login in it.
+ * Reads and writes the content of credential files.
  *
- * Two formats are understood and written back as they were found: the Codex CLI's `auth.json` (protocol F.1) and
- * `{"openai-codex": {type, access, refresh, expires, account_id}}`. A refresh keeps every field this library does not
- * know, at every level. An optional field of an unexpected type counts as missing.
+ * Two formats are supported, and a file keeps its format: the Codex CLI's `auth.json` (protocol F.1) and
+ * `{"openai-codex": {type, access, refresh, expires, account_id}}`. A refresh preserves all unknown fields, at every
+ * level. An optional field of an unexpected type is ignored.
  *
  * @since 0.1.0
  */
@@ -20,29 +20,29 @@ import { isJsonObject, type Json, numberIn, objectIn, parseJson, textIn } from "
 import type { Login } from "./Login.ts"
 
 /**
- * What a credential file holds, and the texts that can take its place.
+ * A parsed credential file, and functions that produce its next content.
  *
  * @since 0.1.0
  * @category models
  */
 export interface AuthFile {
-  /** The login, unless the file has none. */
+  /** Absent if the file has no login. */
   readonly login?: Login
-  /** What the file has instead of a ChatGPT login, such as `an API key only`. */
+  /** What the file contains instead of a ChatGPT login, such as `an API key only`. */
   readonly found?: string
-  /** The file with these tokens of the same login. Everything else is kept. */
+  /** The file with new tokens of the same login. Everything else is preserved. */
   readonly renew: (login: Login) => Effect.Effect<string, Unprintable>
   /**
-   * The file with a new login. Everything else is kept only where the login is of the account whose login the file had;
-   * nothing of another account, or of another kind of login, is left.
+   * The file with a new login. Other content is preserved only if the account is the same. Nothing of another account
+   * or another kind of login remains.
    */
   readonly replace: (login: Login) => Effect.Effect<string, Unprintable>
-  /** The file without its login. `undefined` when nothing would be left of it. */
+  /** The file without its login. `undefined` if nothing remains. */
   readonly remove: Effect.Effect<string | undefined, Unprintable>
 }
 
 /**
- * Why a file cannot be written back: it is nested too deeply, or the text would be larger than `limit`.
+ * Why a file cannot be written: it is nested too deeply, or the text would be larger than `limit`.
  *
  * @since 0.1.0
  * @category models
@@ -50,20 +50,20 @@ export interface AuthFile {
 export type Unprintable = "tooDeep" | "tooLarge"
 
 /**
- * The largest file that is read or written, in bytes: 1 MiB. A real one has a few thousand.
+ * The maximum size of a file, in bytes: 1 MiB. Typical files have a few thousand bytes.
  *
  * @since 0.1.0
  * @category configuration
  */
 export const limit = 1_048_576
 
-/** Deeper values are not written: the engine's printer is recursive, and indentation grows with the depth. */
+/** Deeper values are not written: `JSON.stringify` is recursive, and indentation grows with the depth. */
 const maxDepth = 100
 
 /** Larger files are printed without indentation. */
 const indentedLimit = 65_536
 
-/** Without recursion, as the value may be of any depth. */
+/** Not recursive, because the value can have any depth. */
 const isTooDeep = (value: unknown): boolean => {
   let level: ReadonlyArray<unknown> = [value]
   for (let depth = 0; depth <= maxDepth; depth++) {
@@ -89,7 +89,7 @@ const secretIn = (json: Json, key: string): Redacted.Redacted | undefined => {
 const reveal = (value: Redacted.Redacted | undefined): string | undefined =>
   value === undefined ? undefined : Redacted.value(value)
 
-/** The object with these fields. `undefined` removes a field, unless its value was never understood (`read` ignored it). */
+/** Sets these fields. `undefined` removes a field, unless its type is unexpected and `read` ignored it. */
 const update = (
   json: Json,
   fields: Readonly<Record<string, string | number | undefined>>,
@@ -111,14 +111,14 @@ const isoFromMillis = (millis: number): string | undefined =>
 const millisFromIso = (text: string | undefined): number | undefined =>
   text === undefined ? undefined : Option.getOrUndefined(Option.map(DateTime.make(text), DateTime.toEpochMillis))
 
-/** Where the format is not as expected. Keys only: values may be secrets. */
+/** `at` contains only keys, because values may be secrets. */
 const invalidAt = (path: string, at?: string): Effect.Effect<never, AuthFileUnusable> =>
   Effect.fail(new AuthFileUnusable({ path, operation: "decode", reason: "schema", ...defined({ at }) }))
 
-/** The two modes whose tokens are ChatGPT tokens; files without a mode are old ones. */
+/** The modes with ChatGPT tokens. Old files have no mode. */
 const chatGptModes: ReadonlySet<string | undefined> = new Set([undefined, "chatgpt", "chatgptAuthTokens"])
 
-/** What the Codex CLI's other modes are; the file's own words are not quoted. */
+/** Descriptions of the Codex CLI's other modes. Errors use these and never quote the file. */
 const otherModes: Record<string, string> = {
   apikey: "an API key only",
   headers: "a login by headers",
@@ -128,7 +128,7 @@ const otherModes: Record<string, string> = {
   bedrockAccessKeys: "Bedrock keys"
 }
 
-/** What belongs to one login, and so not to the next of the same account (protocol N.8). */
+/** Fields of one login that a new login of the same account must not keep (protocol N.8). */
 const ofOneLogin = ["login_owner_id", "oauth_provenance"]
 
 const withTokens = (json: Json, login: Login): Json => {
@@ -231,7 +231,7 @@ const parseOther = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileU
 }
 
 /**
- * The file that does not exist yet: no login, and the Codex CLI's format when one is added.
+ * A file that does not exist yet. A login is added in the Codex CLI's format.
  *
  * @since 0.1.0
  * @category constructors
@@ -239,7 +239,7 @@ const parseOther = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileU
 export const empty: AuthFile = codexFile({}, undefined)
 
 /**
- * Reads the text of a credential file. `path` is only for the error, which never quotes the content.
+ * Parses the text of a credential file. `path` is only used in errors, which never quote the content.
  *
  * @since 0.1.0
  * @category constructors

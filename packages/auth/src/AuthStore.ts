@@ -1,5 +1,5 @@
 /**
- * Where a login is kept between runs.
+ * Stores a login between runs.
  *
  * @since 0.1.0
  */
@@ -23,7 +23,7 @@ import { nonBlank } from "./internal/variables.ts"
 import type { Login } from "./Login.ts"
 
 /**
- * A place for one login.
+ * A store for one login.
  *
  * @since 0.1.0
  * @category tags
@@ -35,16 +35,16 @@ export class AuthStore extends Context.Tag("@effect-codex/auth/AuthStore")<AuthS
  * @category models
  */
 export interface Service {
-  /** The stored login. `NotLoggedIn` when there is none. */
+  /** The stored login. Fails with `NotLoggedIn` if there is none. */
   readonly read: Effect.Effect<Login, AuthError>
   /**
-   * Reads, decides and writes, exclusively. `change` answers with a result and the login to keep: the one it was given
-   * (nothing is written), one with other tokens of the same login, or `undefined` (the login is removed).
+   * Reads and updates the login under an exclusive lock. `change` returns a result and the login to store: the same
+   * login (nothing is written), the same login with new tokens, or `undefined` (the login is removed).
    *
-   * Before it does something that cannot be undone, `change` runs `prepare`: it makes certain that the next login can be
-   * stored and that the locks are still held, and fails with the reason where that is not so.
+   * `change` runs `prepare` before anything irreversible. `prepare` fails unless the next login can be stored and the
+   * locks are still held.
    *
-   * Waiting for the turn can be interrupted; from the start of `change` to the end of the write nothing can.
+   * Waiting for the lock can be interrupted. From the start of `change` to the end of the write, nothing can.
    */
   readonly modify: <A, E>(
     change: (
@@ -53,16 +53,16 @@ export interface Service {
     ) => Effect.Effect<readonly [result: A, next: Login | undefined], E>
   ) => Effect.Effect<A, E | AuthError>
   /**
-   * Keeps a new login in place of the old one, which is the result. What belongs to another account is not kept with it.
+   * Stores a new login and returns the old one. Data of another account is removed.
    */
   readonly replace: (login: Login) => Effect.Effect<Login | undefined, AuthError>
 }
 
-/** A text that is read and replaced as a whole, and the exclusive turn on it. */
+/** A text that is read and replaced as a whole, with an exclusive lock. */
 interface Medium {
   readonly path: string
   readonly read: Effect.Effect<AuthFile.AuthFile, AuthError>
-  /** Runs `change` with the current content, then writes the text it decided on; `undefined` removes it. */
+  /** Runs `change` with the current content, then writes the text it returns. `undefined` removes the content. */
   readonly exclusively: <A, E>(
     change: (
       file: AuthFile.AuthFile,
@@ -71,7 +71,7 @@ interface Medium {
   ) => Effect.Effect<A, E | AuthError>
 }
 
-/** The room that is made sure of for the first login, in characters. */
+/** The space reserved for the first login, in characters. */
 const firstLength = 8192
 
 const fromMedium = ({ exclusively, path, read }: Medium): Service => {
@@ -85,7 +85,7 @@ const fromMedium = ({ exclusively, path, read }: Medium): Service => {
     modify: (change) =>
       exclusively((file, prepare) => {
         const { login } = file
-        // Nothing may keep the next text from being printed, either.
+        // Check that the next text can be serialised, too.
         const ready = Effect.gen(function* () {
           const text = login === undefined ? " ".repeat(firstLength) : yield* printed(file.renew(login))
           if (text.length + reserve > AuthFile.limit) return yield* printed(Effect.fail("tooLarge"))
@@ -136,8 +136,8 @@ export const makeMemory = (initial?: Login): Effect.Effect<Service> =>
 export const layerMemory = (initial?: Login): Layer.Layer<AuthStore> => Layer.effect(AuthStore, makeMemory(initial))
 
 /**
- * A login under one key of a `KeyValueStore`, as the JSON of the Codex CLI. The turn is exclusive inside this process
- * only: a `KeyValueStore` has no locks.
+ * Stores a login under one key of a `KeyValueStore`, in the Codex CLI's JSON format. The lock is effective only within
+ * this process, because a `KeyValueStore` has no locks.
  *
  * @since 0.1.0
  * @category constructors
@@ -160,7 +160,7 @@ export const makeKeyValueStore = (options?: {
       )
     )
     const set = (text: string) => Effect.mapError(store.set(key, text), unusable(key, "write"))
-    /** Writing the present text once more shows whether the store can be written. */
+    /** Rewrites the current text to check that the store is writable. */
     const prepare = () =>
       Effect.flatMap(
         Effect.mapError(store.get(key), unusable(key, "read")),
@@ -194,12 +194,13 @@ export const layerKeyValueStore = (options?: {
 }): Layer.Layer<AuthStore, never, KeyValueStore.KeyValueStore> => Layer.effect(AuthStore, makeKeyValueStore(options))
 
 /**
- * A credential file shared with other programs: the Codex CLI's `auth.json`, or a file of the other format `AuthFile`
- * knows.
+ * A credential file shared with other programs: the Codex CLI's `auth.json`, or a file in the other format that
+ * `AuthFile` supports.
  *
- * It is replaced as a whole (temporary file, fsync, rename) under the locks `auth.lock` and `auth.json.lock` beside it
- * (protocol F.6); where it cannot be replaced, it is overwritten. Owner and permissions stay as they are; a new file can
- * be read by its owner only. A file that does not parse is read again for a second, then reported and left alone.
+ * It is replaced atomically (temporary file, fsync, rename) under the locks `auth.lock` and `auth.json.lock` in the
+ * same directory (protocol F.6). If it cannot be replaced, it is overwritten. Owner and permissions are preserved. A
+ * new file is readable only by its owner. A file that does not parse is read again for up to a second, then reported as
+ * an error and not changed.
  *
  * @since 0.1.0
  * @category constructors
@@ -233,7 +234,7 @@ export const makeFile = (file: string): Effect.Effect<Service, never, FileSystem
             const { current, prepare, remove, write } = yield* exclusive(located)
             return yield* unstoppable(
               Effect.gen(function* () {
-                // The locks last: nothing may come between that look and what the caller does next.
+                // Check the locks last, immediately before the caller continues.
                 const [result, next] = yield* change(current, (text) => Effect.zipRight(prepare(text), held.check))
                 if (next !== "keep") yield* next.text === undefined ? remove : write(next.text)
                 return result
@@ -252,7 +253,7 @@ export const layerFile = (file: string): Layer.Layer<AuthStore, never, FileSyste
   Layer.effect(AuthStore, makeFile(file))
 
 /**
- * Where the Codex CLI keeps its credential file: `auth.json` in `CODEX_HOME` when that is set, else in `~/.codex`.
+ * The path of the Codex CLI's credential file: `auth.json` in `CODEX_HOME` if set, otherwise in `~/.codex`.
  *
  * @since 0.1.0
  * @category configuration

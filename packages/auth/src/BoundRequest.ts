@@ -1,9 +1,9 @@
 /**
- * Requests with parts that only one origin gets to see.
+ * Requests with secrets that are sent only to one origin.
  *
- * A client can follow redirects, log, retry. Secret headers are put into what is sent at the last moment, by the address
- * it is really sent to, and a secret body is taken out where that is another one. The response and the errors show the
- * caller's own request.
+ * A client can follow redirects, log and retry. Secret headers are therefore added just before sending, and only if the
+ * actual address has the right origin. A secret body is not sent to another origin. The response and the errors contain
+ * the caller's original request.
  *
  * @since 0.1.0
  */
@@ -25,17 +25,17 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
 /**
- * What is bound to one origin.
+ * The secrets of a request and their origin.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Bound {
-  /** Scheme, host and port; what follows them does not count. */
+  /** Scheme, host and port. Any path is ignored. */
   readonly origin: string
-  /** Headers that are secrets, by their names in lower case. */
+  /** Secret headers, with lower-case names. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Whether the body of the request is a secret, too. Default: no. */
+  /** Whether the body is secret too. Default: `false`. */
   readonly isBodySecret?: boolean
 }
 
@@ -52,7 +52,7 @@ export const isFor = (request: HttpClientRequest.HttpClientRequest, origin: stri
   return own !== undefined && own === (originOf(origin) ?? origin)
 }
 
-/** Changes a request that the client is about to send. There is no other way to act on it at that moment. */
+/** Mutates a request that the client is about to send. No other hook exists at that point. */
 const change = (
   outgoing: HttpClientRequest.HttpClientRequest,
   { body, headers }: Pick<HttpClientRequest.HttpClientRequest, "headers" | "body">
@@ -61,16 +61,17 @@ const change = (
 }
 
 const unseen =
-  "The HTTP client does not show when it sends a request. Build it on HttpClient.make, and put a withTracerDisabledWhen of your own around the authorised client, not inside."
+  "The HTTP client does not call its hook before it sends a request. Build it with HttpClient.make, and apply withTracerDisabledWhen outside of the authorised client, not inside."
 
 const elsewhere = "The HTTP client followed a redirect to another origin."
 
 /**
- * Sends a request with what is bound to the origin. When the client follows a redirect to another origin, that request
- * goes there without it; where the body is a secret, the whole request fails then.
+ * Sends a request with its secrets. If the client follows a redirect to another origin, that request is sent without
+ * the secrets. If the body is secret, it fails instead.
  *
- * The client must be built on `HttpClient.make`, as all of Effect's are, and must not have a `withTracerDisabledWhen` of
- * its own inside: else no headers are added, and the request fails with a `RequestError` that says so.
+ * The client must be built with `HttpClient.make`, like all of Effect's clients, and must not use
+ * `withTracerDisabledWhen` inside. Otherwise no headers are added, and the request fails with a `RequestError` that
+ * says so.
  *
  * @since 0.1.0
  * @category combinators
@@ -88,8 +89,8 @@ export const execute = <R>(
     const names = Object.keys(secrets)
     let sent: "nowhere" | "home" | "elsewhere" = "nowhere"
 
-    // `HttpClient.make` asks this of every request, redirected and repeated ones too, right before it is sent. The answer
-    // is always yes: the client's own span would hold the request.
+    // `HttpClient.make` calls this predicate for every request, including redirects and retries, just before sending.
+    // It always returns true, because the client's own span would contain the request.
     const isUntraced = (outgoing: HttpClientRequest.HttpClientRequest): boolean => {
       sent = isFor(outgoing, origin) ? "home" : "elsewhere"
       const plain = Headers.remove(outgoing.headers, names)
@@ -101,7 +102,7 @@ export const execute = <R>(
     const failWith = (description: string) =>
       Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", description }))
     const { error, response } = rebinder(request, Object.values(secrets))
-    // A copy, because the caller's own request stays as it is.
+    // A copy, so that the caller's request is not changed.
     const sending = client.execute(HttpClientRequest.setHeaders(request, {})).pipe(
       Effect.locally(HttpClient.currentTracerDisabledWhen, isUntraced),
       Effect.withTracerEnabled(true),
@@ -126,8 +127,7 @@ export const execute = <R>(
   })
 
 /**
- * The context in which `fetch` follows no redirects: they would carry the secret to another place. Its other settings
- * stay.
+ * Sets `redirect: "error"` for `fetch` and keeps its other settings: a redirect would send the secret to another host.
  *
  * @since 0.1.0
  * @category combinators
@@ -142,7 +142,7 @@ export const refusingRedirects = <R>(context: Context.Context<R>): Context.Conte
 }
 
 /**
- * Keeps `fetch` from following redirects, by {@link refusingRedirects}.
+ * Runs the effect with {@link refusingRedirects}.
  *
  * @since 0.1.0
  * @category combinators
@@ -150,9 +150,9 @@ export const refusingRedirects = <R>(context: Context.Context<R>): Context.Conte
 export const withoutRedirects = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.mapInputContext(self, refusingRedirects<R>)
 
-/** Shows responses and errors with the caller's request in place of the one that was sent. */
+/** Replaces the sent request by the caller's request in responses and errors. */
 const rebinder = (request: HttpClientRequest.HttpClientRequest, values: ReadonlyArray<string>) => {
-  // "true" is a value, but not a secret.
+  // "true" is not a secret.
   const secrets = values
     .flatMap((value) => [value, value.replace(/^Bearer /, "")])
     .filter(({ length }) => length > 4)

@@ -1,5 +1,5 @@
 /**
- * Login in a browser, by authorization code with PKCE (protocol F.8).
+ * Login in a browser, with an authorization code and PKCE (protocol F.8).
  *
  * @since 0.1.0
  */
@@ -28,11 +28,11 @@ import { OAuth } from "./OAuth.ts"
  * @category configuration
  */
 export interface Options {
-  /** How long the person may take. Default: 10 minutes. */
+  /** The time limit for the user. Default: 10 minutes. */
   readonly timeLimit?: Duration.DurationInput | undefined
   /**
-   * Only these workspaces (account ids) may log in: the page offers no others, and a login for another one is revoked and
-   * fails with the reason `workspace`. Default: any.
+   * The allowed workspaces (account ids). The page offers no others. A login to another workspace is revoked and fails
+   * with the reason `workspace`. Default: any.
    */
   readonly workspaces?: ReadonlyArray<string> | undefined
 }
@@ -45,7 +45,7 @@ type Callback =
   | { readonly _tag: "Foreign" }
   | { readonly _tag: "Empty" }
 
-/** What the parameters of a callback mean for the login with this `state`. */
+/** Interprets the callback parameters for the login with this `state`. */
 const readCallback = (parameters: URLSearchParams, state: string): Callback => {
   if (!equals(parameters.get("state") ?? "", state)) return { _tag: "Foreign" }
   const error = parameters.get("error")
@@ -56,28 +56,28 @@ const readCallback = (parameters: URLSearchParams, state: string): Callback => {
   return code ? { _tag: "Code", code: Redacted.make(code) } : { _tag: "Empty" }
 }
 
-/** The code in what a person pasted: the address they ended on, its query, or the bare code. */
+/** Reads a pasted address, query or code. */
 const readPasted = (text: string, state: string): Callback => {
   const query = text.includes("=") ? text.slice(text.indexOf("?") + 1) : undefined
   if (query !== undefined) return readCallback(new URLSearchParams(query), state)
-  // Without a state to compare, PKCE still makes the code of another login useless here.
+  // There is no state to compare, but PKCE rejects the code of another login.
   return text === "" || /\s/.test(text) ? { _tag: "Empty" } : { _tag: "Code", code: Redacted.make(text) }
 }
 
 const pasteAgain = {
-  Empty: "There is no code in it. Paste the whole address of the page you ended on.",
-  Foreign: "It belongs to another login. Paste the address of the page you ended on just now."
+  Empty: "The text contains no code. Paste the whole address of the last page.",
+  Foreign: "The address belongs to another login. Paste the address of the last page of this login."
 }
 
 const succeeded = page(200, "You are logged in", "You can close this page and go back to the program.")
 const failed = (error: LoginError) => page(200, "The login failed", error.message)
 
 /**
- * Logs a person in with their browser and stores the login; the one it replaces is revoked.
+ * Logs a user in with the browser and stores the login. The replaced login is revoked.
  *
- * The first callback with the `state` of this login decides; a later one is answered with the same page. Every other
- * request, such as one with a wrong `state`, is refused while the server goes on listening. Without a reachable loopback
- * address the person can paste the address they ended on.
+ * The first callback with the `state` of this login decides. Later ones get the same page. Any other request, such as
+ * one with a wrong `state`, is rejected, and the server keeps listening. If the browser cannot reach the loopback
+ * address, the user can paste the address of the last page.
  *
  * @since 0.1.0
  * @category constructors
@@ -113,10 +113,10 @@ export const login: (
   const app: HttpApp.Default = Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const here = "http://localhost"
-    // An address that does not parse is not the callback.
+    // An invalid URL is not the callback.
     const { pathname, searchParams } = new URL(URL.canParse(request.url, here) ? request.url : "/", here)
     if (pathname !== callbackPath) return page(404, "Not found", "There is nothing here.")
-    if (request.method !== "GET") return page(405, "Not allowed", "This page can only be opened.")
+    if (request.method !== "GET") return page(405, "Not allowed", "This page only supports GET.")
     const callback = readCallback(searchParams, state)
     if (callback._tag === "Foreign") {
       return page(400, "Not this login", "This page belongs to another login. Go back to the program and start again.")
@@ -136,7 +136,7 @@ export const login: (
   })
 
   return yield* Effect.gen(function* () {
-    // A span of the server would have the code in its URL.
+    // A server span would record the code as part of the URL.
     const origin = yield* HttpMiddleware.withTracerDisabledWhenEffect(server.serve(app), () => true)
     const redirectUri = origin + callbackPath
     const url = oauth.authorizeUrl({
@@ -156,7 +156,7 @@ export const login: (
     const tokens = yield* oauth.exchange({ code, codeVerifier: Redacted.make(codeVerifier), redirectUri })
     return yield* keep(tokens, options?.workspaces)
   }).pipe(
-    // The browser gets its page before the server goes.
+    // Answer the browser before the server stops.
     Effect.onExit((exit) => Deferred.done(outcome, exit)),
     Effect.scoped
   )

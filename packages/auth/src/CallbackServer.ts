@@ -1,5 +1,5 @@
 /**
- * The loopback server that a browser login ends on.
+ * The loopback server that receives the callback of a browser login.
  *
  * @since 0.1.0
  */
@@ -21,14 +21,14 @@ export class CallbackServer extends Context.Tag("@effect-codex/auth/CallbackServ
  */
 export interface Service {
   /**
-   * Serves the app on the loopback address until the scope closes and answers with the origin it is reached at.
-   * `LoginFailed` with reason `ports` when no port is free.
+   * Serves the app on the loopback address until the scope closes, and returns its origin. Fails with `LoginFailed` and
+   * the reason `ports` if no port is free.
    */
   readonly serve: (app: HttpApp.Default) => Effect.Effect<string, LoginFailed, Scope.Scope>
 }
 
 /**
- * The ports whose callbacks the login server accepts, in the order they are tried (protocol F.8).
+ * The callback ports that the login server accepts, in order of preference (protocol F.8).
  *
  * @since 0.1.0
  * @category configuration

@@ -1,5 +1,5 @@
 /**
- * What a ChatGPT token says about its owner (protocol F.2). The signature is not checked: the backend does that.
+ * The claims of a ChatGPT token (protocol F.2). The signature is not verified: the backend does that.
  *
  * @since 0.1.0
  */
@@ -14,8 +14,7 @@ import { textOf } from "./internal/accessToken.ts"
 import { isJsonObject, type Json, numberIn, objectIn, parseJson, textIn } from "./internal/json.ts"
 
 /**
- * The claims this library uses. Personal data is redacted. A claim of an unexpected type is ignored, like one that is
- * missing.
+ * The claims this library uses. Personal data is redacted. A claim of an unexpected type counts as missing.
  *
  * @since 0.1.0
  * @category models
@@ -23,11 +22,11 @@ import { isJsonObject, type Json, numberIn, objectIn, parseJson, textIn } from "
 export interface Claims {
   /** The `chatgpt_account_id` of the auth claim. */
   readonly accountId?: Redacted.Redacted
-  /** Where other issuers put the account: the top-level claim, else the first organization. */
+  /** The account id in tokens of other issuers: the top-level claim, otherwise the first organization. */
   readonly fallbackAccountId?: Redacted.Redacted
   readonly userId?: Redacted.Redacted
   readonly email?: Redacted.Redacted
-  /** Lower case: `free`, `plus`, `pro`, `team`, `business`, `enterprise`, `edu`, or a plan unknown today. */
+  /** Lower case: `free`, `plus`, `pro`, `team`, `business`, `enterprise`, `edu`, or another plan. */
   readonly planType?: string
   readonly isFedramp: boolean
   /** Unix time in milliseconds. */
@@ -38,10 +37,13 @@ export interface Claims {
 
 const base64Url = /^[\w-]+=*$/
 
-/** Plans that have two names. */
+/** Plans with two names. */
 const planAliases: Record<string, string> = { hc: "enterprise", education: "edu" }
 
-/** Numeric dates are seconds; a value beyond the year 5000 is in milliseconds, one that `Date` cannot hold is ignored. */
+/**
+ * Numeric dates are in seconds. A value beyond the year 5000 is in milliseconds. A value that `Date` cannot represent
+ * is ignored.
+ */
 const dateIn = (claims: Json, key: string): number | undefined => {
   const date = numberIn(claims, key)
   if (date === undefined || date < 0 || date > 8.64e15) return undefined
@@ -99,10 +101,10 @@ export const decode = (token: Redacted.Redacted): Either.Either<Claims, InvalidT
 }
 
 /**
- * Reads the claims of a JWT, with or without base64 padding.
+ * Decodes the claims of a JWT, with or without base64 padding.
  *
- * Fails with `InvalidToken` for anything that is not a JWT: other than three non-empty segments, a segment that is not
- * base64url, a payload that is not JSON, or claims that are not an object.
+ * Fails with `InvalidToken` if the token does not have three non-empty segments, a segment is not base64url, the
+ * payload is not JSON, or the claims are not an object.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,5 +1,5 @@
 /**
- * Where credentials come from and how they stay valid.
+ * Provides credentials and keeps them valid.
  *
  * @since 0.1.0
  */
@@ -46,14 +46,14 @@ export class CodexAuth extends Context.Tag("@effect-codex/auth/CodexAuth")<Codex
  */
 export interface Service {
   /**
-   * Credentials for the next request. While the token is valid callers never wait: a refresh that is due runs in the
+   * Credentials for the next request. Callers never wait while the token is valid: a due refresh runs in the
    * background. Evaluate it once per attempt.
    */
   readonly credentials: Effect.Effect<Credentials.Credentials, AuthError>
   /**
-   * What to do after a 401: adopts a newer token of the same account from the store, else refreshes once, else fails.
-   * Call it once per request with the credentials the backend refused, and with the error of the 401 as `cause`. Where
-   * nothing can be done the failure carries its status, code, words and ids.
+   * Recovers from a 401: uses a newer token of the same account from the store, or refreshes once, or fails. Call it
+   * once per request with the rejected credentials, and with the error of the 401 as `cause`. If recovery fails, the
+   * error contains the status, code, message and ids of `cause`.
    */
   readonly recover: (
     rejected: Credentials.Credentials,
@@ -62,7 +62,7 @@ export interface Service {
 }
 
 /**
- * The environment variable an access token is taken from: `OPENAI_CODEX_ACCESS_TOKEN`.
+ * The environment variable of the access token: `OPENAI_CODEX_ACCESS_TOKEN`.
  *
  * @since 0.1.0
  * @category configuration
@@ -72,20 +72,20 @@ export const accessTokenVariable: string = Variables.accessTokenVariable
 const environmentToken = Config.redacted(Variables.nonBlank(accessTokenVariable))
 
 /**
- * An access token handed in by the program. It is never refreshed. Blanks, quotes and the word `Bearer` around it are
- * left out.
+ * An access token passed by the program. It is never refreshed. Surrounding whitespace, quotes and the word `Bearer`
+ * are removed.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Token {
   readonly accessToken: Redacted.Redacted
-  /** Needed only when the token does not name its account. */
+  /** Required only if the token does not name its account. */
   readonly accountId?: string | undefined
 }
 
 /**
- * Credentials from a token handed in. An unusable token shows when `credentials` is evaluated.
+ * Credentials from a given token. An invalid token fails when `credentials` is evaluated.
  *
  * @since 0.1.0
  * @category constructors
@@ -93,7 +93,6 @@ export interface Token {
 export const fromToken = ({ accessToken, accountId }: Token): Service => {
   const text = textOf(accessToken)
   return {
-    // Decoded once, not with every request.
     credentials: Credentials.decode(
       defined({
         accessToken: text === undefined ? accessToken : Redacted.make(tokenIn(text)),
@@ -105,11 +104,11 @@ export const fromToken = ({ accessToken, accountId }: Token): Service => {
 }
 
 /**
- * Credentials from a store, refreshed five minutes before they end, once for all callers of this process and under the
- * store's lock for all other processes. A refresh that has begun is finished even when its caller goes away.
+ * Credentials from a store, refreshed five minutes before they expire. All callers of this process share one refresh,
+ * and the store's lock excludes other processes. A started refresh completes even if its caller is interrupted.
  *
- * A refresh ahead of time that fails is logged, while requests go on with the token that is still valid. Failures are
- * remembered: a transient one for three seconds, a refusal for five minutes, the end of the login until the store has
+ * If a refresh before expiry fails, the error is logged and requests continue with the current token. Errors are
+ * cached: a transient one for three seconds, a refusal for five minutes, and an expired login until the store contains
  * another one.
  *
  * @since 0.1.0
@@ -120,7 +119,7 @@ export const makeStore: Effect.Effect<Service, never, AuthStore | OAuth | Scope.
 })
 
 /**
- * `CodexAuth` from a token handed in.
+ * `CodexAuth` from a given token.
  *
  * @since 0.1.0
  * @category layers
@@ -128,7 +127,7 @@ export const makeStore: Effect.Effect<Service, never, AuthStore | OAuth | Scope.
 export const layerToken = (token: Token): Layer.Layer<CodexAuth> => Layer.succeed(CodexAuth, fromToken(token))
 
 /**
- * `CodexAuth` from `OPENAI_CODEX_ACCESS_TOKEN`. A missing variable is a `ConfigError`.
+ * `CodexAuth` from `OPENAI_CODEX_ACCESS_TOKEN`. Fails with `ConfigError` if it is missing.
  *
  * @since 0.1.0
  * @category layers
@@ -147,8 +146,8 @@ export const layerEnvironment: Layer.Layer<CodexAuth, ConfigError.ConfigError> =
 export const layerStore: Layer.Layer<CodexAuth, never, AuthStore | OAuth> = Layer.scoped(CodexAuth, makeStore)
 
 /**
- * `CodexAuth` from the first source that has something: the token handed in, `OPENAI_CODEX_ACCESS_TOKEN`, and else from
- * the layer given, which is built only then.
+ * `CodexAuth` from the first available source: the given token, `OPENAI_CODEX_ACCESS_TOKEN`, or the given layer, which
+ * is built only if needed.
  *
  * @since 0.1.0
  * @category layers
@@ -170,8 +169,7 @@ export const layerOrElse = <E, R>(
       )
 
 /**
- * `CodexAuth` from the first source that has something: the token handed in, `OPENAI_CODEX_ACCESS_TOKEN`, the
- * `AuthStore`.
+ * `CodexAuth` from the first available source: the given token, `OPENAI_CODEX_ACCESS_TOKEN`, or the `AuthStore`.
  *
  * @since 0.1.0
  * @category layers
@@ -181,7 +179,7 @@ export const layer = (options?: {
 }): Layer.Layer<CodexAuth, ConfigError.ConfigError, AuthStore | OAuth> => layerOrElse(layerStore, options)
 
 /**
- * The origin that credentials are for.
+ * The origin that receives the credentials.
  *
  * @since 0.1.0
  * @category configuration
@@ -189,12 +187,13 @@ export const layer = (options?: {
 export const codexOrigin = "https://chatgpt.com"
 
 /**
- * A client that authorises its requests to the Codex origin, and no others: `authorization`, `chatgpt-account-id` and,
- * where it applies, `x-openai-fedramp` (protocol B.1). A 401 is recovered from once, by sending the request again.
+ * Authorises the requests of a client, but only those to the Codex origin: it adds `authorization`,
+ * `chatgpt-account-id` and, if needed, `x-openai-fedramp` (protocol B.1). After a 401 it recovers and sends the request
+ * again, once.
  *
- * The credentials are in what is sent, and nowhere else: responses and errors show the caller's own request. Redirects are
- * not followed by `fetch`; where the client follows them, the credentials stay at the origin (see `BoundRequest`). A
- * request that cannot be authorised fails with a `RequestError` whose cause is the `AuthError`.
+ * The credentials appear only in the sent request: responses and errors contain the caller's original request. `fetch`
+ * does not follow redirects. If the client follows them, the credentials are not sent to another origin (see
+ * `BoundRequest`). A request that cannot be authorised fails with a `RequestError` whose cause is the `AuthError`.
  *
  * @since 0.1.0
  * @category combinators
@@ -203,12 +202,12 @@ export const authorize = (
   client: HttpClient.HttpClient,
   auth: Service,
   options?: {
-    /** Scheme, host and port; what follows them does not count. Default: `codexOrigin`. */
+    /** Scheme, host and port. Any path is ignored. Default: `codexOrigin`. */
     readonly origin?: string | undefined
   }
 ): HttpClient.HttpClient => {
   const origin = options?.origin ?? codexOrigin
-  // The vendor has no use for our trace ids.
+  // Do not send trace ids to a third party.
   const untraced = HttpClient.withTracerPropagation(client, false)
   const send = (request: HttpClientRequest.HttpClientRequest) => {
     const attempt = (credentials: Credentials.Credentials) =>
@@ -243,7 +242,7 @@ export const authorize = (
   )
 }
 
-/** The response, also where the client takes a bad status for an error of its own. */
+/** Returns the response even if the client fails on an error status. */
 const responseOf = (
   outcome: Either.Either<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
 ): HttpClientResponse.HttpClientResponse | undefined =>
@@ -252,7 +251,7 @@ const responseOf = (
     onRight: (response) => response
   })
 
-/** Reads a little of a body, so that a short one leaves its connection free. A long one is cut off. */
+/** Reads up to a limit, so that the connection can be reused after a short body. A longer body is cancelled. */
 const readSome = (response: HttpClientResponse.HttpClientResponse): Effect.Effect<string> =>
   response.stream.pipe(
     Stream.take(16),
@@ -266,7 +265,7 @@ const secretsOf = ({ accessToken, accountId, email, userId }: Credentials.Creden
   [accessToken, accountId, email, userId].filter((secret) => secret !== undefined)
 
 /**
- * `authorize` as a Layer: turns an `HttpClient` into one that other OpenAI-compatible clients can use for Codex.
+ * `authorize` as a Layer: an `HttpClient` that other OpenAI-compatible clients can use with Codex.
  *
  * @since 0.1.0
  * @category layers

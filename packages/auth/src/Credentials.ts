@@ -1,5 +1,5 @@
 /**
- * What one request needs to be authorised.
+ * The credentials of a request.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,7 @@ import * as Claims from "./Claims.ts"
 import { textOf } from "./internal/accessToken.ts"
 
 /**
- * The credentials of one ChatGPT login at one moment. Secrets and personal data are redacted.
+ * The current credentials of a ChatGPT login. Secrets and personal data are redacted.
  *
  * @since 0.1.0
  * @category models
@@ -25,16 +25,16 @@ export interface Credentials {
   readonly accountId: Redacted.Redacted
   /** Whether requests carry `X-OpenAI-Fedramp: true`. */
   readonly isFedramp: boolean
-  /** Lower case and open-ended: `plus`, `pro`, `business`, … */
+  /** Lower case: `plus`, `pro`, `business`, or another plan. */
   readonly planType?: string
   readonly email?: Redacted.Redacted
   readonly userId?: Redacted.Redacted
-  /** When the access token ends, Unix time in milliseconds. */
+  /** When the access token expires, Unix time in milliseconds. */
   readonly expiresAt?: number
 }
 
 /**
- * The headers that authorise a request (protocol B.1), in clear: set them on the request and nowhere else.
+ * The headers that authorise a request (protocol B.1), in plain text. Use them only on the request.
  *
  * @since 0.1.0
  * @category combinators
@@ -48,7 +48,7 @@ export const headers = ({ accessToken, accountId, isFedramp }: Credentials): Rea
 }
 
 /**
- * What credentials can be built from.
+ * The input of `fromTokens`.
  *
  * @since 0.1.0
  * @category models
@@ -61,7 +61,7 @@ export interface Tokens {
 
 const isBlank = (id: Redacted.Redacted | undefined) => id === undefined || textOf(id)?.trim() === ""
 
-/** A header can carry it. An HTTP client that finds out only later quotes it in its error. */
+/** Checked here, because an HTTP client quotes an invalid header value in its error. */
 const isVisible = (id: Redacted.Redacted) => /^[\x21-\x7e]+$/.test(textOf(id) ?? "")
 
 /**
@@ -96,10 +96,10 @@ export const decode = (tokens: Tokens): Either.Either<Credentials, InvalidToken>
 }
 
 /**
- * Builds credentials from tokens. The account id is the first of: the one handed in, the ID token's claim, the access
- * token's claim, the claims other issuers use (protocol F.2).
+ * Creates credentials from tokens. The account id is the first of: the given one, the ID token's claim, the access
+ * token's claim, the claims of other issuers (protocol F.2).
  *
- * An ID token that cannot be read is ignored; an access token that cannot be read is `InvalidToken`.
+ * An invalid ID token is ignored. An invalid access token fails with `InvalidToken`.
  *
  * @since 0.1.0
  * @category constructors

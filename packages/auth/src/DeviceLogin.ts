@@ -1,5 +1,5 @@
 /**
- * Login on another device, by a short code (protocol F.9).
+ * Login on another device, with a short code (protocol F.9).
  *
  * @since 0.1.0
  */
@@ -17,15 +17,15 @@ import { OAuth } from "./OAuth.ts"
  * @category configuration
  */
 export interface Options {
-  /** How long the person may take. Default: 15 minutes, after which the server forgets the code. */
+  /** The time limit for the user. Default: 15 minutes, after which the server discards the code. */
   readonly timeLimit?: Duration.DurationInput | undefined
-  /** Only these workspaces (account ids) may log in; another one fails with the reason `workspace`. Default: any. */
+  /** The allowed workspaces (account ids). A login to another one fails with the reason `workspace`. Default: any. */
   readonly workspaces?: ReadonlyArray<string> | undefined
 }
 
 /**
- * Shows a code, waits until the person has typed it in on any device, and stores the login; the one it replaces is
- * revoked. A failure that may pass (the network, 5xx, 429) does not end it; a person who refuses does.
+ * Shows a code, waits until the user has entered it on any device, and stores the login. The replaced login is revoked.
+ * Transient errors (network, 5xx, 429) are retried. A denial by the user ends it.
  *
  * @since 0.1.0
  * @category constructors

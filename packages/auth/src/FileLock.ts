@@ -1,8 +1,8 @@
 /**
- * Exclusive locks between processes, named by paths.
+ * Exclusive locks between processes, identified by paths.
  *
- * `layer` works on any `FileSystem`, by a file that only one process can create. The Node entry point has one that takes
- * the same `flock(2)` lock as the Codex CLI and falls back to this one where the file system refuses.
+ * `layer` works on any `FileSystem`, with a file that only one process can create. The Node entry point has a layer
+ * that uses the same `flock(2)` lock as the Codex CLI, and falls back to this one if `flock` is not available.
  *
  * @since 0.1.0
  */
@@ -31,51 +31,51 @@ export class FileLock extends Context.Tag("@effect-codex/auth/FileLock")<FileLoc
  */
 export interface Service {
   /**
-   * Takes all locks of the request, one after the other, and holds them until the scope closes. Waiting for all of them
-   * together is bounded (`LockTimeout`) and can be interrupted. The locks of a process that died are recovered.
+   * Acquires all locks of the request, one after another, and holds them until the scope closes. One time limit applies
+   * to all of them (`LockTimeout`). Waiting can be interrupted. Locks of dead processes are recovered.
    */
   readonly acquire: (request: Request) => Effect.Effect<Held, LockTimeout | AuthFileUnusable, Scope.Scope>
 }
 
 /**
- * What to lock.
+ * The locks to acquire.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Request {
-  /** The lock files, in the order they are taken. They are created where they are missing. */
+  /** The lock files, in the order of locking. Missing files are created. */
   readonly paths: ReadonlyArray<string>
   /**
-   * The file the locks are for, if it exists. Where the system allows it, it is locked itself as well: processes that
-   * reach it through different directories have no lock file in common.
+   * The file that the locks protect, if it exists. It is locked too, if the system supports that: processes that access
+   * it through different directories do not share a lock file.
    */
   readonly file?: string
-  /** Whom the lock files belong to when they are created. Default: this process. */
+  /** The owner of created lock files. Default: the user of this process. */
   readonly owner?: Owner
 }
 
 /**
- * Locks that are held.
+ * Acquired locks.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Held {
-  /** Makes sure that they still are: a process that was stopped for long can lose a portable lock. */
+  /** Checks that the locks are still held: a process that was suspended for long can lose a portable lock. */
   readonly check: Effect.Effect<void, LockTimeout | AuthFileUnusable>
 }
 
 /**
- * How long to wait for a lock.
+ * The time limits of locks.
  *
  * @since 0.1.0
  * @category configuration
  */
 export interface Options {
-  /** Give up with `LockTimeout` after this long, for all locks together. Default: 1 minute. */
+  /** Fail with `LockTimeout` after this time, for all locks together. Default: 1 minute. */
   readonly timeLimit?: Duration.DurationInput | undefined
-  /** A portable lock whose holder gave no sign of life for this long is taken over. Default: 20 seconds. */
+  /** A portable lock is taken over if its holder did not update it for this long. Default: 20 seconds. */
   readonly staleAfter?: Duration.DurationInput | undefined
 }
 
@@ -85,13 +85,15 @@ export interface Options {
  */
 export const defaults = { timeLimit: "1 minute", staleAfter: "20 seconds" } satisfies Options
 
-/** How often a lock that somebody else holds is tried again. */
+/** The interval between attempts to acquire a held lock. */
 const pollInterval = Duration.millis(25)
 
-/** Between two looks no more than this counts: while this process was stopped, the holder may have been stopped, too. */
+/**
+ * The maximum time counted between two checks: if this process was suspended, the holder may have been suspended too.
+ */
 const longestLook = 1000
 
-/** The content of a lock, and for how long it has not changed. */
+/** The content of a lock, and the time since its last change. */
 interface Sighting {
   readonly content: string
   readonly lookedAt: number
@@ -99,9 +101,9 @@ interface Sighting {
 }
 
 /**
- * Locks by exclusive creation of `<path>.held`. The holder rewrites it every quarter of `staleAfter`; a process that sees
- * the same content for all of `staleAfter` takes the lock over, so no clocks are compared. All locks of a request are
- * watched from the start of the wait, so that a dead holder costs that time once.
+ * Locks by exclusive creation of `<path>.held`. The holder rewrites the file every quarter of `staleAfter`. A process
+ * that sees no change during `staleAfter` takes the lock over, so no clocks are compared. All locks of a request are
+ * watched from the start, so that dead holders delay the request only once.
  *
  * @since 0.1.0
  * @category constructors
@@ -112,7 +114,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, FileSyste
     const staleAfter = Duration.toMillis(options?.staleAfter ?? defaults.staleAfter)
     const sightings = new Map<string, Sighting>()
 
-    /** `undefined` where there is none, and where it belongs to a user who lets nobody read it. */
+    /** `undefined` if there is no lock, or if it is not readable. */
     const read = (held: string) =>
       Effect.catchIf(
         fs.readFileString(held),
@@ -120,8 +122,8 @@ export const make = (options?: Options): Effect.Effect<Service, never, FileSyste
         () => Effect.succeed(undefined)
       )
 
-    // Renaming is atomic: of several processes that see the same stale lock, one moves it away. Another one may have
-    // done so since we looked, and hold a lock of its own: that one is put back.
+    // Renaming is atomic, so only one process moves a stale lock away. If another process has replaced the lock since
+    // the check, the new lock is put back.
     const takeOver = (held: string, stalled: string) =>
       Effect.gen(function* () {
         if ((yield* read(held)) !== stalled) return
@@ -133,7 +135,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, FileSyste
 
     const look = Effect.fnUntraced(function* (held: string) {
       const info = yield* statIfExists(fs, held)
-      // Reading a FIFO may never end.
+      // Reading a FIFO may block forever.
       if (info !== undefined && info.type !== "File") {
         return yield* new AuthFileUnusable({ path: held, operation: "lock", reason: info.type })
       }
@@ -158,7 +160,8 @@ export const make = (options?: Options): Effect.Effect<Service, never, FileSyste
         const create = (path: string) => {
           const held = heldOf(path)
           return Effect.suspend(() => fs.writeFileString(held, nextContent(), { flag: "wx", mode: 0o600 })).pipe(
-            // Others must be able to see that it is held. It is gone soon, so it may stay ours where it must.
+            // Other users must be able to read the lock. If its owner cannot be changed, that is acceptable: it is
+            // removed soon.
             Effect.zipRight(owner === undefined ? Effect.void : Effect.ignore(giveTo(fs, held, owner))),
             Effect.as(true),
             Effect.catchIf(isAlreadyExists, () => Effect.succeed(false))
@@ -177,7 +180,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, FileSyste
           )
         )
 
-        // From the start: the first lock is held while the second is waited for.
+        // Refresh from the start: the first lock is held while waiting for the second.
         yield* Effect.forEach(
           all,
           (held) =>

@@ -1,5 +1,5 @@
 /**
- * How a login talks to the person: a command line, a desktop app and a test each bring their own.
+ * The user interaction of a login. Implemented by a command line, a desktop app or a test.
  *
  * @since 0.1.0
  */
@@ -17,16 +17,16 @@ export class LoginInteraction extends Context.Tag("@effect-codex/auth/LoginInter
  * @category models
  */
 export interface Service {
-  /** Opens the page to log in on, or shows its address. The address is not a secret, but belongs to this login only. */
+  /** Opens the login page, or shows its address. The address is not secret, but valid only for this login. */
   readonly openPage: (url: string) => Effect.Effect<void>
-  /** Shows what to type in, and where. */
+  /** Shows the code, and the address to enter it. */
   readonly showDeviceCode: (prompt: {
     readonly verificationUrl: string
     readonly userCode: string
   }) => Effect.Effect<void>
   /**
-   * Waits for the address of the page the browser ended on, or the code in it, for people whose browser cannot reach
-   * this computer. Asked again with a `problem` when the text could not be used; `Effect.never` where nobody can paste.
+   * Waits for the user to paste the address of the last page, or its code, if the browser cannot reach this computer.
+   * Called again with a `problem` if the text was invalid. Use `Effect.never` if pasting is not possible.
    */
   readonly pastedCode: (problem?: string) => Effect.Effect<string>
 }

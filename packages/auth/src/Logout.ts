@@ -1,5 +1,5 @@
 /**
- * The end of a login (protocol F.10).
+ * Logout (protocol F.10).
  *
  * @since 0.1.0
  */
@@ -9,8 +9,8 @@ import { AuthStore } from "./AuthStore.ts"
 import { OAuth } from "./OAuth.ts"
 
 /**
- * Removes the login from the store and revokes it. Answers whether there was one. The login is removed here even when
- * the server cannot be reached.
+ * Removes the login from the store and revokes it. Returns whether there was a login. It is removed even if the server
+ * cannot be reached.
  *
  * @since 0.1.0
  * @category constructors

@@ -32,40 +32,40 @@ export class OAuth extends Context.Tag("@effect-codex/auth/OAuth")<OAuth, Servic
  * @category models
  */
 export interface Service {
-  /** The page a person logs in on. */
+  /** The address of the login page. */
   readonly authorizeUrl: (parameters: {
     readonly redirectUri: string
     readonly state: string
     readonly codeChallenge: string
     readonly workspaces?: ReadonlyArray<string>
   }) => string
-  /** Turns the code of a login into tokens. */
+  /** Exchanges an authorization code for tokens. */
   readonly exchange: (code: AuthorizationCode) => Effect.Effect<Tokens, LoginFailed>
   /**
-   * Spends a refresh token. The caller must not be interrupted before it has stored the result: the token that was sent
-   * is worthless from the moment the server has read it. For the same reason this waits for longer than callers should:
-   * three times the `timeLimit`. What the server says in an error is scrubbed of the token and of `secrets`.
+   * Uses a refresh token. The caller must not be interrupted before it has stored the result: the sent token is invalid
+   * as soon as the server has received it. For the same reason this waits for three times the `timeLimit`, longer than
+   * callers should. The token and `secrets` are removed from the server's error message.
    */
   readonly refresh: (
     refreshToken: Redacted.Redacted,
     reason: RefreshReason,
     secrets?: ReadonlyArray<Redacted.Redacted>
   ) => Effect.Effect<Partial<Tokens>, LoginExpired | RefreshFailed>
-  /** How long callers wait for a refresh. Default: one minute. */
+  /** The time limit of callers for a refresh. Default: one minute. */
   readonly timeLimit?: Duration.DurationInput
   /** Starts a device login. */
   readonly deviceCode: Effect.Effect<DeviceCode, LoginFailed>
   /**
-   * Asks once whether the person has entered the code: `pending` while not, `slowDown` to ask less often. A failure that
-   * may pass (the network, 5xx, 429) is one of the two as well.
+   * Polls once whether the user has entered the code: `pending` if not, `slowDown` to poll less often. Transient errors
+   * (network, 5xx, 429) are mapped to one of the two.
    */
   readonly pollDevice: (code: DeviceCode) => Effect.Effect<AuthorizationCode | "pending" | "slowDown", LoginFailed>
-  /** Makes a token worthless. Failures are ignored. */
+  /** Revokes a token. Errors are ignored. */
   readonly revoke: (token: Redacted.Redacted, kind: "access_token" | "refresh_token") => Effect.Effect<void>
 }
 
 /**
- * Tokens as the login server hands them out.
+ * The tokens returned by the login server.
  *
  * @since 0.1.0
  * @category models
@@ -77,7 +77,7 @@ export interface Tokens {
 }
 
 /**
- * Why a refresh is asked for, in the words of the token endpoint.
+ * The reason of a refresh, as the token endpoint names it.
  *
  * @since 0.1.0
  * @category models
@@ -85,7 +85,7 @@ export interface Tokens {
 export type RefreshReason = "proactive_expiry" | "unauthorized_recovery"
 
 /**
- * A code that can be exchanged for tokens once.
+ * A code that can be exchanged for tokens, once.
  *
  * @since 0.1.0
  * @category models
@@ -104,7 +104,7 @@ export interface AuthorizationCode {
  */
 export interface DeviceCode {
   readonly deviceAuthId: Redacted.Redacted
-  /** What the person types in on `verificationUrl`. */
+  /** The code that the user enters at `verificationUrl`. */
   readonly userCode: string
   readonly verificationUrl: string
   /** Seconds between two polls, from 1 to 60. */
@@ -118,15 +118,15 @@ export interface DeviceCode {
 export interface Options {
   /** Default: `https://auth.openai.com`. */
   readonly issuer?: string | undefined
-  /** The OAuth client that logs in. Default: the Codex CLI's public client. */
+  /** The OAuth client id. Default: the Codex CLI's public client. */
   readonly clientId?: string | undefined
   /** Default: `openid profile email offline_access`. */
   readonly scope?: string | undefined
-  /** Names the program to the server. Default: `effect-codex`. */
+  /** Identifies the program to the server. Default: `effect-codex`. */
   readonly originator?: string | undefined
   /** Default: `effect-codex`. */
   readonly userAgent?: string | undefined
-  /** How long callers wait for the login server. A refresh that takes longer is still stored. Default: 1 minute. */
+  /** The time limit of requests to the login server. A refresh that takes longer is still stored. Default: 1 minute. */
   readonly timeLimit?: Duration.DurationInput | undefined
 }
 
@@ -143,7 +143,7 @@ export const defaults = {
   timeLimit: "1 minute"
 } satisfies Options
 
-/** A late response to a refresh is waited for this many times the time limit. */
+/** The total wait for the response to a refresh, as a multiple of the time limit. */
 const patience = 3
 
 const secretIn = (json: Json, key: string): Redacted.Redacted | undefined => {
@@ -156,7 +156,7 @@ const jsonOf = (answer: Answer): Json => {
   return isJsonObject(json) ? json : {}
 }
 
-/** One odd field must not cost the others: the refresh token among them may be the only one that still works. */
+/** An invalid field does not discard the others: the refresh token may be the only valid one. */
 const tokensOf = (answer: Answer): Partial<Tokens> => {
   const json = jsonOf(answer)
   return defined({
@@ -190,11 +190,11 @@ const refreshFailure = (answer: Answer, secrets: ReadonlyArray<Redacted.Redacted
   return new RefreshFailed({ reason: isTransient(status) ? "status" : "refused", ...facts })
 }
 
-/** Codes that say that the person, or somebody for them, refused (RFC 8628). */
+/** Codes for a denial by the user or an administrator (RFC 8628). */
 const denials: ReadonlySet<string | undefined> = new Set(["access_denied", "deviceauth_denied"])
 const pendings: ReadonlySet<string | undefined> = new Set(["deviceauth_authorization_pending", "authorization_pending"])
 
-/** Seconds; a value that no server can mean is replaced by the nearest one it can (protocol F.9). */
+/** In seconds, clamped to the valid range (protocol F.9). */
 const intervalIn = (json: Json): number => {
   const interval = numberIn(json, "interval")
   return interval === undefined || interval <= 0 ? 5 : Math.min(60, Math.max(1, interval))
@@ -209,7 +209,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
     const { issuer, clientId, scope, originator, userAgent, timeLimit } = { ...defaults, ...defined(options ?? {}) }
     const origin = URL.canParse(issuer) ? new URL(issuer).origin : issuer
 
-    /** Posts a body that only the login server gets to see. */
+    /** Posts a body that is sent only to the login server. */
     const send = (path: string, body: HttpBody.HttpBody, duration: Duration.DurationInput = timeLimit) =>
       BoundRequest.execute(
         httpClient,
@@ -220,7 +220,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
         ),
         { origin, isBodySecret: true }
       ).pipe(
-        // A client that takes a bad status for an error of its own still hands the response over.
+        // A client that fails on an error status still provides the response in its error.
         Effect.catchAll((error) =>
           error._tag === "ResponseError" && error.reason === "StatusCode"
             ? Effect.succeed(error.response)
@@ -232,7 +232,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
         Effect.mapError(() => "network" as const),
         Effect.timeoutFail({ duration, onTimeout: () => "timeout" as const }),
         BoundRequest.withoutRedirects,
-        // The methods have spans of their own.
+        // The methods have their own spans.
         Effect.locally(HttpClient.currentTracerDisabledWhen, () => true),
         Effect.locally(HttpClient.currentTracerPropagation, false)
       )

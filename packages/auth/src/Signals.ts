@@ -1,5 +1,5 @@
 /**
- * Signals that end the process, delayed while its end would lose a login.
+ * Delays signals that would end the process while a login could be lost.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
 /**
- * What the runtime can do. Without a Layer for it, nothing.
+ * Signal handling of the runtime. Does nothing without a Layer.
  *
  * @since 0.1.0
  * @category tags
@@ -23,8 +23,8 @@ export class Signals extends Context.Reference<Signals>()("@effect-codex/auth/Si
  */
 export interface Service {
   /**
-   * Until the scope closes, a signal that would end the process at once (a closed terminal, a second Ctrl-C) waits; then
-   * it ends the process. Programs that handle a signal themselves get it as always.
+   * Delays signals that would end the process (a closed terminal, a second Ctrl-C) until the scope closes. Programs
+   * that handle a signal themselves receive it as usual.
    */
   readonly hold: Effect.Effect<void, never, Scope.Scope>
 }

@@ -1,5 +1,5 @@
 /**
- * Everything of this package wired for Node: the credential file, its locks, the callback server and the terminal.
+ * The Layers of this package for Node: the credential file, its locks, the callback server and the terminal.
  *
  * @since 0.1.0
  */
@@ -43,8 +43,8 @@ export const layerStore = (options?: StoreOptions): Layer.Layer<AuthStore.AuthSt
   ).pipe(Layer.provide(Flock.layer(options?.lock)), Layer.provide([NodeFileSystem.layer, NodePath.layer]))
 
 /**
- * `Signals` of this process: a closed terminal or a second Ctrl-C does not end it between the moment a refresh token is
- * sent and the moment its successor is stored. `layer` has it.
+ * `Signals` of this process: a closed terminal or a second Ctrl-C does not end it after a refresh token was sent and
+ * before the next one is stored. Included in `layer`.
  *
  * @since 0.1.0
  * @category layers
@@ -52,8 +52,7 @@ export const layerStore = (options?: StoreOptions): Layer.Layer<AuthStore.AuthSt
 export const layerSignals: Layer.Layer<Signals.Signals> = NodeSignals.layer
 
 /**
- * `CodexAuth` from the first source that has something: the token handed in, `OPENAI_CODEX_ACCESS_TOKEN`, the credential
- * file.
+ * `CodexAuth` from the first available source: the given token, `OPENAI_CODEX_ACCESS_TOKEN`, or the credential file.
  *
  * @since 0.1.0
  * @category layers
@@ -79,8 +78,8 @@ export const layerCallbackServer: (ports?: ReadonlyArray<number>) => Layer.Layer
   NodeCallbackServer.layer
 
 /**
- * `LoginInteraction` on the terminal: it opens the browser by the platform's own command, prints to the standard error and
- * reads what is pasted from the standard input.
+ * `LoginInteraction` on the terminal: opens the browser with the platform's command, prints to standard error and reads
+ * pasted text from standard input.
  *
  * @since 0.1.0
  * @category layers
@@ -88,7 +87,7 @@ export const layerCallbackServer: (ports?: ReadonlyArray<number>) => Layer.Layer
 export const layerTerminal: Layer.Layer<LoginInteraction.LoginInteraction> = Terminal.layer
 
 /**
- * All that `BrowserLogin`, `DeviceLogin` and `Logout` need on a command line.
+ * The dependencies of `BrowserLogin`, `DeviceLogin` and `Logout` on a command line.
  *
  * @since 0.1.0
  * @category layers

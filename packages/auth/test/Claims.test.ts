@@ -208,7 +208,7 @@ describe("Credentials", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(Credentials.fromTokens({ accessToken: secret(jwt({})) }))
       assert.deepInclude(error, { _tag: "InvalidToken", reason: "account" })
-      assert.include(error.message, "Hand in the account id")
+      assert.include(error.message, "Pass the account id")
     })
   )
 

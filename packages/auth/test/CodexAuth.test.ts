@@ -656,7 +656,7 @@ describe("while the token is valid", () => {
         yield* TestClock.adjust("10 seconds")
       }
       assert.strictEqual(lines.length, 1)
-      assert.include(lines[0] ?? "", "ahead of time")
+      assert.include(lines[0] ?? "", "before it expires")
     }).pipe(Effect.provide(log))
   })
 

@@ -1,5 +1,3 @@
-import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
 import { inspect } from "node:util"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
@@ -8,6 +6,8 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
+import { Script } from "@effect-codex/testing"
+import { BackendServer } from "@effect-codex/testing/node"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -43,27 +43,13 @@ const recovering: CodexAuth.Service = {
 const build = (layer: Layer.Layer<HttpClient.HttpClient>) =>
   Effect.map(Layer.build(layer), (context) => Context.get(context, HttpClient.HttpClient))
 
-/** A server on loopback that notes the headers it gets. */
-const listening = (handler: Http.RequestListener) =>
-  Effect.acquireRelease(
-    Effect.async<{ readonly server: Http.Server; readonly headers: Array<Http.IncomingHttpHeaders> }>((resume) => {
-      const headers: Array<Http.IncomingHttpHeaders> = []
-      const server = Http.createServer((request, response) => {
-        headers.push(request.headers)
-        handler(request, response)
-      })
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed({ server, headers })))
-    }),
-    ({ server }) => Effect.sync(() => server.close().closeAllConnections())
-  ).pipe(
-    Effect.map(({ headers, server }) => ({
-      origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-      headers,
-      get authorizations() {
-        return headers.map(({ authorization }) => authorization)
-      }
-    }))
-  )
+/** A server on loopback that answers everything like this, and what it got. */
+const listening = (script: Script.Responder) =>
+  Effect.map(BackendServer.make({ script }), ({ requests, url }) => ({
+    origin: new URL(url).origin,
+    requests,
+    authorizations: Effect.map(requests, (all) => all.map(({ headers }) => headers["authorization"]))
+  }))
 
 const headers = (request: HttpClientRequest.HttpClientRequest | undefined) => ({ ...request?.headers })
 
@@ -150,9 +136,9 @@ describe("CodexAuth.httpClient", () => {
 
   it.scopedLive("shows no token in responses and errors, over sockets too", () =>
     Effect.gen(function* () {
-      const server = yield* listening((_, response) => {
-        response.writeHead(200, { "content-type": "application/json" }).end("no json")
-      })
+      const server = yield* listening(
+        Script.always(Script.status(200, { body: "no json", headers: { "content-type": "application/json" } }))
+      )
       for (const layer of [FetchHttpClient.layer, NodeHttpClient.layerUndici]) {
         const client = CodexAuth.authorize(yield* build(layer), recovering, { origin: server.origin })
         const request = HttpClientRequest.get(`${server.origin}/x`)
@@ -164,7 +150,7 @@ describe("CodexAuth.httpClient", () => {
           assert.notInclude(shown, "planted")
         }
       }
-      assert.deepStrictEqual(server.authorizations, ["Bearer planted-token-1", "Bearer planted-token-1"])
+      assert.deepStrictEqual(yield* server.authorizations, ["Bearer planted-token-1", "Bearer planted-token-1"])
     })
   )
 
@@ -278,11 +264,10 @@ describe("CodexAuth.httpClient", () => {
   ] as const) {
     it.scopedLive(`credentials stay at their origin with ${what}`, () =>
       Effect.gen(function* () {
-        const elsewhere = yield* listening((_, response) => response.end("elsewhere"))
-        const server = yield* listening((request, response) => {
-          const location = { "/first": "/second", "/second": `${elsewhere.origin}/third` }[request.url ?? ""]
-          response.writeHead(307, { location }).end()
-        })
+        const elsewhere = yield* listening(Script.always(Script.status(200, { body: "elsewhere" })))
+        const server = yield* listening(({ path }) =>
+          Script.redirect(path === "/first" ? "/second" : `${elsewhere.origin}/third`)
+        )
         for (const [layer, isTraced] of [
           [FetchHttpClient.layer, true],
           [NodeHttpClient.layerUndici, false]
@@ -294,9 +279,9 @@ describe("CodexAuth.httpClient", () => {
           assert.strictEqual(yield* response.text, "elsewhere")
         }
         // The same origin gets them again, the other one never.
-        assert.deepStrictEqual(server.authorizations, Array(4).fill("Bearer planted-token-1"))
-        assert.deepStrictEqual(elsewhere.authorizations, [undefined, undefined])
-        assert.notInclude(JSON.stringify(elsewhere.headers), "planted")
+        assert.deepStrictEqual(yield* server.authorizations, Array(4).fill("Bearer planted-token-1"))
+        assert.deepStrictEqual(yield* elsewhere.authorizations, [undefined, undefined])
+        assert.notInclude(JSON.stringify(yield* elsewhere.requests), "planted")
       })
     )
   }
@@ -351,18 +336,7 @@ describe("CodexAuth.httpClient", () => {
 
   it.scopedLive("follows no redirect, so that credentials stay where they belong", () =>
     Effect.gen(function* () {
-      const urls: Array<string | undefined> = []
-      const server = yield* Effect.acquireRelease(
-        Effect.async<Http.Server>((resume) => {
-          const server = Http.createServer((request, response) => {
-            urls.push(request.url)
-            response.writeHead(307, { location: "/elsewhere" }).end()
-          })
-          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-        }),
-        (server) => Effect.sync(() => server.close().closeAllConnections())
-      )
-      const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      const { origin, requests } = yield* listening(Script.always(Script.redirect("/elsewhere")))
       const response = yield* HttpClient.get(`${origin}/first`).pipe(
         Effect.provide(
           CodexAuth.httpClient({ origin }).pipe(
@@ -371,7 +345,10 @@ describe("CodexAuth.httpClient", () => {
         )
       )
       assert.strictEqual(response.status, 307)
-      assert.deepStrictEqual(urls, ["/first"])
+      assert.deepStrictEqual(
+        (yield* requests).map(({ path }) => path),
+        ["/first"]
+      )
     })
   )
 })

@@ -1,10 +1,11 @@
 // Refreshing over real HTTP, against a token endpoint that ends the login when a refresh token is used twice.
 
-import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
+import { Script } from "@effect-codex/testing"
+import { BackendServer } from "@effect-codex/testing/node"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -18,13 +19,17 @@ import * as TokenEndpoint from "./support/TokenEndpoint.ts"
 const refreshToken = (store: AuthStore.Service) =>
   Effect.map(store.read, (login) => Redacted.value(login.refreshToken ?? secret("")))
 
-const session = (issuer: string, tokens: { readonly access_token: string; readonly refresh_token: string }) =>
+const session = (
+  issuer: string,
+  tokens: { readonly access_token: string; readonly refresh_token: string },
+  timeLimit: Duration.DurationInput = "10 seconds"
+) =>
   Effect.gen(function* () {
     const store = yield* AuthStore.makeMemory({
       accessToken: secret(tokens.access_token),
       refreshToken: secret(tokens.refresh_token)
     })
-    const oauth = yield* OAuth.make({ issuer, timeLimit: "1 seconds" }).pipe(Effect.provide(FetchHttpClient.layer))
+    const oauth = yield* OAuth.make({ issuer, timeLimit }).pipe(Effect.provide(FetchHttpClient.layer))
     const auth = yield* CodexAuth.makeStore.pipe(
       Effect.provideService(AuthStore.AuthStore, store),
       Effect.provideService(OAuth.OAuth, oauth)
@@ -56,14 +61,12 @@ describe("a refresh", () => {
     )
   }
 
-  const answering = (handler: Http.RequestListener) =>
-    Effect.acquireRelease(
-      Effect.async<Http.Server>((resume) => {
-        const server = Http.createServer(handler)
-        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-      }),
-      (server) => Effect.sync(() => server.close().closeAllConnections())
-    ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+  /** An endpoint that answers everything like this. */
+  const answering = (step: Script.Step) =>
+    Effect.map(BackendServer.make({ script: Script.always(step) }), ({ requests, url }) => ({
+      requests,
+      url: new URL(url).origin
+    }))
 
   const year2100 = 4_102_444_800_000
   const ended = { access_token: accessToken({ expiresAt: 0 }), refresh_token: "rt_planted" }
@@ -161,11 +164,9 @@ describe("a refresh", () => {
     ] as const) {
       it.scopedLive(`when the endpoint answers ${what}`, () =>
         Effect.gen(function* () {
-          const urls: Array<string | undefined> = []
-          const url = yield* answering((request, response) => {
-            urls.push(request.url)
-            response.writeHead(status, headers).end(body)
-          })
+          const { requests, url } = yield* answering(
+            Script.status(status, { body }).pipe(Script.headers({ "content-type": null }), Script.headers(headers))
+          )
           const { auth, store } = yield* session(url, ended)
           const error = yield* Effect.flip(auth.credentials)
           for (const [key, value] of Object.entries(expected)) {
@@ -173,7 +174,10 @@ describe("a refresh", () => {
           }
           if (error.serverMessage !== undefined) assert.include(error.message, error.serverMessage)
           assert.notInclude(JSON.stringify(error) + error.message, "planted")
-          assert.deepStrictEqual(urls, ["/oauth/token"])
+          assert.deepStrictEqual(
+            (yield* requests).map(({ path }) => path),
+            ["/oauth/token"]
+          )
           assert.strictEqual(yield* refreshToken(store), "rt_planted")
         })
       )
@@ -182,9 +186,9 @@ describe("a refresh", () => {
 
   it.scopedLive("takes the tokens of any success", () =>
     Effect.gen(function* () {
-      const url = yield* answering((_request, response) => {
-        response.writeHead(203).end(JSON.stringify({ access_token: accessToken({}), refresh_token: "rt_next" }))
-      })
+      const { url } = yield* answering(
+        Script.status(203, { body: { access_token: accessToken({}), refresh_token: "rt_next" } })
+      )
       const { auth, store } = yield* session(url, ended)
       yield* auth.credentials
       assert.strictEqual(yield* refreshToken(store), "rt_next")
@@ -193,14 +197,10 @@ describe("a refresh", () => {
 
   it.scopedLive("is not sent on to another origin by a client that follows redirects", () =>
     Effect.gen(function* () {
-      const bodies: Array<string> = []
-      const elsewhere = yield* answering(async (request, response) => {
-        let body = ""
-        for await (const chunk of request) body += chunk
-        bodies.push(body)
-        response.end(JSON.stringify({ access_token: accessToken({}), refresh_token: "rt_of_somebody" }))
-      })
-      const url = yield* answering((_, response) => response.writeHead(307, { location: `${elsewhere}/x` }).end())
+      const elsewhere = yield* answering(
+        Script.status(200, { body: { access_token: accessToken({}), refresh_token: "rt_of_somebody" } })
+      )
+      const { url } = yield* answering(Script.redirect(`${elsewhere.url}/x`))
       const oauth = yield* OAuth.make({ issuer: url }).pipe(
         Effect.provideServiceEffect(
           HttpClient.HttpClient,
@@ -210,14 +210,17 @@ describe("a refresh", () => {
       )
       const error = yield* Effect.flip(oauth.refresh(secret("rt_planted"), "proactive_expiry"))
       assert.deepInclude(error, { _tag: "RefreshFailed", reason: "network" })
-      assert.deepStrictEqual(bodies, [""])
+      assert.deepStrictEqual(
+        (yield* elsewhere.requests).map(({ body }) => body),
+        [undefined]
+      )
     })
   )
 
   it.scopedLive("is seen whole by what the client is wrapped in", () =>
     Effect.gen(function* () {
       const bodies: Array<unknown> = []
-      const url = yield* answering((_, response) => response.end(JSON.stringify({ access_token: accessToken({}) })))
+      const { url } = yield* answering(Script.status(200, { body: { access_token: accessToken({}) } }))
       const oauth = yield* OAuth.make({ issuer: url }).pipe(
         Effect.provideServiceEffect(
           HttpClient.HttpClient,
@@ -237,9 +240,7 @@ describe("a refresh", () => {
 
   it.scopedLive("that is refused is read although the client filters statuses", () =>
     Effect.gen(function* () {
-      const url = yield* answering((_, response) =>
-        response.writeHead(401).end('{"error":{"code":"refresh_token_expired"}}')
-      )
+      const { url } = yield* answering(Script.status(401, { body: { error: { code: "refresh_token_expired" } } }))
       const oauth = yield* OAuth.make({ issuer: url }).pipe(
         Effect.provideServiceEffect(
           HttpClient.HttpClient,
@@ -254,8 +255,8 @@ describe("a refresh", () => {
 
   it.scopedLive("is given up when the endpoint never answers", () =>
     Effect.gen(function* () {
-      const url = yield* answering(() => {})
-      const { auth } = yield* session(url, ended)
+      const { url } = yield* answering(Script.silence)
+      const { auth } = yield* session(url, ended, "1 second")
       assert.deepInclude(yield* Effect.flip(auth.credentials), { _tag: "RefreshFailed", reason: "timeout" })
     })
   )
@@ -269,9 +270,9 @@ describe("a refresh", () => {
 
   it.scopedLive("keeps the new refresh token when something else in the answer is odd", () =>
     Effect.gen(function* () {
-      const url = yield* answering((_, response) => {
-        response.end(JSON.stringify({ access_token: accessToken({}), refresh_token: "rt_new", id_token: { a: 1 } }))
-      })
+      const { url } = yield* answering(
+        Script.status(200, { body: { access_token: accessToken({}), refresh_token: "rt_new", id_token: { a: 1 } } })
+      )
       const { auth, store } = yield* session(url, ended)
       yield* auth.credentials
       assert.strictEqual(yield* refreshToken(store), "rt_new")
@@ -280,25 +281,19 @@ describe("a refresh", () => {
 
   it.scopedLive("asks as the protocol says", () =>
     Effect.gen(function* () {
-      let seen: unknown
-      const url = yield* answering(async (request, response) => {
-        let body = ""
-        for await (const chunk of request) body += chunk
-        seen = { type: request.headers["content-type"], origin: request.headers["originator"], body: JSON.parse(body) }
-        assert.isUndefined(request.headers["traceparent"])
-        response.end(JSON.stringify({ access_token: accessToken({ serial: 2 }) }))
-      })
+      const { requests, url } = yield* answering(
+        Script.status(200, { body: { access_token: accessToken({ serial: 2 }) } })
+      )
       const { auth } = yield* session(url, ended)
       yield* auth.credentials
-      assert.deepStrictEqual(seen, {
-        type: "application/json",
-        origin: "effect-codex",
-        body: {
-          client_id: "app_EMoamEEZ73f0CkXaXp7hrann",
-          grant_type: "refresh_token",
-          refresh_token: "rt_planted",
-          refresh_reason: "proactive_expiry"
-        }
+      const [request] = yield* requests
+      assert.deepInclude(request?.headers, { "content-type": "application/json", originator: "effect-codex" })
+      assert.isUndefined(request?.headers["traceparent"])
+      assert.deepStrictEqual(request?.body, {
+        client_id: "app_EMoamEEZ73f0CkXaXp7hrann",
+        grant_type: "refresh_token",
+        refresh_token: "rt_planted",
+        refresh_reason: "proactive_expiry"
       })
     })
   )

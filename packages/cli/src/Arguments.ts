@@ -1,13 +1,13 @@
-/** The words of the command line, in the order that `@effect/cli` needs. */
+/** Reorders the command-line arguments for `@effect/cli`. */
 import * as Data from "effect/Data"
 
-/** A word that looks like an option, and is none. */
+/** An unknown option. */
 export class UnknownOption extends Data.TaggedError("UnknownOption")<{
   readonly option: string
   readonly command: string
 }> {
   override get message() {
-    return `There is no option ${this.option}; \`${this.command} --help\` lists them. Words behind \`--\` are never options.`
+    return `There is no option ${this.option}. \`${this.command} --help\` lists the options. Words after \`--\` are never options.`
   }
 }
 
@@ -19,7 +19,7 @@ const split = (words: ReadonlyArray<string>) => {
   return at < 0 ? { options: words, plain: [] } : { options: words.slice(0, at), plain: words.slice(at + 1) }
 }
 
-/** The options of the program may stand anywhere; the parser wants them first. */
+/** Moves the program's options to the front, where the parser expects them. */
 export const arranged = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
   const words = argv.slice(2)
   const { options } = split(words)
@@ -34,7 +34,7 @@ export const arranged = (argv: ReadonlyArray<string>): ReadonlyArray<string> => 
 
 export const isDebug = (argv: ReadonlyArray<string>): boolean => split(argv).options.includes("--debug")
 
-/** An option in the place of a command, which the parser would take for a command. */
+/** An unknown option before the command, which the parser would treat as a command. */
 export const unknownOption = (argv: ReadonlyArray<string>): UnknownOption | undefined => {
   const option = split(argv.slice(2)).options.find((word) => !ofProgram.has(word))
   return option?.startsWith("-") === true && !builtIn.test(option)
@@ -42,6 +42,6 @@ export const unknownOption = (argv: ReadonlyArray<string>): UnknownOption | unde
     : undefined
 }
 
-/** The first word that looks like an option, where the parser took all it knows. */
+/** The first remaining word that looks like an option, after the parser has consumed the known ones. */
 export const optionAmong = (words: ReadonlyArray<string>, argv: ReadonlyArray<string>): string | undefined =>
   words.slice(0, words.length - split(argv).plain.length).find((word) => /^--?[a-z][\w-]*(=.*)?$/i.test(word))

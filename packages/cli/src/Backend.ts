@@ -1,4 +1,4 @@
-/** What the commands run on: the real backend with the login of this machine, or an embedded one. */
+/** The backend of the commands: the real one with the login of this machine, or an embedded one. */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as NodeAuth from "@effect-codex/auth/node"
 import { Demo, StrictBackend, TestCodex } from "@effect-codex/testing"
@@ -7,11 +7,11 @@ import * as Layer from "effect/Layer"
 import { Codex, type CodexAuth, CodexConfig, Doctor } from "effect-codex"
 import * as CodexNode from "effect-codex/node"
 
-/** The backend that `--mock` asks answers any prompt, without a login and without a network. */
+/** With `--mock` the embedded backend answers any prompt, without login or network. */
 export const codex = (isMock: boolean): Layer.Layer<Codex.Codex, Failure> =>
   isMock ? TestCodex.layerStrict({ script: Demo.script }) : CodexNode.layer()
 
-/** What keeps turns from working. */
+/** Runs the doctor's examination. */
 export const examination = (
   isMock: boolean,
   { turn }: { readonly turn: boolean }
@@ -34,7 +34,7 @@ const fetch = FetchHttpClient.layer
 
 export const login = Layer.provide(NodeAuth.layerLogin(), fetch)
 
-/** What the Layers can fail with when they are built. */
+/** Errors of building the Layers. */
 type Failure =
   | Layer.Layer.Error<ReturnType<typeof CodexNode.layer>>
   | Layer.Layer.Error<ReturnType<typeof NodeAuth.layer>>

@@ -1,11 +1,12 @@
-/** Completions for shells: those of `@effect/cli`, with what they get wrong put right. */
+/** Fixes errors in the shell completions of `@effect/cli`. */
 
 /** Options of `@effect/cli` that this program does not have. */
 const others = /log-level|wizard/
 
 export const mended = (printed: string): string => {
   if (printed.startsWith("function _effect-codex_bash_completions")) {
-    // one half names a program with a hyphen as it is, the other with `__`: no command would be completed
+    // the generated script writes a hyphenated name in two ways, with `-` and with `__`, so that no command would be
+    // completed
     return printed
       .replace('cmd="effect-codex"', 'cmd="effect__codex"')
       .replace("\n        effect-codex)", "\n        effect__codex)")

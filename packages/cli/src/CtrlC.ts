@@ -1,9 +1,12 @@
-/** What Ctrl-C does: it ends the program, unless something runs that can be cancelled by itself. */
+/** Handles Ctrl-C: it cancels the running effect if that is cancellable, otherwise it ends the program. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
 export interface Service {
-  /** Runs an effect that Ctrl-C cancels alone, and says so then. While it winds up, Ctrl-C is the program's again. */
+  /**
+   * Runs an effect that Ctrl-C cancels without ending the program. While it is cleaning up, another Ctrl-C ends the
+   * program.
+   */
   readonly cancellable: <E, R, E2, R2>(
     effect: Effect.Effect<void, E, R>,
     cancelled: Effect.Effect<void, E2, R2>
@@ -12,7 +15,7 @@ export interface Service {
 
 export class CtrlC extends Context.Tag("@effect-codex/cli/CtrlC")<CtrlC, Service>() {}
 
-/** The service, and what the listener of the signal calls. */
+/** The service, and the callback of the signal listener. */
 export const make = (): Service & { readonly pressed: (end: () => void) => void } => {
   let cancel: (() => void) | undefined
   const press = Effect.async<void>((resume) => {

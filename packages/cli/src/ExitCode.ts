@@ -1,8 +1,8 @@
-/** What a command says when it fails, and its exit code. */
+/** Error messages and exit codes of commands. */
 import { Failure } from "@effect-codex/schema"
 import * as Predicate from "effect/Predicate"
 
-/** The codes, as `docs/command-line.md` lists them. */
+/** The exit codes listed in `docs/command-line.md`. */
 export const exitCodes = { failed: 1, usage: 2, account: 3, later: 4, interrupted: 130 } as const
 
 export const of = (error: unknown): number => {
@@ -10,7 +10,7 @@ export const of = (error: unknown): number => {
   return Failure.isFailure(error) && error.group !== "request" ? exitCodes[error.group] : exitCodes.failed
 }
 
-/** One sentence; what an error without one of its own is called. */
+/** The message of an error, or its name if it has no message. */
 export const sentence = (error: unknown): string => {
   const message = Predicate.hasProperty(error, "message") ? error.message : undefined
   if (typeof message === "string" && message.trim() !== "") return message

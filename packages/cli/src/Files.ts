@@ -1,4 +1,4 @@
-/** Files that are named on the command line. */
+/** Reads files named on the command line. */
 import type * as PlatformError from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Data from "effect/Data"
@@ -15,9 +15,9 @@ export class UnreadableFile extends Data.TaggedError("UnreadableFile")<{
       case "NotFound":
         return `There is no file ${file}.`
       case "PermissionDenied":
-        return `The file ${file} must not be read: its permissions do not allow it.`
+        return `The file ${file} cannot be read: its permissions do not allow it.`
       default:
-        return `${file} cannot be read; it has to be a file.`
+        return `${file} cannot be read. It must be a regular file.`
     }
   }
 }

@@ -1,4 +1,4 @@
-/** How turns and tables look. Colours and movement are for terminals; everything else gets plain text. */
+/** Prints turns and tables. Terminals get colours and a spinner, other outputs plain text. */
 import type * as RateLimits from "@effect-codex/schema/RateLimits"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -9,14 +9,14 @@ import { Doctor, type ToolLoop } from "effect-codex"
 import * as Completions from "./Completions.ts"
 
 const isTerminal = process.stdout.isTTY === true
-/** Whether a person types and reads. */
+/** Whether both input and output are a terminal. */
 export const isInteractive = isTerminal && process.stdin.isTTY === true
 const isColourful = isTerminal && !process.env["NO_COLOR"]
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences begin with one
+// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences start with a control character
 const sequences = /\u001b\[[0-9;]*m/g
 
-/** Help and usage errors of `@effect/cli` are always coloured: without colours where nobody sees them. */
+/** Removes the colours of help and usage errors if the output is not a terminal: `@effect/cli` always adds them. */
 export const withConsole = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Console.consoleWith((usual) => {
     const printed = (print: Console.Console["log"], hasColours: boolean): Console.Console["log"] => {
@@ -38,17 +38,17 @@ export const line = (text: string): Effect.Effect<void> => write(`${text}\n`)
 
 const writeError = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(text))
 
-/** Something about the program, which is not what was asked for. */
+/** Prints a note to standard error, because it is not part of the answer. */
 export const note = (text: string): Effect.Effect<void> =>
   writeError(`${process.stderr.isTTY === true ? dim(text) : text}\n`)
 
-/** Asks for a line. */
+/** Prints the prompt for a line. */
 export const prompt: Effect.Effect<void> = Effect.suspend(() => (isInteractive ? writeError("> ") : Effect.void))
 
 const clear = "\r\u001b[K"
 const frames = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
-/** Says that something is waited for, and for how long. Only a terminal sees it. */
+/** Shows the waiting time. Only on a terminal. */
 const spinner: Effect.Effect<void> = Effect.iterate(0, {
   while: () => true,
   body: (tick) =>
@@ -61,7 +61,7 @@ const spinner: Effect.Effect<void> = Effect.iterate(0, {
     )
 }).pipe(Effect.ensuring(Effect.suspend(() => writeError(clear))), Effect.asVoid)
 
-/** What is shown of an event. Reasoning and tools are for people who watch. */
+/** The text of an event. Reasoning and tools are shown only on a terminal. */
 const rendered = (event: ToolLoop.LoopEvent<unknown>): string => {
   switch (event._tag) {
     case "TextDelta":
@@ -82,7 +82,7 @@ const rendered = (event: ToolLoop.LoopEvent<unknown>): string => {
   }
 }
 
-/** Shows a turn as it streams. */
+/** Prints a turn while it streams. */
 export const show = <E, R>(events: Stream.Stream<ToolLoop.LoopEvent<unknown>, E, R>): Effect.Effect<void, E, R> =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -98,7 +98,7 @@ export const show = <E, R>(events: Stream.Stream<ToolLoop.LoopEvent<unknown>, E,
     })
   )
 
-/** Says afterwards when events came, and whether something holds them back. */
+/** Reports afterwards when events arrived, and whether a proxy buffers them. */
 export const timed = <E, R>(events: Stream.Stream<ToolLoop.LoopEvent<unknown>, E, R>) =>
   Stream.unwrap(
     Effect.gen(function* () {
@@ -119,7 +119,7 @@ export const timed = <E, R>(events: Stream.Stream<ToolLoop.LoopEvent<unknown>, E
 
 const barWidth = 24
 
-/** How much of a window is used: `primary  ████░░░░  17 %  resets in 3 h 5 min`. */
+/** The usage of a window: `primary  ████░░░░  17 %  resets in 3 h 5 min`. */
 export const bar = ({ resetsAt, usedPercent, windowMinutes }: RateLimits.RateLimitWindow, now: number): string => {
   const full = Math.round((Math.min(100, Math.max(0, usedPercent)) / 100) * barWidth)
   const name = windowMinutes === undefined ? "window" : duration(windowMinutes)
@@ -134,10 +134,10 @@ const duration = (minutes: number): string => {
   return parts.length === 0 ? "0 min" : parts.join(" ")
 }
 
-/** Enough of an identifier to recognise it by. */
+/** The start of an identifier, enough to recognise it. */
 export const hint = (value: Redacted.Redacted): string => `${Redacted.value(value).slice(0, 6)}…`
 
-/** Rows as columns. */
+/** Aligns rows in columns. */
 export const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)))
   return rows

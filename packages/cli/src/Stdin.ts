@@ -1,16 +1,16 @@
-/** What is piped in. */
+/** Reads standard input. */
 import * as Readline from "node:readline"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Screen from "./Screen.ts"
 
-/** A pipe that nobody writes to and nobody closes is waited for; a person should know. */
+/** Tells the user what the program waits for: a pipe may never be written to or closed. */
 const waiting = Effect.delay(
-  Screen.note("Waiting for the end of standard input. Add `</dev/null` when there is nothing to read."),
+  Screen.note("Waiting for the end of standard input. Add `</dev/null` if there is no input."),
   "2 seconds"
 )
 
-/** All of standard input; empty when it is a terminal. */
+/** All of standard input. Empty if it is a terminal. */
 export const stdin: Effect.Effect<string> = Effect.suspend(() =>
   process.stdin.isTTY === true
     ? Effect.succeed("")
@@ -21,7 +21,7 @@ export const stdin: Effect.Effect<string> = Effect.suspend(() =>
       )
 )
 
-/** Standard input line by line, each with its end. Afterwards it keeps the process alive no longer. */
+/** The lines of standard input, including line ends. Afterwards standard input no longer keeps the process alive. */
 export const lines: Stream.Stream<string> = Stream.acquireRelease(
   Effect.sync(() => Readline.createInterface({ input: process.stdin, terminal: false })),
   (reader) => Effect.sync(() => reader.close())

@@ -43,7 +43,7 @@ const main = Effect.suspend(() => Arguments.unknownOption(process.argv) ?? cli(A
   Screen.withConsole,
   Effect.provideService(CtrlC.CtrlC, ctrlC),
   Effect.provide([
-    // what is logged is no part of an answer
+    // logs are not part of the answer
     Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger)),
     CliConfig.layer({ showBuiltIns: false }),
     NodeContext.layer
@@ -52,7 +52,7 @@ const main = Effect.suspend(() => Arguments.unknownOption(process.argv) ?? cli(A
 
 const fiber = Effect.runFork(main)
 
-// a reader may stop before the end, as `head` does; any other failure, such as a full disk, is one of this program
+// a reader such as `head` may stop early; report any other error, such as a full disk
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit()
   process.stderr.write(`The output cannot be written: ${error.message}.\n`)

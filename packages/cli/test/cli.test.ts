@@ -1,12 +1,12 @@
 /** The command line as a person runs it: as a process of its own. */
 import { spawn, spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
-import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Script } from "@effect-codex/testing"
+import { BackendServer } from "@effect-codex/testing/node"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -94,7 +94,7 @@ describe("effect-codex", () => {
   it("ask without anything to ask says how", timeout, async () => {
     const { code, stderr } = await run(["--mock", "ask"])
     assert.strictEqual(code, 1)
-    assert.match(stderr, /^There is nothing to ask: .*\n$/)
+    assert.match(stderr, /^There is no prompt\. .*\n$/)
   })
 
   it("whoami without a login says where it looked, in one sentence, and how to log in", timeout, async () => {
@@ -120,10 +120,10 @@ describe("effect-codex", () => {
     assert.strictEqual(healthy?.code, 0, healthy?.stderr)
     assert.match(
       healthy?.stdout ?? "",
-      /plan +plus\naccount +acc_te…\n(.*\n)*\nNothing is wrong\. A proxy .*`doctor --turn` sends one\.\n$/
+      /plan +plus\naccount +acc_te…\n(.*\n)*\nNo problems found\. Only a turn can show a proxy .*`doctor --turn` sends one\.\n$/
     )
     assert.strictEqual(ill?.code, 3, ill?.stderr)
-    assert.match(ill?.stdout ?? "", /\nNotLoggedIn: Nobody is logged in\.\n {2}.*@effect-codex\/cli login/)
+    assert.match(ill?.stdout ?? "", /\nNotLoggedIn: There is no login\.\n {2}.*@effect-codex\/cli login/)
     assert.strictEqual(ill?.stderr, "")
   })
 
@@ -155,7 +155,7 @@ describe("effect-codex", () => {
     const { code, stderr, stdout } = await run(["--mock", "ask", "--modell", "gpt", "Hi"])
     assert.strictEqual(code, 2, stderr)
     assert.strictEqual(stdout, "")
-    assert.match(stderr, /^There is no option --modell; .*--help.*\n$/)
+    assert.match(stderr, /^There is no option --modell\. .*--help.*\n$/)
   })
 
   it(
@@ -170,7 +170,7 @@ describe("effect-codex", () => {
       assert.deepInclude(JSON.parse(json.stdout.trim().split("\n").at(-1) ?? ""), { _tag: "Completed" })
       assert.include(words.stdout, "“--json\n\n--mock”")
       assert.deepStrictEqual([json.code, words.code, program.code], [0, 0, 2])
-      assert.match(program.stderr, /^There is no option --modell; /)
+      assert.match(program.stderr, /^There is no option --modell\. /)
     }
   )
 
@@ -193,14 +193,14 @@ describe("effect-codex", () => {
       all.map(({ stderr }) => stderr),
       [
         "There is no file /nope.\n",
-        `${text} is not a picture that the backend reads: PNG, JPEG, GIF or WebP.\n`,
-        `${text} is not a JSON Schema: it has to be one JSON object.\n`,
+        `${text} is not a supported image. Use PNG, JPEG, GIF or WebP.\n`,
+        `${text} is not a JSON Schema. It must be one JSON object.\n`,
         "There is no file /nope.\n"
       ]
     )
     const { code, stderr } = await run(["replay", text])
     assert.strictEqual(code, 1)
-    assert.match(stderr, /^\S+ is not a recording: /)
+    assert.match(stderr, /^\S+ is not a recording\. /)
   })
 
   it("with --json a failure is the last event, too", timeout, async () => {
@@ -228,32 +228,23 @@ describe("effect-codex", () => {
   })
 
   /** What a proxy makes of the backend that passes nothing on before the end. */
-  const behindBuffer = async <A>(use: (env: Readonly<Record<string, string>>) => Promise<A>) => {
-    const event = (type: string, response: object) =>
-      `event: ${type}\ndata: ${JSON.stringify({ type, response: { id: "resp_1", ...response } })}\n\n`
-    const server = Http.createServer((request, response) => {
-      request.resume()
-      if (request.url?.startsWith("/codex/models") === true) response.end('{"models":[{"slug":"gpt-5.5"}]}')
-      else if (request.url?.startsWith("/wham") === true) response.end('{"accounts":[{"id":"account-canary"}]}')
-      else
-        setTimeout(() => {
-          response.setHeader("content-type", "text/event-stream")
-          response.end(
-            event("response.created", {}) +
-              `event: response.output_text.delta\ndata: {"type":"response.output_text.delta","output_index":0,"content_index":0,"item_id":"msg_1","delta":"one two"}\n\n` +
-              event("response.completed", { status: "completed", output: [] })
-          )
-        }, 1500)
-    })
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-    const { port } = server.address() as AddressInfo
-    try {
-      return await use({ OPENAI_CODEX_ACCESS_TOKEN: token, OPENAI_CODEX_BASE_URL: `http://127.0.0.1:${port}` })
-    } finally {
-      server.closeAllConnections()
-      server.close()
-    }
-  }
+  const behindBuffer = <A>(use: (env: Readonly<Record<string, string>>) => Promise<A>) =>
+    BackendServer.make({
+      script: Script.routes({
+        "/codex/models": Script.always(Script.status(200, { body: { models: [{ slug: "gpt-5.5" }] } })),
+        "/accounts/check": Script.always(Script.status(200, { body: { accounts: [{ id: "account-canary" }] } })),
+        "/codex/responses": Script.always(
+          Script.turn({ text: "one two" }).pipe(Script.delay("1500 millis"), Script.chunked(65_536))
+        )
+      }),
+      onUnexpected: "answer"
+    }).pipe(
+      Effect.flatMap(({ url }) =>
+        Effect.promise(() => use({ OPENAI_CODEX_ACCESS_TOKEN: token, OPENAI_CODEX_BASE_URL: url }))
+      ),
+      Effect.scoped,
+      Effect.runPromise
+    )
 
   it("doctor --turn and ask --debug find a proxy that holds streams back", timeout, () =>
     behindBuffer(async (env) => {
@@ -261,10 +252,10 @@ describe("effect-codex", () => {
         run(["doctor", "--turn"], { env }),
         run(["ask", "--debug", "Hi"], { env })
       ])
-      assert.match(doctor.stdout, /\nStreamHeldBack: .*\n {2}All events came at once, .*NO_PROXY/, doctor.stderr)
+      assert.match(doctor.stdout, /\nStreamHeldBack: .*\n {2}All events arrived at once, .*NO_PROXY/, doctor.stderr)
       assert.strictEqual(doctor.code, 3)
       assert.strictEqual(ask.stdout, "one two\n", ask.stderr)
-      assert.match(ask.stderr, /^first event after [\d.]+ s, last event after [\d.]+ s\n.*holds streams back/m)
+      assert.match(ask.stderr, /^first event after [\d.]+ s, last event after [\d.]+ s\n.*buffers streams/m)
       assert.strictEqual(ask.code, 0)
       assert.notInclude(JSON.stringify([doctor, ask]), "canary")
     })
@@ -277,7 +268,7 @@ describe("effect-codex", () => {
       [[], ["--debug"]].map((more) => run([...more, "--mock", "chat"], { env: { XDG_DATA_HOME: notFolder } }))
     )
     assert.strictEqual(short?.code, 1)
-    assert.match(short?.stderr ?? "", /^Chats cannot be kept in .*XDG_DATA_HOME.*\n$/)
+    assert.match(short?.stderr ?? "", /^Chats cannot be saved in .*XDG_DATA_HOME.*\n$/)
     assert.include(long?.stderr ?? "", "ENOTDIR")
   })
 
@@ -287,7 +278,7 @@ describe("effect-codex", () => {
       run(["login", "--device"], { env: { CODEX_HOME: "/proc/effect-codex" } })
     ])
     assert.deepStrictEqual([chat.code, login.code], [1, 3])
-    assert.match(chat.stderr, /^Chats cannot be kept in /)
+    assert.match(chat.stderr, /^Chats cannot be saved in /)
     assert.match(login.stderr, /^Cannot write the credential file \/proc\/effect-codex\/auth\.json/)
   })
 

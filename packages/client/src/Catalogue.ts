@@ -1,5 +1,5 @@
 /**
- * Which models the account has, and what each of them can do.
+ * The models of the account and their capabilities.
  *
  * @since 0.1.0
  */
@@ -11,8 +11,8 @@ import * as Option from "effect/Option"
 import * as SynchronizedRef from "effect/SynchronizedRef"
 
 /**
- * The models known now. `source` tells the server's own list from the one bundled with this library, which is used
- * while the server's cannot be had.
+ * The current list of models. `source` is `server` for the list the server sent, and `bundled` for the list that ships
+ * with this library, which is used while the server's list is unavailable.
  *
  * @since 0.1.0
  * @category models
@@ -23,34 +23,34 @@ export interface Catalogue {
 }
 
 /**
- * The catalogue as a client keeps it: fetched when it is asked for, kept for five minutes, fetched again when a response
- * names another version of it (protocol G.4).
+ * A cache of the catalogue. It is fetched on first use, kept for five minutes, and fetched again when a response
+ * carries a different version (protocol G.4).
  *
  * @since 0.1.0
  * @category models
  */
 export interface CatalogueCache {
   /**
-   * The server's list, fetched unless it is fresh. If it cannot be had within five seconds, what was known before (at
-   * first the bundled list) serves for the next half minute.
+   * The server's list, fetched unless the cached one is fresh. If the fetch does not succeed within five seconds, the
+   * previous list (at first the bundled one) is used for the next 30 seconds.
    */
   readonly get: Effect.Effect<Catalogue>
-  /** The same, but no longer waited for than until the deadline (a time of `Monotonic`). */
+  /** Like `get`, but waits no longer than the deadline (a time of `Monotonic`). */
   readonly within: (deadline: number | undefined) => Effect.Effect<Catalogue>
-  /** What is known without asking anybody. */
+  /** The cached list. Sends no request. */
   readonly known: Effect.Effect<Catalogue>
-  /** Takes note of the `x-models-etag` of a response. */
+  /** Records the `x-models-etag` of a response. */
   readonly sawEtag: (etag: string) => Effect.Effect<void>
 }
 
 const timeToLive = Duration.toMillis("5 minutes")
 const fetchLimit = Duration.toMillis("5 seconds")
-/** From one failed fetch to the next: soon enough, but not with every call. */
+/** The pause after a failed fetch, so that not every call tries again. */
 const pause = Duration.toMillis("30 seconds")
 
 const bundled: Catalogue = { models: ModelCatalogue.bundled, source: "bundled" }
 
-/** Times of `Monotonic`; `askedAt` is when the server was last asked. */
+/** Times of `Monotonic`; `askedAt` is the time of the last fetch. */
 interface State {
   readonly catalogue: Catalogue
   readonly etag: string | undefined
@@ -59,7 +59,7 @@ interface State {
 }
 
 /**
- * A cache over the transport's `get`.
+ * Creates a cache that fetches with the transport's `get`.
  *
  * @since 0.1.0
  * @category constructors
@@ -86,7 +86,10 @@ export const make = (transport: CodexTransport.Service, clientVersion: string): 
         )
       )
 
-    /** What is known after the ETags that responses carried: the same version is fresh from then on, another one is not. */
+    /**
+     * Applies the last ETag that a response carried: the same ETag makes the list fresh again, a different one makes it
+     * stale.
+     */
     const afterEtag = (known: State): State => {
       if (seen === undefined || known.etag === undefined || seen.at <= known.askedAt) return known
       return { ...known, freshUntil: seen.etag === known.etag ? seen.at + timeToLive : 0 }

@@ -1,9 +1,9 @@
 /**
- * What a browser may see of a turn.
+ * The events of a turn that are safe to send to a browser.
  *
- * The events of a turn hold what must not leave a server: encrypted reasoning, the routing token, the limits of the account,
- * ids of requests. A {@link ClientEvent} holds what there is to show and nothing else. Both sides can use this module: the
- * server makes events and writes them as server-sent events, the browser decodes them by the schema.
+ * Turn events contain data that must not leave the server: encrypted reasoning, the routing token, the limits of the
+ * account, request ids. A {@link ClientEvent} contains only what can be shown. Both sides can use this module: the
+ * server creates the events and writes them as server-sent events, and the browser decodes them with the schema.
  *
  * @since 0.1.0
  */
@@ -14,13 +14,13 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { LoopEvent } from "./ToolLoop.ts"
 
-/** Where a text goes: texts of the same place belong together. */
+/** The position of a delta. Deltas with the same position form one text. */
 const place = { outputIndex: Schema.Number, part: Schema.Number }
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 
 /**
- * A piece of the answer.
+ * A delta of the answer.
  *
  * @since 0.1.0
  * @category schemas
@@ -34,7 +34,7 @@ export const Text = Schema.TaggedStruct("Text", { ...place, delta: Schema.String
 export interface Text extends Schema.Schema.Type<typeof Text> {}
 
 /**
- * A piece of the reasoning's summary.
+ * A delta of the reasoning summary.
  *
  * @since 0.1.0
  * @category schemas
@@ -48,7 +48,7 @@ export const Reasoning = Schema.TaggedStruct("Reasoning", { ...place, delta: Sch
 export interface Reasoning extends Schema.Schema.Type<typeof Reasoning> {}
 
 /**
- * A piece of a refusal.
+ * A delta of a refusal.
  *
  * @since 0.1.0
  * @category schemas
@@ -94,7 +94,7 @@ export const ToolResult = Schema.TaggedStruct("ToolResult", {
 export interface ToolResult extends Schema.Schema.Type<typeof ToolResult> {}
 
 /**
- * Drop everything shown since the last `Completed`, or since the beginning.
+ * Discard everything shown since the last `Completed`, or since the beginning.
  *
  * @since 0.1.0
  * @category schemas
@@ -108,7 +108,7 @@ export const Restarted = Schema.TaggedStruct("Restarted", { attempt: Schema.Numb
 export interface Restarted extends Schema.Schema.Type<typeof Restarted> {}
 
 /**
- * One turn is over; `text` is all of its text. Turns follow as long as the model uses tools.
+ * One turn is complete, and `text` is its whole text. More turns follow while the model calls tools.
  *
  * @since 0.1.0
  * @category schemas
@@ -128,7 +128,7 @@ export const Completed = Schema.TaggedStruct("Completed", {
 export interface Completed extends Schema.Schema.Type<typeof Completed> {}
 
 /**
- * The last event of a stream that failed; `reason` is the tag of the error.
+ * The last event of a failed stream. `reason` is the tag of the error.
  *
  * @since 0.1.0
  * @category schemas
@@ -160,7 +160,7 @@ export const ClientEvent = Schema.Union(Text, Reasoning, Refusal, ToolCall, Tool
 export type ClientEvent = Text | Reasoning | Refusal | ToolCall | ToolResult | Restarted | Completed | Failed
 
 /**
- * What a browser may see of an event; `None` where there is nothing to show.
+ * Converts an event for the browser. `None` if the event has nothing to show.
  *
  * @since 0.1.0
  * @category constructors
@@ -202,7 +202,7 @@ export const fromEvent = (event: LoopEvent<unknown>): Option.Option<ClientEvent>
 }
 
 /**
- * What a browser may see of an error. The message stays on the server: it can name accounts and limits.
+ * Converts an error for the browser. The message is left out because it can name accounts and limits.
  *
  * @since 0.1.0
  * @category constructors
@@ -215,7 +215,7 @@ export const fromError = ({ _tag, group, retryAfterMillis }: Failure.Failure): C
 })
 
 /**
- * An event as a server-sent event, named by its tag.
+ * Encodes an event as a server-sent event. The event name is the tag.
  *
  * @since 0.1.0
  * @category combinators
@@ -231,9 +231,9 @@ export const fromError = ({ _tag, group, retryAfterMillis }: Failure.Failure): C
 export const toSse = (event: ClientEvent): string => `event: ${event._tag}\ndata: ${JSON.stringify(event)}\n\n`
 
 /**
- * The body of a response with the content type `text/event-stream`. A failure is its last event, not the end of the
- * connection, so that the browser can tell it from a lost network. When the browser goes away, the server interrupts the
- * stream, and with it the turn and the tools that run.
+ * The body of a `text/event-stream` response. A failure becomes the last event, so that the browser can tell it from a
+ * lost connection. When the browser disconnects, the server interrupts the stream, which interrupts the turn and the
+ * running tools.
  *
  * @since 0.1.0
  * @category combinators

@@ -1,5 +1,6 @@
 /**
- * The client: one service that asks the ChatGPT Codex backend for a turn, in whatever form it is wanted.
+ * The client: a service that requests turns from the ChatGPT Codex backend, as a stream, as a whole turn, as text, or
+ * as a decoded value.
  *
  * @since 0.1.0
  */
@@ -50,7 +51,7 @@ import * as ContextSize from "./internal/contextSize.ts"
 import * as Delivery from "./internal/delivery.ts"
 
 /**
- * The client.
+ * The client service.
  *
  * @since 0.1.0
  * @category tags
@@ -58,32 +59,31 @@ import * as Delivery from "./internal/delivery.ts"
 export class Codex extends Context.Tag("effect-codex/Codex")<Codex, Service>() {}
 
 /**
- * What to ask for, and how to ask for this once. As small as `{ prompt: "…" }`.
+ * A request with its options. The smallest one is `{ prompt: "…" }`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Request extends TurnRequest.TurnRequest {
   /**
-   * Which conversation the request belongs to; a new one when absent. One id is the session, the thread and the prompt
-   * cache key, so that the server finds what it has cached.
+   * The conversation of the request. Default: a new one. The same id is sent as session, thread and prompt cache key,
+   * so that the server can use its prompt cache.
    */
   readonly conversationId?: string | undefined
-  /** Settings that hold for this request only. */
+  /** Settings for this request only. */
   readonly config?: CodexConfig.Options | undefined
-  /** How long the whole request may take, retries included; no retry is waited for that would end later. */
+  /** The time limit of the whole request, including retries. A retry whose delay would exceed it is not attempted. */
   readonly timeLimit?: Duration.DurationInput | undefined
-  /** The `routingToken` of the turn this request goes on from, when it answers the turn's tool calls. */
+  /** The `routingToken` of the previous turn, if this request answers the tool calls of that turn. */
   readonly routingToken?: RoutingToken.RoutingToken | undefined
   /**
-   * Whether a retry goes on from the items the broken attempt had finished, instead of asking for everything again.
-   * Default `false`.
+   * Whether a retry keeps the items that the failed attempt completed, instead of starting over. Default `false`.
    */
   readonly keepItems?: boolean | undefined
 }
 
 /**
- * Which events of a stream a person gets to see, so that a retry may not repeat them.
+ * Which events count as shown to the user. After such an event a retry is no longer silent.
  *
  * @since 0.1.0
  * @category models
@@ -91,15 +91,15 @@ export interface Request extends TurnRequest.TurnRequest {
 export type Shown = "everything" | "text" | "nothing"
 
 /**
- * What is done ahead of a turn.
+ * Options of `connect`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ConnectOptions {
   /**
-   * Sends the request without its answer (`generate: false`), so that the first turn sends only what is new. It may count
-   * as a request. Default: `false`.
+   * Sends the request ahead of time without generating an answer (`generate: false`), so that the first turn sends only
+   * the new input. It may count as a request. Default: `false`.
    */
   readonly warmUp?: boolean | undefined
 }
@@ -110,14 +110,14 @@ export interface ConnectOptions {
  */
 export interface Service {
   /**
-   * A turn as it comes. When an attempt breaks after something was shown and may be tried again, the stream says
-   * `TurnRestarted` and starts over: drop what was shown. With `onceShown: "fail"` it fails instead, and the error has
-   * what had arrived in `partial`. Shown means what a person could have seen: text, reasoning, refusals, calls, items; a
+   * Streams the events of a turn. If an attempt fails after something was shown and can be retried, the stream emits
+   * `TurnRestarted` and starts over: discard what was shown. With `onceShown: "fail"` the stream fails instead, and
+   * `partial` of the error contains what had arrived. Text, reasoning, refusals, calls and items count as shown. A
    * silent retry may repeat `TurnStarted`.
    *
-   * A program that shows less of the events can have more retries be silent: with `shown: "text"` only text and refusals
-   * count as shown, with `shown: "nothing"` nothing does, for a program that waits for the end. What came before
-   * a silent retry is then repeated after another `TurnStarted`.
+   * A program that shows fewer events can allow more silent retries. With `shown: "text"` only text and refusals count
+   * as shown. With `shown: "nothing"` nothing does, for programs that wait for the end. The earlier events of a silent
+   * retry are then repeated after another `TurnStarted`.
    */
   readonly stream: {
     (
@@ -133,13 +133,14 @@ export interface Service {
       options?: { readonly onceShown?: "restart" | undefined; readonly shown?: Shown | undefined }
     ): Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError>
   }
-  /** The finished turn. Broken attempts are retried without anybody having seen them. */
+  /** Waits for the completed turn. Failed attempts are retried silently. */
   readonly turn: (request: Request) => Effect.Effect<Turn.Turn, CodexError>
-  /** The text of the answer as it comes. It never starts over: after the first word a failure is a failure. */
+  /** Streams the text of the answer. It never starts over: after the first delta nothing is retried. */
   readonly text: (request: Request) => Stream.Stream<string, CodexError>
   /**
-   * The answer as a value of the schema, by structured output. A schema that JSON Schema cannot express fails before
-   * anything is sent; an answer that does not fit, a refusal and an answer that was cut off are `InvalidOutput`.
+   * The answer decoded with the schema, by structured output. A schema that JSON Schema cannot express fails before
+   * anything is sent. A refusal, an incomplete answer, or an answer that does not match the schema fails with
+   * `InvalidOutput`.
    */
   readonly object: <A, I>(
     request: Omit<Request, "output">,
@@ -147,17 +148,17 @@ export interface Service {
     options?: { readonly name?: string | undefined }
   ) => Effect.Effect<A, CodexError | OutputFormat.InvalidOutput | JsonSchema.UnsupportedSchema>
   /**
-   * Opens the WebSocket of a conversation, so that its first turn does not wait for the handshake; with `warmUp` the server
-   * also reads instructions, tools and input ahead. The conversation's WebSocket is closed with the scope; one with a turn
-   * on it, when the turn is over. Does nothing where turns go by server-sent events.
+   * Opens the WebSocket of a conversation, so that its first turn does not wait for the handshake. With `warmUp` the
+   * server also processes instructions, tools and input ahead of time. The WebSocket is closed with the scope, or after
+   * a turn that is still running. Does nothing if turns use server-sent events.
    */
   readonly connect: (
     request: Request & { readonly conversationId: string },
     options?: ConnectOptions
   ) => Effect.Effect<void, CodexError, Scope.Scope>
-  /** The models of the account, kept for a while; the bundled list while the server's cannot be had. */
+  /** The models of the account, cached. The bundled list while the server's is unavailable. */
   readonly models: Effect.Effect<Catalogue.Catalogue>
-  /** How much of the plan's limits is used, asked of the server. */
+  /** Requests the current usage of the plan's limits from the server. */
   readonly usage: Effect.Effect<RateLimits.RateLimits, CodexError>
 }
 
@@ -165,7 +166,7 @@ const never = () => false
 const isText = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta"
 const isTextOrRefusal = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta" || event._tag === "RefusalDelta"
 
-/** What a person could have seen, or a program acted upon. */
+/** Whether a user could have seen the event, or a program acted on it. */
 const isVisible = (event: TurnEvent.TurnEvent): boolean => {
   switch (event._tag) {
     case "RequestRepaired":
@@ -197,7 +198,7 @@ const timeLimitOf = (timeLimit: Duration.DurationInput): Effect.Effect<number, S
   })
 
 /**
- * The client over a transport and its configuration.
+ * Creates the client from a transport and its configuration.
  *
  * @since 0.1.0
  * @category constructors
@@ -212,7 +213,7 @@ export const make: Effect.Effect<
   const watch = yield* RateLimitWatch.RateLimitWatch
   const catalogue = yield* Catalogue.make(transport, config.clientVersion)
 
-  /** Compiles and checks a request. Nothing is sent. */
+  /** Compiles and validates a request without sending it. */
   const prepare = (request: Request) =>
     Effect.gen(function* () {
       const settings = request.config === undefined ? config : yield* CodexConfig.override(config, request.config)
@@ -222,7 +223,7 @@ export const make: Effect.Effect<
         return yield* new ServiceError.InvalidRequest({ param: "conversationId", problems })
       }
       const { models } = yield* catalogue.known
-      // only what was tagged can be known to come from another account
+      // only tagged items can be recognised as another account's
       const account = Origin.isTagged(request.input ?? []) ? Redacted.value(yield* transport.account) : undefined
       const { reasoning, ...defaults } = settings
       const { body, repairs } = yield* TurnRequest.compile(
@@ -234,7 +235,7 @@ export const make: Effect.Effect<
           ...(reasoning !== undefined && { reasoning: { ...reasoning } })
         }
       )
-      // a variant that is only named like a listed model may have another window
+      // a variant of a listed model may have a different context window, so only an exact match counts
       yield* ContextSize.check(body, ModelCatalogue.get(models, body.model))
       const now = yield* Monotonic.now
       const timeLimit = request.timeLimit === undefined ? undefined : yield* timeLimitOf(request.timeLimit)
@@ -249,7 +250,7 @@ export const make: Effect.Effect<
       return { body, repairs, attemptOptions, settings, model: ModelCatalogue.resolve(models, body.model) }
     })
 
-  /** Adds what the catalogue knows to the failures it can explain, within the time the call has left. */
+  /** Adds facts from the catalogue to an error, within the remaining time of the call. */
   const explain = (
     error: CodexError,
     body: ResponsesRequest.ResponsesRequest,
@@ -346,7 +347,7 @@ export const make: Effect.Effect<
       }),
     connect: (request, { warmUp = false } = {}) =>
       Effect.gen(function* () {
-        // a request needs input, and there may be none yet
+        // a request needs input, and the conversation may have none yet
         const { attemptOptions, body } = yield* prepare({ ...request, prompt: "?" })
         const { conversationId } = request
         const options = { ...attemptOptions, conversationId, warmUp }
@@ -363,8 +364,7 @@ export const make: Effect.Effect<
 })
 
 /**
- * The client and the parts of it a program may want to watch: what is known of the plan's limits, and the last exchange
- * that failed.
+ * The client, and two services to observe it: the plan's rate limits, and the last failed exchange.
  *
  * @since 0.1.0
  * @category models
@@ -376,7 +376,7 @@ export type Parts =
   | FailureCapture.FailureCapture
 
 /**
- * The client over a `Carrier`. On Node the carrier of `@effect-codex/transport/node` costs least.
+ * The client over a `Carrier`. On Node the carrier of `@effect-codex/transport/node` is the fastest.
  *
  * @since 0.1.0
  * @category layers
@@ -385,8 +385,8 @@ export const layerCarrier: Layer.Layer<Parts, never, CodexConfig.CodexConfig | C
   Layer.provideMerge(Layer.effect(Codex, make), CodexTransport.layer)
 
 /**
- * The client over any `HttpClient`: whatever the client was wrapped in sees every request. The configuration is chosen by
- * `CodexConfig.layer` or `CodexConfig.layerConfig`, the login by a Layer of `@effect-codex/auth`.
+ * The client over any `HttpClient`. Middleware of that `HttpClient` sees every request. Provide the configuration with
+ * `CodexConfig.layer` or `CodexConfig.layerConfig`, and the login with a Layer of `@effect-codex/auth`.
  *
  * @since 0.1.0
  * @category layers

@@ -1,6 +1,5 @@
 /**
- * Everything a turn can fail with: the failures of the login, of the way to the backend, of the stream, and those the
- * backend states itself.
+ * All errors of a turn: errors of the login, the connection and the stream, and errors reported by the backend.
  *
  * @since 0.1.0
  */
@@ -10,8 +9,8 @@ import { TransportError } from "@effect-codex/transport"
 import * as Schema from "effect/Schema"
 
 /**
- * The union of all failures, told apart by `_tag`. Every member has a message that names what to do, `isRetryable`, and
- * where it broke in mid-turn a `partial` with what had arrived (by the last attempt that brought anything).
+ * The union of all errors, discriminated by `_tag`. Every member has `isRetryable` and a message that says what to do.
+ * If the turn failed midway, `partial` contains what had arrived (from the last attempt that received anything).
  *
  * @since 0.1.0
  * @category schemas

@@ -1,9 +1,9 @@
 /**
- * A conversation: the history that each turn goes on from, kept exactly as it was sent and received.
+ * A conversation keeps its history exactly as it was sent and received, and sends it with each turn.
  *
- * The next request is always the one before plus what is new, byte for byte, under one id, so that the server finds what
- * it has cached. What was finished is kept at every moment: a turn that fails or is interrupted leaves the turns and the
- * results of tools before it, and a call without a result is answered neutrally when the conversation goes on.
+ * Each request is the previous one plus the new input, byte for byte and under the same id, so that the server can use
+ * its prompt cache. Completed work is never lost: after a failed or interrupted turn, the earlier turns and tool
+ * results remain. A call without a result gets a neutral answer with the next request.
  *
  * @since 0.1.0
  */
@@ -18,15 +18,15 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Codex from "./Codex.ts"
 import type { CodexError } from "./CodexError.ts"
-import * as Floor from "./internal/floor.ts"
 import * as Loop from "./internal/loop.ts"
+import * as TurnLock from "./internal/turnLock.ts"
 import * as Snapshot from "./Snapshot.ts"
 import type { LoopLimitReached } from "./ToolError.ts"
 import type { Limits, LoopCompleted, LoopEvent, LoopTool } from "./ToolLoop.ts"
 
 /**
- * What holds for all turns of a conversation: everything of a request but its input. Handlers of tools run in the
- * environment the conversation was made in.
+ * Options for all turns of a conversation: every field of a request except its input. Tool handlers run in the
+ * environment in which the conversation was created.
  *
  * @since 0.1.0
  * @category models
@@ -37,7 +37,7 @@ export interface Options<out E = never, out R = never>
 }
 
 /**
- * What comes next in a conversation: a prompt, one message or item, or several.
+ * New input: a prompt, or one or more messages or items.
  *
  * @since 0.1.0
  * @category models
@@ -45,7 +45,7 @@ export interface Options<out E = never, out R = never>
 export type Input = string | History.Entry | ReadonlyArray<History.Entry>
 
 /**
- * Settings that hold for one turn only.
+ * Options for one turn only.
  *
  * @since 0.1.0
  * @category models
@@ -57,7 +57,7 @@ export interface TurnOptions
   > {}
 
 /**
- * Settings and limits of one run. `tools` take the place of the conversation's own; other tools than before cost the
+ * Options and limits of one run. `tools` replaces the tools of the conversation. A change of tools invalidates the
  * prompt cache.
  *
  * @since 0.1.0
@@ -68,8 +68,8 @@ export interface RunOptions<out E = never, out R = never> extends Omit<TurnOptio
 }
 
 /**
- * One conversation, one turn at a time: a `send` waits until the one before it is over. `E` are the failures of its tools,
- * which `ToolFailed` brings, and `S` the failure to save it.
+ * One conversation. Turns run one at a time: a `send` waits for the previous one. `E` is the error type of its tools,
+ * reported by `ToolFailed`. `S` is the error type of saving it.
  *
  * @since 0.1.0
  * @category models
@@ -77,52 +77,52 @@ export interface RunOptions<out E = never, out R = never> extends Omit<TurnOptio
 export interface Conversation<out E = never, out S = never> {
   readonly id: string
   /**
-   * Says something and waits for the turn. Tool calls in it are the program's to answer, by {@link sendToolResults}. What
-   * the server wants finished in a further request is (`endTurn: false`).
+   * Sends input and waits for the turn. The program answers the turn's tool calls with {@link sendToolResults}. A turn
+   * that the server continues in another request (`endTurn: false`) is continued.
    */
   readonly send: (input: Input, options?: TurnOptions) => Effect.Effect<Turn.Turn, CodexError | S>
   /**
-   * The same as a stream of events. The history grows with each `TurnCompleted`, and from the last one on the next `send`
-   * can begin. A `send` by the fiber that reads the stream fails before that: it would wait for itself.
+   * Like `send`, as a stream of events. Each `TurnCompleted` extends the history, and after the last one the next
+   * `send` can begin. The reader of the stream cannot call `send` earlier: it would wait for itself, so the call fails.
    */
   readonly stream: (
     input: Input,
     options?: TurnOptions
   ) => Stream.Stream<TurnEvent.TurnEvent | TurnEvent.TurnRestarted, CodexError | S>
-  /** Answers the tool calls of the last turn; goes on with the same turn of the server's. */
+  /** Answers the tool calls of the last turn. For the server this continues the same turn. */
   readonly sendToolResults: (
     results: ReadonlyArray<History.Entry>,
     options?: TurnOptions
   ) => Effect.Effect<Turn.Turn, CodexError | S>
   /**
-   * Says something and lets the model use the tools until it is done: the events of all turns and tools, then
-   * `LoopCompleted`. It can be interrupted at any time; interrupting it interrupts the tools that run.
+   * Sends input and runs the tool loop until the model is done. Emits the events of all turns and tools, then
+   * `LoopCompleted`. Interrupting the stream interrupts the running tools.
    */
   readonly run: <E1 = never, R1 = never>(
     input: Input,
     options?: RunOptions<E1, R1>
   ) => Stream.Stream<LoopEvent<E | E1>, CodexError | LoopLimitReached | S, R1>
-  /** The same for programs that show nothing before the end. */
+  /** Like `run`, for programs that only need the result. */
   readonly complete: <E1 = never, R1 = never>(
     input: Input,
     options?: RunOptions<E1, R1>
   ) => Effect.Effect<LoopCompleted, CodexError | LoopLimitReached | S, R1>
   /**
-   * Opens the WebSocket ahead of the next turn, so that the turn does not wait for the handshake, and closes the
-   * conversation's WebSocket with the scope. Waits for a turn that runs. Does nothing where turns go by server-sent events.
+   * Opens the WebSocket, so that the next turn does not wait for the handshake, and closes it with the scope. Waits for
+   * a running turn. Does nothing if turns use server-sent events.
    */
   readonly connect: (options?: Codex.ConnectOptions) => Effect.Effect<void, CodexError, Scope.Scope>
-  /** Everything so far: the `input` of a request that goes on from here. */
+  /** The whole history so far. Use it as the `input` of a request that continues the conversation. */
   readonly history: Effect.Effect<ReadonlyArray<History.Entry>>
-  /** The last finished turn; its `responseId` is the latest one. */
+  /** The last completed turn. Its `responseId` is the latest one. */
   readonly lastTurn: Effect.Effect<Option.Option<Turn.Turn>>
-  /** The failure of what was tried last, if it failed; its `partial` is what had arrived. */
+  /** The error of the last operation, if it failed. `partial` contains what had arrived. */
   readonly lastFailure: Effect.Effect<Option.Option<CodexError | LoopLimitReached | S>>
-  /** Changes that were made to the input, so that the server accepts it. */
+  /** Changes made to the history so that the server accepts it. */
   readonly repairs: Effect.Effect<ReadonlyArray<Repair.Repair>>
-  /** A conversation of its own with the same past. It is not saved. */
+  /** A new, independent conversation with the same history. It is not saved. */
   readonly fork: Effect.Effect<Conversation<E>>
-  /** The conversation as it stands, to be taken up again with {@link resume}. */
+  /** The current state, to be continued with {@link resume}. */
   readonly snapshot: Effect.Effect<Snapshot.Snapshot>
 }
 
@@ -142,8 +142,8 @@ const entries = (input: Input): ReadonlyArray<History.Entry> =>
       ? (input as ReadonlyArray<History.Entry>)
       : [input as History.Entry]
 
-/** Answers to tool calls go on with the turn that made them, and only they do (protocol B.5). */
-const goesOn = (news: ReadonlyArray<History.Entry>): boolean => news.every(History.isToolOutput)
+/** Only answers to tool calls continue the server's turn (protocol B.5). */
+const continuesTurn = (input: ReadonlyArray<History.Entry>): boolean => input.every(History.isToolOutput)
 
 const snapshotOf = <S>(id: string, { instructions, items }: State<S>): Snapshot.Snapshot => ({
   version: 1,
@@ -152,7 +152,7 @@ const snapshotOf = <S>(id: string, { instructions, items }: State<S>): Snapshot.
   items: History.compile(items).items
 })
 
-/** What a conversation is made of. `save` is run after everything that was finished. */
+/** `save` runs after each completed turn and set of tool results. */
 interface Parts<E, S> {
   readonly codex: Codex.Service
   readonly id: string
@@ -163,12 +163,12 @@ interface Parts<E, S> {
 }
 
 const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S>): Effect.Effect<Conversation<E, S>> =>
-  Effect.map(Floor.make, (floor) => {
+  Effect.map(TurnLock.make, (turnLock) => {
     let state = initial
 
-    const serving = <E1, R1>(loop: Loop.Loop<E1, R1, S>): Loop.Loop<E1, R1, S> => ({
+    const insideTurn = <E1, R1>(loop: Loop.Loop<E1, R1, S>): Loop.Loop<E1, R1, S> => ({
       ...loop,
-      answer: (emit) => floor.serving(loop.answer(emit))
+      answer: (emit) => turnLock.partOfTurn(loop.answer(emit))
     })
 
     const loop = <E1, R1>(
@@ -178,8 +178,8 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
       tools: ReadonlyArray<LoopTool<E | E1, R1>>
     ) =>
       Effect.suspend(() => {
-        const news = entries(input)
-        const { entries: items, instructions } = History.splitInstructions([...state.items, ...news])
+        const added = entries(input)
+        const { entries: items, instructions } = History.splitInstructions([...state.items, ...added])
         const all = [state.instructions, instructions].filter((part) => part !== "").join("\n\n")
         return Loop.make<E | E1, R1, S>({
           codex,
@@ -187,7 +187,7 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
           tools,
           limits,
           entries: items,
-          routingToken: goesOn(news) ? state.routingToken : undefined,
+          routingToken: continuesTurn(added) ? state.routingToken : undefined,
           keep: (items, turn) => {
             state = {
               ...state,
@@ -203,30 +203,30 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
           },
           save: Effect.suspend(() => save(() => snapshotOf(id, state)))
         })
-      }).pipe(Effect.map(serving))
+      }).pipe(Effect.map(insideTurn))
 
     const remember = (error: CodexError | LoopLimitReached | S) =>
       Effect.sync(() => {
         state = { ...state, lastFailure: Option.some(error) }
       })
 
-    /** Has the floor until the loop is over. */
+    /** Holds the lock until the loop is over. */
     const streaming = <E1, R1>(
       begin: Effect.Effect<Loop.Loop<E1, R1, S>>
     ): Stream.Stream<LoopEvent<E1>, CodexError | LoopLimitReached | S, R1> =>
       Stream.unwrapScoped(
         Effect.gen(function* () {
-          const giveBack = yield* floor.take
-          return Stream.tapError(Loop.stream(yield* begin, giveBack), remember)
+          const release = yield* turnLock.acquire
+          return Stream.tapError(Loop.stream(yield* begin, release), remember)
         })
       )
 
     const completing = <E1, R1>(
       begin: Effect.Effect<Loop.Loop<E1, R1, S>>
     ): Effect.Effect<LoopCompleted, CodexError | LoopLimitReached | S, R1> =>
-      floor.hold(Effect.tapError(Effect.flatMap(begin, Loop.complete), remember))
+      turnLock.withLock(Effect.tapError(Effect.flatMap(begin, Loop.complete), remember))
 
-    /** Without limits no call is carried out, and no limit is reached. */
+    /** Without limits, no call is executed and no limit can be reached. */
     const once = (input: Input, options: TurnOptions = {}) => loop<never, never>(input, options, undefined, tools)
 
     const send: Conversation<E, S>["send"] = (input, options) =>
@@ -248,7 +248,7 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
       run: (input, options) => streaming(many(input, options)),
       complete: (input, options) => completing(many(input, options)),
       connect: (options) =>
-        floor.hold(
+        turnLock.withLock(
           Effect.suspend(() => {
             const { instructions, items } = state
             return codex.connect({ ...request, conversationId: id, instructions, tools, input: items }, options)
@@ -274,7 +274,7 @@ const makeFrom = <E, S>({ codex, id, initial, request, save, tools }: Parts<E, S
 
 const isTurnEvent = (event: LoopEvent<unknown>) => event._tag !== "LoopCompleted"
 
-const blank = (instructions: string): State<never> => ({
+const emptyState = (instructions: string): State<never> => ({
   instructions,
   items: [],
   lastTurn: Option.none(),
@@ -283,31 +283,31 @@ const blank = (instructions: string): State<never> => ({
   repairs: []
 })
 
-/** A stored conversation may hold anything; what the server would refuse of it is repaired once and for all. */
+/** A stored conversation may contain items the server rejects, so the history is repaired once here. */
 const restored = (past: Resumable): Effect.Effect<State<never>, Snapshot.InvalidSnapshot> =>
   Effect.try({
     try: () => {
       const { items, repairs } = History.compile(past.items)
-      return { ...blank(past.instructions ?? ""), items, repairs }
+      return { ...emptyState(past.instructions ?? ""), items, repairs }
     },
-    // a property that fails when it is read
-    catch: () => new Snapshot.InvalidSnapshot({ problem: "a property of it cannot be read" })
+    // a getter can throw
+    catch: () => new Snapshot.InvalidSnapshot({ problem: "one of its properties cannot be read" })
   })
 
-/** What is wrong with a document as a whole, which a program without types may have read from anywhere. */
-const misfitOf = (past: unknown): Snapshot.InvalidSnapshot | undefined => {
+/** Checks the shape of the document, because untyped programs can pass any value. */
+const problemOf = (past: unknown): Snapshot.InvalidSnapshot | undefined => {
   if (!Predicate.isRecord(past)) return new Snapshot.InvalidSnapshot({ problem: "it is not an object" })
   const { instructions, items, version } = past
   if (version !== undefined && version !== 1) {
-    return new Snapshot.InvalidSnapshot({ version, problem: "it has another version" })
+    return new Snapshot.InvalidSnapshot({ version, problem: "its version is not supported" })
   }
   if (!Array.isArray(items)) return new Snapshot.InvalidSnapshot({ problem: 'its "items" are not a list' })
   return Predicate.isNullable(instructions) || typeof instructions === "string"
     ? undefined
-    : new Snapshot.InvalidSnapshot({ problem: 'its "instructions" are not a text' })
+    : new Snapshot.InvalidSnapshot({ problem: 'its "instructions" are not a string' })
 }
 
-/** What a conversation is made of, whatever its past. The handlers get the environment of this moment. */
+/** The parts that do not depend on the history. Tool handlers get the current environment. */
 const partsOf = <E, R>({ conversationId, instructions = "", tools = [], ...request }: Options<E, R>) =>
   Effect.gen(function* () {
     const codex = yield* Codex.Codex
@@ -317,14 +317,14 @@ const partsOf = <E, R>({ conversationId, instructions = "", tools = [], ...reque
       request,
       tools: tools.map((tool): LoopTool<E, never> => Loop.provideHandler(tool, context)),
       id: conversationId ?? (yield* ConversationId.random),
-      initial: blank(instructions)
+      initial: emptyState(instructions)
     }
   })
 
 const inMemory = () => Effect.void
 
 /**
- * Begins a conversation.
+ * Creates a conversation.
  *
  * @since 0.1.0
  * @category constructors
@@ -347,8 +347,8 @@ export const make = <E = never, R = never>(
   Effect.flatMap(partsOf(options), (parts) => makeFrom<E, never>({ ...parts, save: inMemory }))
 
 /**
- * What a conversation can be taken up from: a `Snapshot`, or items and messages from wherever you keep them, such as the
- * `history` of another conversation.
+ * The stored form of a conversation: a `Snapshot`, or items and messages from another source, such as the `history` of
+ * another conversation.
  *
  * @since 0.1.0
  * @category models
@@ -357,14 +357,16 @@ export interface Resumable {
   readonly items: ReadonlyArray<History.Entry>
   /** Default: none. */
   readonly instructions?: string | undefined
-  /** The id it had, so that the server finds its prompt cache: 1 to 64 visible ASCII characters. Default: a new one. */
+  /**
+   * Its previous id, so that the server can use its prompt cache: 1 to 64 visible ASCII characters. Default: a new one.
+   */
   readonly id?: string | undefined
 }
 
 /**
- * Takes a conversation up where it was left. Settings and tools are given again. What the server would refuse of the items
- * is repaired (`History.compile`), and `repairs` says how. With an id that fits no header the first turn fails with
- * `InvalidRequest`, and nothing is sent. A document without a list of items fails with `InvalidSnapshot`.
+ * Continues a stored conversation. Pass the settings and tools again. Items that the server would reject are repaired
+ * (`History.compile`), and `repairs` lists the changes. With an id that is not a valid header value, the first turn
+ * fails with `InvalidRequest` before anything is sent. A document without a list of items fails with `InvalidSnapshot`.
  *
  * @since 0.1.0
  * @category constructors
@@ -385,20 +387,20 @@ export const resume = <E = never, R = never>(
   options: Omit<Options<E, R>, "conversationId" | "instructions"> = {}
 ): Effect.Effect<Conversation<E>, Snapshot.InvalidSnapshot, Codex.Codex | R> =>
   Effect.gen(function* () {
-    const misfit = misfitOf(past)
-    if (misfit !== undefined) return yield* misfit
+    const problem = problemOf(past)
+    if (problem !== undefined) return yield* problem
     const parts = yield* partsOf(options)
     const initial = yield* restored(past)
     return yield* makeFrom<E, never>({ ...parts, id: past.id ?? parts.id, initial, save: inMemory })
   })
 
 /**
- * The conversation of this id in the `KeyValueStore`, or a new one. It is saved after every finished turn and after every
- * set of tool results, so that it can be taken up after a crash; a call that ran when the program died is answered neutrally
- * and not run again. The instructions it began with stay.
+ * Loads the conversation with this id from the `KeyValueStore`, or creates a new one. It is saved after every completed
+ * turn and every set of tool results, so that it can continue after a crash. A call that was running during the crash
+ * gets a neutral answer and does not run again. A stored conversation keeps its instructions.
  *
- * When another writer has saved the same conversation since it was loaded, the next save fails with `StoreFailed` and
- * changes nothing. See `Snapshot` for what a store must not do.
+ * If another writer has saved the same conversation since it was loaded, the next save fails with `StoreFailed` and
+ * changes nothing. See `Snapshot` for requirements on the store.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,5 +1,5 @@
 /**
- * What keeps turns from working: found without sending one, and what a turn alone can show.
+ * Diagnoses why turns do not work. Most problems are found without sending a turn.
  *
  * @since 0.1.0
  */
@@ -16,40 +16,42 @@ import { Codex } from "./Codex.ts"
 import type { CodexError } from "./CodexError.ts"
 
 /**
- * Every disease there is a finding for.
+ * All problems that can be found.
  *
- * - `NotLoggedIn`, `LoginExpired`: a login is needed. `LoginUnusable`: there is one, but it cannot be read or renewed.
+ * - `NotLoggedIn`, `LoginExpired`: a login is needed. `LoginUnusable`: the login cannot be read or refreshed.
  * - `LockHeld`: another process keeps the login locked.
- * - `AccountUnusable`: the account or its workspace is not the one that requests reach.
- * - `ModelNotInPlan`: the plan does not have the model of the settings.
- * - `ClockWrong`: the clock of this computer is more than a minute from the server's.
- * - `ProxyFailed`, `CertificateRefused`, `Unreachable`: the way to the backend. `BackendRefused`: the backend said no.
- * - `StreamHeldBack`: a turn's events come all at once, because a proxy collects them. {@link examineWithTurn} alone finds it.
- * - `SettingsInvalid`: the settings cannot work.
+ * - `AccountUnusable`: requests do not reach the account or its workspace.
+ * - `ModelNotInPlan`: the plan does not include the configured model.
+ * - `ClockWrong`: the clock of this computer differs from the server's by more than a minute.
+ * - `ProxyFailed`, `CertificateRefused`, `Unreachable`: the connection to the backend. `BackendRefused`: the backend
+ *   rejects the requests.
+ * - `StreamHeldBack`: the events of a turn arrive all at once, because a proxy buffers them. Only
+ *   {@link examineWithTurn} detects it.
+ * - `SettingsInvalid`: the settings are invalid.
  *
  * @since 0.1.0
  * @category models
  */
-export type Disease = keyof typeof sentences
+export type Disease = keyof typeof messages
 
-const sentences = {
-  NotLoggedIn: "Nobody is logged in.",
+const messages = {
+  NotLoggedIn: "There is no login.",
   LoginExpired: "The login has expired.",
   LoginUnusable: "The login cannot be used.",
   LockHeld: "Another process keeps the login locked.",
   AccountUnusable: "The account or its workspace cannot be used.",
-  ModelNotInPlan: "The plan does not have the model.",
+  ModelNotInPlan: "The plan does not include the model.",
   ClockWrong: "The clock of this computer is wrong.",
   ProxyFailed: "The proxy does not let requests through.",
   CertificateRefused: "The certificate of the backend is not trusted.",
   Unreachable: "The backend cannot be reached.",
-  StreamHeldBack: "Something between this computer and the backend holds streams back.",
-  BackendRefused: "The backend does not serve the requests.",
-  SettingsInvalid: "The settings are not valid."
+  StreamHeldBack: "A proxy between this computer and the backend buffers streams.",
+  BackendRefused: "The backend rejects the requests.",
+  SettingsInvalid: "The settings are invalid."
 } as const
 
 /**
- * One disease. No text has a secret in it.
+ * One problem. Its texts never contain secrets.
  *
  * @since 0.1.0
  * @category models
@@ -58,36 +60,36 @@ export interface Finding {
   readonly _tag: Disease
   /** What is wrong, in one sentence. */
   readonly message: string
-  /** The particulars, and what to do. */
+  /** The details, and what to do. */
   readonly advice: string
-  /** What the finding was made from, where that is a failure. */
+  /** The error behind the finding, if there is one. */
   readonly error?: CodexError
 }
 
 /**
- * What was found out on the way; what could not be found out is absent.
+ * Facts collected during the examination. Unknown facts are absent.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Facts {
   readonly baseUrl?: string
-  /** The model of the settings. */
+  /** The configured model. */
   readonly model?: string
   readonly account?: Redacted.Redacted
   readonly planType?: string
-  /** When the access token ends, in milliseconds since 1970. */
+  /** When the access token expires, in milliseconds since 1970. */
   readonly expiresAt?: number
   /** How many models the account has. */
   readonly models?: number
   /** How far the clock of this computer is ahead of the server's, in milliseconds. */
   readonly clockAheadMillis?: number
-  /** The proxy that requests go through, without its user and password. `effect-codex/node` alone knows it. */
+  /** The proxy of the requests, without user and password. Only `effect-codex/node` reports it. */
   readonly proxy?: string
 }
 
 /**
- * A healthy system has no findings.
+ * The result of an examination. Without problems, `findings` is empty.
  *
  * @since 0.1.0
  * @category models
@@ -98,15 +100,15 @@ export interface Report {
 }
 
 /**
- * A finding with its sentence.
+ * Creates a finding with the standard message of its tag.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const finding = (_tag: Disease, advice: string, error?: Finding["error"]): Finding =>
-  defined({ _tag, message: sentences[_tag], advice, error })
+  defined({ _tag, message: messages[_tag], advice, error })
 
-const diseaseOf = (error: CodexError): Disease => {
+const problemOf = (error: CodexError): Disease => {
   switch (error._tag) {
     case "NotLoggedIn":
       return "NotLoggedIn"
@@ -137,17 +139,17 @@ const diseaseOf = (error: CodexError): Disease => {
 }
 
 /**
- * The finding that a failure stands for. The message of the failure says what to do.
+ * Converts an error to a finding, with the error message as advice.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromError = (error: CodexError): Finding => finding(diseaseOf(error), error.message, error)
+export const fromError = (error: CodexError): Finding => finding(problemOf(error), error.message, error)
 
-/** How long the backend is waited for, for each of the two documents. */
-const patience = Duration.toMillis("10 seconds")
+/** The time limit of each of the two requests. */
+const requestTimeLimit = Duration.toMillis("10 seconds")
 
-/** How wrong a clock may be. The `date` of a response is a second old at the most, and as old as the response took. */
+/** Larger than the resolution of the `date` header (one second) plus the duration of the response. */
 const clockTolerance = Duration.toMillis("1 minute")
 
 const checkClock = (ahead: number): ReadonlyArray<Finding> =>
@@ -156,18 +158,18 @@ const checkClock = (ahead: number): ReadonlyArray<Finding> =>
     : [
         finding(
           "ClockWrong",
-          `It is ${Duration.format(Duration.seconds(Math.round(Math.abs(ahead) / 1000)))} ${ahead > 0 ? "ahead of" : "behind"} the server's. Set it, or turn on its synchronisation.`
+          `It is ${Duration.format(Duration.seconds(Math.round(Math.abs(ahead) / 1000)))} ${ahead > 0 ? "ahead of" : "behind"} the server's. Set the clock, or turn on time synchronisation.`
         )
       ]
 
 /**
- * Looks for everything that keeps turns from working. It asks for the login, the models and the workspaces of the account,
- * and sends no turn, so it spends no tokens. A login that is due is refreshed, as any request would do.
+ * Looks for problems that keep turns from working. It reads the login and requests the models and workspaces of the
+ * account. It sends no turn, so it uses no tokens. A token close to expiry is refreshed, as with any request.
  *
- * What hides behind a disease shows once that one is cured: without a login the backend is not asked. A proxy that holds
- * streams back shows in a turn alone: {@link examineWithTurn} finds it.
+ * One problem can hide others: without a login, no request is sent. Fix a problem and run it again. A proxy that
+ * buffers streams can only be detected with a turn: see {@link examineWithTurn}.
  *
- * On Node `doctor` of `effect-codex/node` finds more: who holds the lock, proxies, and settings that are not valid.
+ * On Node, `doctor` of `effect-codex/node` finds more: the process that holds the lock, proxies, and invalid settings.
  *
  * @since 0.1.0
  * @category combinators
@@ -197,7 +199,7 @@ export const examine: Effect.Effect<
     Effect.flatMap(Clock.currentTimeMillis, (now) =>
       transport.get(path, {
         ...defined({ query }),
-        deadline: now + patience,
+        deadline: now + requestTimeLimit,
         overrides: { retry: { retries: 0, outageRetries: 0 } }
       })
     )
@@ -216,7 +218,8 @@ export const examine: Effect.Effect<
     facts = { ...facts, models: models.length }
     if (ModelCatalogue.resolve(models, config.model) === undefined) {
       const names = ModelCatalogue.listed(models).map(({ slug }) => slug)
-      const instead = names.length === 0 ? "It has none: check the account and its plan." : `Use ${names.join(", ")}.`
+      const instead =
+        names.length === 0 ? "It has none: check the account and its plan." : `Use one of: ${names.join(", ")}.`
       findings.push(finding("ModelNotInPlan", `The account has no model \`${config.model}\`. ${instead}`))
     }
 
@@ -227,14 +230,15 @@ export const examine: Effect.Effect<
         findings.push(
           finding(
             "AccountUnusable",
-            "The workspace is served from another place. Turn the setting `workspaceRouting` on."
+            "The workspace is served from another host. Turn on the setting `workspaceRouting`."
           )
         )
       }
     }).pipe(
       Effect.catchAll((error) => {
         if (config.workspaceRouting) return Effect.fail(error)
-        // without routing a turn does not need this document; but an account that is not in it is not of this login
+        // without routing, turns do not need this document, but it still shows whether the account belongs to this
+        // login
         if (error._tag === "RoutingFailed" && error.reason === "account") {
           const advice =
             "The login does not have the account that requests are sent for. Log in again, to its workspace."
@@ -249,7 +253,7 @@ export const examine: Effect.Effect<
 }).pipe(Effect.withSpan("Doctor.examine"))
 
 /**
- * When the events of one turn came, in milliseconds after the request; absent until one came.
+ * When the events of a turn arrived, in milliseconds after the request. Absent before the first event.
  *
  * @since 0.1.0
  * @category models
@@ -260,20 +264,23 @@ export interface ArrivalTimes {
 }
 
 /**
- * A watch on one turn.
+ * Measures the arrival of the events of one turn.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Arrival {
-  /** An event has come. */
+  /** Records the arrival of an event. */
   readonly saw: Effect.Effect<void>
   readonly times: Effect.Effect<ArrivalTimes>
-  /** `StreamHeldBack`, if the events came all at once, long after the request; else nothing. */
+  /** `StreamHeldBack` if all events arrived at once, long after the request. Otherwise empty. */
   readonly findings: Effect.Effect<ReadonlyArray<Finding>>
 }
 
-/** The backend says at once that a turn has begun, and then takes its time; a proxy that waits for the end says both at once. */
+/**
+ * The backend sends the first event at once and the others later. A buffering proxy delivers all of them together at
+ * the end.
+ */
 const isHeldBack = ({ firstMillis, lastMillis }: ArrivalTimes) =>
   firstMillis !== undefined &&
   lastMillis !== undefined &&
@@ -281,8 +288,8 @@ const isHeldBack = ({ firstMillis, lastMillis }: ArrivalTimes) =>
   (lastMillis - firstMillis) * 10 < firstMillis
 
 /**
- * Watches when the events of a turn come; begins with the request. Run `saw` with each event, and look at `findings` when
- * the turn is over.
+ * Measures when the events of a turn arrive. Create it just before the request, run `saw` with each event, and read
+ * `findings` after the turn.
  *
  * @since 0.1.0
  * @category constructors
@@ -312,7 +319,7 @@ export const arrival: Effect.Effect<Arrival> = Effect.map(Monotonic.now, (starte
         ? [
             finding(
               "StreamHeldBack",
-              `All events came at once, ${Math.round((times.lastMillis ?? 0) / 100) / 10} s after the request. A proxy, a VPN or a virus scanner collects the response before it passes it on. Turn that off for this host (in nginx: \`proxy_buffering off\`), or let the host go around it (NO_PROXY).`
+              `All events arrived at once, ${Math.round((times.lastMillis ?? 0) / 100) / 10} s after the request. A proxy, a VPN or a virus scanner buffers the response. Turn buffering off for this host (in nginx: \`proxy_buffering off\`), or bypass the proxy (NO_PROXY).`
             )
           ]
         : []
@@ -320,12 +327,12 @@ export const arrival: Effect.Effect<Arrival> = Effect.map(Monotonic.now, (starte
   }
 })
 
-/** Long enough for the backend to need a while for it. */
-const longEnough = "Count from one to forty, in words."
+/** The answer is long enough that its events arrive over some time. */
+const prompt = "Count from one to forty, in words."
 
 /**
- * {@link examine}, and when it finds nothing, one small turn, without retries, to see whether its events come one by one. The turn
- * costs some tokens, so this is only for who asks for it.
+ * Runs {@link examine}. If that finds nothing, it sends one small turn without retries, to check that events arrive one
+ * by one. The turn costs some tokens.
  *
  * @since 0.1.0
  * @category combinators
@@ -339,7 +346,7 @@ export const examineWithTurn: Effect.Effect<
   if (report.findings.length > 0) return report
   const watch = yield* arrival
   const turn = (yield* Codex).stream({
-    prompt: longEnough,
+    prompt,
     timeLimit: "2 minutes",
     config: { retry: { retries: 0, outageRetries: 0 } }
   })

@@ -1,5 +1,5 @@
 /**
- * Conversations at rest: as JSON, and in a `KeyValueStore`.
+ * Stores conversations, as JSON or in a `KeyValueStore`.
  *
  * @since 0.1.0
  */
@@ -14,10 +14,10 @@ import type { ParseError } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 
 /**
- * A conversation at rest. Settings and tools are not part of it: they are code.
+ * The stored form of a conversation. It does not contain settings and tools, because they are code.
  *
- * Keep it as text, in the order it was written in: the next request begins with the same bytes then, and the server finds
- * what it has cached. A store that sorts the keys of objects, such as PostgreSQL's `jsonb`, loses that.
+ * Store it as text and keep the order of the keys. Then the next request starts with the same bytes, and the server can
+ * use its prompt cache. A store that sorts object keys, such as PostgreSQL's `jsonb`, loses the cache.
  *
  * @since 0.1.0
  * @category schemas
@@ -36,7 +36,7 @@ export const Snapshot = Schema.Struct({
 export interface Snapshot extends Schema.Schema.Type<typeof Snapshot> {}
 
 /**
- * The text is not a conversation that this version can take up.
+ * The text is not a conversation that this version can read.
  *
  * @since 0.1.0
  * @category errors
@@ -47,14 +47,14 @@ export class InvalidSnapshot extends Failure.Class<InvalidSnapshot>("effect-code
 }) {
   override get message(): string {
     return this.version !== undefined && this.version !== 1
-      ? `The conversation was saved as version ${nameOf(this.version)}; this library reads version 1. Use the version that wrote it.`
+      ? `The conversation was saved as version ${versionName(this.version)}; this library reads version 1. Use the version that wrote it.`
       : `The conversation cannot be read: ${this.problem}`
   }
 }
 
 /**
- * A conversation could not be loaded or saved. With the reason `conflict` another writer has saved the conversation since it
- * was loaded: load it again and repeat what is missing. With `unavailable` the store failed; `cause` says how, and the next
+ * A conversation could not be loaded or saved. Reason `conflict`: another writer has saved the conversation since it
+ * was loaded. Load it again and repeat what is missing. Reason `unavailable`: the store failed with `cause`. The next
  * save tries again.
  *
  * @since 0.1.0
@@ -68,22 +68,22 @@ export class StoreFailed extends Failure.Class<StoreFailed>("effect-codex/StoreF
 }) {
   override get message(): string {
     return this.reason === "conflict"
-      ? `The conversation ${this.id} was not saved, because another writer was faster: load it again and go on from there.`
+      ? `The conversation ${this.id} was not saved, because another writer saved it first. Load it again and continue from there.`
       : `The store could not ${this.operation} the conversation ${this.id}.`
   }
 }
 
-/** Enough to find the place by; what stands there may be a whole conversation. */
+/** Limits the message, because the reported value may be a whole conversation. */
 const maxProblemLength = 500
 
 const maxVersionLength = 40
 
-const nameOf = (version: unknown): string =>
+const versionName = (version: unknown): string =>
   typeof version === "string" || typeof version === "number"
     ? JSON.stringify(version).slice(0, maxVersionLength)
-    : "of another kind"
+    : "of an unknown type"
 
-/** The formatter recurses into the value. */
+/** The formatter is recursive, so a deeply nested value can overflow the stack. */
 const problemOf = (error: ParseError): string => {
   try {
     return error.message.split("\n").slice(0, 3).join(" ").slice(0, maxProblemLength)
@@ -93,7 +93,7 @@ const problemOf = (error: ParseError): string => {
 }
 
 /**
- * A snapshot as JSON text.
+ * Encodes a snapshot as JSON.
  *
  * @since 0.1.0
  * @category combinators
@@ -101,7 +101,7 @@ const problemOf = (error: ParseError): string => {
 export const toJson = (snapshot: Snapshot): string => JSON.stringify(snapshot)
 
 /**
- * The snapshot in a JSON text.
+ * Decodes a snapshot from JSON.
  *
  * @since 0.1.0
  * @category constructors
@@ -125,7 +125,7 @@ const parse = (json: string): Either.Either<unknown, InvalidSnapshot> =>
   Either.try({ try: () => JSON.parse(json), catch: () => new InvalidSnapshot({ problem: "it is not JSON" }) })
 
 /**
- * A conversation in a store, and how often it was saved there.
+ * A stored conversation, and how often it was saved.
  *
  * @since 0.1.0
  * @category models
@@ -136,14 +136,14 @@ export interface Saved {
 }
 
 /**
- * The places of a conversation in a store: two keys that are written in turn, with a growing revision. A write that is cut
- * off spoils the older place only, so that what was saved before is still there.
+ * Saves alternate between two keys, with an increasing revision. An incomplete write damages only the older key, so
+ * that the previous save survives.
  */
-const placeOf = (id: string, revision: number): string => `${id}.${revision % 2}`
+const keyOf = (id: string, revision: number): string => `${id}.${revision % 2}`
 
 /**
- * The revision stands first, so that it can be read without the rest. One that cannot grow, which no save has written,
- * counts as none: the next save would not be newer.
+ * The revision comes first, so that it can be read without parsing the rest. A revision that cannot be incremented is
+ * ignored: no save has written it, and the next save would not be newer.
  */
 const revisionOf = (text: string): number | undefined => {
   const revision = Number(/^\{"revision":(\d+),/.exec(text)?.[1])
@@ -151,7 +151,7 @@ const revisionOf = (text: string): number | undefined => {
 }
 
 /**
- * The conversation of this id in the store, if there is one.
+ * Loads the conversation with this id, if the store has one.
  *
  * @since 0.1.0
  * @category combinators
@@ -161,7 +161,7 @@ export const load = (
   id: string
 ): Effect.Effect<Option.Option<Saved>, StoreFailed | InvalidSnapshot> =>
   Effect.gen(function* () {
-    const texts = yield* Effect.forEach([0, 1], (place) => store.get(placeOf(id, place))).pipe(
+    const texts = yield* Effect.forEach([0, 1], (place) => store.get(keyOf(id, place))).pipe(
       Effect.mapError((cause) => new StoreFailed({ id, operation: "load", reason: "unavailable", cause }))
     )
     const found = yield* Effect.forEach(texts.flatMap(Option.toArray), (text) =>
@@ -178,8 +178,9 @@ export const load = (
 const writerOf = (text: string): string | undefined => /^\{"revision":\d+,"writer":"([^"]+)",/.exec(text)?.[1]
 
 /**
- * Saves the conversation after this revision, and gives the new one. It fails with `conflict` when the store has a newer
- * one. The store decides how sure that is: two writers at the very same moment can both believe they were first.
+ * Saves the conversation and returns the new revision. `after` is the revision it was loaded with. Fails with
+ * `conflict` if the store has a newer revision. The check is not atomic: two writers that save at the same moment can
+ * both succeed.
  *
  * A save that failed, or was interrupted, can have reached the store all the same. A `writer`, an id of letters, digits and
  * `-` that nobody else uses, is stored with the conversation, so that what it wrote itself is no conflict.
@@ -196,9 +197,9 @@ export const save = (
   Effect.gen(function* (): Effect.fn.Return<number, StoreFailed | PlatformError> {
     const { id } = snapshot
     const revision = after + 1
-    const key = placeOf(id, revision)
+    const key = keyOf(id, revision)
     const present = Option.getOrElse(yield* store.get(key), () => "")
-    // a newer revision that cannot be read is a write that was cut off
+    // a newer revision that cannot be parsed is an incomplete write
     const found = revisionOf(present) ?? 0
     if (found > after && Either.isRight(parse(present))) {
       if (writer !== undefined && writerOf(present) === writer) return yield* save(store, snapshot, found, writer)

@@ -1,5 +1,5 @@
 /**
- * The failures of tool calls, which the model is told as the results of its calls, and of the loop that carries them out.
+ * The errors of tool calls, which the model receives as the results of its calls, and of the tool loop.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import { Failure, type Tool } from "@effect-codex/schema"
 import * as Schema from "effect/Schema"
 
 /**
- * The model called a tool that is not there: no tool has this name, kind and namespace.
+ * The model called an unknown tool: no tool has this name, type and namespace.
  *
  * @since 0.1.0
  * @category errors
@@ -18,14 +18,14 @@ export class UnknownTool extends Failure.Class<UnknownTool>("effect-codex/Unknow
 }) {
   override get message(): string {
     return this.known.length === 0
-      ? `There is no tool named "${this.name}"; there are no tools to call.`
-      : `There is no tool named "${this.name}". The tools are: ${this.known.join(", ")}.`
+      ? `There is no tool named "${this.name}"; no tools are available.`
+      : `There is no tool named "${this.name}". The available tools are: ${this.known.join(", ")}.`
   }
 }
 
 /**
- * A call was not given to its handler: its arguments cannot be read (`unreadable`), a call with the same id was carried out
- * before (`repeated`), or the program denied it (`denied`; `problem` is the reason it gave).
+ * A call was rejected before it reached its handler: its arguments cannot be parsed (`unreadable`), a call with the
+ * same id was executed before (`repeated`), or the program denied it (`denied`, with its reason in `problem`).
  *
  * @since 0.1.0
  * @category errors
@@ -37,17 +37,17 @@ export class CallRejected extends Failure.Class<CallRejected>("effect-codex/Call
 }) {
   override get message(): string {
     return {
-      unreadable: `The arguments of the call of "${this.name}" cannot be read; call it again with its arguments as one JSON object.`,
-      repeated: `The call of "${this.name}" repeats an earlier call; it was not carried out again.`,
-      denied: `The call of "${this.name}" was denied: ${this.problem ?? "no reason was given"}`
+      unreadable: `The arguments of the call to "${this.name}" cannot be parsed. Call it again with the arguments as one JSON object.`,
+      repeated: `The call to "${this.name}" repeats an earlier call. It was not executed again.`,
+      denied: `The call to "${this.name}" was denied: ${this.problem ?? "no reason was given"}`
     }[this.reason]
   }
 }
 
 /**
- * A handler ended without a result: it has a bug (`defect`, in `cause`), interrupted itself (`interrupted`), took longer
- * than its time limit (`time`), or its output cannot be sent (`output`; `problem` says why). The model gets the message,
- * never the cause.
+ * A handler ended without a result: it has a bug (`defect`, in `cause`), interrupted itself (`interrupted`), exceeded
+ * its time limit (`time`), or its output cannot be sent (`output`, with the reason in `problem`). The model receives
+ * the message, but not the cause.
  *
  * @since 0.1.0
  * @category errors
@@ -63,14 +63,14 @@ export class HandlerFailed extends Failure.Class<HandlerFailed>("effect-codex/Ha
       defect: "failed unexpectedly",
       interrupted: "was interrupted",
       time: "took too long and was stopped",
-      output: `gave an output that cannot be sent: ${this.problem ?? "neither text nor parts"}`
+      output: `returned an output that cannot be sent: ${this.problem ?? "neither text nor parts"}`
     }[this.reason]
     return `The tool "${this.name}" ${what}.`
   }
 }
 
 /**
- * What can come of a call besides the failures of its handler.
+ * The errors of a call besides those of its handler.
  *
  * @since 0.1.0
  * @category errors
@@ -78,7 +78,7 @@ export class HandlerFailed extends Failure.Class<HandlerFailed>("effect-codex/Ha
 export type ToolError = Tool.InvalidToolArguments | UnknownTool | CallRejected | HandlerFailed
 
 /**
- * The loop reached its limit before the model was done. `items` is the history so far, to go on from.
+ * The loop reached a limit before the model was done. Continue from `history`, the history so far.
  *
  * @since 0.1.0
  * @category errors
@@ -89,6 +89,6 @@ export class LoopLimitReached extends Failure.Class<LoopLimitReached>("effect-co
 ) {
   override get message(): string {
     const what = { steps: "maxSteps", tokens: "maxTokens", time: "timeLimit" }[this.limit]
-    return `The model was not done after ${this.steps} requests; raise ${what}, or ask for less.`
+    return `The model was not done after ${this.steps} requests. Raise ${what}, or ask for less.`
   }
 }

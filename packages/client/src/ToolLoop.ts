@@ -1,10 +1,9 @@
 /**
- * Lets the model use tools until it is done: ask, carry out the calls, answer, ask again. It is for programs that keep no
- * conversation; `Conversation.run` does the same and remembers.
+ * Runs tool calls until the model is done: send a request, execute the calls, send the results, repeat. For programs
+ * without a conversation. `Conversation.run` does the same and keeps the history.
  *
- * A call is carried out only when its whole turn has come to a good end, and once. Whatever goes wrong with a call (unknown
- * name, arguments that do not fit, a handler that fails) is answered to the model in words, and told to the program as a
- * typed event.
+ * A call is executed once, and only after its turn has completed successfully. If a call fails (unknown name, invalid
+ * arguments, a failing handler), the model receives the error message and the program receives a typed event.
  *
  * @since 0.1.0
  */
@@ -21,7 +20,7 @@ import type { LoopLimitReached, ToolError } from "./ToolError.ts"
 import type { Handler, Output } from "./Toolkit.ts"
 
 /**
- * A call is about to be carried out.
+ * A call is about to be executed.
  *
  * @since 0.1.0
  * @category models
@@ -32,7 +31,7 @@ export interface ToolStarted {
 }
 
 /**
- * What a handler reported while it ran.
+ * Progress reported by a handler.
  *
  * @since 0.1.0
  * @category models
@@ -44,7 +43,7 @@ export interface ToolProgress {
 }
 
 /**
- * A call was carried out; `output` is what the model gets.
+ * A call succeeded. The model receives `output`.
  *
  * @since 0.1.0
  * @category models
@@ -56,7 +55,7 @@ export interface ToolSucceeded {
 }
 
 /**
- * A call failed; the model gets the error's message.
+ * A call failed. The model receives the error message.
  *
  * @since 0.1.0
  * @category models
@@ -68,7 +67,7 @@ export interface ToolFailed<out E> {
 }
 
 /**
- * The model is done: its last turn, what all turns cost, how many requests there were, and the whole history.
+ * The model is done. Contains its last turn, the usage of all turns, the number of requests, and the whole history.
  *
  * @since 0.1.0
  * @category models
@@ -82,7 +81,7 @@ export interface LoopCompleted {
 }
 
 /**
- * Everything a loop can tell: the events of its turns and those of its tools.
+ * All events of a loop: those of its turns and those of its tools.
  *
  * @since 0.1.0
  * @category models
@@ -97,7 +96,7 @@ export type LoopEvent<E> =
   | LoopCompleted
 
 /**
- * The answer to whether a call may be carried out. The model is told the reason of a denial.
+ * Whether a call may run. The model receives the reason of a denial.
  *
  * @since 0.1.0
  * @category models
@@ -105,26 +104,26 @@ export type LoopEvent<E> =
 export type Approval = "run" | { readonly deny: string }
 
 /**
- * The limits of a loop, and who decides about its calls.
+ * The limits of a loop, and the approval of its calls.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Limits<out R = never> {
-  /** How many requests at the most; default 32. */
+  /** The maximum number of requests. Default: 32. */
   readonly maxSteps?: number | undefined
-  /** After how many tokens, of all turns together, no further request is made; default none. */
+  /** No further request is sent after this many tokens in all turns together. Default: no limit. */
   readonly maxTokens?: number | undefined
-  /** How long the whole loop may take, its tools included; default none. */
+  /** The time limit of the whole loop, including its tools. Default: none. */
   readonly timeLimit?: Duration.DurationInput | undefined
-  /** How many calls of one turn are carried out at once; default 8. */
+  /** How many calls of one turn run concurrently. Default: 8. */
   readonly concurrency?: number | undefined
-  /** Decides about each call before it is carried out, one call at a time; default all run. */
+  /** Approves or denies each call before it runs, one call at a time. Default: all calls run. */
   readonly approve?: ((call: Turn.ToolCall) => Effect.Effect<Approval, never, R>) | undefined
 }
 
 /**
- * A tool of a loop: one with a handler, or one that is only declared, such as a web search of the server's.
+ * A tool of a loop: one with a handler, or one that is only declared, such as the server's web search.
  *
  * @since 0.1.0
  * @category models
@@ -132,7 +131,7 @@ export interface Limits<out R = never> {
 export type LoopTool<E, R> = Handler<E, R> | TurnRequest.ToolLike
 
 /**
- * What to ask, with which tools, within which limits.
+ * The request, the tools and the limits.
  *
  * @since 0.1.0
  * @category models
@@ -169,7 +168,7 @@ const make = <E, R>({
   })
 
 /**
- * Runs the loop, as a stream that ends with `LoopCompleted`. Interrupting it interrupts the tools that run.
+ * Runs the loop as a stream that ends with `LoopCompleted`. Interrupting the stream interrupts the running tools.
  *
  * @since 0.1.0
  * @category constructors
@@ -180,7 +179,7 @@ export const run = <E = never, R = never>(
   Stream.unwrap(Effect.map(make(options), Loop.stream))
 
 /**
- * Runs the loop to its end, for programs that show nothing before. It costs less than {@link run}.
+ * Runs the loop and returns only its result. Cheaper than {@link run}.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,8 +1,8 @@
 /**
- * Tools together with what carries them out.
+ * Tools with their handlers.
  *
- * A tool is a value (`Tool.unsafeMake`), and {@link handler} joins it with a function. A {@link Toolkit} is a set of tools
- * whose handlers are a service, so that tests provide other ones.
+ * A tool is a value (`Tool.unsafeMake`), and {@link handler} adds a function to it. A {@link Toolkit} is a set of tools
+ * whose handlers are a service, so that tests can replace them.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
 /**
- * What a handler gives back: text, or parts when there are images or documents to show.
+ * The result of a handler: text, or content parts for images and documents.
  *
  * @since 0.1.0
  * @category models
@@ -21,36 +21,36 @@ import * as Layer from "effect/Layer"
 export type Output = string | ReadonlyArray<Message.Content>
 
 /**
- * What a handler gets besides the arguments.
+ * What a handler receives besides the arguments.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Invocation {
-  /** The call itself, as the model made it. */
+  /** The call, as the model made it. */
   readonly call: Turn.ToolCall
-  /** Tells the program how far the handler is, as a `ToolProgress` event. The model does not see it. */
+  /** Emits a `ToolProgress` event for the program. The model does not see it. */
   readonly report: (progress: unknown) => Effect.Effect<void>
 }
 
 /**
- * A tool with what carries it out. It can be sent wherever a tool can.
+ * A tool with its handler. It can be used wherever a tool can.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Handler<out E = never, out R = never> extends Pick<Tool.Tool<unknown>, "name" | "spec"> {
-  /** How long one call may take; default as long as it wants. */
+  /** The time limit of one call. Default: none. */
   readonly timeLimit: Duration.DurationInput | undefined
-  /** Reads the arguments of a call, and gives what carries it out. */
+  /** Decodes the arguments of a call, and returns the function that runs it. */
   readonly prepare: (
     call: Turn.ToolCall
   ) => Effect.Effect<(report: Invocation["report"]) => Effect.Effect<Output, E, R>, Tool.InvalidToolArguments>
 }
 
 /**
- * Joins a tool and the function that carries it out with the decoded arguments. Its failure is not the program's: the
- * model is told its message.
+ * Combines a tool with a function of the decoded arguments. A failure of the function does not fail the program: the
+ * model receives the error message.
  *
  * @since 0.1.0
  * @category constructors
@@ -78,7 +78,7 @@ export const handler = <A, E, R>(
 })
 
 /**
- * The service of a toolkit's handlers, told apart by the toolkit's id.
+ * The service of a toolkit's handlers, identified by the id of the toolkit.
  *
  * @since 0.1.0
  * @category models
@@ -109,9 +109,9 @@ export type Functions<Tools extends Record<string, Tool.Tool<unknown>>> = {
  */
 export interface Toolkit<Id extends string, Tools extends Record<string, Tool.Tool<unknown>>> {
   readonly tools: Tools
-  /** The tools with the handlers of the environment, for `Conversation` or `ToolLoop`. */
+  /** The tools with their handlers from the environment, for `Conversation` or `ToolLoop`. */
   readonly handlers: Effect.Effect<ReadonlyArray<Handler<unknown>>, never, Handlers<Id>>
-  /** The handlers, as a Layer; it needs what the functions need. */
+  /** A Layer of the handlers. It requires the services that the functions require. */
   readonly toLayer: <F extends Functions<Tools>>(
     functions: F,
     options?: { readonly timeLimit?: Duration.DurationInput | undefined }
@@ -119,7 +119,7 @@ export interface Toolkit<Id extends string, Tools extends Record<string, Tool.To
 }
 
 /**
- * A toolkit. The id names its service and must be unique in the program.
+ * Creates a toolkit. The id is the key of its service and must be unique in the program.
  *
  * @since 0.1.0
  * @category constructors
@@ -153,7 +153,7 @@ export const make = <const Id extends string, Tools extends Record<string, Tool.
         tag,
         Effect.map(Effect.context<never>(), (context) =>
           Object.entries(tools).map(([key, tool]) => {
-            // what it needs is in the context
+            // `context` contains everything the handler requires
             const handle = functions[key] as (args: unknown, invocation: Invocation) => Effect.Effect<Output, unknown>
             // @effect-diagnostics-next-line anyUnknownInErrorContext:off
             return handler(tool, (args, invocation) => Effect.provide(handle(args, invocation), context), options)

@@ -11,22 +11,22 @@ import * as Layer from "effect/Layer"
 import * as Codex from "./Codex.ts"
 
 /**
- * What a program may set. `config` wins over the environment.
+ * The options of the Layer. `config` overrides the environment.
  *
  * @since 0.1.0
  * @category configuration
  */
 export interface Options {
   readonly config?: CodexConfig.Options | undefined
-  /** Where the login comes from; default the environment, then the Codex CLI's credential file. */
+  /** The source of the login. Default: the environment, then the Codex CLI's credential file. */
   readonly auth?: Parameters<typeof AuthNode.layer>[0] | undefined
 }
 
-/** Bun's `fetch` gives up after five minutes of its own; the limits are the `timeouts` of the configuration. */
+/** Turns off the five-minute timeout of Bun's `fetch`. The `timeouts` of the configuration apply instead. */
 const unlimited: RequestInit & { readonly timeout: false } = { timeout: false }
 
 /**
- * `Codex` with everything it needs, like `layer` of `effect-codex/node`. Bun replaces undici, so requests go through its
+ * `Codex` with all its dependencies, like `layer` of `effect-codex/node`. Bun replaces undici, so requests use Bun's
  * `fetch`, which reads `HTTPS_PROXY` and `NO_PROXY` itself.
  *
  * @since 0.1.0

@@ -14,14 +14,14 @@ import type * as Doctor from "./Doctor.ts"
 import * as NodeDoctor from "./node/doctor.ts"
 
 /**
- * What a program may set. `config` wins over the environment.
+ * The options of the Layer. `config` overrides the environment.
  *
  * @since 0.1.0
  * @category configuration
  */
 export interface Options {
   readonly config?: CodexConfig.Options | undefined
-  /** Where the login comes from; default the environment, then the Codex CLI's credential file. */
+  /** The source of the login. Default: the environment, then the Codex CLI's credential file. */
   readonly auth?: Parameters<typeof AuthNode.layer>[0] | undefined
   readonly http?: TransportNode.Options | undefined
 }
@@ -31,16 +31,16 @@ export interface Options {
  * @category configuration
  */
 export interface DoctorOptions extends Options {
-  /** Also sends one small turn, which costs some tokens, to find a proxy that holds streams back. Default `false`. */
+  /** Also sends one small turn, which costs some tokens, to detect a proxy that buffers streams. Default: `false`. */
   readonly turn?: boolean | undefined
 }
 
 /**
- * `Codex` with everything it needs: settings from `options.config`, then from the environment (see `CodexConfig.config`);
- * the login from `OPENAI_CODEX_ACCESS_TOKEN` or from the Codex CLI's credential file; and connections over undici with
- * the limits of this library.
+ * `Codex` with all its dependencies: settings from `options.config`, then from the environment (see
+ * `CodexConfig.config`), the login from `OPENAI_CODEX_ACCESS_TOKEN` or the Codex CLI's credential file, and connections
+ * over undici with the limits of this library.
  *
- * Each part can be another one: provide `Codex.layer` or `Codex.layerCarrier` with the Layers you want.
+ * To replace a part, provide `Codex.layer` or `Codex.layerCarrier` with your own Layers.
  *
  * @since 0.1.0
  * @category layers
@@ -66,10 +66,10 @@ export const layer = (
   )
 
 /**
- * `Doctor.examine` on the settings, the login and the connections that {@link layer} would use. Besides it finds who holds
- * the lock of the credential file (Linux names the process), a proxy that does not work, and settings that are not valid.
- * A lock counts as held when it is not free within two seconds (`auth.lock.timeLimit` sets another limit). It does not fail, and sends no turn
- * unless `turn` says so.
+ * Runs `Doctor.examine` with the settings, the login and the connections that {@link layer} would use. It also detects
+ * a lock on the credential file (on Linux with the name of the process), a proxy that does not work, and invalid
+ * settings. A lock counts as held if it is not released within two seconds (`auth.lock.timeLimit` changes the limit).
+ * It never fails, and sends no turn unless `turn` is `true`.
  *
  * @since 0.1.0
  * @category combinators

@@ -67,7 +67,7 @@ describe("Conversation.persisted", () => {
       const before = yield* texts
       const error = yield* run(Effect.flip(two.send("two")))
       assert.deepInclude(error, { _tag: "StoreFailed", reason: "conflict" })
-      assert.include(error.message, "another writer was faster")
+      assert.include(error.message, "another writer saved it first")
       assert.deepStrictEqual(yield* texts, before)
       // what was paid for is still there
       assert.lengthOf(yield* two.history, 3)
@@ -176,7 +176,7 @@ describe("a store that breaks", () => {
           let writes = 0
           const breaking: Partial<KeyValueStore.KeyValueStore> = {
             ...store,
-            set: (key: string, value: string) =>
+            set: (key, value) =>
               Effect.suspend(() =>
                 ++writes === broken
                   ? way((share) => store.set(key, value.slice(0, value.length * share)))

@@ -71,7 +71,7 @@ const patients: Readonly<Record<string, readonly [Doctor.Disease, Patient, RegEx
   "a model that the plan does not have": [
     "ModelNotInPlan",
     { config: { model: "no-such-model" } },
-    /no-such-model.*Use gpt-/
+    /no-such-model.*Use one of: gpt-/
   ],
   "a clock that is fast": [
     "ClockWrong",

@@ -306,7 +306,7 @@ describe("a call", () => {
       const events = yield* collect({ tools: [handler] })
       assert.isEmpty(ran)
       assert.deepInclude(failures(events)[0], { _tag: "CallRejected", reason: "unreadable" })
-      assert.include(JSON.stringify((yield* bodies)[1]?.input.at(-1)), "cannot be read")
+      assert.include(JSON.stringify((yield* bodies)[1]?.input.at(-1)), "cannot be parsed")
     }).pipe(
       Effect.provide(
         TestCodex.layer([

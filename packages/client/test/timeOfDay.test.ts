@@ -34,11 +34,17 @@ const whileTimeJumps = <A, E, R>(millis: number, self: Effect.Effect<A, E, R>): 
 const wait = Toolkit.handler(Tool.unsafeMake({ name: "wait", parameters: Schema.Struct({}) }), () =>
   Effect.as(Effect.sleep("5 seconds"), "waited")
 )
-const turn = (request: Codex.Request) => Effect.flatMap(Codex.Codex, (codex) => codex.turn(request))
+/** The tag of its failure. */
+const ending = <E extends { readonly _tag: string }, R>(self: Effect.Effect<unknown, E, R>) =>
+  Effect.match(self, { onFailure: ({ _tag }): string | undefined => _tag, onSuccess: () => undefined })
+
+const turn = (request: Codex.Request) => ending(Effect.flatMap(Codex.Codex, (codex) => codex.turn(request)))
 const says = Script.turn({ text: "Hello" })
 const calls = Script.turn({ toolCalls: [{ name: "wait", arguments: {} }] })
-const loop = Effect.flatMap(Conversation.make({ tools: [wait] }), (conversation) =>
-  conversation.complete("Hi", { timeLimit: "1 minutes" })
+const loop = ending(
+  Effect.flatMap(Conversation.make({ tools: [wait] }), (conversation) =>
+    conversation.complete("Hi", { timeLimit: "1 minutes" })
+  )
 )
 
 describe.each([

@@ -354,14 +354,7 @@ describe("a conversation that connects ahead", () => {
     ],
     ["fails where the socket is closed", "websocket", [], [Script.resetBeforeHeaders], "ConnectionFailed", 1]
   ] as ReadonlyArray<
-    readonly [
-      string,
-      "sse" | "auto" | "websocket",
-      ReadonlyArray<ScriptedBackend.Handshake>,
-      Script.Script,
-      string,
-      number
-    ]
+    readonly [string, "sse" | "auto" | "websocket", ReadonlyArray<Script.Handshake>, Script.Script, string, number]
   >) {
     it.scoped(name, () =>
       Effect.gen(function* () {

@@ -13,7 +13,7 @@ export interface Row {
   readonly name: string
   /** What the requests of two turns of one conversation are answered. */
   readonly script: Script.Script
-  readonly handshakes?: ReadonlyArray<ScriptedBackend.Handshake>
+  readonly handshakes?: ReadonlyArray<Script.Handshake>
   readonly transport?: CodexConfig.Service["transport"]
   /** The time limits that pass, in seconds; over real sockets they are shorter. */
   readonly seconds?: { readonly headers?: number; readonly idle?: number }

@@ -374,7 +374,7 @@ describe("repairs", () => {
   it("drop what no server can know by its type, at its place", () => {
     const odd = ["", "  ", "data:image/png", "a\u0000b", "-x"].map((type) => ({ type, id: "x_1" }))
     const all = [...odd, { type: "item_reference", id: "rs_1" }, 7, "text", true, undefined, null, [], user("hi")]
-    const { items, repairs } = History.compile(all as ReadonlyArray<never>)
+    const { items, repairs } = History.compile(all as unknown as ReadonlyArray<never>)
     assert.deepStrictEqual(items, [user("hi")])
     assert.deepStrictEqual(
       repairs.map(({ _tag, index }) => [_tag, index]),
@@ -395,7 +395,7 @@ describe("repairs", () => {
     const contents = History.compile([
       { type: "message", role: "user", content: parts },
       { type: "message", role: "assistant", content: parts }
-    ] as ReadonlyArray<never>).items.map((item) =>
+    ] as unknown as ReadonlyArray<never>).items.map((item) =>
       (item as Item.MessageItem).content.map((part) => Object.values(part).slice(0, 2).join(" "))
     )
     assert.deepStrictEqual(contents, [
@@ -430,7 +430,7 @@ describe("repairs", () => {
       { type: "local_shell_call_output", id: "lsh_2", output: [{ type: "input_text", text: "b.txt" }] },
       { type: "local_shell_call_output", call_id: "call_3", output: "nobody's" }
     ]
-    const { items, repairs } = History.compile(history as ReadonlyArray<never>)
+    const { items, repairs } = History.compile(history as unknown as ReadonlyArray<never>)
     assert.deepStrictEqual(items.slice(1, 2), [output("call_1")])
     assert.deepInclude(items[3], { type: "function_call_output", call_id: "lsh_2" })
     assert.lengthOf(items, 4)

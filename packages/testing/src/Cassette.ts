@@ -1,5 +1,5 @@
 /**
- * Recorded exchanges as a text file: to be reviewed by people, committed, and played again to the last byte.
+ * Recorded exchanges as a text file, which can be reviewed, committed, and replayed byte for byte.
  *
  * @since 0.1.0
  */
@@ -10,7 +10,7 @@ import type * as Exchange_ from "./internal/cassette/exchange.ts"
 import * as Format from "./internal/cassette/format.ts"
 
 /**
- * A request with what came back: chunks as they came, and the milliseconds between them.
+ * A request and its response: the chunks as they arrived, and the milliseconds between them.
  *
  * @since 0.1.0
  * @category models
@@ -28,8 +28,7 @@ export interface Cassette {
 }
 
 /**
- * The text is not a cassette that can be played: it is of another version, was edited after it was recorded, or is not
- * one at all.
+ * The text is not a valid cassette: it has another version, was edited after the recording, or is something else.
  *
  * @since 0.1.0
  * @category errors
@@ -53,8 +52,8 @@ const digest = (text: string): Effect.Effect<string> =>
   )
 
 /**
- * The text of a cassette, sealed so that a later edit shows. It holds what the exchanges hold: `Recorder` takes out what
- * must not be shown before.
+ * Encodes a cassette, with a checksum that detects later edits. It contains everything in the exchanges: `Recorder`
+ * removes secrets beforehand.
  *
  * @since 0.1.0
  * @category conversions
@@ -67,7 +66,7 @@ export const encode = (cassette: Cassette): Effect.Effect<string> => {
 const problem = (reason: CassetteError["reason"], detail: string) => new CassetteError({ reason, detail })
 
 /**
- * The cassette in a text. Line ends of other systems do no harm.
+ * Decodes a cassette. Accepts the line endings of all systems.
  *
  * @since 0.1.0
  * @category conversions

@@ -1,5 +1,5 @@
 /**
- * A backend for a first look: it answers any prompt, and calls a tool where it is offered one.
+ * A demo backend: it answers any prompt, and calls a tool if the request has one.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import * as PromptCache from "./PromptCache.ts"
 import * as Script from "./Script.ts"
 
-/** The last name in the prompt, such as a city, else all of it. */
+/** The last capitalised word of the prompt, such as a city, or the whole prompt. */
 const subjectOf = (prompt: string): string => prompt.match(/(?<=\s)\p{Lu}[\p{L}\p{N}_-]*/gu)?.at(-1) ?? prompt
 
 const Parameters = Schema.Struct({
@@ -43,7 +43,7 @@ const sample = (schema: unknown, subject: string): unknown => {
   }
 }
 
-/** Arguments that fit the tool's JSON schema: its required properties, else all. */
+/** Arguments that match the tool's JSON schema: its required properties, or all if none is required. */
 const sampleArguments = (schema: unknown, subject: string): Record<string, unknown> => {
   const parameters = Option.getOrElse(decodeParameters(schema), (): typeof Parameters.Type => ({ properties: {} }))
   const names = parameters.required ?? Object.keys(parameters.properties)
@@ -77,8 +77,8 @@ const answer = (request: Script.Request): Script.Turn => {
 const respond = PromptCache.responder(answer)
 
 /**
- * Answers with reasoning, some text and a call of the first function tool on offer; given the tool's output, with a
- * final text that has it; without tools, with text at once. It takes its time, so that one sees it stream.
+ * Answers with reasoning, some text and a call of the first function tool. After the tool output, it answers with a
+ * final text that includes it. Without tools, it answers with text only. It is slow, so that streaming is visible.
  *
  * @since 0.1.0
  * @category constructors

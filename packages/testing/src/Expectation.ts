@@ -1,5 +1,5 @@
 /**
- * What a script expects of a request: as much of it as the test cares about.
+ * The parts of a request that a test wants to check.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import { asArray, asObject } from "./internal/json.ts"
 import type { Request } from "./Request.ts"
 
 /**
- * A text, or what it has to match.
+ * A text, or a pattern that it must match.
  *
  * @since 0.1.0
  * @category models
@@ -16,7 +16,8 @@ import type { Request } from "./Request.ts"
 export type Text = string | RegExp
 
 /**
- * JSON to be found in other JSON: of an object the keys named here, of an array every element, and a `RegExp` for a text.
+ * A pattern for JSON: of an object only the listed keys are compared, of an array every element, and a `RegExp` matches
+ * a string.
  *
  * @since 0.1.0
  * @category models
@@ -31,7 +32,7 @@ export type Pattern =
   | { readonly [key: string]: Pattern }
 
 /**
- * What is left out may be anything. `undefined` for a header or a key of the body means that it is not there.
+ * Omitted fields are not checked. `undefined` for a header or a key of the body means that it must be absent.
  *
  * @since 0.1.0
  * @category models
@@ -46,17 +47,17 @@ export interface Expectation {
   readonly instructions?: Text
   /** The text of the last message of the user. */
   readonly prompt?: Text
-  /** What tools gave back since then, in order. */
+  /** The tool outputs since then, in order. */
   readonly toolOutputs?: ReadonlyArray<{ readonly callId?: Text; readonly output?: Text }>
   /** The types of the items, in order. */
   readonly itemTypes?: ReadonlyArray<string>
   readonly input?: ReadonlyArray<Pattern>
-  /** The names of the tools on offer, or the types of those without a name, in order. */
+  /** The names of the tools, or the types of tools without a name, in order. */
   readonly toolNames?: ReadonlyArray<string>
   readonly body?: Pattern
 }
 
-/** Whether the value has what is expected. */
+/** Whether the value matches the pattern. */
 const fits = (expected: unknown, actual: unknown): boolean => {
   if (expected instanceof RegExp) return typeof actual === "string" && actual.search(expected) !== -1
   const elements = asArray(expected)
@@ -72,7 +73,10 @@ const fits = (expected: unknown, actual: unknown): boolean => {
   return expected === actual
 }
 
-/** As much of the value as is expected, so that a diff shows nothing else. What fits a pattern is shown as the pattern. */
+/**
+ * Reduces the value to the expected parts, so that the diff shows nothing else. A matching part is shown as its
+ * pattern.
+ */
 const projected = (expected: unknown, actual: unknown): unknown => {
   if (fits(expected, actual)) return expected
   const elements = asArray(expected)
@@ -92,7 +96,7 @@ const projected = (expected: unknown, actual: unknown): unknown => {
 
 const nameOf = (tool: unknown): unknown => asObject(tool)?.["name"] ?? asObject(tool)?.["type"]
 
-/** The request in the terms of the expectation. */
+/** The request in the form of the expectation. */
 const viewOf = (request: Request, expected: Expectation): unknown => ({
   ...request,
   path: expected.path !== undefined && request.path.endsWith(expected.path) ? expected.path : request.path,
@@ -111,8 +115,8 @@ const lowerCase = (expected: Expectation): Expectation =>
       }
 
 /**
- * What is other than expected, as a diff: lines with `-` are expected, lines with `+` came. `undefined` when all is as
- * expected.
+ * The difference to the expectation, as a diff: lines with `-` are expected, lines with `+` were received. `undefined`
+ * if the request matches.
  *
  * @since 0.1.0
  * @category combinators

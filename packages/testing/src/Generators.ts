@@ -1,6 +1,6 @@
 /**
- * Arbitraries for property tests: turns, the orders in which their events may come, the ways in which these may be
- * written and cut into chunks, and the histories a request may carry.
+ * Arbitraries for property tests: turns, possible orders of their events, possible encodings and chunks of these, and
+ * histories of requests.
  *
  * @example
  * ```ts
@@ -30,8 +30,8 @@ const encoder = new TextEncoder()
 // turns --------------------------------------------------------------------------------------------------------------
 
 /**
- * Text as models write it: words, and what decoders stumble over (characters of several bytes, escapes, line ends,
- * things that look like events). It may be empty.
+ * Text of a model: words, and difficult cases for decoders (multi-byte characters, escapes, line ends, text that looks
+ * like events). It can be empty.
  *
  * @since 0.1.0
  * @category generators
@@ -90,7 +90,7 @@ const usage = FastCheck.record(
   { requiredKeys: [] }
 )
 
-/** Where a turn's output stops. */
+/** How a turn ends. */
 type Ending = "completed" | "incomplete" | "failed"
 
 const ended: Record<Ending, Arbitrary<Partial<Script.Turn>>> = {
@@ -105,7 +105,7 @@ const ended: Record<Ending, Arbitrary<Partial<Script.Turn>>> = {
 }
 
 /**
- * A turn: any output in any mix, and one of the endings (`completed` alone by default).
+ * A turn with any combination of outputs and one of the endings (by default only `completed`).
  *
  * @since 0.1.0
  * @category generators
@@ -128,7 +128,7 @@ export const turn = (
     FastCheck.oneof(...(options.endings ?? (["completed"] as const)).map((ending) => ended[ending]))
   ).map(([turn, refused, ending]) => {
     const { text, ...rest } = turn
-    // a refusal takes the place of the text, and calls nothing
+    // a refusal replaces the text, and has no calls
     if (refused && text !== undefined && turn.toolCalls === undefined) return { ...rest, refusal: text, ...ending }
     return { ...turn, ...ending }
   })
@@ -153,7 +153,7 @@ const itemOf = (event: Script.Event): number | undefined => {
   return typeof index === "number" ? index : undefined
 }
 
-/** The events of items, each item's in order, and items begun in order. */
+/** Interleaves the events of items. The events of an item, and the starts of the items, keep their order. */
 const interleave = (items: ReadonlyArray<ReadonlyArray<Script.Event>>, picks: ReadonlyArray<number>) => {
   const places = items.map(() => 0)
   const out: Array<Script.Event> = []
@@ -174,8 +174,8 @@ const interleave = (items: ReadonlyArray<ReadonlyArray<Script.Event>>, picks: Re
 }
 
 /**
- * The orders in which a backend may send the events of a turn: items one after the other or overlapping, and events come in between that mean
- * nothing to the turn. The events of one item keep their order, the first events stay first, and the terminal one last.
+ * Possible orders of the events of a turn: items can be sequential or overlap, and unrelated events can be inserted.
+ * The events of one item keep their order, the first events stay first, and the terminal event stays last.
  *
  * @since 0.1.0
  * @category generators
@@ -209,8 +209,8 @@ export const eventOrder = (events: ReadonlyArray<Script.Event>): Arbitrary<Reado
 }
 
 /**
- * The ways in which events may be written as an event stream: line ends of three kinds, with and without names of
- * events and spaces, with comments between, in several data lines, with `[DONE]` at the end.
+ * Possible encodings of events as an event stream: three kinds of line ends, with or without event names and spaces,
+ * with comments, with several data lines, with `[DONE]` at the end.
  *
  * @since 0.1.0
  * @category generators
@@ -242,7 +242,7 @@ export const framing = (events: ReadonlyArray<Script.Event>): Arbitrary<Uint8Arr
   })
 
 /**
- * The ways to cut bytes into chunks, across events and characters, empty chunks among them.
+ * Possible chunks of the bytes, split within events and characters, including empty chunks.
  *
  * @since 0.1.0
  * @category generators
@@ -284,7 +284,7 @@ const toolOutput = FastCheck.oneof(
   )
 )
 
-/** What a model put out, with ids of their own, and what its tools gave back. */
+/** The output items of a model with unique ids, and the outputs of its tools. */
 const round = FastCheck.record({
   reasoning: FastCheck.option(FastCheck.array(someText, { maxLength: 2 }), { nil: undefined }),
   text: FastCheck.option(someText, { nil: undefined }),
@@ -297,7 +297,7 @@ type Round = typeof round extends Arbitrary<infer A> ? A : never
 
 const roundItems = ({ calls, mixed, reasoning, text, withIds }: Round, n: number): ReadonlyArray<Item.Item> => {
   const id = (prefix: string, k = 0) => (withIds ? { id: `${prefix}_${n}_${k}` } : {})
-  // reasoning stands before what it led to
+  // reasoning must be followed by an output
   const led = text !== undefined || calls.length > 0
   const made = calls.map(([call], k): Item.Item => {
     const call_id = `call_${n}_${k}`
@@ -358,8 +358,8 @@ const roundItems = ({ calls, mixed, reasoning, text, withIds }: Round, n: number
 }
 
 /**
- * Histories the backend takes (protocol C.4, C.5): messages of the user, and what the model made of them, every call
- * with its output. The encrypted content in them was issued by nobody.
+ * Valid histories (protocol C.4, C.5): user messages and model outputs, each call with its output. Their encrypted
+ * content is not genuine.
  *
  * @since 0.1.0
  * @category generators

@@ -1,5 +1,6 @@
 /**
- * A backend that caches prompts: each turn reports as `cached_tokens` what the session has sent before.
+ * Simulates a prompt cache: each turn reports the part of the prompt that the session has sent before as
+ * `cached_tokens`.
  *
  * @since 0.1.0
  */
@@ -30,10 +31,10 @@ const commonPrefix = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): Reado
 }
 
 /**
- * What a request costs: all its tokens, and those of them that the longest common prefix with an earlier request of
- * the same session covers. The prefix is of whole parts: model, tools, instructions, then item by item. A token is
- * about four characters of JSON. A session is a `prompt_cache_key`, else a `session-id`; without either nothing is
- * cached.
+ * The usage of a request: all its tokens, and the cached tokens, which are those of the longest common prefix with an
+ * earlier request of the same session. The prefix consists of whole parts: model, tools, instructions, then the items.
+ * A token is about four characters of JSON. The session is the `prompt_cache_key`, or the `session-id`. Without either,
+ * nothing is cached.
  *
  * @since 0.1.0
  * @category constructors

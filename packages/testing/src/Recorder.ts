@@ -1,5 +1,5 @@
 /**
- * Records what goes through an `HttpClient` to a cassette, without credentials, accounts, encrypted content, e-mail
+ * Records the exchanges of an `HttpClient` to a cassette, without credentials, accounts, encrypted content, e-mail
  * addresses and cookies, so that the file can be committed.
  *
  * @since 0.1.0
@@ -28,10 +28,10 @@ import * as Scrub from "./internal/cassette/scrub.ts"
 import * as Http from "./internal/http.ts"
 
 /**
- * What was recorded cannot be written.
+ * The recording cannot be written.
  *
- * - `secret`: something that must not be shown is still in it. This is a last check; what is found is never named.
- * - `compressed`: a body is compressed, so that nobody can tell what is in it.
+ * - `secret`: it still contains a secret. This is a final check. The error never contains the secret.
+ * - `compressed`: a body is compressed, so that its content cannot be checked.
  *
  * @since 0.1.0
  * @category errors
@@ -52,13 +52,13 @@ export class RecorderError extends Data.TaggedError("RecorderError")<{
  */
 export interface Options {
   /**
-   * Further values that must not be in the file, such as an API key of a tool: they are taken out wherever they stand.
+   * Additional values to remove from the file, such as an API key of a tool.
    */
   readonly secrets?: ReadonlyArray<Redacted.Redacted>
 }
 
 /**
- * A recording under way.
+ * A recording in progress.
  *
  * @since 0.1.0
  * @category tags
@@ -74,14 +74,14 @@ export declare namespace Recorder {
    * @category models
    */
   interface Service {
-    /** What was recorded so far, as it would be written. */
+    /** The recording so far, in the form that would be written. */
     readonly cassette: Effect.Effect<Cassette.Cassette>
-    /** Writes the file now. What is recorded later is written when the Layer ends, or with the next `save`. */
+    /** Writes the file now. Later exchanges are written when the Layer ends, or with the next `save`. */
     readonly save: Effect.Effect<void, RecorderError | PlatformError>
   }
 }
 
-/** An exchange as it grows. */
+/** An exchange in progress. */
 interface Growing {
   readonly request: Request
   response: Response | NoResponse
@@ -94,7 +94,7 @@ const headersOf = (headers: Readonly<Record<string, string | undefined>>): Recor
     )
   )
 
-/** The address with the parameters the request has besides. */
+/** The URL including the separate parameters of the request. */
 const urlOf = (request: HttpClientRequest.HttpClientRequest): string =>
   Either.match(UrlParams.makeUrl(request.url, request.urlParams, request.hash), {
     onLeft: () => request.url,
@@ -103,7 +103,7 @@ const urlOf = (request: HttpClientRequest.HttpClientRequest): string =>
 
 const noResponse = (reason: NoResponse["reason"], wait: number): NoResponse => ({ _tag: "NoResponse", reason, wait })
 
-/** Whether a failed request got as far as the server. */
+/** Whether a failed request reached the server. */
 const reasonOf = (error: HttpClientError.HttpClientError): NoResponse["reason"] => {
   for (let at: unknown = error, depth = 0; at !== undefined && at !== null && depth < 6; depth++) {
     const { code, cause } = at as { readonly code?: unknown; readonly cause?: unknown }
@@ -121,7 +121,7 @@ const withBytes = (request: HttpClientRequest.HttpClientRequest) =>
       )
     : Effect.succeed(request)
 
-/** Compressed bodies could not be looked into. */
+/** Requests uncompressed responses, because the content of compressed ones cannot be checked. */
 const uncompressed = (request: HttpClientRequest.HttpClientRequest) =>
   HttpClientRequest.setHeader(request, "accept-encoding", "identity")
 
@@ -135,7 +135,7 @@ const recordResponse = (
     let last = headersAt
     const { status } = response
     const headers = headersOf(response.headers)
-    // until the body has ended, the client has had enough of it
+    // until the body ends, the client counts as having aborted
     const end = (ending: Response["ending"], at: number) => {
       exchange.response = { _tag: "Response", status, headers, wait, chunks, ending, endWait: at - last }
     }
@@ -144,7 +144,7 @@ const recordResponse = (
     const body = response.stream.pipe(
       Stream.tap((bytes) =>
         note((at) => {
-          // the client may use the memory again
+          // copy, because the client may reuse the memory
           chunks.push({ wait: at - last, bytes: bytes.slice() })
           last = at
         })
@@ -166,7 +166,7 @@ const record =
           const start = yield* Clock.currentTimeMillis
           const elapsed = Effect.map(Clock.currentTimeMillis, (now) => now - start)
           const exchange: Growing = {
-            // looked at later: credentials may be put in at the last moment
+            // read lazily, because credentials may be added just before sending
             get request() {
               const { body, headers, method } = request
               return { method, url: urlOf(request), headers: headersOf(headers), body: Http.bytesOf(body) }
@@ -187,7 +187,7 @@ const record =
       )
     )
 
-/** Headers that are no longer true of a body the client has decoded. */
+/** Removes headers that do not apply to a body the client has already decoded. */
 const asRead = ({ request, response }: Exchange): Exchange => {
   const exchange = { request, response }
   if (response._tag !== "Response") return exchange
@@ -207,14 +207,14 @@ const compressedBody = (exchanges: ReadonlyArray<Exchange>): string | undefined 
     if (response._tag !== "Response") continue
     const received = Leaks.compression(concat(response.chunks.map(({ bytes }) => bytes)), response.headers)
     if (received !== undefined) {
-      return `The body of response ${n + 1} is compressed (${received}), although nobody asked for that.`
+      return `The body of response ${n + 1} is compressed (${received}), although the request did not accept that.`
     }
   }
   return undefined
 }
 
 /**
- * A client that records, and the recording. Nothing is written before `save`.
+ * Creates a recording client and its recording. Nothing is written before `save`.
  *
  * @since 0.1.0
  * @category constructors
@@ -241,7 +241,7 @@ export const make = (
       const text = yield* Cassette.encode({ exchanges: result.exchanges })
       const leak = Leaks.find(result.exchanges, text, result.table)
       if (leak !== undefined) {
-        const detail = `There is still ${leak.what} in ${leak.where}. Name it in \`secrets\`, or record without it.`
+        const detail = `There is still ${leak.what} in ${leak.where}. Add it to \`secrets\`, or record without it.`
         return yield* new RecorderError({ reason: "secret", file, detail })
       }
       const temporary = `${file}.new`
@@ -255,11 +255,11 @@ export const make = (
   })
 
 /**
- * The `HttpClient` given to it, recorded to a file that is written when the Layer ends; an earlier one is replaced.
+ * Wraps the `HttpClient` and records it to a file, which is written when the Layer ends. An existing file is replaced.
  *
- * The cassette has every exchange with the bounds of its chunks and their times. What must not be shown is replaced by
- * placeholders, the same ones in every recording. A recording that holds a secret nevertheless is not written, and the
- * scope fails with the `RecorderError`; call `save` to have it as an error instead.
+ * The cassette contains every exchange with its chunks and their times. Secrets are replaced by deterministic
+ * placeholders. If a recording still contains a secret, it is not written, and the scope dies with the `RecorderError`.
+ * Call `save` to receive it as an error.
  *
  * @example
  * ```ts
@@ -283,7 +283,7 @@ export const layer = (
   Layer.scopedContext(
     Effect.gen(function* () {
       const { client, recorder } = yield* make(file, options)
-      // a scope has no error channel, and a recording that is lost must not go unnoticed
+      // a scope has no error channel, and a lost recording must be noticed
       yield* Effect.addFinalizer(() => Effect.orDie(recorder.save))
       return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Recorder, recorder))
     })

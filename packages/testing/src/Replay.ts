@@ -1,5 +1,5 @@
 /**
- * Plays a recording: a cassette of `Recorder`, or a `.jsonl` file of one event a line.
+ * Replays a recording: a cassette of `Recorder`, or a `.jsonl` file with one event per line.
  *
  * @since 0.1.0
  */
@@ -30,7 +30,7 @@ const toStep = ({ response }: Exchange): Script.Step =>
       })
     : Step.make({
         status: response.status,
-        // the length is that of what was recorded, and the connection is another one
+        // these headers describe the recorded body and connection
         headers: Object.fromEntries(
           Object.entries(response.headers).filter(
             ([name]) => !["content-length", "transfer-encoding", "connection", "keep-alive"].includes(name)
@@ -38,12 +38,12 @@ const toStep = ({ response }: Exchange): Script.Step =>
         ),
         delay: millis(response.wait),
         body: () => response.chunks.map(({ bytes, wait }) => ({ bytes, isEvent: false, wait: millis(wait) })),
-        // a client that had enough may want more this time, and nobody knows what came then
+        // the client aborted, so the rest of the response is unknown
         ending: ({ end: "close", reset: "reset", abort: "silence" } as const)[response.ending],
         endDelay: millis(response.endWait)
       })
 
-/** What of a request has to be the same. Where the server is does not matter, and who asks neither. */
+/** The parts of a request to compare. The server's address and the credentials do not matter. */
 interface Comparable {
   readonly request: string
   readonly body: unknown
@@ -81,9 +81,9 @@ const received = (request: Script.Request): Exchange["request"] => ({
 })
 
 /**
- * A cassette as a script. Each request takes the first exchange left that has the same method, path and body, whatever
- * the server's address, the credentials and the ids of the conversation are; one that fits none fails the test with the
- * difference to the first one left.
+ * Converts a cassette to a script. Each request takes the first remaining exchange with the same method, path and body.
+ * The server's address, the credentials and the conversation ids are ignored. A request without a match fails the test
+ * with the difference to the first remaining exchange.
  *
  * @since 0.1.0
  * @category constructors
@@ -106,14 +106,14 @@ export const script = (cassette: Cassette.Cassette): Script.Responder => {
   }
 }
 
-/** Recorded events answer turns in order, and nothing else. */
+/** Answers turns in order, and no other requests. */
 const eventScript = (text: string): Script.Responder => {
   const steps = Script.recording(text)
   return Script.routes({ "/responses": steps })
 }
 
 /**
- * The script in the text of a recording, of either form.
+ * Parses a recording of either format to a script.
  *
  * @since 0.1.0
  * @category constructors
@@ -132,7 +132,7 @@ export const fromText = (text: string): Effect.Effect<Script.Responder, Cassette
 }
 
 /**
- * The script in a file.
+ * Reads a script from a file.
  *
  * @since 0.1.0
  * @category constructors
@@ -150,10 +150,10 @@ export const fromFile = (
   })
 
 /**
- * An `HttpClient` that plays the recording in a file, in the time it took under the clock of the program, in real time,
+ * An `HttpClient` that replays a recording from a file: with its original timing by the program's clock, in real time,
  * or as fast as possible. A request that was not recorded fails the test.
  *
- * To play it over sockets, give the script of {@link fromFile} to `BackendServer`.
+ * To replay it over sockets, pass the script of {@link fromFile} to `BackendServer`.
  *
  * @example
  * ```ts

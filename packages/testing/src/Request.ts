@@ -1,5 +1,5 @@
 /**
- * A request as the backend received it, decoded as far as a test or a script wants to look at it.
+ * A request as the backend received it, decoded for tests and scripts.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import type * as ToolSpec from "@effect-codex/schema/ToolSpec"
 import { asArray, asObject, asString, type Json } from "./internal/json.ts"
 
 /**
- * What a tool gave back; parts of an output are joined, as far as they are text.
+ * The output of a tool. The text parts are joined.
  *
  * @since 0.1.0
  * @category models
@@ -19,34 +19,34 @@ export interface ToolOutput {
 }
 
 /**
- * A request as it arrived. Nothing in it is redacted, so that tests can look at all of it.
+ * A received request. Nothing is redacted, so that tests can check everything.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Received {
-  /** 1 for the first request the backend received, 2 for the next, whatever their paths. */
+  /** Counts all requests to the backend, starting at 1. */
   readonly number: number
   readonly method: string
   readonly url: string
   readonly path: string
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string>>
-  /** The decoded JSON; the text where it is not JSON; `undefined` where there is none. */
+  /** The decoded JSON, or the text if it is not JSON, or `undefined` without a body. */
   readonly body: unknown
   /** When it arrived, in milliseconds since 1970, by the backend's clock. */
   readonly receivedAt: number
-  /** Goes into what the backend makes up, so that two backends do not make up the same encrypted content. */
+  /** A seed for generated values, so that two backends generate different encrypted content. */
   readonly salt?: string
   /**
-   * The message that brought it over a WebSocket, and the number of that socket, from 1. `body` is then the whole request,
-   * with what the socket had cached.
+   * The WebSocket message of the request, and the number of its socket, starting at 1. `body` is then the whole
+   * request, including the input cached by the socket.
    */
   readonly message?: { readonly socket: number; readonly text: string }
 }
 
 /**
- * A request and what its body says. Of a body that is not a turn's, the lists and the prompt are empty.
+ * A request with the decoded fields of its body. If the body is not a turn request, the lists and the prompt are empty.
  *
  * @since 0.1.0
  * @category models
@@ -55,12 +55,12 @@ export interface Request extends Received {
   readonly query: Readonly<Record<string, string>>
   readonly model: string | undefined
   readonly instructions: string | undefined
-  /** The items as they were sent, which may be other than the types say where the client is at fault. */
+  /** The items as sent. They may not match the types if the client has a bug. */
   readonly input: ReadonlyArray<Item.Item>
   readonly tools: ReadonlyArray<ToolSpec.ToolSpec>
   /** The text of the last message of the user. */
   readonly prompt: string
-  /** What tools gave back since the last message of the user. */
+  /** The tool outputs since the last message of the user. */
   readonly toolOutputs: ReadonlyArray<ToolOutput>
 }
 
@@ -72,7 +72,7 @@ const textOf = (content: unknown): string =>
 const isUser = (item: Json): boolean => item["role"] === "user" && (item["type"] ?? "message") === "message"
 
 /**
- * A request with its body read. What is left out is that of a first, empty request to the turn endpoint.
+ * Decodes a request. Omitted fields default to those of a first, empty request to the turn endpoint.
  *
  * @since 0.1.0
  * @category constructors

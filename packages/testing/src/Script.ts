@@ -1,8 +1,8 @@
 /**
- * What a scripted backend answers. A script is data: the same one is played without sockets by
- * `ScriptedBackend` and over real ones by `BackendServer` of `@effect-codex/testing/node`.
+ * The responses of a scripted backend. A script is data: `ScriptedBackend` plays it without sockets, and
+ * `BackendServer` of `@effect-codex/testing/node` plays it over real sockets.
  *
- * A {@link Step} answers one request. Constructors say what is sent; modifiers change one aspect each of how it is
+ * A {@link Step} answers one request. Constructors define what is sent. Each modifier changes one aspect of how it is
  * sent, so their order does not matter:
  *
  * ```ts
@@ -11,7 +11,7 @@
  * Script.turn({ text: "Hello" }).pipe(Script.delay("2 seconds"), Script.chunked(7), Script.resetAfterEvents(4))
  * ```
  *
- * A body is made in this order: events, with keep-alives among them, cut by events, gzip, cut by bytes, chunks.
+ * A body is built in this order: events and keep-alives, cut by events, gzip, cut by bytes, chunks.
  *
  * @since 0.1.0
  */
@@ -28,7 +28,7 @@ import * as TurnEvents from "./internal/turnEvents.ts"
 import * as Request_ from "./Request.ts"
 
 /**
- * One event as it travels, an object with a `type`.
+ * An event on the wire: an object with a `type`.
  *
  * @since 0.1.0
  * @category models
@@ -38,8 +38,8 @@ export interface Event {
 }
 
 /**
- * One piece of a response body before it is cut into chunks. Only pieces that are whole events count for the
- * modifiers that count events.
+ * A part of a response body before it is split into chunks. Modifiers that count events count only parts that are whole
+ * events.
  *
  * @since 0.1.0
  * @category models
@@ -59,25 +59,25 @@ export interface BodyPart {
  */
 export interface Step extends Pipeable {
   /**
-   * `respond` sends status, headers and body. `refuse` does not take the connection, `reset` takes the request and
-   * resets the connection, `silence` takes the request and never answers.
+   * `respond` sends status, headers and body. `refuse` refuses the connection, `reset` accepts the request and resets
+   * the connection, `silence` accepts the request and never answers.
    */
   readonly kind: "respond" | "refuse" | "reset" | "silence"
-  /** How long the backend takes before it does that. */
+  /** The delay before the response. */
   readonly delay: Duration.Duration
   readonly status: number
-  /** Lower-case names; `null` leaves a header out that would be sent otherwise. */
+  /** Lower-case names. `null` removes a default header. */
   readonly headers: Readonly<Record<string, string | null>>
-  /** The body for this request; it may be lazy. */
+  /** The body for this request. It can be lazy. */
   readonly body: (request: Request) => Iterable<BodyPart>
   readonly keepAlive: KeepAlive | undefined
   /** Where the body ends early. Events are counted before compression, bytes after it. */
   readonly cut: { readonly after: number; readonly unit: "events" | "bytes" } | undefined
-  /** What follows the last byte: a clean end, a connection reset, or nothing at all on an open connection. */
+  /** What happens after the last byte: a clean end, a connection reset, or silence on an open connection. */
   readonly ending: "close" | "reset" | "silence"
-  /** Over a WebSocket, the code that it is closed with: 1000, a clean end, unless the step says otherwise. */
+  /** The close code of a WebSocket. Default: 1000, a clean close. */
   readonly closeCode: number
-  /** Over a WebSocket, the kind of message an event travels in. */
+  /** The WebSocket message type of events. */
   readonly messages: "text" | "binary"
   /** The wait before that. */
   readonly endDelay: Duration.Duration
@@ -86,14 +86,14 @@ export interface Step extends Pipeable {
   readonly chunkSize: number | undefined
   /** The wait before each chunk. */
   readonly interval: Duration.Duration
-  /** What the request it answers has to be like. */
+  /** The expected request. */
   readonly expects: Expectation.Expectation | undefined
-  /** Set where the request is not one the test expected: why. The test fails with it. */
+  /** Why the request was not expected. The test fails with it. */
   readonly problem: string | undefined
 }
 
 /**
- * Signs of life among the events.
+ * Keep-alives between the events.
  *
  * @since 0.1.0
  * @category models
@@ -115,17 +115,66 @@ export interface KeepAlive {
 export type Request = Request_.Request
 
 /**
- * Decides on each request. `earlier` holds the requests before it, oldest first, so that a responder needs no state;
- * read it at once, since it grows. An effect can wait for the test before the backend does anything.
+ * Returns the step for a request. `earlier` contains the previous requests, oldest first, so that a responder needs no
+ * state. Read it immediately, because it grows. An effect can wait for the test before the backend responds.
  *
  * @since 0.1.0
  * @category models
  */
-export type Responder = (request: Request, earlier: ReadonlyArray<Request>) => Step | Effect.Effect<Step>
+export interface Responder {
+  (request: Request, earlier: ReadonlyArray<Request>): Step | Effect.Effect<Step>
+  /** How it takes WebSockets. Without it all of them are let in. */
+  readonly sockets?: Sockets
+}
 
 /**
- * One step per request in order of arrival, or a function that decides. A request beyond the last step is answered
- * with {@link unscripted}, and one that is not as its step {@link expecting expects} with {@link unexpected}.
+ * How a WebSocket is answered: with a status, 101 for yes; or the connection is refused, or nothing comes at all.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Handshake =
+  | {
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+      readonly cookies?: ReadonlyArray<string>
+      readonly body?: string
+      /** How long the answer takes. */
+      readonly delay?: Duration.DurationInput
+    }
+  | "refuse"
+  | "silence"
+
+/**
+ * What a backend does about its WebSockets, beside the requests that come over them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Sockets {
+  /** Answers the handshake of this socket, from 1. */
+  readonly handshake: (request: Request, socket: number) => Effect.Effect<Handshake>
+  /** Hears of a message that was refused before it became a request. */
+  readonly refused: (refusal: Refusal) => Effect.Effect<void>
+}
+
+/**
+ * A request that was refused, and how.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Refusal {
+  /** Of what came over a WebSocket and was no request, or of its handshake, the number is 0. */
+  readonly request: Request
+  readonly status: number
+  /** The body: JSON, or the text of a page. */
+  readonly body: unknown
+}
+
+/**
+ * One step per request in order of arrival, or a function. A request after the last step is answered with
+ * {@link unscripted}, and one that does not match its step's {@link expecting expectation} with {@link unexpected}.
  *
  * @since 0.1.0
  * @category models
@@ -133,8 +182,8 @@ export type Responder = (request: Request, earlier: ReadonlyArray<Request>) => S
 export type Script = ReadonlyArray<Step> | Responder
 
 /**
- * A call the model makes. With `input` it is a call of a custom tool, whose input is plain text. `arguments` given as
- * a string are sent as they are, so they can be broken JSON. Without `callId` the backend makes a unique one.
+ * A tool call of the model. With `input` it is a call of a custom tool with plain text input. `arguments` given as a
+ * string are sent unchanged, so they can be invalid JSON. Without `callId`, a unique id is generated.
  *
  * @since 0.1.0
  * @category models
@@ -146,7 +195,7 @@ export type ToolCall = {
 } & ({ readonly arguments?: unknown } | { readonly input: string })
 
 /**
- * What the model does in one turn. The output items come in the order reasoning, message, calls.
+ * The output of the model in one turn. The output items have the order reasoning, message, calls.
  *
  * @since 0.1.0
  * @category models
@@ -158,7 +207,7 @@ export interface Turn {
   /** Sent instead of `text`. */
   readonly refusal?: string
   readonly toolCalls?: ReadonlyArray<ToolCall>
-  /** What is left out is estimated; `null` reports no usage at all. */
+  /** Omitted values are estimated. `null` reports no usage. */
   readonly usage?: Partial<Usage.Usage> | null
   readonly model?: string
   readonly endTurn?: boolean
@@ -193,8 +242,8 @@ const frame = (event: Event | string): BodyPart => {
 
 /**
  * A whole turn: created, in progress, every item with its parts, deltas and done events, and the terminal event with
- * usage and an empty `output` (protocol D.3, D.4). Events have the keys, and the order of keys, of the backend's own.
- * A function makes the turn of the request it answers.
+ * usage and an empty `output` (protocol D.3, D.4). Events have the same keys, in the same order, as those of the real
+ * backend. A function creates the turn from the request.
  *
  * @example
  * ```ts
@@ -216,7 +265,8 @@ export const turn = (turn: Turn | ((request: Request) => Turn)): Step =>
   })
 
 /**
- * The events {@link turn} sends for a request; what is left out of the request is that of a first, empty one.
+ * The events that {@link turn} sends for a request. Omitted fields of the request default to those of a first, empty
+ * one.
  *
  * @since 0.1.0
  * @category constructors
@@ -233,7 +283,7 @@ export const turnEvents = (turn: Turn, request: Partial<Request_.Received> = {})
 export const failed = (error: { readonly code: string; readonly message: string }): Step => turn({ failed: error })
 
 /**
- * A stream of these events. A string is the JSON of an event, or what else should stand in a `data:` field.
+ * A stream of these events. A string is sent unchanged in a `data:` field.
  *
  * @since 0.1.0
  * @category constructors
@@ -242,7 +292,7 @@ export const events = (events: ReadonlyArray<Event | string>): Step =>
   step({ headers: eventStream, body: () => events.map(frame) })
 
 /**
- * An event stream of these lines, each ended by a newline, for the framing of SSE itself.
+ * An event stream of these lines, each followed by a newline, to test SSE framing.
  *
  * @since 0.1.0
  * @category constructors
@@ -263,7 +313,7 @@ export const bytes = (chunks: ReadonlyArray<Uint8Array | string>): Step =>
   })
 
 /**
- * A status with a body: text as it is, anything else as JSON.
+ * A status with a body: text unchanged, anything else as JSON.
  *
  * @since 0.1.0
  * @category constructors
@@ -284,7 +334,7 @@ export const status = (
 }
 
 /**
- * The plan's usage limit is reached: 429 with the body of protocol E.4.
+ * The usage limit of the plan is reached: 429 with the body of protocol E.4.
  *
  * @since 0.1.0
  * @category constructors
@@ -305,7 +355,7 @@ export const usageLimit = (
   })
 
 /**
- * Sends the client elsewhere; with 307 the method and the body stay the same.
+ * Redirects the client. 307 preserves method and body.
  *
  * @since 0.1.0
  * @category constructors
@@ -313,9 +363,9 @@ export const usageLimit = (
 export const redirect = (url: string, code = 307): Step => status(code, { headers: { location: url } })
 
 /**
- * The connection is refused. A closed port cannot tell when its visitor has been, so over a real socket this closes
- * the port only where no other step follows; elsewhere it resets the connection as {@link resetBeforeHeaders} does. What was
- * refused over a socket is not among the recorded requests.
+ * Refuses the connection. A closed port cannot detect connection attempts, so over a real socket this closes the port
+ * only if no other step follows. Otherwise it resets the connection like {@link resetBeforeHeaders}. Requests refused
+ * over a socket are not recorded.
  *
  * @since 0.1.0
  * @category constructors
@@ -323,7 +373,7 @@ export const redirect = (url: string, code = 307): Step => status(code, { header
 export const refuse: Step = step({ kind: "refuse" })
 
 /**
- * The request is taken and the connection reset before a header of the answer.
+ * Accepts the request and resets the connection before the response headers.
  *
  * @since 0.1.0
  * @category constructors
@@ -331,7 +381,7 @@ export const refuse: Step = step({ kind: "refuse" })
 export const resetBeforeHeaders: Step = step({ kind: "reset" })
 
 /**
- * The request is taken and never answered.
+ * Accepts the request and never answers.
  *
  * @since 0.1.0
  * @category constructors
@@ -339,8 +389,8 @@ export const resetBeforeHeaders: Step = step({ kind: "reset" })
 export const silence: Step = step({ kind: "silence" })
 
 /**
- * A recorded stream, one JSON event a line, as one step per response in it. Every line is sent as it stands; a
- * response begins at `response.created` after a terminal event.
+ * Converts a recorded stream with one JSON event per line to one step per response. Every line is sent unchanged. A new
+ * response starts at `response.created` after a terminal event.
  *
  * @since 0.1.0
  * @category constructors
@@ -361,7 +411,7 @@ export const recording = (text: string): ReadonlyArray<Step> => {
   return responses.filter((response) => response.length > 0).map(events)
 }
 
-/** Which request it is, in a few words. */
+/** A short description of a request. */
 const outline = (request: Request): string => {
   const { input, method, model, number, path, prompt } = request
   const asked = model === undefined ? "" : `, ${model}, ${input.length} items, ${JSON.stringify(prompt.slice(0, 80))}`
@@ -373,7 +423,7 @@ const wrong = (code: string, problem: string): Step =>
   step({ ...status(400, { body: { error: { code, message: problem } } }), problem })
 
 /**
- * The answer to a request beyond the script, which fails the test.
+ * The response to a request after the last step. It fails the test.
  *
  * @since 0.1.0
  * @category constructors
@@ -382,7 +432,7 @@ export const unscripted = (request: Request, steps: number): Step =>
   wrong("unscripted_request", `${outline(request)} has no step: the script has ${steps}.`)
 
 /**
- * The answer to a request that is not as expected, which fails the test with the difference.
+ * The response to an unexpected request. It fails the test with the difference.
  *
  * @since 0.1.0
  * @category constructors
@@ -391,15 +441,15 @@ export const unexpected = (request: Request, difference: string): Step =>
   wrong("unexpected_request", `${outline(request)} is not as expected (- expected, + came):\n${difference}`)
 
 /**
- * What was not as the script has it. A test fails with it when its backend ends.
+ * The requests did not match the script. The test fails with it when its backend ends.
  *
  * @since 0.1.0
  * @category errors
  */
 export class ScriptMismatch extends Data.TaggedError("ScriptMismatch")<{
-  /** Requests that came and were not expected, each with what was expected. */
+  /** Unexpected requests, each with the expectation. */
   readonly problems: ReadonlyArray<string>
-  /** How many steps of the script nobody asked for. */
+  /** The number of unused steps. */
   readonly unusedSteps: number
 }> {
   override get message() {
@@ -413,7 +463,7 @@ export class ScriptMismatch extends Data.TaggedError("ScriptMismatch")<{
 
 // scripts ------------------------------------------------------------------------------------------------------------
 
-/** The step, unless the request is not as it expects. */
+/** Returns the step, or `unexpected` if the request does not match. */
 const checked =
   (request: Request) =>
   (step: Step): Step => {
@@ -422,7 +472,7 @@ const checked =
   }
 
 /**
- * A script as a function. What a step expects has been looked at in its result.
+ * Converts a script to a function. Its result already includes the check of expectations.
  *
  * @since 0.1.0
  * @category combinators
@@ -438,7 +488,7 @@ export const toResponder = (
     : (request, earlier) =>
         Effect.succeed(checked(request)(script[earlier.length] ?? unscripted(request, script.length)))
 
-/** The index of the step each request takes; `-1` where no step is left for it. */
+/** The index of the step for each request, or `-1` if none is left. */
 const assign = (steps: ReadonlyArray<Step>, requests: ReadonlyArray<Request>): ReadonlyArray<number> => {
   const taken = new Set<number>()
   return requests.map((request) => {
@@ -452,7 +502,7 @@ const assign = (steps: ReadonlyArray<Step>, requests: ReadonlyArray<Request>): R
 }
 
 /**
- * Each request takes the first step left whose expectation it meets, for requests that come in no certain order.
+ * Each request takes the first remaining step that expects it. For requests without a fixed order.
  *
  * @example
  * ```ts
@@ -495,7 +545,7 @@ const unrouted = (request: Request, keys: ReadonlyArray<string>): Step => {
 }
 
 /**
- * A script of its own for each path. A key is the end of a path; a request that fits none is answered with 404 and fails
+ * A separate script for each path. A key is the end of a path. A request without a match is answered with 404 and fails
  * the test.
  *
  * @example
@@ -532,7 +582,7 @@ const lowerCase = <A>(headers: Readonly<Record<string, A>>): Record<string, A> =
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 
 /**
- * Says what the request has to be like; another one fails the test with the difference.
+ * Sets the expected request. Another request fails the test with the difference.
  *
  * @example
  * ```ts
@@ -559,7 +609,7 @@ export const delay = (duration: Duration.DurationInput): ((self: Step) => Step) 
   modify(() => ({ delay: Duration.decode(duration) }))
 
 /**
- * Adds response headers; `null` leaves one out.
+ * Adds response headers. `null` removes one.
  *
  * @since 0.1.0
  * @category combinators
@@ -568,7 +618,7 @@ export const headers = (headers: Readonly<Record<string, string | null>>): ((sel
   modify((self) => ({ headers: { ...self.headers, ...lowerCase(headers) } }))
 
 /**
- * Adds this many headers of no meaning. Clients on Node give up beyond 16 KiB of headers.
+ * Adds this many meaningless headers. Clients on Node fail above 16 KiB of headers.
  *
  * @since 0.1.0
  * @category combinators
@@ -579,7 +629,7 @@ export const manyHeaders = (count: number): ((self: Step) => Step) =>
 const fillerChunk = 65_536
 
 /**
- * Replaces the body by this many letters, made as they are sent.
+ * Replaces the body by this many letters, generated lazily.
  *
  * @since 0.1.0
  * @category combinators
@@ -593,7 +643,7 @@ export const largeBody = (size: number): ((self: Step) => Step) =>
   }))
 
 /**
- * Sends chunks of this many bytes, across the bounds of events and characters.
+ * Sends chunks of this many bytes, ignoring event and character boundaries.
  *
  * @since 0.1.0
  * @category combinators
@@ -690,7 +740,7 @@ export const silenceAfterBytes: (bytes: number) => (self: Step) => Step = cut("s
 export const holdOpen: (self: Step) => Step = modify(() => ({ ending: "silence" }))
 
 /**
- * Encodes the body as gzip, every event at once readable, and says so in `content-encoding`.
+ * Encodes the body as gzip, flushed after every event, and sets `content-encoding`.
  *
  * @since 0.1.0
  * @category combinators
@@ -701,7 +751,7 @@ export const gzip: (self: Step) => Step = modify((self) => ({
 }))
 
 /**
- * Closes a WebSocket with this code, where it closes it at all. By server-sent events it changes nothing.
+ * Closes the WebSocket with this code, if the step closes it. No effect on server-sent events.
  *
  * @since 0.1.0
  * @category combinators
@@ -709,8 +759,7 @@ export const gzip: (self: Step) => Step = modify((self) => ({
 export const closeCode = (code: number): ((self: Step) => Step) => modify(() => ({ closeCode: code }))
 
 /**
- * Sends events as binary messages over a WebSocket, which the protocol does not know. By server-sent events it changes
- * nothing.
+ * Sends events as binary WebSocket messages, which the protocol does not allow. No effect on server-sent events.
  *
  * @since 0.1.0
  * @category combinators

@@ -1,5 +1,5 @@
 /**
- * Plays a script as an `HttpClient`, without sockets and in the time of the clock it runs under.
+ * Plays a script as an `HttpClient`, without sockets and by the `Clock` of the program.
  *
  * @since 0.1.0
  */
@@ -24,7 +24,7 @@ import type * as Request from "./Request.ts"
 import type * as Script from "./Script.ts"
 
 /**
- * A request as it was received, and whether the client gave up before the answer was all sent.
+ * A received request, and whether the client aborted it before the response was complete.
  *
  * @since 0.1.0
  * @category models
@@ -55,16 +55,16 @@ export declare namespace ScriptedBackend {
   interface Service {
     /** Every request so far, oldest first. */
     readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
-    /** How many WebSockets were asked for so far, and how many are open or on their way. */
+    /** The number of WebSockets requested so far, and of those open or connecting. */
     readonly sockets: Effect.Effect<{ readonly opened: number; readonly open: number }>
-    /** Completes when the client gave up the request of this number (from 1), which may not have come yet. */
+    /** Completes when the client aborts the request with this number (from 1), which may not have arrived yet. */
     readonly aborted: (number: number) => Effect.Effect<void>
-    /** Fails where a request came that was not expected, or a step of a list was not asked for. */
+    /** Fails if a request was not expected, or a step of a list was not used. */
     readonly verify: Effect.Effect<void, Script.ScriptMismatch>
   }
 }
 
-/** A failure of the connection, with the `code` and message of the clients on Node. */
+/** A connection error, with the `code` and message of Node's clients. */
 class ConnectionError extends Data.TaggedError("ConnectionError")<{
   readonly code: string
   readonly message: string
@@ -73,10 +73,10 @@ class ConnectionError extends Data.TaggedError("ConnectionError")<{
 const connectionReset = new ConnectionError({ code: "ECONNRESET", message: "read ECONNRESET" })
 const clientGone = new ConnectionError({ code: "ABORT_ERR", message: "This operation was aborted" })
 
-/** Where the HTTP clients of Node stop to read headers. */
+/** The header limit of Node's HTTP clients. */
 const maxHeaderBytes = 16_384
 
-/** Does `wait` unless the client gives up before. */
+/** Runs `wait` unless the client aborts first. */
 const whileWanted = (entry: Journal.Entry, wait: Effect.Effect<void>): Effect.Effect<void, ConnectionError> =>
   Effect.raceFirst(wait, Effect.zipRight(Deferred.await(entry.aborted), clientGone))
 
@@ -132,24 +132,6 @@ const playStep = Effect.fnUntraced(function* (
   return new Http.StreamResponse(request, step.status, Headers.fromInput(headers), playBody(step, entry, sleep))
 })
 
-/**
- * How a WebSocket is answered: with a status, 101 for yes; or the connection is refused, or nothing comes at all.
- *
- * @since 0.1.0
- * @category models
- */
-export type Handshake =
-  | {
-      readonly status: number
-      readonly headers?: Readonly<Record<string, string>>
-      readonly cookies?: ReadonlyArray<string>
-      readonly body?: string
-      /** How long the answer takes. */
-      readonly delay?: Duration.DurationInput
-    }
-  | "refuse"
-  | "silence"
-
 const play = (script: Script.Script, options: Options = {}) => {
   const sleep: Sleep =
     options.time === "real" ? Clock.make().sleep : options.time === "fast" ? () => Effect.void : Effect.sleep
@@ -176,14 +158,14 @@ const play = (script: Script.Script, options: Options = {}) => {
     })
   )
   const { aborted, failUnexpected, requests, verify } = journal
-  const sockets = SocketsInMemory.make({ journal, sleep, handshakes: options.handshakes ?? [] })
+  const sockets = SocketsInMemory.make({ journal, sleep, script, handshakes: options.handshakes ?? [] })
   return { client, sockets, backend: { requests, aborted, verify, sockets: noSockets }, failUnexpected }
 }
 
 const noSockets = Effect.succeed({ opened: 0, open: 0 })
 
 /**
- * A client that plays the script, and what it recorded. Whether the requests were as expected is for `verify` to say.
+ * Creates a client that plays the script, and its recorded requests. `verify` checks the expectations.
  *
  * @since 0.1.0
  * @category constructors
@@ -202,22 +184,24 @@ export const make = (
  */
 export interface Options {
   /**
-   * What becomes of a test in which a request came that the script has no step for, or that is not as a step expects:
-   * by default it fails when the Layer ends, even where the program went on. `answer` leaves it at the answer.
+   * What to do after a request without a step, or one that does not match its step: by default the test fails when the
+   * Layer ends, even if the program continued. `answer` only sends the error response.
    */
   readonly onUnexpected?: "fail" | "answer"
   /**
-   * Whose time the waits of a script take: `virtual` is that of the clock the program runs under, such as `TestClock`;
-   * `real` is that of this computer; `fast` waits for nothing. Default: `virtual`.
+   * The clock for the delays of a script: `virtual` uses the program's `Clock`, such as `TestClock`, `real` uses real
+   * time, and `fast` skips all delays. Default: `virtual`.
    */
   readonly time?: "virtual" | "real" | "fast"
-  /** How the WebSockets that are asked for are answered, in turn; the rest are let in. They take no step of the script. */
-  readonly handshakes?: ReadonlyArray<Handshake>
+  /**
+   * How the WebSockets that are asked for are answered, in turn; the rest are let in, or answered as a strict backend
+   * does. They take no step of the script.
+   */
+  readonly handshakes?: ReadonlyArray<Script.Handshake>
 }
 
 /**
- * `HttpClient` that plays the script, and the {@link ScriptedBackend} behind it. A request that was not expected fails
- * the test.
+ * An `HttpClient` that plays the script, and its {@link ScriptedBackend}. An unexpected request fails the test.
  *
  * @example
  * ```ts

@@ -1,10 +1,10 @@
 /**
- * A backend that minds: it has accounts, logins, limits and a catalogue, checks each request as the real one does, and
- * refuses in the real one's words. What the model says is a script's, as with `ScriptedBackend`.
+ * A backend that validates requests: it has accounts, logins, limits and a catalogue, checks each request like the real
+ * backend, and responds with the same errors. The output of the model comes from a script, as with `ScriptedBackend`.
  *
- * It plays `/codex/responses`, `/codex/models`, `/wham/usage`, `/wham/accounts/check`, and the authorize, token, revoke
- * and device endpoints of the login server. Like a script it is played without sockets by {@link layer} and over real
- * ones by `BackendServer.layerStrict` of `@effect-codex/testing/node`.
+ * It plays `/codex/responses` by server-sent events and over WebSockets, `/codex/models`, `/wham/usage`,
+ * `/wham/accounts/check`, and the authorize, token, revoke and device endpoints of the login server. {@link layer}
+ * plays it without sockets, `BackendServer.layerStrict` of `@effect-codex/testing/node` over real sockets.
  *
  * @since 0.1.0
  */
@@ -32,14 +32,15 @@ import * as Accounts from "./internal/strict/accounts.ts"
 import * as Backend from "./internal/strict/backend.ts"
 import * as Logins from "./internal/strict/logins.ts"
 import { fieldsOf } from "./internal/strict/oauth.ts"
-import type { Refusal as Answer } from "./internal/strict/refusal.ts"
+import { type Refusal as Answer, invalid } from "./internal/strict/refusal.ts"
+import * as RequestChecks from "./internal/strict/requestChecks.ts"
 import * as Usage from "./internal/strict/usage.ts"
 import * as PromptCache from "./PromptCache.ts"
 import * as Script from "./Script.ts"
 import * as ScriptedBackend from "./ScriptedBackend.ts"
 
 /**
- * The allowance of a window: so many tokens, input and output together, from its first use until it ends.
+ * The limit of a usage window: the number of tokens, input and output together, from its first use until it ends.
  *
  * @since 0.1.0
  * @category models
@@ -50,14 +51,14 @@ export interface Limit {
 }
 
 /**
- * An account of the backend. Only `id` is needed.
+ * An account of the backend. Only `id` is required.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Account {
   readonly id: string
-  /** Accounts of one user are the user's workspaces. Default: `user_test`. */
+  /** Accounts with the same user id are workspaces of one user. Default: `user_test`. */
   readonly userId?: string
   /** Default: `test@example.org`. */
   readonly email?: string
@@ -65,17 +66,17 @@ export interface Account {
   readonly planType?: string
   readonly isFedramp?: boolean
   readonly name?: string
-  /** Members of a workspace are told that a limit is the workspace's. Default: `personal`. */
+  /** In a `workspace`, errors say that a limit belongs to the workspace. Default: `personal`. */
   readonly structure?: "personal" | "workspace"
   /** Every request is answered with 402. */
   readonly isDeactivated?: boolean
-  /** `false`: the plan has no Codex, and turns are answered with 429 `usage_not_included`. */
+  /** `false`: the plan does not include Codex, and turns are answered with 429 `usage_not_included`. */
   readonly hasCodex?: boolean
-  /** The slugs of the models the account may use. Default: those of its plan. */
+  /** The slugs of the available models. Default: those of its plan. */
   readonly models?: ReadonlyArray<string>
-  /** Default: ten million tokens in five hours, a hundred million in a week. `null`: there is no such window. */
+  /** Default: ten million tokens in five hours, a hundred million in a week. `null`: no such window. */
   readonly limits?: { readonly primary?: Limit | null; readonly secondary?: Limit | null }
-  /** Where the workspace is served from (protocol A.4). Default: anywhere. */
+  /** The origin that serves the workspace (protocol A.4). Default: any. */
   readonly backendOrigin?: string
   readonly routingOverride?: string
 }
@@ -85,38 +86,27 @@ export interface Account {
  * @category configuration
  */
 export interface Options {
-  /** Default: one account, `acc_test`. The first one is meant where none is named. */
+  /** Default: one account, `acc_test`. The first one is the default account. */
   readonly accounts?: ReadonlyArray<Account>
   /** The catalogue, each entry with at least a `slug`. Default: the one bundled with this library. */
   readonly models?: ReadonlyArray<{ readonly slug: string; readonly [key: string]: unknown }>
   /**
-   * What the model says to the requests that pass the checks, and how it is sent. Default: it repeats the prompt, and
-   * reports the usage of a prompt cache.
+   * The responses to valid requests. Default: the model repeats the prompt, and reports the usage of a prompt cache.
    */
   readonly script?: Script.Script
   /** Whether a request without `instructions` is refused (protocol C.2). Default: `true`. */
   readonly instructionsRequired?: boolean
-  /** How long an access token is good. Default: 10 days. */
+  /** The lifetime of an access token. Default: 10 days. */
   readonly accessTokenLifetime?: Duration.DurationInput
-  /** How long a refresh token is good. Default: a year. */
+  /** The lifetime of a refresh token. Default: a year. */
   readonly refreshTokenLifetime?: Duration.DurationInput
-  /** Whether there is a login by device code. Default: `true`. */
+  /** Whether device login is enabled. Default: `true`. */
   readonly deviceLogin?: boolean
-  /** Where a browser login may end. Default: `/auth/callback` on the loopback ports 1455 and 1457 (protocol F.8). */
+  /**
+   * The valid redirect URIs of a browser login. Default: `/auth/callback` on the loopback ports 1455 and 1457 (protocol
+   * F.8).
+   */
   readonly isRedirectUri?: (uri: string) => boolean
-}
-
-/**
- * A request that was refused, and how.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Refusal {
-  readonly request: Script.Request
-  readonly status: number
-  /** The body: JSON, or the text of a page. */
-  readonly body: unknown
 }
 
 /**
@@ -135,14 +125,14 @@ export class UnknownAccount extends Data.TaggedError("UnknownAccount")<{
 }
 
 /**
- * No device login waits for this code.
+ * No device login is pending for this code.
  *
  * @since 0.1.0
  * @category errors
  */
 export class UnknownDeviceCode extends Data.TaggedError("UnknownDeviceCode")<{ readonly userCode: string }> {
   override get message() {
-    return `No device login waits for the code ${this.userCode}: it was never given out, or has expired or been used.`
+    return `No device login is pending for the code ${this.userCode}. It was never issued, has expired, or was used.`
   }
 }
 
@@ -162,42 +152,44 @@ export class StrictBackend extends Context.Tag("@effect-codex/testing/StrictBack
  */
 export declare namespace StrictBackend {
   /**
-   * Where an account id is optional, the first account is meant.
+   * An omitted account id means the first account.
    *
    * @since 0.1.0
    * @category models
    */
   interface Service {
-    /** The whole backend as a script, for `ScriptedBackend` or `BackendServer` to play. */
+    /** The whole backend as a script for `ScriptedBackend` or `BackendServer`. */
     readonly script: Script.Responder
-    /** The requests that were refused, oldest first. A refused login is not among them. */
-    readonly refusals: Effect.Effect<ReadonlyArray<Refusal>>
-    /** Tokens of a login, as a store keeps them. */
+    /** The rejected requests, oldest first, without rejected logins. */
+    readonly refusals: Effect.Effect<ReadonlyArray<Script.Refusal>>
+    /** The tokens of a new login, as stored by an `AuthStore`. */
     readonly login: (accountId?: string) => Effect.Effect<Login, UnknownAccount>
-    /** Ends every login of an account: its tokens are revoked. */
+    /** Ends all logins of an account by revoking their tokens. */
     readonly endLogins: (accountId?: string) => Effect.Effect<void, UnknownAccount>
-    /** Lets the access tokens of an account expire; they can be refreshed. */
+    /** Expires the access tokens of an account. They can be refreshed. */
     readonly expireTokens: (accountId?: string) => Effect.Effect<void, UnknownAccount>
-    /** What the person at the browser does next: logs in with this account, whatever is asked for, or says no. */
+    /**
+     * The next action of the user in the browser: log in with this account, even if another one was requested, or deny.
+     */
     readonly nextLogin: (
       decision: { readonly accountId: string } | { readonly denied: string }
     ) => Effect.Effect<void, UnknownAccount>
-    /** The person enters the code of a device login. */
+    /** The user enters the code of a device login. */
     readonly approveDevice: (
       userCode: string,
       accountId?: string
     ) => Effect.Effect<void, UnknownAccount | UnknownDeviceCode>
-    /** The person turns a device login down. */
+    /** The user denies a device login. */
     readonly denyDevice: (userCode: string) => Effect.Effect<void, UnknownDeviceCode>
-    /** Fills a window to so many percent; at 100 turns are refused until it ends. */
+    /** Sets the usage of a window in percent. At 100, turns are rejected until the window ends. */
     readonly fillWindow: (
       window: "primary" | "secondary",
       percent: number,
       accountId?: string
     ) => Effect.Effect<void, UnknownAccount>
-    /** Replaces the catalogue, and with it its ETag. */
+    /** Replaces the catalogue and its ETag. */
     readonly publish: (models: NonNullable<Options["models"]>) => Effect.Effect<void>
-    /** Puts the backend's clock forward, so that windows and tokens end without waiting for them. */
+    /** Advances the backend's clock, so that windows and tokens expire without waiting. */
     readonly elapse: (duration: Duration.DurationInput) => Effect.Effect<void>
   }
 }
@@ -219,7 +211,19 @@ const sha256 = (text: string): Effect.Effect<string> =>
 const toStep = (answer: Answer, headers: Readonly<Record<string, string>>): Script.Step =>
   Script.status(answer.status, { body: answer.body, headers: { ...headers, ...answer.headers } })
 
-/** The event in a piece of a body. */
+/** How long a WebSocket may be used (protocol H.5). */
+const socketLifetime = 60 * 60_000
+
+const socketTooOld = invalid(
+  "Responses websocket connection limit reached (60 minutes). Create a new websocket connection to continue.",
+  null,
+  "websocket_connection_limit_reached"
+)
+
+/** What a request is answered that has nothing generated. */
+const warmUp = Script.turn({ usage: { inputTokens: 0, outputTokens: 0 } })
+
+/** The event in a part of a body. */
 const eventOf = (part: Script.BodyPart) => {
   const text = part.isEvent ? new TextDecoder().decode(part.bytes) : ""
   if (!text.includes('"encrypted_content"') && !text.includes('"usage"')) return undefined
@@ -228,7 +232,7 @@ const eventOf = (part: Script.BodyPart) => {
 }
 
 /**
- * A strict backend.
+ * Creates a strict backend.
  *
  * @since 0.1.0
  * @category constructors
@@ -255,7 +259,7 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
       ahead: 0,
       nextLogin: undefined
     })
-    const refusals: Array<Refusal> = []
+    const refusals: Array<Script.Refusal> = []
     const served: Array<Script.Request> = []
     const script = Script.toResponder(options.script ?? parrot)
 
@@ -276,11 +280,14 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
         : Effect.succeed(found)
     }
 
-    /** Takes note of what is sent, as it is sent. */
-    const watched = (step: Script.Step, owner: Account): Script.Step =>
+    /** Records the events while they are sent. */
+    const watched = (step: Script.Step, owner: Account, before: ReadonlyArray<Script.Event>): Script.Step =>
       Step.make({
         ...step,
         body: function* (request) {
+          // they are not the script's, which counts its own
+          const ahead = step.status === 200 ? Script.events(before).body(request) : []
+          for (const part of ahead) yield { ...part, isEvent: false }
           for (const part of step.body({ ...request, salt })) {
             const event = eventOf(part)
             if (event !== undefined) {
@@ -291,22 +298,60 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
         }
       })
 
+    /** When each WebSocket was opened. */
+    const openedAt = new Map<number, number>()
+
+    const refuse = (request: Script.Request, { body, status }: Answer) =>
+      Effect.sync(() => {
+        refusals.push({ request, status, body })
+      })
+
+    const sockets: Script.Sockets = {
+      handshake: Effect.fnUntraced(function* (request, socket) {
+        const { headers, refused } = Backend.door(settings, MutableRef.get(state), request, socket)
+        openedAt.set(socket, yield* now)
+        if (refused === undefined) return { status: 101, headers }
+        yield* refuse(request, refused)
+        const { body, status } = refused
+        const isText = typeof body === "string"
+        return {
+          status,
+          headers: { ...headers, "content-type": isText ? "text/html" : "application/json", ...refused.headers },
+          body: isText ? body : JSON.stringify(body)
+        }
+      }),
+      refused: (refusal) =>
+        Effect.sync(() => {
+          refusals.push(refusal)
+        })
+    }
+
+    const isTooOld = (request: Script.Request): boolean => {
+      const opened = request.message === undefined ? undefined : openedAt.get(request.message.socket)
+      return opened !== undefined && request.receivedAt + MutableRef.get(state).ahead - opened >= socketLifetime
+    }
+
     const respond = Effect.fnUntraced(function* (request: Script.Request) {
+      if (isTooOld(request)) {
+        yield* refuse(request, socketTooOld)
+        return toStep(socketTooOld, {})
+      }
       const offered = asString(fieldsOf(request.body)["code_verifier"])
       const verifier = offered ?? Invented.letters(`${salt}/verifier/${request.number}`, 64)
       const needsPkce = request.method === "POST" && !request.path.endsWith("/codex/responses")
       const challenge = needsPkce ? yield* sha256(verifier) : ""
       const outcome = yield* modify((state) => Backend.handle(settings, state, request, { verifier, challenge }))
       if (outcome._tag !== "Turn") {
-        const { body, status } = outcome.answer
-        if (outcome._tag === "Refused") refusals.push({ request, status, body })
+        if (outcome._tag === "Refused") yield* refuse(request, outcome.answer)
         return toStep(outcome.answer, outcome.headers)
       }
+      const { account, events, headers } = outcome
+      if (RequestChecks.isWarmUp(request.body)) return watched(warmUp, account, events)
       const decide = script(request, served)
       served.push(request)
       const step = yield* decide
-      // what the script says of its own headers holds
-      return watched(Step.make({ ...step, headers: { ...outcome.headers, ...step.headers } }), outcome.account)
+      // the script's headers override the backend's
+      return watched(Step.make({ ...step, headers: { ...headers, ...step.headers } }), account, events)
     })
 
     const decideDevice = (userCode: string, decision: { readonly accountId: string } | "denied") =>
@@ -320,7 +365,7 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
       })
 
     return {
-      script: respond,
+      script: Object.assign(respond, { sockets }),
       refusals: Effect.sync(() => refusals.slice()),
       login: Effect.fnUntraced(function* (accountId) {
         const owner = yield* account(accountId)
@@ -334,7 +379,7 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
           accessToken: Redacted.make(tokens.accessToken),
           refreshToken: Redacted.make(tokens.refreshToken),
           idToken: Redacted.make(tokens.idToken),
-          // without the time it was obtained: clients do not refresh what they have just got
+          // no `lastRefresh`, because clients do not refresh a new login
           accountId: Redacted.make(owner.id)
         }
       }),
@@ -370,8 +415,8 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
   })
 
 /**
- * An `HttpClient` that talks to a strict backend, in the time of the clock it runs under. `ScriptedBackend` has the
- * requests, `StrictBackend` what a test may want to happen.
+ * An `HttpClient` connected to a strict backend, by the program's `Clock`. `ScriptedBackend` has the requests, and
+ * `StrictBackend` controls the backend.
  *
  * @example
  * ```ts
@@ -402,8 +447,8 @@ export const layer = (
   )
 
 /**
- * `CodexAuth` with a fresh login of an account, which is refreshed at the backend when it has to be. `issuer` is where
- * the login server is, for a backend over sockets the origin of its URL.
+ * `CodexAuth` with a new login of an account, refreshed by the backend when needed. `issuer` is the address of the
+ * login server: for a backend over sockets, the origin of its URL.
  *
  * @since 0.1.0
  * @category layers

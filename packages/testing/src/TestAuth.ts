@@ -1,5 +1,5 @@
 /**
- * Credentials for tests: tokens that say what real ones say, signed by nobody.
+ * Credentials for tests: unsigned tokens with the claims of real ones.
  *
  * @since 0.1.0
  */
@@ -13,13 +13,13 @@ import * as Ref from "effect/Ref"
 import * as Jwt from "./internal/jwt.ts"
 
 /**
- * What the token says about its owner (protocol F.2).
+ * The claims of the token (protocol F.2).
  *
  * @since 0.1.0
  * @category models
  */
 export interface Claims {
-  /** `acc_test` by default; `null` leaves the claim out. */
+  /** `acc_test` by default. `null` omits the claim. */
   readonly accountId?: string | null
   /** `plus` by default. */
   readonly planType?: string
@@ -30,7 +30,7 @@ export interface Claims {
   readonly isFedramp?: boolean
   /** Unix time in milliseconds, the year 2100 by default. */
   readonly expiresAt?: number
-  /** Any text, so that two tokens of one owner can differ. */
+  /** Any text, to distinguish two tokens of one account. */
   readonly id?: string
 }
 
@@ -58,8 +58,8 @@ export const jwt = (claims: Claims = {}): string =>
   )
 
 /**
- * `CodexAuth` with a test token. After a 401 it has a fresh token `refreshes` times, none by default; then the login
- * counts as expired.
+ * `CodexAuth` with a test token. After a 401 it provides a new token, up to `refreshes` times (default 0). Then the
+ * login counts as expired.
  *
  * @since 0.1.0
  * @category layers

@@ -1,5 +1,5 @@
 /**
- * The whole client with a scripted backend behind it.
+ * The whole client with a scripted backend.
  *
  * @since 0.1.0
  */
@@ -12,8 +12,8 @@ import * as StrictBackend from "./StrictBackend.ts"
 import * as TestAuth from "./TestAuth.ts"
 
 /**
- * `Codex` that plays the script, with a test login, and the backend with the requests it received. Time is that of
- * the test: under `TestClock` a retry waits until the clock is adjusted.
+ * `Codex` over a scripted backend with a test login, and the backend with its received requests. It uses the `Clock` of
+ * the test: with `TestClock`, a retry waits until the clock is adjusted.
  *
  * @example
  * ```ts
@@ -42,8 +42,8 @@ export const layer = (
   )
 
 /**
- * `Codex` with a strict backend, and a login that it knows and refreshes. What is not as the real backend wants it fails
- * here, too.
+ * `Codex` with a strict backend and a valid login, which is refreshed when needed. A request that the real backend
+ * would reject fails here too.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * The part over real sockets, for Node.
+ * The backend over real sockets, for Node.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * Tests of programs that use Codex, for `@effect/vitest`.
+ * Test helpers for `@effect/vitest`.
  *
  * @since 0.1.0
  */
@@ -14,12 +14,11 @@ import * as ScriptedBackend from "./ScriptedBackend.ts"
 import * as StrictBackend from "./StrictBackend.ts"
 import * as TestCodex from "./TestCodex.ts"
 
-/** What a test may need besides what it is given. */
+/** The services available to a test. */
 type Environment = Codex.Codex | ScriptedBackend.ScriptedBackend | Scope.Scope | TestServices.TestServices
 
 /**
- * A test with `Codex` before a script, in virtual time. A request the script does not have fails it, and so does a step
- * that nobody asked for.
+ * A test with `Codex` over a scripted backend, in virtual time. An unexpected request or an unused step fails it.
  *
  * @example
  * ```ts
@@ -56,7 +55,7 @@ export const codex = <E>(
   )
 
 /**
- * A test with `Codex` before a strict backend, in virtual time.
+ * A test with `Codex` over a strict backend, in virtual time.
  *
  * @since 0.1.0
  * @category tests

@@ -26,7 +26,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import { Codex, CodexConfig } from "effect-codex"
+import { Codex, CodexConfig, Conversation } from "effect-codex"
 
 codex("answers", [Script.turn({ text: "Hello" })], ({ codex }) =>
   Effect.gen(function* () {
@@ -86,6 +86,16 @@ describe("what goes wrong", () => {
       yield* TestClock.adjust("5 hours")
       yield* codex.turn({ prompt: "Hi" })
     }).pipe(Effect.provide(TestCodex.layerStrict()))
+  )
+
+  it.effect("a conversation over a WebSocket", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* conversation.send("Hi")
+      const { diagnostics } = yield* conversation.send("And?")
+      assert.deepStrictEqual(diagnostics.route, { via: "websocket", input: "incremental" })
+      assert.deepStrictEqual(yield* (yield* StrictBackend.StrictBackend).refusals, [])
+    }).pipe(Effect.provide(TestCodex.layerStrict({}, { transport: "websocket" })))
   )
 
   it.effect("a stream that is cut", () =>

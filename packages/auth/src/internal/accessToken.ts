@@ -1,12 +1,12 @@
 import * as Redacted from "effect/Redacted"
 
-/** The text of a secret; `undefined` for what only a caller without types can hand in, such as a text that is not wrapped. */
+/** The text of a secret. `undefined` for invalid values of untyped callers, such as a plain string. */
 export const textOf = (secret: Redacted.Redacted): string | undefined => {
   const text: unknown = Redacted.isRedacted(secret) ? Redacted.value(secret) : undefined
   return typeof text === "string" ? text : undefined
 }
 
-/** The token in what people paste: without blanks, quotes and the word `Bearer` around it. */
+/** Removes surrounding whitespace, quotes and the word `Bearer` from a pasted token. */
 export const tokenIn = (text: string): string => {
   const rest = text
     .trim()

@@ -9,7 +9,7 @@ const accountOf = (login: Login): string | undefined =>
     onRight: ({ accountId }) => Redacted.value(accountId)
   })
 
-/** Whether both logins say that they are of the same account. */
+/** Whether both logins name the same account. */
 export const isSameAccount = (a: Login, b: Login): boolean => {
   const account = accountOf(a)
   return account !== undefined && account === accountOf(b)

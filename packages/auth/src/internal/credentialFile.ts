@@ -1,4 +1,4 @@
-/** Reading and replacing a credential file so that no login is lost, whatever the disk does. */
+/** Reads and replaces a credential file so that no login is lost, even after a crash or a full disk. */
 
 import type { PlatformError } from "@effect/platform/Error"
 import type * as FileSystem from "@effect/platform/FileSystem"
@@ -21,33 +21,33 @@ import { giveTo, type Owner, ownerOf } from "./ownership.ts"
 import { statIfExists, unusable } from "./platform.ts"
 import { randomText } from "./random.ts"
 
-/** How much longer than expected the next text may be, in bytes. Tokens change their length by a few. */
+/** Extra bytes reserved for the next text: the length of tokens varies a little. */
 export const reserve = 4096
 
-/** Links to links end here. */
+/** The maximum number of symbolic links to follow. */
 const maxLinks = 40
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 const blanks = (length: number): Uint8Array => new Uint8Array(Math.max(0, length)).fill(0x20)
 
-/** The bytes, with blanks up to this length: they do not change what JSON means. */
+/** Pads the bytes with spaces, which JSON ignores. */
 const padded = (bytes: Uint8Array, length: number): Uint8Array => {
   const all = blanks(Math.max(bytes.length, length))
   all.set(bytes)
   return all
 }
 
-/** A way to store the next text, tried out with the present one. */
+/** A way to store the next text, already tested with the current one. */
 interface Way {
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
 }
 
-/** When tokens of one account were made, by the server's clock as far as they say so. */
+/** Compares logins of one account, if possible by the server's clock. */
 const isNewer = (a: Login, b: Login): boolean => {
   const times = (login: Login) => {
     const claims = Option.getOrUndefined(Either.getRight(Claims.decode(login.accessToken)))
-    // What is written after the tokens tells a whole text from one whose tokens alone are new.
+    // The fields after the tokens distinguish a complete text from one with only new tokens.
     return [claims?.issuedAt, claims?.expiresAt, login.expiresAt, login.lastRefresh]
   }
   const others = times(b)
@@ -61,35 +61,35 @@ const isThere = (error: PlatformError): boolean => error._tag === "SystemError" 
 
 const isHalfWritten = (error: AuthFileUnusable): boolean => error.operation === "decode" && error.reason !== "schema"
 
-/** A write in place that was cut off can leave JSON whose access token is half of the old one and half of the new one. */
+/** An incomplete write in place can leave valid JSON whose access token mixes the old and the new one. */
 const isGarbled = (login: Login): boolean => Either.isLeft(Credentials.decode(login))
 
-/** What is to be locked before the file is changed. */
+/** The locks needed to change the file. */
 export interface Located {
-  /** The file that is really written, whatever links lead to it. */
+  /** The file after resolving symbolic links. */
   readonly target: string
-  /** The lock files, in the order they are taken. */
+  /** The lock files, in the order of locking. */
   readonly locks: ReadonlyArray<string>
-  /** Of the file, else of its directory. */
+  /** The owner of the file, or of its directory if the file is missing. */
   readonly owner?: Owner
 }
 
-/** The file while nobody else writes it. */
+/** The file under its locks. */
 export interface Exclusive {
   readonly current: AuthFile.AuthFile
-  /** Makes certain that a text like this one can be stored, before something is done that cannot be undone. */
+  /** Checks that a text of this size can be stored. Runs before anything irreversible. */
   readonly prepare: (text: string) => Effect.Effect<void, AuthFileUnusable>
   readonly write: (text: string) => Effect.Effect<void, AuthFileUnusable>
-  /** Leaves no tokens behind, also where the file itself cannot be removed. */
+  /** Removes all tokens, even if the file itself cannot be removed. */
   readonly remove: Effect.Effect<void, AuthFileUnusable>
 }
 
 export interface CredentialFile {
   readonly read: Effect.Effect<AuthFile.AuthFile, AuthFileUnusable>
-  /** Whether what was read is torn, and the next exclusive turn mends it. */
+  /** Whether the file is incomplete and the next write under the locks repairs it. */
   readonly isMendable: (found: Either.Either<AuthFile.AuthFile, AuthFileUnusable>) => Effect.Effect<boolean>
   readonly locate: Effect.Effect<Located, AuthFileUnusable>
-  /** To be called under the locks, and used until the scope closes. */
+  /** Call it under the locks. Valid until the scope closes. */
   readonly exclusive: (located: Located) => Effect.Effect<Exclusive, AuthFileUnusable, Scope.Scope>
 }
 
@@ -112,7 +112,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
       return Effect.logWarning(`Other users of this computer can read ${file}. Run: chmod 600 ${file}`)
     })
 
-  /** The content of a regular file of bounded size: opening or reading anything else may never end. */
+  /** Reads a regular file of limited size: opening or reading anything else may block forever. */
   const readBytes = (at: string) =>
     Effect.gen(function* () {
       const info = yield* statIfExists(fs, at)
@@ -128,7 +128,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
         longer.set(bytes)
         longer.set(chunk, bytes.length)
         bytes = longer
-        // A file can grow while it is read.
+        // The file can grow while it is read.
         if (bytes.length > AuthFile.limit) return yield* refuse("read", "tooLarge")
       }
     }).pipe(Effect.scoped, asUnusable("read"))
@@ -143,11 +143,13 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
   const read = Effect.retry(parsed, {
     times: 20,
     schedule: Schedule.jittered(Schedule.spaced("50 millis")),
-    // Programs that rewrite the file in place leave it half-written for a moment.
+    // A program that rewrites the file in place leaves it incomplete for a moment.
     while: isHalfWritten
   })
 
-  /** Whether the file is torn, and a whole text lies beside it that takes its place in the next exclusive turn. */
+  /**
+   * Whether the file is incomplete and a complete copy exists, which replaces it with the next write under the locks.
+   */
   const isMendable = (found: Either.Either<AuthFile.AuthFile, AuthFileUnusable>) =>
     Effect.gen(function* () {
       const isTorn = Either.match(found, {
@@ -162,17 +164,20 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
 
   const temporaryPrefixOf = (target: string) => `.${path.basename(target)}.tmp-`
 
-  /** One by one: where the system refuses with the wrong error, as below `/proc`, a recursive `mkdir` of Node never ends. */
+  /**
+   * Creates directories one by one: Node's recursive `mkdir` never returns where the system reports an unexpected
+   * error, as below `/proc`.
+   */
   const makeDirectory = (directory: string): Effect.Effect<void, PlatformError> =>
     Effect.gen(function* () {
       if (yield* fs.exists(directory)) return
       const parent = path.dirname(directory)
       if (parent !== directory) yield* makeDirectory(parent)
-      // another process may make it at the same time
+      // another process may create it at the same time
       yield* Effect.catchIf(fs.makeDirectory(directory, { mode: 0o700 }), isThere, () => Effect.void)
     })
 
-  /** Where a path leads, also when there is no file yet. */
+  /** Resolves symbolic links, even if the file does not exist yet. */
   const resolve = Effect.fnUntraced(function* (at: string) {
     let current = at
     for (let i = 0; i < maxLinks; i++) {
@@ -194,7 +199,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
     const target = yield* resolve(link)
     const info = (yield* statIfExists(fs, target)) ?? (yield* fs.stat(path.dirname(target)))
     const owner = hasOwners ? ownerOf(info) : undefined
-    // The Codex CLI locks beside the link. Those who come by different links meet beside the file itself.
+    // The Codex CLI locks next to the link. Programs that use different links share only the lock next to the file.
     return defined({
       target,
       locks: [...new Set([...locksOf(link), ...locksOf(target)])],
@@ -210,11 +215,11 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
     const syncDirectory = Effect.scoped(
       Effect.flatMap(fs.open(directory, { flag: "r" }), (handle) => handle.sync)
     ).pipe(
-      // Not every system can flush a directory.
+      // Not every system can sync a directory.
       Effect.ignore
     )
 
-    /** A temporary file beside the target with the target's owner. It is gone when the scope closes. */
+    /** A temporary file next to the target, with the target's owner. Removed when the scope closes. */
     const temporary = (isOwnerRequired: boolean) =>
       Effect.gen(function* () {
         const at = path.join(directory, temporaryPrefix + randomText(6))
@@ -228,7 +233,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
 
     const overwrite = Effect.fnUntraced(function* (handle: FileSystem.File, bytes: Uint8Array, reserved: number) {
       yield* handle.seek(0, "start")
-      // All at once, so that there is as little as possible between the old text and the new one.
+      // One write, to keep the time between the old and the new text short.
       yield* handle.writeAll(padded(bytes, reserved))
       yield* handle.sync
       if (bytes.length >= reserved) return
@@ -236,12 +241,12 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
       yield* handle.sync
     })
 
-    /** By a temporary file that is renamed: at every moment the file is the old one or the new one. */
+    /** Renames a temporary file, so that the replacement is atomic. */
     const byRename = Effect.fnUntraced(function* (present: Uint8Array | undefined, length: number) {
       const isOwnerRequired = present !== undefined
       const moveFrom = (at: string) => Effect.zipRight(fs.rename(at, target), syncDirectory)
       if (present !== undefined) {
-        // Only a rename proves that a rename is possible. The content stays the same.
+        // Test the rename with the current content: only a rename shows that it works.
         yield* Effect.scoped(
           Effect.gen(function* () {
             const same = yield* temporary(isOwnerRequired)
@@ -260,8 +265,8 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
     })
 
     /**
-     * In place, where the file cannot be replaced (a mount of this one file, a directory that cannot be written), or must
-     * not be (another owner, another name of the same file). The room is taken beforehand, by blanks after the text.
+     * Overwrites the file if it cannot be replaced (it is a mount point, or its directory is not writable) or must not
+     * be (another owner, or a hard link). The space is reserved beforehand with spaces after the text.
      */
     const inPlace = Effect.fnUntraced(function* (present: Uint8Array, length: number) {
       const handle = yield* fs.open(target, { flag: "r+" })
@@ -276,7 +281,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
         write: (bytes) =>
           Effect.scoped(
             Effect.gen(function* () {
-              // A copy for the case that this process is killed in the middle, where there is room for one.
+              // A copy in case this process is killed during the write, if there is space for one.
               yield* temporary(false).pipe(
                 Effect.tap((copy) => Effect.zipRight(copy.handle.writeAll(bytes), copy.handle.sync)),
                 Effect.ignore
@@ -288,7 +293,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
       } satisfies Way
     })
 
-    /** What an attempt that fails has taken is given back before the next one. */
+    /** Releases the resources of a failed attempt before the next one. */
     const attempt = <E extends PlatformError | AuthFileUnusable>(self: Effect.Effect<Way, E, Scope.Scope>) =>
       Effect.gen(function* () {
         const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
@@ -300,17 +305,20 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
       const length = encode(text).length + reserve
       if (content === undefined) return yield* attempt(byRename(undefined, length))
       const names = Option.getOrElse(content.info.nlink, () => 1)
-      // A mount goes on showing a file that was replaced outside of it. What is in it is old.
+      // A mount keeps showing a file that was replaced outside of it, with old content.
       if (names === 0) return yield* refuse("write", "replaced")
       const writing = attempt(inPlace(content.bytes, length))
       if (names > 1) return yield* writing
       return yield* Effect.catchAll(attempt(byRename(content.bytes, length)), (first) =>
-        // That the owner cannot be kept says more than that the file cannot be written.
+        // The error about the owner is more helpful than the one about writing.
         Effect.mapError(writing, (second) => (first.reason === "otherUser" ? first : second))
       )
     })
 
-    /** A process that was killed before its rename left the only login that still works behind: it is adopted. */
+    /**
+     * A process that was killed before its rename may have left the only valid login in a temporary file. It is
+     * restored.
+     */
     const adoptLeftover = Effect.gen(function* () {
       const names = (yield* fs.readDirectory(directory)).filter((name) => name.startsWith(temporaryPrefix))
       if (names.length === 0) return
@@ -324,7 +332,7 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
         if (login === undefined || isGarbled(login)) continue
         const isWanted = Either.match(present, {
           onLeft: isHalfWritten,
-          // A missing login means a logout. A switch of accounts needs a person.
+          // A missing login means a logout. A different account needs a decision of the user.
           onRight: (file) =>
             file.login !== undefined &&
             (isGarbled(file.login) || (isSameAccount(file.login, login) && isNewer(login, file.login)))
@@ -334,11 +342,13 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
       if (best !== undefined) {
         const way = yield* findWay(new TextDecoder().decode(best.bytes))
         yield* way.write(best.bytes)
-        yield* Effect.logWarning(`A process was killed before it could store its login in ${file}. That is done now.`)
+        yield* Effect.logWarning(
+          `A process was killed before it could store its login in ${file}. The login was restored.`
+        )
       }
       yield* Effect.forEach(names, (name) => fs.remove(path.join(directory, name), { force: true }))
     }).pipe(
-      Effect.catchAll((error) => Effect.logDebug(`Temporary files beside ${file} were left alone. ${error.message}`))
+      Effect.catchAll((error) => Effect.logDebug(`Temporary files beside ${file} were not changed. ${error.message}`))
     )
 
     yield* adoptLeftover

@@ -1,6 +1,6 @@
 import * as Either from "effect/Either"
 
-/** Reading JSON of other programs: a field of an unexpected type counts as missing, so that it does not cost the rest. */
+/** Reads JSON of other programs: a field of an unexpected type counts as missing, so that the rest stays usable. */
 export interface Json {
   readonly [key: string]: unknown
 }
@@ -16,13 +16,13 @@ export const objectIn = (json: Json, key: string): Json => {
   return isJsonObject(value) ? value : {}
 }
 
-/** The text without blanks around it, unless nothing is left. */
+/** The trimmed text. `undefined` if it is empty. */
 export const textIn = (json: Json, key: string): string | undefined => {
   const value = json[key]
   return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined
 }
 
-/** The number, also when it is written as text. */
+/** The number, also if it is encoded as a string. */
 export const numberIn = (json: Json, key: string): number | undefined => {
   const value = json[key]
   const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value

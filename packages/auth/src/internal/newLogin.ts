@@ -10,7 +10,7 @@ import * as Credentials from "../Credentials.ts"
 import type { Login } from "../Login.ts"
 import { OAuth, type Tokens } from "../OAuth.ts"
 
-/** Fails early when the store could not keep a new login, or when no workspace is allowed. */
+/** Fails early if the store cannot keep a new login, or if no workspace is allowed. */
 export const checkBefore = (
   workspaces: ReadonlyArray<string> | undefined
 ): Effect.Effect<void, AuthError | LoginFailed, AuthStore> =>
@@ -20,14 +20,13 @@ export const checkBefore = (
     yield* store.modify((login, prepare) => Effect.as(prepare, [undefined, login] as const))
   })
 
-/** Every account that the tokens name. */
 const accountsOf = (tokens: Tokens, credentials: Credentials.Credentials): ReadonlyArray<Redacted.Redacted> =>
   [tokens.accessToken, tokens.idToken]
     .flatMap((token) => (token === undefined ? [] : [Either.getOrUndefined(Claims.decode(token))?.accountId]))
     .concat(credentials.accountId)
     .filter((account) => account !== undefined)
 
-/** Stores a new login in place of the old one, which is revoked. One that is not allowed is revoked itself. */
+/** Stores a new login and revokes the old one. A login that is not allowed is revoked instead. */
 export const keep: (
   tokens: Tokens,
   workspaces?: ReadonlyArray<string>

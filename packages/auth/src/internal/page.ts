@@ -2,7 +2,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 
 const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 
-/** A page for the person who logs in: plain, without scripts or anything from elsewhere. */
+/** A static page for the user, without scripts or external resources. */
 export const page = (status: number, title: string, text: string): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.text(
     `<!doctype html>
@@ -22,7 +22,7 @@ export const page = (status: number, title: string, text: string): HttpServerRes
         "cache-control": "no-store",
         "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
         "referrer-policy": "no-referrer",
-        // The server goes away with this answer.
+        // The server stops after this response.
         connection: "close"
       }
     }

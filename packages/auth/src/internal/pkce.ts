@@ -8,7 +8,7 @@ export const challenge = (verifier: string): Effect.Effect<string> =>
     (digest) => Encoding.encodeBase64Url(new Uint8Array(digest))
   )
 
-/** Compares in a time that does not depend on where the texts differ. */
+/** Compares in constant time. */
 export const equals = (given: string, expected: string): boolean => {
   let difference = given.length ^ expected.length
   for (let i = 0; i < expected.length; i++) difference |= given.charCodeAt(i) ^ expected.charCodeAt(i)

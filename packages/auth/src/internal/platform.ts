@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { AuthFileUnusable } from "../AuthError.ts"
 
-/** A short, safe word for what the operating system refused: its own code where there is one, else the platform's. */
+/** A short code without sensitive data: the operating system's code, or the platform's reason. */
 export const reasonOf = (error: PlatformError): string =>
   Predicate.hasProperty(error.cause, "code") && typeof error.cause.code === "string"
     ? error.cause.code
@@ -13,26 +13,23 @@ export const reasonOf = (error: PlatformError): string =>
       ? error.reason
       : error._tag
 
-/** The platform's error as ours. It names a path and a code, nothing of a file's content. */
+/** Maps a platform error. The result contains a path and a code, but no content of the file. */
 export const unusable =
   (path: string, operation: AuthFileUnusable["operation"]) =>
   (cause: PlatformError): AuthFileUnusable =>
     new AuthFileUnusable({ path, operation, reason: reasonOf(cause), cause })
 
-/** Whether the error says that there is no such file. */
 export const isNotFound = (error: PlatformError): boolean => error._tag === "SystemError" && error.reason === "NotFound"
 
-/** Whether the error says that the file is there already. */
 export const isAlreadyExists = (error: PlatformError): boolean =>
   error._tag === "SystemError" && error.reason === "AlreadyExists"
 
-/** What is known of the file, unless there is none. */
 export const statIfExists = (
   fs: FileSystem.FileSystem,
   path: string
 ): Effect.Effect<FileSystem.File.Info | undefined, PlatformError> =>
   Effect.catchIf(fs.stat(path), isNotFound, () => Effect.succeed(undefined))
 
-/** Whether both are the same file, whatever it is called. */
+/** Compares device and inode, because one file can have several names. */
 export const isSameFile = (a: FileSystem.File.Info, b: FileSystem.File.Info): boolean =>
   a.dev === b.dev && Option.getOrUndefined(a.ino) === Option.getOrUndefined(b.ino)

@@ -30,45 +30,44 @@ import * as OAuth from "../OAuth.ts"
 import type * as Signals from "../Signals.ts"
 import { because } from "./because.ts"
 
-/** Refresh this long before the access token ends (protocol F.4). */
+/** Refresh this long before the access token expires (protocol F.4). */
 const margin = Duration.toMillis("5 minutes")
-/** How long a token without an end is used after it was obtained (protocol F.4). */
+/** How long a token without expiry is used after it was obtained (protocol F.4). */
 const lifetimeWithoutEnd = Duration.toMillis("8 days")
 /**
- * A transient failure is answered from memory for this long: less than the default retries of a request last, so that one
- * of them does ask again.
+ * How long a transient error is cached: shorter than the default retries of a request, so that one of them refreshes
+ * again.
  */
 const failureMemory = Duration.toMillis("3 seconds")
-/** A refusal is the same next time. This is longer than the retries of any request. */
+/** How long a refusal is cached: longer than the retries of any request, because it is permanent. */
 const refusalMemory = Duration.toMillis("5 minutes")
-/** Where the backend refuses what a recovery brought, the next one would not help either, for this long. */
+/** If the backend rejects a recovered token, no further recovery is tried for this long. */
 const recoveryMemory = Duration.toMillis("5 minutes")
-/** The winner of a race writes the file after the loser got its error; the loser looks again this often. */
+/** After a race, the winner writes the file after the loser got its error, so the loser reads it again. */
 const lookAgain = Schedule.intersect(Schedule.spaced("400 millis"), Schedule.recurs(5))
 
-/** A login together with what its tokens say. */
+/** A login with its decoded credentials. */
 interface Session {
   readonly login: Login
   readonly credentials: Credentials.Credentials
-  /** The credentials as they are handed out. */
   readonly ready: Effect.Effect<Credentials.Credentials>
-  /** When to refresh it, in the server's time. */
+  /** When to refresh it, by the server's clock. */
   readonly dueAt: number
-  /** When its token ends, in the server's time. */
+  /** When its token expires, by the server's clock. */
   readonly endsAt: number
 }
 
-/** A failure that is answered from memory. */
+/** A cached error. */
 interface Remembered {
   readonly refreshToken: Redacted.Redacted
   readonly error: AuthError
-  /** By the monotonic clock, as everything that lasts for a while. */
+  /** A time of `Monotonic`. */
   readonly until: number
 }
 
-/** A renewal in progress, shared by all callers. */
+/** A refresh in progress, shared by all callers. */
 interface Renewal {
-  /** What callers wait for. It fails after the time limit, while the renewal itself may still succeed. */
+  /** The result for callers. It fails after the time limit, but the refresh itself may still succeed. */
   readonly outcome: Deferred.Deferred<Session, AuthError>
   fiber: Fiber.Fiber<Session, AuthError> | undefined
 }
@@ -81,7 +80,7 @@ const same = (a: Redacted.Redacted | undefined, b: Redacted.Redacted | undefined
 const isDue: IsStale = (session, now) => now >= session.dueAt
 const isOver: IsStale = (session, now) => now >= session.endsAt
 
-/** The file itself is in order, only the system does not let it be written. */
+/** The file is valid, but the system does not allow writing it. */
 const isUnwritable = (error: AuthError): error is AuthFileUnusable =>
   error._tag === "AuthFileUnusable" && error.operation !== "decode"
 
@@ -116,12 +115,12 @@ const open = (login: Login) =>
     })
   })
 
-/** Tokens that live for less than the margin are refreshed halfway, not with every request. */
+/** Tokens with a lifetime below the margin are refreshed halfway, not with every request. */
 const notDueAtOnce = (session: Session, now: number): Session =>
   withDueAt({ ...session, dueAt: Math.max(session.dueAt, (now + (session.credentials.expiresAt ?? now)) / 2) })
 
 /**
- * Credentials from a store, kept valid. A refresh belongs to the scope, not to the caller that asked for it first.
+ * Credentials from a store, kept valid. A refresh runs in the scope, not in the fiber of the first caller.
  */
 export const make = (options: {
   readonly store: AuthStore.Service
@@ -135,22 +134,22 @@ export const make = (options: {
     let current: Session | undefined
     let renewal: Renewal | undefined
     let failure: Remembered | undefined
-    /** What the last recovery brought, and when, by the monotonic clock. */
+    /** The token of the last recovery, and its time, of `Monotonic`. */
     let recovered: { readonly accessToken: Redacted.Redacted; readonly at: number } | undefined
-    /** When a refresh ahead of time is tried again, by the monotonic clock. */
+    /** When the next refresh before expiry is allowed, a time of `Monotonic`. */
     let nextAttemptAt = Number.NEGATIVE_INFINITY
-    /** The last message logged about a failed refresh ahead of time, which is not repeated. */
+    /** The last logged message about a failed refresh before expiry, to avoid repeating it. */
     let logged: string | undefined
-    /** A rotated login that the store refused to take, and the refresh token it replaces. */
+    /** A refreshed login that could not be stored, and the refresh token it replaces. */
     let unsaved: { readonly login: Login; readonly replaces: Redacted.Redacted | undefined } | undefined
-    /** How far this computer's clock is ahead of the server's, once that is known to matter. */
+    /** How far this computer's clock is ahead of the server's. Set once it is known to be wrong. */
     let clockAhead = 0
 
     const serverTime = Effect.map(Clock.currentTimeMillis, (now) => now - clockAhead)
 
     /**
-     * The login after a refresh; what the response leaves out keeps its value. A token that was just handed out is valid
-     * now: if it seems otherwise, the clock of this computer is wrong.
+     * The login after a refresh. Fields missing from the response keep their values. A new token is valid now: if it
+     * seems otherwise, this computer's clock is wrong.
      */
     const rotate = Effect.fnUntraced(function* (old: Login, tokens: Partial<OAuth.Tokens>) {
       const now = yield* Clock.currentTimeMillis
@@ -168,14 +167,14 @@ export const make = (options: {
         clockAhead = Math.abs(ahead) > margin ? ahead : 0
         if (clockAhead !== 0) {
           yield* Effect.logWarning(
-            `The clock of this computer is wrong by about ${Math.round(clockAhead / 60_000)} minutes; the end of the login is judged by the server's clock.`
+            `The clock of this computer is wrong by about ${Math.round(clockAhead / 60_000)} minutes. The expiry of the login is checked against the server's clock.`
           )
         }
       }
       return { ...kept, ...tokens, lastRefresh: now, ...defined({ expiresAt: claims.expiresAt }) } satisfies Login
     })
 
-    /** Writes a login that could not be written before, unless somebody else has moved on. */
+    /** Writes a login that could not be stored before, unless another process has stored a newer one. */
     const save = Effect.suspend(() => {
       const pending = unsaved
       if (pending === undefined) return Effect.void
@@ -224,7 +223,7 @@ export const make = (options: {
           : Effect.void
       )
 
-    /** Sends the refresh token. Callers get their error after the time limit, but a late response counts, too. */
+    /** Sends the refresh token. Callers get an error after the time limit, but a late response is still used. */
     const send = Effect.fnUntraced(function* (
       { login, credentials }: Session,
       refreshToken: Redacted.Redacted,
@@ -253,7 +252,7 @@ export const make = (options: {
       return yield* rotate(login, tokens)
     })
 
-    /** Lock, read, decide, refresh, write. From the decision on the store cannot be interrupted. */
+    /** Lock, read, decide, refresh, write. Uninterruptible after the decision. */
     const refreshStored = (isStale: IsStale, reason: OAuth.RefreshReason, own: Renewal) =>
       Effect.gen(function* () {
         const held = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
@@ -268,7 +267,7 @@ export const make = (options: {
               yield* failAsRemembered(refreshToken)
               yield* prepare
               const login = yield* send(session, refreshToken, reason, own, held)
-              // The stored refresh token is worthless from here on: the new one must survive whatever the disk does.
+              // The stored refresh token is invalid from here on, so keep the new one in memory until it is written.
               unsaved = { login, replaces: stored.refreshToken }
               return [login, login] as const
             })
@@ -298,7 +297,7 @@ export const make = (options: {
         return session
       })
 
-    /** The refresh token was already used: the process that used it may be about to write the next one. */
+    /** The refresh token was already used. The process that used it may be about to write the next one. */
     const adoptNewer = (expired: LoginExpired, spent: Redacted.Redacted) =>
       Effect.flatMap(store.read, openSame).pipe(
         Effect.filterOrFail(
@@ -332,13 +331,13 @@ export const make = (options: {
           Effect.tapErrorTag("AuthFileUnusable", remember(refreshToken)),
           Effect.catchTag("LoginExpired", (expired) => adoptNewer(expired, refreshToken))
         )
-        // A refresh may bring the next refresh token only.
+        // A refresh may return only a new refresh token.
         return same(session.login.accessToken, accessToken)
           ? yield* new RefreshFailed({ reason: "answer", status: 200 })
           : session
       })
 
-    /** Notes how a renewal ended, for callers that come later. */
+    /** Records the result of a refresh for later callers. */
     const settle = (own: Renewal) => (exit: Exit.Exit<Session, AuthError>) =>
       Effect.gen(function* () {
         renewal = undefined
@@ -351,13 +350,13 @@ export const make = (options: {
           const isNews = error !== undefined && error.message !== logged
           if (isNews && current !== undefined && !isOver(current, yield* serverTime)) {
             logged = error.message
-            yield* Effect.logWarning(`The login could not be refreshed ahead of time. ${error.message}`)
+            yield* Effect.logWarning(`The login could not be refreshed before it expires. ${error.message}`)
           }
         }
         yield* Deferred.done(own.outcome, exit)
       })
 
-    /** Starts a renewal, unless one goes on: the result is what to wait for. To be run where nothing can interrupt. */
+    /** Starts a refresh, or joins the one in progress. Run it in an uninterruptible region. */
     const begin = (isStale: IsStale, reason: OAuth.RefreshReason) =>
       Effect.suspend(() => {
         if (renewal !== undefined) return Effect.succeed({ outcome: renewal.outcome, isOwn: false })
@@ -365,7 +364,7 @@ export const make = (options: {
         renewal = own
         return Effect.interruptible(attempt(isStale, reason, own)).pipe(
           Effect.onExit(settle(own)),
-          // The caller may go away, the rotated token may not.
+          // The refresh must complete even if the caller is interrupted.
           Effect.forkDaemon,
           Effect.map((fiber) => {
             own.fiber = fiber
@@ -380,7 +379,7 @@ export const make = (options: {
           if (current !== undefined && !isStale(current, yield* serverTime)) return current
           const { isOwn, outcome } = yield* begin(isStale, reason)
           const session = yield* restore(Deferred.await(outcome))
-          // Another renewal may have been about something else.
+          // The refresh in progress may not cover what this caller needs.
           return isOwn ? session : yield* restore(renew(isStale, reason))
         })
       )
@@ -389,18 +388,18 @@ export const make = (options: {
       Effect.gen(function* () {
         const pending = renewal
         if (pending !== undefined) {
-          // Once the refresh token is sent this has no effect before the next one is stored.
+          // After the refresh token was sent, this takes effect only once the next one is stored.
           if (pending.fiber !== undefined) yield* Fiber.interruptFork(pending.fiber)
           yield* Effect.exit(Deferred.await(pending.outcome))
           if (renewal === pending) {
             yield* Effect.logError(
-              "The token endpoint did not respond before the program ended. If the next one finds the login expired, log in again."
+              "The token endpoint did not respond before the program ended. If the next program finds the login expired, log in again."
             )
           }
         }
         yield* Effect.catchAll(save, (error) =>
           Effect.logError(
-            `The refreshed login could not be stored and is lost with this program; the stored one is spent. Log in again. ${error.message}`
+            `The refreshed login could not be stored and is lost when this program ends. The stored login is no longer valid. Log in again. ${error.message}`
           )
         )
       })

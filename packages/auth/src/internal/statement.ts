@@ -4,14 +4,14 @@ import type * as Failure from "@effect-codex/schema/Failure"
 import * as Redaction from "@effect-codex/schema/Redaction"
 import * as Redacted from "effect/Redacted"
 
-/** A response of the login server, read as a whole. */
+/** A complete response of the login server. */
 export interface Answer {
   readonly status: number
   readonly text: string
   readonly headers: Readonly<Record<string, string | undefined>>
 }
 
-/** The longest text that is kept of what the server says. */
+/** The maximum length of a server message. */
 const limit = 500
 
 const read = (text: string): { readonly code?: string | undefined; readonly message?: string | undefined } => {
@@ -22,7 +22,10 @@ const read = (text: string): { readonly code?: string | undefined; readonly mess
 /** The server's error code. */
 export const codeOf = (answer: Answer): string | undefined => read(answer.text).code
 
-/** A server's text as people may see it: one line, short, without these secrets and whatever looks like one. */
+/**
+ * Makes a server message safe to show: one line, truncated, without these secrets and anything that looks like a
+ * secret.
+ */
 export const clean = (text: string | undefined, secrets: ReadonlyArray<Redacted.Redacted> = []): string | undefined => {
   if (text === undefined) return undefined
   const line = text.replace(/\s+/g, " ").trim()
@@ -31,7 +34,7 @@ export const clean = (text: string | undefined, secrets: ReadonlyArray<Redacted.
     : Redaction.scrub(line, { secrets: secrets.map(Redacted.value).flatMap(Redaction.forms), limit })
 }
 
-/** What the response says, as the facts of an error. */
+/** The facts of an error from a response. */
 export const factsOf = (answer: Answer, secrets: ReadonlyArray<Redacted.Redacted>): Partial<Failure.Facts> => {
   const { code, message } = read(answer.text)
   return defined({

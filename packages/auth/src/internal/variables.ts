@@ -2,10 +2,10 @@ import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Either from "effect/Either"
 
-/** The environment variable an access token is taken from. */
+/** The environment variable of the access token. */
 export const accessTokenVariable = "OPENAI_CODEX_ACCESS_TOKEN"
 
-/** A variable that is empty or blank counts as missing. */
+/** An empty or blank variable counts as missing. */
 export const nonBlank = (name: string): Config.Config<string> =>
   Config.mapOrFail(Config.string(name), (text) =>
     text.trim() === "" ? Either.left(ConfigError.MissingData([name], "It is blank.")) : Either.right(text)

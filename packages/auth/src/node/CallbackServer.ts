@@ -5,10 +5,10 @@ import * as Schedule from "effect/Schedule"
 import { LoginFailed } from "../AuthError.ts"
 import { CallbackServer, ports as defaultPorts, type Service } from "../CallbackServer.ts"
 
-/** The address in the redirect; nobody else on the network can reach it. */
+/** The host of the redirect URI. Other computers cannot reach it. */
 const host = "127.0.0.1"
 
-/** Loaded with the first login: nothing else needs a server. */
+/** Imported lazily, because only a login needs a server. */
 const NodeHttpServer = Effect.promise(() => import("@effect/platform-node/NodeHttpServer"))
 
 const listen = (port: number) =>
@@ -19,7 +19,7 @@ const listen = (port: number) =>
     return { httpServer, server, port: httpServer.address._tag === "TcpAddress" ? httpServer.address.port : port }
   })
 
-/** How many connections still wait for their answer; the others are closed. */
+/** Closes idle connections and returns the number of active ones. */
 const openConnections = (server: Http.Server): Effect.Effect<number> =>
   Effect.async((resume) => {
     server.closeIdleConnections()
@@ -33,7 +33,7 @@ const make = (ports: ReadonlyArray<number>): Service => ({
         Effect.mapError(() => new LoginFailed({ reason: "ports", ports }))
       )
       yield* httpServer.serve(app)
-      // The last page may still be on its way; after a while nobody may hold the server open.
+      // Give the last page time to be sent, but do not let a connection keep the server open.
       yield* Effect.addFinalizer(() =>
         Effect.repeat(openConnections(server), {
           until: (count) => count === 0,

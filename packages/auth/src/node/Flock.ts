@@ -1,10 +1,10 @@
 /**
- * The lock of the Codex CLI: `flock(2)` on lock files, which the kernel releases when the process ends.
+ * The lock of the Codex CLI: `flock(2)` on lock files. The kernel releases it when the process ends.
  *
- * Node has no `flock`. A lock belongs to the open file, not to the process that asked for it, so a child process can take
- * it on a file that this process opened and hand it over by ending: the command `flock` (Linux) or Perl (macOS). Where
- * there is neither, on Windows, and where the file system has no such locks, the portable lock of `FileLock` takes its
- * place and a warning says so.
+ * Node has no `flock`. The lock belongs to the open file, not to the process that requested it, so a child process can
+ * lock a file that this process has opened, and then exit: the command `flock` (Linux) or Perl (macOS). If neither
+ * exists, on Windows, or if the file system does not support these locks, the portable lock of `FileLock` is used and a
+ * warning is logged.
  *
  * @since 0.1.0
  */
@@ -22,16 +22,16 @@ import { giveTo } from "../internal/ownership.ts"
 import { isAlreadyExists, isSameFile, statIfExists, unusable } from "../internal/platform.ts"
 
 /**
- * A program that calls `flock(2)` on the file that it inherits as descriptor 3.
+ * A program that calls `flock(2)` on the inherited file descriptor 3.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Command {
   readonly command: string
-  /** Waits for the lock. Ends with 0 when it has it. */
+  /** Waits for the lock. Exits with 0 when it is acquired. */
   readonly wait: ReadonlyArray<string>
-  /** Does not wait. Ends with 1 when another process has the lock. */
+  /** Does not wait. Exits with 1 if another process holds the lock. */
   readonly attempt: ReadonlyArray<string>
 }
 
@@ -40,7 +40,7 @@ const perl = (operation: string) =>
   `exit(flock($file, ${operation}) ? 0 : $!{EWOULDBLOCK} ? 1 : 2)`
 
 /**
- * The programs that are tried, in this order.
+ * The programs to try, in this order.
  *
  * @since 0.1.0
  * @category configuration
@@ -50,7 +50,7 @@ export const commands: ReadonlyArray<Command> = [
   { command: "perl", wait: ["-MErrno", "-e", perl("LOCK_EX")], attempt: ["-MErrno", "-e", perl("LOCK_EX|LOCK_NB")] }
 ]
 
-/** Runs a program on this open file, and answers with how it ended; `undefined` when it could not run. */
+/** Runs a program on this open file and returns its exit code. `undefined` if it could not run. */
 const run = (command: string, args: ReadonlyArray<string>, descriptor: number): Effect.Effect<number | undefined> =>
   Effect.async((resume) => {
     const child = startChild(command, args, descriptor)
@@ -62,26 +62,26 @@ const run = (command: string, args: ReadonlyArray<string>, descriptor: number): 
 
 const startChild = (command: string, args: ReadonlyArray<string>, descriptor: number): ChildProcess | undefined => {
   try {
-    // In a session of its own it does not get the Ctrl-C of the terminal, which this process may want to survive.
+    // A separate session does not receive Ctrl-C of the terminal, which this process may handle.
     return spawn(command, args, { stdio: ["ignore", "ignore", "ignore", descriptor], detached: true })
   } catch {
     return undefined
   }
 }
 
-/** Reasons for which a lock file cannot be created where the credential file can still be written. */
+/** Errors that prevent creating a lock file although the credential file may be writable. */
 const cannotCreate: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS"])
 
-/** For how much longer all locks of a request may be waited for. */
+/** The remaining time for all locks of a request. */
 interface Patience {
   millis: number
 }
 
-/** A lock file that is replaced while it is waited for is opened again this often. */
+/** How often to reopen a lock file that was replaced during the wait. */
 const reopenings = 10
 
 /**
- * The lock by these programs.
+ * Creates the lock with these programs.
  *
  * @since 0.1.0
  * @category constructors
@@ -97,18 +97,18 @@ export const make = (
     const { dirname } = yield* Path.Path
     const portable = yield* FileLock.make(options)
     const timeLimit = Duration.toMillis(options?.timeLimit ?? FileLock.defaults.timeLimit)
-    /** By directory, as file systems differ. */
+    /** Per directory, because file systems differ. */
     const known = new Map<string, Command | "none">()
 
     const giveUpOn = (directory: string) =>
       Effect.suspend(() => {
         known.set(directory, "none")
         return Effect.logWarning(
-          `There are no flock locks for ${directory} (neither flock nor perl is installed, this is Windows, or the file system has none): programs that use them, such as the Codex CLI, are not kept out while this one refreshes the login.`
+          `There are no flock locks for ${directory} (neither flock nor perl is installed, this is Windows, or the file system does not support them). Programs that use them, such as the Codex CLI, are not locked out while this one refreshes the login.`
         )
       })
 
-    /** Whether the program's lock really keeps others out; `busy` when somebody else holds the lock right now. */
+    /** Tests whether the program's lock really excludes others. `busy` if another process holds the lock. */
     const tryOut = (path: string, { attempt, command }: Command) =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -132,11 +132,11 @@ export const make = (
       return "none"
     })
 
-    /** Opens a lock file, which is created where it is missing. `undefined` where it is not there and cannot be. */
+    /** Opens a lock file, and creates it if missing. `undefined` if it is missing and cannot be created. */
     const open = (path: string, { file, owner }: FileLock.Request) =>
       Effect.gen(function* () {
         const info = yield* statIfExists(fs, path)
-        // Opening a FIFO would wait for its other end.
+        // Opening a FIFO would block until its other end is opened.
         if (info !== undefined && info.type !== "File") {
           return yield* new AuthFileUnusable({ path, operation: "lock", reason: info.type })
         }
@@ -147,7 +147,8 @@ export const make = (
           )
           const lockOwner = owner && { ...owner, mode: owner.mode & 0o666 }
           if (isCreated && lockOwner !== undefined && !(yield* giveTo(fs, path, lockOwner))) {
-            // The owner of the file could not open it any more. Where there is no file yet, it will be ours.
+            // The owner of the file could not open this lock file. Without a file there is no such problem: the new
+            // file will belong to this user.
             if (file !== undefined && (yield* statIfExists(fs, file)) !== undefined) {
               yield* fs.remove(path)
               return yield* new AuthFileUnusable({ path: file, operation: "lock", reason: "otherUser" })
@@ -163,7 +164,7 @@ export const make = (
         )
       )
 
-    /** Takes the lock on this open file, for which it waits. `false` where the program has no such locks after all. */
+    /** Waits for the lock on this open file. `false` if the program turns out not to support it. */
     const take = Effect.fnUntraced(function* (
       path: string,
       { attempt, command, wait }: Command,
@@ -189,14 +190,14 @@ export const make = (
       return false
     })
 
-    /** Whether this is still the file that others find at the path. */
+    /** Whether the open file is still the one at the path. */
     const isCurrent = (path: string, handle: FileSystem.File) =>
       Effect.gen(function* () {
         const [opened, current] = yield* Effect.all([handle.stat, statIfExists(fs, path)])
         return current !== undefined && isSameFile(opened, current)
       }).pipe(Effect.mapError(unusable(path, "lock")))
 
-    /** Locks the file that is at this path when the lock is held. */
+    /** Locks the file at this path, and opens it again if it was replaced during the wait. */
     const lockAt = Effect.fnUntraced(function* <E>(
       path: string,
       openFile: Effect.Effect<FileSystem.File | undefined, E, Scope.Scope>,
@@ -236,7 +237,7 @@ export const make = (
           if (handle !== "none") return { check: Effect.all(checks, { discard: true }) }
         }
         if (checks.length > 0) return { check: Effect.all(checks, { discard: true }) }
-        // Neither lock files nor the file itself: the portable lock says why it cannot be, too.
+        // Neither the lock files nor the file can be locked. The portable lock reports why.
         return yield* portable.acquire(request)
       })
     }

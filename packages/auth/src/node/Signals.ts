@@ -4,7 +4,7 @@ import { type Service, Signals } from "../Signals.ts"
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 
-/** A listener of this library, in whatever copy of it. */
+/** Marks listeners of this library, across several copies of it. */
 const mark = Symbol.for("@effect-codex/auth/Signals/listener")
 
 type Listener = ((signal: NodeJS.Signals) => void) & { readonly [mark]?: true }
@@ -18,7 +18,7 @@ const hold: Service["hold"] = Effect.asVoid(
       const held = new Set<NodeJS.Signals>()
       const listener: Listener = Object.assign(
         (signal: NodeJS.Signals) => {
-          // Before the listeners of the program, one of which may take itself away.
+          // Checked before the program's listeners run, because one of them may remove itself.
           if (othersOf(signal) === 0) held.add(signal)
         },
         { [mark]: true } as const

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { LoginInteraction } from "../LoginInteraction.ts"
 
-/** What opens an address in the person's browser: a program and its arguments, never a line for a shell. */
+/** The program that opens an address in the browser, with its arguments. No shell is involved. */
 const opener = (url: string): readonly [command: string, args: ReadonlyArray<string>] => {
   switch (process.platform) {
     case "darwin":
@@ -16,7 +16,7 @@ const opener = (url: string): readonly [command: string, args: ReadonlyArray<str
   }
 }
 
-/** The browser may be the opener's child, so it gets a life of its own. Without a browser nothing happens. */
+/** Detached, because the browser may be a child of the opener. Errors are ignored. */
 const openBrowser = (url: string): Effect.Effect<void> =>
   Effect.async((resume) => {
     const [command, args] = opener(url)
@@ -33,7 +33,7 @@ const print = (text: string): Effect.Effect<void> =>
     process.stderr.write(`${text}\n`, () => resume(Effect.void))
   })
 
-/** One line from the standard input. Never resolves when that is not a terminal. */
+/** Reads one line from standard input. Never resolves if standard input is not a terminal. */
 const readLine: Effect.Effect<string> = Effect.async((resume) => {
   if (!process.stdin.isTTY) return
   const lines = Readline.createInterface({ input: process.stdin })
@@ -45,7 +45,7 @@ const readLine: Effect.Effect<string> = Effect.async((resume) => {
 })
 
 /**
- * `LoginInteraction` on the terminal: messages on the standard error, pasting on the standard input.
+ * `LoginInteraction` on the terminal: messages go to standard error, pasted text comes from standard input.
  *
  * @internal
  */
@@ -55,7 +55,7 @@ export const layer: Layer.Layer<LoginInteraction> = Layer.succeed(LoginInteracti
     print(`Open ${verificationUrl} on any device and enter this code:\n\n    ${userCode}\n`),
   pastedCode: (problem) =>
     Effect.zipRight(
-      print(problem ?? "If the browser cannot reach this computer, paste the address it ended on here."),
+      print(problem ?? "If the browser cannot reach this computer, paste the address of the last page here."),
       readLine
     )
 })

@@ -1,7 +1,8 @@
 // A token endpoint that behaves like the real one: every refresh token works once, and using one again ends its family.
 
-import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
+import { Script } from "@effect-codex/testing"
+import { BackendServer } from "@effect-codex/testing/node"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { accessToken } from "./jwt.ts"
 
@@ -41,92 +42,74 @@ export interface TokenEndpoint {
   readonly isAlive: (refreshToken: string) => boolean
 }
 
-const read = async (request: Http.IncomingMessage): Promise<Record<string, string>> => {
-  let text = ""
-  for await (const chunk of request) text += chunk
-  return JSON.parse(text)
-}
-
 export const make = (options: Options = {}) =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      const live = new Map<string, Grant>()
-      const spent = new Map<string, { readonly by: string; readonly grant: Grant; readonly wasLost: boolean }>()
-      const ended = new Set<number>()
-      const reuses: Array<Reuse> = []
-      const revoked: Array<string> = []
-      let serial = 0
-      let families = 0
-      let refreshes = 0
-      let lost = 0
+  Effect.gen(function* () {
+    const live = new Map<string, Grant>()
+    const spent = new Map<string, { readonly by: string; readonly grant: Grant; readonly wasLost: boolean }>()
+    const ended = new Set<number>()
+    const reuses: Array<Reuse> = []
+    const revoked: Array<string> = []
+    let serial = 0
+    let families = 0
+    let refreshes = 0
+    let lost = 0
 
-      const grant = (family: number) => {
-        const next = { family, serial: ++serial }
-        const refresh_token = `rt_${family}_${next.serial}`
-        live.set(refresh_token, next)
-        const now = Date.now()
-        return {
-          access_token: accessToken({
-            account: options.account ?? "acc_1",
-            serial: next.serial,
-            issuedAt: now,
-            expiresAt: now + (options.lifetimeMillis ?? 3_600_000)
-          }),
-          refresh_token
-        }
+    const grant = (family: number) => {
+      const next = { family, serial: ++serial }
+      const refresh_token = `rt_${family}_${next.serial}`
+      live.set(refresh_token, next)
+      const now = Date.now()
+      return {
+        access_token: accessToken({
+          account: options.account ?? "acc_1",
+          serial: next.serial,
+          issuedAt: now,
+          expiresAt: now + (options.lifetimeMillis ?? 3_600_000)
+        }),
+        refresh_token
       }
+    }
 
-      const server = Http.createServer(async (request, response) => {
-        const answer = (status: number, body: unknown) => {
-          response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
-        }
-        const body = await read(request)
-        if (request.url === "/login") return answer(200, grant(++families))
-        if (request.url === "/oauth/revoke") {
-          revoked.push(body["token"] ?? "")
-          return answer(200, {})
-        }
-        const token = body["refresh_token"] ?? ""
-        const usedBy = request.headers["user-agent"] ?? ""
-        const before = spent.get(token)
-        if (before !== undefined) {
-          reuses.push({ token, spentBy: before.by, wasLost: before.wasLost, usedBy })
-          ended.add(before.grant.family)
-          return answer(401, { error: { code: "refresh_token_reused", message: "already used" } })
-        }
-        const known = live.get(token)
-        if (known === undefined || ended.has(known.family)) {
-          return answer(401, { error: { code: "refresh_token_invalidated" } })
-        }
-        live.delete(token)
-        const wasLost = options.loses?.() ?? false
-        spent.set(token, { by: usedBy, grant: known, wasLost })
-        refreshes++
-        const tokens = grant(known.family)
-        await new Promise((resolve) => setTimeout(resolve, options.delayMillis?.() ?? 0))
-        if (wasLost) {
-          lost++
-          request.socket.destroy()
-        } else answer(200, tokens)
-      })
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-      const endpoint: TokenEndpoint = {
-        url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-        login: () => grant(++families),
-        refreshes: () => refreshes,
-        lost: () => lost,
-        reuses: () => reuses,
-        revoked: () => revoked,
-        isAlive: (refreshToken) => {
-          const known = live.get(refreshToken)
-          return known !== undefined && !ended.has(known.family)
-        }
+    const script: Script.Responder = (request) => {
+      const body = Object(request.body) as Readonly<Record<string, string>>
+      if (request.path === "/login") return Script.status(200, { body: grant(++families) })
+      if (request.path === "/oauth/revoke") {
+        revoked.push(body["token"] ?? "")
+        return Script.status(200, { body: {} })
       }
-      return { endpoint, server }
-    }),
-    ({ server }) =>
-      Effect.async<void>((resume) => {
-        server.close(() => resume(Effect.void))
-        server.closeAllConnections()
-      })
-  ).pipe(Effect.map(({ endpoint }) => endpoint))
+      const token = body["refresh_token"] ?? ""
+      const usedBy = request.headers["user-agent"] ?? ""
+      const before = spent.get(token)
+      if (before !== undefined) {
+        reuses.push({ token, spentBy: before.by, wasLost: before.wasLost, usedBy })
+        ended.add(before.grant.family)
+        return Script.status(401, { body: { error: { code: "refresh_token_reused", message: "already used" } } })
+      }
+      const known = live.get(token)
+      if (known === undefined || ended.has(known.family)) {
+        return Script.status(401, { body: { error: { code: "refresh_token_invalidated" } } })
+      }
+      live.delete(token)
+      const wasLost = options.loses?.() ?? false
+      spent.set(token, { by: usedBy, grant: known, wasLost })
+      refreshes++
+      if (wasLost) lost++
+      const tokens = grant(known.family)
+      const step = wasLost ? Script.resetBeforeHeaders : Script.status(200, { body: tokens })
+      return step.pipe(Script.delay(Duration.millis(options.delayMillis?.() ?? 0)))
+    }
+    const { url } = yield* BackendServer.make({ script })
+    const endpoint: TokenEndpoint = {
+      url: new URL(url).origin,
+      login: () => grant(++families),
+      refreshes: () => refreshes,
+      lost: () => lost,
+      reuses: () => reuses,
+      revoked: () => revoked,
+      isAlive: (refreshToken) => {
+        const known = live.get(refreshToken)
+        return known !== undefined && !ended.has(known.family)
+      }
+    }
+    return endpoint
+  }).pipe(Effect.orDie)

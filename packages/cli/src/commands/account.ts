@@ -1,4 +1,4 @@
-/** What there is to know of the account: who, which models, how much is used. */
+/** Account commands: `whoami`, `models` and `usage`. */
 import * as Command from "@effect/cli/Command"
 import { ModelCatalogue } from "@effect-codex/schema"
 import * as Clock from "effect/Clock"
@@ -24,7 +24,7 @@ export const whoami = Command.make("whoami", {}, () =>
       )
     }).pipe(Effect.provide(Backend.auth(mock)))
   })
-).pipe(Command.withDescription("Show whose login it is, and how long its access token lasts."))
+).pipe(Command.withDescription("Show the account and the expiry of the access token."))
 
 export const models = Command.make("models", {}, () =>
   Effect.gen(function* () {
@@ -33,11 +33,11 @@ export const models = Command.make("models", {}, () =>
       const { models, source } = yield* (yield* Codex.Codex).models
       if (source === "bundled")
         yield* Screen.note(
-          "The server's list could not be loaded (`effect-codex doctor` says why); this is the one that came with this version."
+          "The server's list could not be loaded (`effect-codex doctor` says why). This is the list bundled with this version."
         )
       yield* Screen.line(
         Screen.table([
-          ["model", "effort", "context", "what for"],
+          ["model", "effort", "context", "description"],
           ...ModelCatalogue.listed(models).map((model) => [
             model.slug,
             model.default_reasoning_level ?? "",
@@ -68,4 +68,4 @@ export const usage = Command.make("usage", {}, () =>
       }
     }).pipe(Effect.provide(Backend.codex(mock)))
   })
-).pipe(Command.withDescription("Show how much of the plan's limits is used, and when they are reset."))
+).pipe(Command.withDescription("Show the usage of the plan's limits, and when they reset."))

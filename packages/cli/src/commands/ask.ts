@@ -18,19 +18,19 @@ import { root } from "./root.ts"
 
 class NothingToAsk extends Data.TaggedError("NothingToAsk") {
   override get message() {
-    return 'There is nothing to ask: write a prompt, as in `effect-codex ask "Say hello"`, or pipe one in.'
+    return 'There is no prompt. Write one, as in `effect-codex ask "Say hello"`, or pipe it in.'
   }
 }
 
 class InvalidSchemaFile extends Data.TaggedError("InvalidSchemaFile")<{ readonly file: string }> {
   override get message() {
-    return `${this.file} is not a JSON Schema: it has to be one JSON object.`
+    return `${this.file} is not a JSON Schema. It must be one JSON object.`
   }
 }
 
 class InvalidImage extends Data.TaggedError("InvalidImage")<{ readonly file: string; readonly cause: unknown }> {
   override get message() {
-    return `${this.file} is not a picture that the backend reads: PNG, JPEG, GIF or WebP.`
+    return `${this.file} is not a supported image. Use PNG, JPEG, GIF or WebP.`
   }
 }
 
@@ -69,18 +69,12 @@ const options = {
   model: Options.text("model").pipe(Options.withAlias("m"), Options.optional),
   effort: Options.text("effort").pipe(
     Options.optional,
-    Options.withDescription("How hard the model thinks: low, medium, high, …")
+    Options.withDescription("The reasoning effort: low, medium, high, …")
   ),
-  image: file("image").pipe(
-    Options.repeated,
-    Options.withDescription("Show the model a picture; can be given more than once.")
-  ),
+  image: file("image").pipe(Options.repeated, Options.withDescription("An image for the model. Can be repeated.")),
   instructions: file("instructions").pipe(Options.optional, Options.withDescription("A file with the instructions.")),
-  schema: file("schema").pipe(
-    Options.optional,
-    Options.withDescription("A file with a JSON Schema the answer has to follow.")
-  ),
-  json: Options.boolean("json").pipe(Options.withDescription("Print one event a line, as JSON."))
+  schema: file("schema").pipe(Options.optional, Options.withDescription("A file with a JSON Schema for the answer.")),
+  json: Options.boolean("json").pipe(Options.withDescription("Print one JSON event per line."))
 }
 
 const showJson = (events: Stream.Stream<ToolLoop.LoopEvent<unknown>, CodexError.CodexError>) =>
@@ -93,7 +87,7 @@ const showJson = (events: Stream.Stream<ToolLoop.LoopEvent<unknown>, CodexError.
 export const ask = Command.make("ask", options, ({ effort, image, instructions, json, model, prompt, schema }) =>
   Effect.gen(function* () {
     const { debug, mock } = yield* root
-    // the parser takes an option it does not know for a word of the prompt
+    // the parser treats an unknown option as a word of the prompt
     const option = Arguments.optionAmong(prompt, process.argv)
     if (option !== undefined) return yield* new Arguments.UnknownOption({ option, command: "effect-codex ask" })
     const text = [...prompt, yield* stdin].filter((part) => part.trim() !== "").join("\n\n")
@@ -112,4 +106,4 @@ export const ask = Command.make("ask", options, ({ effort, image, instructions, 
       yield* json ? showJson(events) : Screen.show(events)
     }).pipe(Effect.provide(Backend.codex(mock)))
   })
-).pipe(Command.withDescription("Ask, and stream the answer. Reads standard input as well."))
+).pipe(Command.withDescription("Send a prompt and stream the answer. Also reads standard input."))

@@ -20,7 +20,7 @@ import * as Screen from "../Screen.ts"
 import { lines } from "../Stdin.ts"
 import { root } from "./root.ts"
 
-/** Where the chats are kept: `$XDG_DATA_HOME/effect-codex/chats`, by default below `~/.local/share`. */
+/** The directory of the chats: `$XDG_DATA_HOME/effect-codex/chats`, by default below `~/.local/share`. */
 const folder = Effect.gen(function* () {
   const { join } = yield* Path.Path
   const data = yield* Config.option(Config.nonEmptyString("XDG_DATA_HOME"))
@@ -33,13 +33,16 @@ const folder = Effect.gen(function* () {
 
 class ChatsUnusable extends Data.TaggedError("ChatsUnusable")<{ readonly path: string; readonly cause: unknown }> {
   override get message() {
-    return `Chats cannot be kept in ${this.path}: set XDG_DATA_HOME to a folder that can be written.`
+    return `Chats cannot be saved in ${this.path}. Set XDG_DATA_HOME to a writable folder.`
   }
 }
 
 const isThere = (error: PlatformError.PlatformError) => error._tag === "SystemError" && error.reason === "AlreadyExists"
 
-/** Folder by folder: where the system refuses with the wrong error, as below `/proc`, a recursive `mkdir` of Node never ends. */
+/**
+ * Creates folders one by one: Node's recursive `mkdir` never returns where the system reports an unexpected error, as
+ * below `/proc`.
+ */
 const makeFolder = (
   path: string
 ): Effect.Effect<void, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> =>
@@ -48,7 +51,7 @@ const makeFolder = (
     if (yield* fs.exists(path)) return
     const parent = (yield* Path.Path).dirname(path)
     if (parent !== path) yield* makeFolder(parent)
-    // another chat may begin at the same time
+    // another chat may create it at the same time
     yield* Effect.catchIf(fs.makeDirectory(path), isThere, () => Effect.void)
   })
 
@@ -78,7 +81,7 @@ const talk = (name: string) =>
       const text = line.trim()
       if (text === "") return Screen.prompt
       return cancellable(Screen.show(conversation.run(text)), Screen.note("[cancelled]")).pipe(
-        // a person can try again; a script has to know
+        // a user can try again, but a script must get the error
         Effect.catchAll((error) =>
           Screen.isInteractive ? Screen.note(`[${ExitCode.sentence(error)}]`) : Effect.fail(error)
         ),
@@ -91,7 +94,7 @@ export const chat = Command.make(
   "chat",
   {
     name: Args.text({ name: "name" }).pipe(Args.withDefault("default")),
-    list: Options.boolean("list").pipe(Options.withDescription("List the chats there are."))
+    list: Options.boolean("list").pipe(Options.withDescription("List the saved chats."))
   },
   ({ list: isList, name }) =>
     Effect.gen(function* () {
@@ -101,6 +104,6 @@ export const chat = Command.make(
     })
 ).pipe(
   Command.withDescription(
-    "Talk, one line at a time. A chat is kept by its name. Ctrl-C cancels the turn, a second one ends."
+    "Chat, one line at a time. A chat is saved under its name. Ctrl-C cancels the turn, a second Ctrl-C ends the chat."
   )
 )

@@ -1,4 +1,4 @@
-/** What keeps turns from working. */
+/** The `doctor` command. */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as DateTime from "effect/DateTime"
@@ -21,7 +21,7 @@ const rows = (facts: Doctor.Facts): ReadonlyArray<readonly [string, string | und
 ]
 
 const turn = Options.boolean("turn").pipe(
-  Options.withDescription("Also send one small turn, which costs tokens, to find a proxy that holds streams back.")
+  Options.withDescription("Also send one small turn, which costs tokens, to detect a proxy that buffers streams.")
 )
 
 export const doctor = Command.make("doctor", { turn }, ({ turn }) =>
@@ -32,11 +32,11 @@ export const doctor = Command.make("doctor", { turn }, ({ turn }) =>
     if (known.length > 0) yield* Screen.line(Screen.table(known))
     for (const { _tag, advice, message } of findings) yield* Screen.line(`\n${_tag}: ${message}\n  ${advice}`)
     if (findings.length === 0) {
-      const more = turn ? "" : " A proxy that holds streams back shows in a turn alone: `doctor --turn` sends one."
-      return yield* Screen.line(`\nNothing is wrong.${more}`)
+      const more = turn ? "" : " Only a turn can show a proxy that buffers streams: `doctor --turn` sends one."
+      return yield* Screen.line(`\nNo problems found.${more}`)
     }
     yield* Effect.sync(() => {
       process.exitCode = ExitCode.exitCodes.account
     })
   })
-).pipe(Command.withDescription("Look for what keeps turns from working. Without `--turn` it spends no tokens."))
+).pipe(Command.withDescription("Find problems that keep turns from working. Without `--turn` it uses no tokens."))

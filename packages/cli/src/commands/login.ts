@@ -11,7 +11,7 @@ const device = Options.boolean("device").pipe(
 )
 
 const unlessMock = <E, R>(self: Effect.Effect<void, E, R>) =>
-  Effect.flatMap(root, ({ mock }) => (mock ? Screen.line("The embedded backend has a login of its own.") : self))
+  Effect.flatMap(root, ({ mock }) => (mock ? Screen.line("The embedded backend needs no login.") : self))
 
 export const login = Command.make("login", { device }, ({ device }) =>
   unlessMock(

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Files from "../Files.ts"
 import * as Screen from "../Screen.ts"
 
-/** A recording is server-sent events, or one JSON event a line. */
+/** Converts a recording with one JSON event per line to server-sent events. */
 const asEvents = (text: string): string =>
   /^\s*\{/.test(text)
     ? text
@@ -18,7 +18,7 @@ const asEvents = (text: string): string =>
 
 class NotARecording extends Data.TaggedError("NotARecording")<{ readonly file: string }> {
   override get message() {
-    return `${this.file} is not a recording: it has to hold server-sent events, or one JSON event a line.`
+    return `${this.file} is not a recording. It must contain server-sent events, or one JSON event per line.`
   }
 }
 
@@ -42,4 +42,4 @@ export const replay = Command.make("replay", { file: Args.file({ name: "file" })
       )
     )
   })
-).pipe(Command.withDescription("Play a recorded stream: server-sent events, or one JSON event a line."))
+).pipe(Command.withDescription("Replay a recorded stream: server-sent events, or one JSON event per line."))

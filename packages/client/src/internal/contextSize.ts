@@ -1,11 +1,11 @@
-/** Whether a request can fit into the model's context window at all. */
+/** Checks whether a request can fit into the model's context window. */
 import { type Model, type ResponsesRequest, ServiceError } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 
-/** More characters than a token has on average in any language; images and documents count by their own rules. */
+/** An upper bound of the average characters per token in any language. Images and documents are not counted. */
 const charactersPerToken = 8
 
-/** How many tokens the texts of the request are at the least. */
+/** A lower bound of the tokens in the texts of the request. */
 export const leastTokens = (
   body: ResponsesRequest.ResponsesRequest,
   lengthOf = (text: string) => text.length
@@ -30,7 +30,7 @@ export const leastTokens = (
 /** The length with long runs of one character shortened: a run can be a single token. */
 const lengthWithoutRuns = (text: string): number => text.replaceAll(/(.)\1{7}(?=\1)/gs, "").length
 
-/** Refuses what cannot fit even into the model's largest window, without sending it. */
+/** Rejects a request that exceeds even the model's largest window, without sending it. */
 export const check = (
   body: ResponsesRequest.ResponsesRequest,
   model: Model.Model | undefined

@@ -1,8 +1,8 @@
 /**
- * The delivery of one turn: attempts under a single retry budget, as one sequence of events.
+ * Delivers one turn: all its attempts share one retry budget and appear as one sequence of events.
  *
- * What a person has seen cannot be taken back, so a retry is silent only while nothing has been shown. After that the
- * caller has chosen: the failure with what had arrived, or a `TurnRestarted` that says to drop it.
+ * A retry is silent only while nothing has been shown. After that the caller chooses: an error with the partial turn,
+ * or a `TurnRestarted` event, which says to discard what was shown.
  */
 import {
   Defined,
@@ -26,37 +26,36 @@ import { restarting } from "./restart.ts"
 
 export type Delivered = TurnEvent.TurnEvent | TurnEvent.TurnRestarted
 
-/** How a turn is delivered. */
 export interface Delivery {
   readonly transport: CodexTransport.Service
   readonly body: ResponsesRequest.ResponsesRequest
-  /** What was changed to make it. */
+  /** Repairs made while compiling `body`. */
   readonly repairs: ReadonlyArray<Repair.Repair>
   readonly attemptOptions: CodexTransport.AttemptOptions
   readonly policy: RetryPolicy.RetryPolicy
   readonly schedule: RetryPolicy.RetrySchedule | undefined
-  /** What becomes of a failure after something was shown. */
+  /** What to do when an attempt fails after something was shown. */
   readonly onceShown: "fail" | "restart"
-  /** Whether an event shows a person something that a retry would show again. */
+  /** Whether the user sees the event, so that a retry would show it twice. */
   readonly isShown: (event: TurnEvent.TurnEvent) => boolean
-  /** Whether only the end of the turn is delivered. */
+  /** Deliver only the last event. */
   readonly onlyEnd: boolean
-  /** Whether refused encrypted reasoning is left out and the request sent once more. */
+  /** If the server rejects encrypted reasoning, remove it and send the request again. */
   readonly discardReasoning: boolean
-  /** Whether a new attempt goes on from the finished items of the broken one. */
+  /** A new attempt keeps the completed items of the failed one. */
   readonly keepItems: boolean
   readonly onResponse: (metadata: CodexTransport.ResponseMetadata) => Effect.Effect<void>
   readonly onRateLimits: (limits: RateLimits.RateLimits) => void
 }
 
-/** What the attempts so far have come to. */
+/** The state shared by all attempts. */
 interface Progress {
-  /** The request as the next attempt sends it. */
+  /** The request of the next attempt. */
   request: ResponsesRequest.ResponsesRequest
   repairs: ReadonlyArray<Repair.Repair>
-  /** Finished items of broken attempts that the next one goes on from. */
+  /** Completed items of failed attempts, added to the input of the next one. */
   kept: ReadonlyArray<Item.Item>
-  /** What the last attempt that brought anything had brought when it broke. */
+  /** The partial turn of the last failed attempt that received anything. */
   partial: Turn.PartialTurn | undefined
   routingToken: RoutingToken.RoutingToken | undefined
   shown: boolean
@@ -68,7 +67,7 @@ interface Attempt extends Pulling.Pulling<Delivered, CodexError> {
   readonly number: number
 }
 
-/** The events of one turn, batch by batch. The last batch ends with `TurnCompleted`. */
+/** The events of one turn, in batches. The last batch ends with `TurnCompleted`. */
 export const deliver = (delivery: Delivery): Effect.Effect<Pulling.Pulling<Delivered, CodexError>> =>
   Effect.gen(function* () {
     const { attemptOptions, body, policy, schedule } = delivery
@@ -109,7 +108,7 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
 
   const opened = Effect.flatMap(open, (response) => {
     metadata = response
-    // headers come before events (protocol B.5)
+    // the token of the headers takes precedence over that of the events (protocol B.5)
     progress.routingToken = RoutingToken.first(progress.routingToken, response.routingToken)
     return Effect.zipRight(delivery.onResponse(response), pull)
   })
@@ -121,7 +120,7 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
       delivery.onRateLimits(limits)
     }
     if (!progress.shown) progress.shown = events.some(delivery.isShown)
-    // the decoder can be ahead of what is delivered
+    // the decoder can be ahead of the delivered events
     const isEnd = onlyEnd || events.at(-1)?._tag === "TurnCompleted"
     if (!isEnd || turn === undefined || metadata === undefined) return events
     const end: Delivered = {
@@ -146,7 +145,7 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
   }
 }
 
-/** Decides what follows a failed attempt, and waits until it is time for the next one. */
+/** Decides whether to retry after a failed attempt, and waits for the retry delay. */
 const restart = (
   delivery: Delivery,
   progress: Progress,
@@ -156,7 +155,7 @@ const restart = (
 ): Effect.Effect<ReadonlyArray<Delivered>, CodexError> =>
   Effect.gen(function* () {
     progress.routingToken = RoutingToken.first(progress.routingToken, decoder.state.routingToken)
-    // the transport has scrubbed these texts of the server
+    // take the server's texts from the error: the transport has removed secrets from them
     const { model, rateLimits, responseId } = error.partial ?? {}
     const partial = withRoute(decoder.state.partial(), route())
     const arrived = { ...partial, ...Defined.defined({ model, rateLimits, responseId }) }
@@ -193,13 +192,13 @@ const restart = (
 const withRoute = <A extends Pick<Turn.Turn, "diagnostics">>(self: A, route: Turn.Route | undefined): A =>
   route === undefined ? self : { ...self, diagnostics: { ...self.diagnostics, route } }
 
-/** What had arrived: by the later attempt, unless it brought nothing. */
+/** The later partial turn, unless it is empty. */
 export const fuller = (later: Turn.PartialTurn, earlier: Turn.PartialTurn | undefined): Turn.PartialTurn =>
   later.blocks.length > 0 || earlier === undefined ? later : earlier
 
 /**
- * The finished items another request can go on from: up to the first tool call, whose answer is missing, and without
- * reasoning that nothing follows (protocol C.5).
+ * The completed items that another request can include: those before the first tool call, which has no answer yet, and
+ * without trailing reasoning (protocol C.5).
  */
 export const replayable = (items: ReadonlyArray<Item.Item>): ReadonlyArray<Item.Item> => {
   const isOutput = (item: Item.Item) => item.type === "message" || item.type === "web_search_call"
@@ -214,13 +213,13 @@ interface End extends Pick<Progress, "kept" | "repairs" | "request" | "routingTo
   readonly route?: Turn.Route | undefined
 }
 
-/** The turn with what only the client knows: its request, items of broken attempts, the headers, how many attempts it took. */
+/** Adds what only the client knows: the request, kept items, headers, and the number of attempts. */
 export const completed = (
   turn: Turn.Turn,
   { attempts, kept, metadata, repairs, request, route, routingToken }: End
 ): Turn.Turn => {
   const { accountId, model, requestId } = metadata
-  // events come after the headers
+  // events override headers
   const limits = [metadata.rateLimits, turn.rateLimits].filter((limits) => limits !== undefined)
   return {
     ...withRoute(kept.length === 0 ? turn : Turn.join(Turn.fromItems(kept), turn), route),
@@ -230,7 +229,7 @@ export const completed = (
     ...(accountId !== undefined && {
       origin: Origin.toTag({ account: Redacted.value(accountId), model: request.model })
     }),
-    // the header names the model that really serves
+    // the header names the model that actually served the turn
     ...(model !== undefined && { model }),
     ...(requestId !== undefined && { requestId }),
     ...(limits.length > 0 && { rateLimits: limits.reduce(RateLimits.merge) }),
@@ -238,7 +237,7 @@ export const completed = (
   }
 }
 
-/** What a span says of a finished turn. */
+/** Span attributes of a completed turn. */
 const usageAttributes = ({ state: { responseId, usage } }: TurnDecoder.TurnDecoder) => ({
   "gen_ai.response.id": responseId,
   "gen_ai.usage.input_tokens": usage?.inputTokens,

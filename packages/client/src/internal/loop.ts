@@ -1,6 +1,5 @@
 /**
- * The one loop of requests: what the server wants finished in a further request is, tool calls are carried out and
- * answered, and what was finished is kept at every moment.
+ * The request loop: it continues unfinished turns, executes and answers tool calls, and keeps all completed work.
  */
 import { Failure, History, Message, Monotonic, Origin, Turn, Usage } from "@effect-codex/schema"
 import * as Cause from "effect/Cause"
@@ -22,35 +21,34 @@ import type { Handler, Output } from "../Toolkit.ts"
 import type { Limits, LoopCompleted, LoopEvent, LoopTool } from "../ToolLoop.ts"
 import * as FollowUp from "./followUp.ts"
 
-/** What a loop works on. */
 export interface Options<E, R, S> {
   readonly codex: Codex.Service
   readonly request: Omit<Codex.Request, "prompt" | "input" | "tools" | "routingToken">
   readonly tools: ReadonlyArray<LoopTool<E, R>>
-  /** Without limits no call is carried out: the loop ends with the turn that makes calls. */
+  /** Without limits no call is executed: the loop ends with the first turn that contains calls. */
   readonly limits: Limits<R> | undefined
-  /** The history so far and what is said now. */
+  /** The history and the new input. */
   readonly entries: ReadonlyArray<History.Entry>
   readonly routingToken: Codex.Request["routingToken"]
-  /** Told whenever something was finished: a turn, or the result of a call. */
+  /** Called after each completed turn and each result of a call. */
   readonly keep: (history: ReadonlyArray<History.Entry>, turn?: Turn.Turn) => void
-  /** Run after each finished turn and each finished set of results, also when the set was interrupted. */
+  /** Runs after each completed turn and each set of results, even if the set was interrupted. */
   readonly save: Effect.Effect<void, S>
 }
 
-/** A loop that runs. */
+/** A running loop. */
 export interface Loop<E, R, S> {
   readonly codex: Codex.Service
   /** The next request. */
   readonly next: Effect.Effect<Codex.Request, LoopLimitReached>
-  /** Takes in the turn of the request. */
+  /** Adds the turn of the request to the history. */
   readonly finished: (turn: Turn.Turn) => Effect.Effect<void, S>
-  /** Whether nothing follows the turn that was finished last. */
+  /** Whether the last completed turn ends the loop. */
   readonly isOver: () => boolean
-  /** Carries out the calls of the turn that was finished last. */
+  /** Executes the calls of the last completed turn. */
   readonly answer: (emit: (event: LoopEvent<E>) => void) => Effect.Effect<void, LoopLimitReached | S, R>
   readonly completed: () => LoopCompleted
-  /** The failure of a request, with what was finished before it. */
+  /** Adds the history so far to the error of a request. */
   readonly explain: (error: CodexError) => Effect.Effect<CodexError | LoopLimitReached>
 }
 
@@ -61,33 +59,36 @@ const saveLimit = Duration.seconds(5)
 
 const isHandler = <E, R>(tool: LoopTool<E, R>): tool is Handler<E, R> => Predicate.hasProperty(tool, "prepare")
 
-/** What the model is told of a failure: its message, else its name. */
+/** The error message for the model: the error's message, or its name. */
 const messageOf = (error: unknown): string => {
   try {
     const { _tag, message } = Predicate.isRecord(error) ? error : { _tag: undefined, message: error }
     const texts = [message, _tag].filter((text): text is string => typeof text === "string" && text !== "")
     return texts[0] ?? "The tool failed."
   } catch {
-    // a property that fails when it is read
+    // a getter can throw
     return "The tool failed."
   }
 }
 
-/** Runs what a program gives; one without types can give anything, a promise for instance. */
-const running = <A, E, R>(give: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+/** Runs a callback of the program. Untyped programs can return anything, for example a promise. */
+const invoke = <A, E, R>(callback: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     try {
-      const given = give()
+      const given = callback()
       return Effect.isEffect(given)
         ? given
-        : Effect.die(new Error("It gave back no Effect: wrap a promise in Effect.tryPromise."))
+        : Effect.die(new Error("The function did not return an Effect. Wrap promises in Effect.tryPromise."))
     } catch (defect) {
-      // Effect looks at what is thrown, which may throw again
+      // Effect reads properties of a thrown value, which may throw again
       return Effect.die(defect)
     }
   })
 
-/** How a handler ended that did not succeed. The loop's own interruption does not come here: it ends the loop. */
+/**
+ * The error of a handler that did not succeed. An interruption of the loop itself does not reach this code: it ends the
+ * loop.
+ */
 const failureOf = <E>(name: string, cause: Cause.Cause<E>): E | HandlerFailed => {
   const failed = Cause.failureOption(cause)
   if (Option.isSome(failed)) return failed.value
@@ -98,14 +99,14 @@ const failureOf = <E>(name: string, cause: Cause.Cause<E>): E | HandlerFailed =>
 
 const isContent = Schema.is(Message.Content)
 
-/** Why an output cannot be sent; handlers without types can give anything. */
+/** Why an output cannot be sent. Untyped handlers can return anything. */
 const outputProblem = (output: unknown): string | undefined => {
   if (typeof output === "string") return undefined
   if (!Array.isArray(output) || !output.every(isContent)) return "it is neither text nor parts"
   return output.map(Message.contentProblem).find((problem) => problem !== undefined)
 }
 
-/** The ids of the calls that have a result in the history. */
+/** The ids of calls with a result in the history. */
 const answered = (history: ReadonlyArray<History.Entry>): ReadonlyArray<string> =>
   history.filter(History.isToolOutput).flatMap((entry): ReadonlyArray<string> => {
     const { call_id: callId, content } = entry as { readonly call_id?: unknown; readonly content?: unknown }
@@ -124,8 +125,8 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
       timeLimit
     } = options.limits ?? {}
     const start = yield* Monotonic.now
-    const deciding = yield* Effect.makeSemaphore(1)
-    // a value that is not a duration is left to the request, which refuses it
+    const approvalLock = yield* Effect.makeSemaphore(1)
+    // an invalid duration is rejected by the request
     const limit = timeLimit === undefined ? undefined : Option.getOrUndefined(Duration.decodeUnknown(timeLimit))
     const end = limit === undefined ? undefined : start + Duration.toMillis(limit)
     const handlers = new Map(tools.filter(isHandler).map((handler) => [handler.name, handler]))
@@ -137,15 +138,15 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
     let usage = Usage.zero
     let steps = 0
     let followUps = 0
-    /** Ids of calls that were given to a handler, or have their result already: one call is carried out once. */
-    const carriedOut = new Set(answered(history))
+    /** Ids of calls that already ran or have a result, so that a call runs only once. */
+    const executed = new Set(answered(history))
 
     const limitReached = (limit: LoopLimitReached["limit"]) =>
       new LoopLimitReached({ limit, steps, history: Redacted.make(history) }, Failure.trusted)
 
     const isTimeUp = Effect.map(Monotonic.now, (now) => end !== undefined && now >= end)
 
-    /** Interrupts what still runs when the time is up. */
+    /** Interrupts the effect at the time limit of the loop. */
     const withinTime = <A, E1, R1>(effect: Effect.Effect<A, E1, R1>): Effect.Effect<A, E1 | LoopLimitReached, R1> =>
       end === undefined
         ? effect
@@ -160,7 +161,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
 
     const next = Effect.gen(function* () {
       if (options.limits !== undefined) {
-        // NaN is below no limit
+        // negated, so that NaN counts as reached
         if (!(steps < maxSteps)) return yield* Effect.fail(limitReached("steps"))
         if (maxTokens !== undefined && !(usage.totalTokens < maxTokens))
           return yield* Effect.fail(limitReached("tokens"))
@@ -178,9 +179,9 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
 
     const finished = (latest: Turn.Turn): Effect.Effect<void, S> =>
       Effect.suspend(() => {
-        const goesOn = isFollowUpWanted()
-        followUps = goesOn ? followUps + 1 : 0
-        turn = goesOn && turn !== undefined ? Turn.join(turn, latest) : latest
+        const continues = isFollowUpWanted()
+        followUps = continues ? followUps + 1 : 0
+        turn = continues && turn !== undefined ? Turn.join(turn, latest) : latest
         routingToken = latest.routingToken
         usage = Usage.add(usage, latest.usage ?? Usage.zero)
         const { input, items, origin } = latest
@@ -194,7 +195,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
 
     const rejection = (call: Turn.ToolCall): UnknownTool | CallRejected | undefined => {
       const { callId, name, namespace, type, unreadable } = call
-      if (carriedOut.has(callId)) return new CallRejected({ name, reason: "repeated" })
+      if (executed.has(callId)) return new CallRejected({ name, reason: "repeated" })
       if (namespace !== undefined) return new UnknownTool({ name: `${namespace}.${name}`, known })
       if (handlers.get(name)?.spec.type !== type) return new UnknownTool({ name, known })
       return unreadable === undefined ? undefined : new CallRejected({ name, reason: "unreadable" })
@@ -203,7 +204,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
     const approved = (call: Turn.ToolCall): Effect.Effect<void, CallRejected, R> =>
       approve === undefined
         ? Effect.void
-        : Effect.flatMap(deciding.withPermits(1)(running(() => approve(call))), (approval) =>
+        : Effect.flatMap(approvalLock.withPermits(1)(invoke(() => approve(call))), (approval) =>
             approval === "run"
               ? Effect.void
               : Effect.fail(new CallRejected({ name: call.name, reason: "denied", problem: approval.deny }))
@@ -219,9 +220,9 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
         Effect.suspend(() => handler.prepare(call)),
         approved(call)
       )
-      return Effect.flatMap(ready, (carryOut) => {
+      return Effect.flatMap(ready, (execute) => {
         const output = Effect.withSpan(
-          running(() => carryOut(report)),
+          invoke(() => execute(report)),
           `Tool.${name}`
         )
         return timeLimit === undefined
@@ -241,7 +242,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
       )
     }
 
-    const carryOut = (
+    const execute = (
       call: Turn.ToolCall,
       report: (progress: unknown) => Effect.Effect<void>
     ): Effect.Effect<Output, E | ToolError, R> =>
@@ -251,7 +252,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
         if (rejected !== undefined || handler === undefined) {
           return Effect.fail(rejected ?? new UnknownTool({ name: call.name, known }))
         }
-        carriedOut.add(call.callId)
+        executed.add(call.callId)
         return handle(handler, call, report)
       })
 
@@ -272,29 +273,29 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
       Effect.suspend(() => {
         const before = history
         const results: Array<Message.Message> = []
-        /** Results stand in the order of their calls, whichever is there first. */
+        /** Results keep the order of the calls, whichever finishes first. */
         const record = (index: number, result: Message.Message) => {
           results[index] = result
           history = [...before, ...results.filter((result) => result !== undefined)]
           keep(history)
         }
-        const one = (call: Turn.ToolCall, index: number): Effect.Effect<void, never, R> =>
+        const run = (call: Turn.ToolCall, index: number): Effect.Effect<void, never, R> =>
           Effect.suspend(() => {
             emit({ _tag: "ToolStarted", call })
             const report = (progress: unknown) => Effect.sync(() => emit({ _tag: "ToolProgress", call, progress }))
-            return Effect.map(Effect.either(carryOut(call, report)), (outcome) => {
+            return Effect.map(Effect.either(execute(call, report)), (outcome) => {
               if (Either.isRight(outcome)) {
                 record(index, Message.toolResult(call, outcome.right))
                 return emit({ _tag: "ToolSucceeded", call, output: outcome.right })
               }
               const error = outcome.left
-              // the first call of this id has its answer
+              // the first call with this id has a result already
               const isRepeated = error instanceof CallRejected && error.reason === "repeated"
               if (!isRepeated) record(index, Message.toolResult(call, messageOf(error), { isError: true }))
               emit({ _tag: "ToolFailed", call, error })
             })
           })
-        const all = withinTime(Effect.forEach(turn?.toolCalls ?? [], one, { concurrency, discard: true }))
+        const all = withinTime(Effect.forEach(turn?.toolCalls ?? [], run, { concurrency, discard: true }))
         return Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(
             Effect.exit(restore(all)),
@@ -323,25 +324,24 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
     }
   })
 
-/** A tool whose handler needs nothing any more. */
+/** Provides the environment of a tool's handler. */
 export const provideHandler = <E, R>(tool: LoopTool<E, R>, context: Context.Context<R>): LoopTool<E, never> =>
   isHandler(tool)
     ? {
         ...tool,
         prepare: (call) =>
-          Effect.map(tool.prepare(call), (carryOut) => (report) => Effect.provide(carryOut(report), context))
+          Effect.map(tool.prepare(call), (execute) => (report) => Effect.provide(execute(report), context))
       }
     : tool
 
 /**
- * The loop with everything it tells. The last event is `LoopCompleted`; `onOver` runs before the `TurnCompleted` that
- * nothing follows.
+ * The loop with all its events. The last one is `LoopCompleted`. `onOver` runs before the last `TurnCompleted`.
  */
 export const stream = <E, R, S>(
   loop: Loop<E, R, S>,
   onOver: Effect.Effect<void> = Effect.void
 ): Stream.Stream<LoopEvent<E>, CodexError | LoopLimitReached | S, R> => {
-  const asked = (request: Codex.Request) =>
+  const events = (request: Codex.Request) =>
     loop.codex.stream(request).pipe(
       Stream.catchAll((error) => Stream.fromEffect(Effect.flatMap(loop.explain(error), Effect.fail))),
       Stream.tap((event) =>
@@ -363,11 +363,11 @@ export const stream = <E, R, S>(
   const rest: Stream.Stream<LoopEvent<E>, CodexError | LoopLimitReached | S, R> = Stream.suspend(() =>
     loop.isOver() ? Stream.succeed(loop.completed()) : Stream.concat(answers, step)
   )
-  const step: typeof rest = Stream.concat(Stream.unwrap(Effect.map(loop.next, asked)), rest)
+  const step: typeof rest = Stream.concat(Stream.unwrap(Effect.map(loop.next, events)), rest)
   return step
 }
 
-/** The loop to its end, without looking at single events. */
+/** Runs the loop and returns only its result. */
 export const complete = <E, R, S>(
   loop: Loop<E, R, S>
 ): Effect.Effect<LoopCompleted, CodexError | LoopLimitReached | S, R> => {

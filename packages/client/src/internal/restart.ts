@@ -1,13 +1,13 @@
-/** Attempts at something that gives values batch by batch: when one fails, another may take its place. */
+/** Retries a source of batches: a failed attempt can be replaced by a new one. */
 import type { Pulling } from "@effect-codex/stream"
 import * as Effect from "effect/Effect"
 
 /**
- * Attempts one after the other, as if they were one. A failed attempt is closed before `restart` decides: it gives the
- * values that announce the next attempt, once it is time for that, or fails.
+ * Runs attempts one after another as a single source. A failed attempt is closed before `restart` runs. `restart` waits
+ * for the retry delay and returns the values that announce the next attempt, or fails.
  */
 export const restarting = <A, E, Attempt extends Pulling.Pulling<A, E>>(options: {
-  /** Makes the attempt of this number, from 1. Nothing happens before it is pulled. */
+  /** Creates the attempt with this number, starting at 1. It does nothing before it is pulled. */
   readonly attempt: (number: number) => Attempt
   readonly restart: (error: E, failed: Attempt) => Effect.Effect<ReadonlyArray<A>, E>
 }): Pulling.Pulling<A, E> => {

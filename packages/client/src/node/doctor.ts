@@ -1,4 +1,4 @@
-/** The examination with what only Node knows. */
+/** The examination, with the checks that need Node. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { AuthStore, CodexAuth } from "@effect-codex/auth"
 import * as AuthNode from "@effect-codex/auth/node"
@@ -14,10 +14,13 @@ import * as Doctor from "../Doctor.ts"
 import type { DoctorOptions, Options } from "../node.ts"
 import { lockHolders } from "./lockHolders.ts"
 
-/** A refresh is over sooner than this limit. What the caller sets wins. */
-const impatient = (auth: Options["auth"]) => ({ ...auth, lock: { timeLimit: "2 seconds", ...auth?.lock } as const })
+/** A refresh takes less time than this limit. The caller's setting takes precedence. */
+const withShortLockTimeout = (auth: Options["auth"]) => ({
+  ...auth,
+  lock: { timeLimit: "2 seconds", ...auth?.lock } as const
+})
 
-/** Takes the locks of the stored login once and writes nothing. */
+/** Acquires the locks of the stored login once and writes nothing. */
 const checkLock = (options: Options["auth"]) =>
   Effect.gen(function* () {
     const token = yield* Config.option(Config.nonEmptyString(CodexAuth.accessTokenVariable))
@@ -27,42 +30,45 @@ const checkLock = (options: Options["auth"]) =>
     yield* store.modify((login) => Effect.succeed([undefined, login]))
     return []
   }).pipe(
-    Effect.provide(AuthNode.layerStore(impatient(options))),
+    Effect.provide(AuthNode.layerStore(withShortLockTimeout(options))),
     Effect.catchTag("LockTimeout", (error) => Effect.succeed([Doctor.fromError(error)])),
-    // the examination finds the other diseases of a login by itself
+    // `examine` finds the other problems of a login
     Effect.orElseSucceed((): ReadonlyArray<Doctor.Finding> => [])
   )
 
-const namingHolder = (finding: Doctor.Finding) => {
+const nameLockHolder = (finding: Doctor.Finding) => {
   const { error } = finding
   if (error?._tag !== "LockTimeout") return Effect.succeed(finding)
   return Effect.map(lockHolders(error.path), (holders): Doctor.Finding => {
     const who = holders.length === 0 ? `another process (\`lsof ${error.path}\` may name it)` : holders.join(", ")
-    return { ...finding, advice: `The lock ${error.path} is held by ${who}. Wait; if it lasts, end that process.` }
+    return {
+      ...finding,
+      advice: `The lock ${error.path} is held by ${who}. Wait. If it stays locked, end that process.`
+    }
   })
 }
 
-/** Through a proxy, whatever keeps a connection from being made is the proxy's. */
-const blamingProxy = (finding: Doctor.Finding, proxy: string | undefined): Doctor.Finding =>
+/** With a proxy, a failure to connect is reported as a proxy problem. */
+const attributeToProxy = (finding: Doctor.Finding, proxy: string | undefined): Doctor.Finding =>
   proxy === undefined || !(finding._tag === "Unreachable" || finding._tag === "ProxyFailed")
     ? finding
     : Doctor.finding(
         "ProxyFailed",
-        `Requests go through ${proxy}. Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or name the host in NO_PROXY. ${finding.advice}`,
+        `Requests go through ${proxy}. Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or add the host to NO_PROXY. ${finding.advice}`,
         finding.error
       )
 
 export const doctor = ({ turn = false, ...options }: DoctorOptions = {}): Effect.Effect<Doctor.Report> =>
   Effect.gen(function* () {
     const locked = yield* checkLock(options.auth)
-    const auth = AuthNode.layer(impatient(options.auth))
+    const auth = AuthNode.layer(withShortLockTimeout(options.auth))
     const config = CodexConfig.layerConfig(options.config)
     const report = yield* Effect.gen(function* () {
       const { facts, findings } = yield* turn ? Doctor.examineWithTurn : Doctor.examine
       const proxy = yield* TransportNode.proxyFor(facts.baseUrl ?? "", options.http)
       return {
         facts: proxy === undefined ? facts : { ...facts, proxy },
-        findings: findings.map((finding) => blamingProxy(finding, proxy))
+        findings: findings.map((finding) => attributeToProxy(finding, proxy))
       }
     }).pipe(
       Effect.provide(
@@ -77,11 +83,11 @@ export const doctor = ({ turn = false, ...options }: DoctorOptions = {}): Effect
           findings: [
             error._tag === "InvalidConfig"
               ? Doctor.fromError(error)
-              : Doctor.finding("SettingsInvalid", `${error}. See docs/settings.md for what each variable takes.`)
+              : Doctor.finding("SettingsInvalid", `${error}. See docs/settings.md for the valid values.`)
           ]
         })
       )
     )
     const others = report.findings.filter(({ _tag }) => _tag !== "LockHeld" || locked.length === 0)
-    return { ...report, findings: yield* Effect.forEach([...locked, ...others], namingHolder) }
+    return { ...report, findings: yield* Effect.forEach([...locked, ...others], nameLockHolder) }
   }).pipe(Effect.provide(NodeFileSystem.layer))

@@ -1,14 +1,17 @@
-/** Who has a lock file: Linux tells, other systems do not. */
+/** Finds the processes that hold a lock file. Works only on Linux. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 
-/** A process that has the file open, and whether the system says that it holds a lock on it. */
+/** A process that has the file open, and whether it holds a lock on it according to the system. */
 interface Opener {
   readonly name: string
   readonly isHolder: boolean
 }
 
-/** `name (process 123)` for each; empty where nobody can tell. Who only waits for the lock counts where nothing better is known. */
+/**
+ * `name (process 123)` for each holder. Empty if unknown. If no holder is found, the processes that have the file open
+ * are returned.
+ */
 export const lockHolders = (path: string): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

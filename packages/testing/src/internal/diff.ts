@@ -1,13 +1,13 @@
 /**
- * What differs between two values, line by line.
+ * A line-based diff of two values.
  */
 
-/** The same at the ends is left out but for so many lines. */
+/** The number of equal lines around a difference. */
 const context = 3
-/** Beyond this many lines the middle is compared no further. */
+/** Longer texts are not compared line by line, because the cost is quadratic. */
 const limit = 1500
 
-/** The longest common subsequence, as the pairs of its indexes. */
+/** The longest common subsequence, as pairs of indexes. */
 const common = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): ReadonlyArray<readonly [number, number]> => {
   const lengths = Array.from({ length: a.length + 1 }, () => new Uint32Array(b.length + 1))
   const at = (i: number, j: number) => lengths[i]?.[j] ?? 0
@@ -28,7 +28,7 @@ const common = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): ReadonlyArr
 
 const marked = (mark: string, lines: ReadonlyArray<string>) => lines.map((line) => `${mark} ${line}`)
 
-/** Long runs of equal lines say only that they are there. */
+/** Shortens long runs of equal lines. */
 const shortened = (lines: ReadonlyArray<string>): ReadonlyArray<string> => {
   const near = new Set<number>()
   lines.forEach((line, n) => {
@@ -37,7 +37,7 @@ const shortened = (lines: ReadonlyArray<string>): ReadonlyArray<string> => {
   return lines.flatMap((line, n) => (near.has(n) ? [line] : near.has(n - 1) || n === 0 ? ["  …"] : []))
 }
 
-/** Every line of both, marked: `-` is in the first only, `+` in the second only. */
+/** All lines, marked with `-` if only in the first text, and with `+` if only in the second. */
 export const compare = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): ReadonlyArray<string> => {
   let start = 0
   while (start < a.length && start < b.length && a[start] === b[start]) start++
@@ -61,11 +61,11 @@ export const compare = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): Rea
   return [...marked(" ", a.slice(0, start)), ...middle, ...marked(" ", a.slice(a.length - end))]
 }
 
-/** Lines with `-` are expected and missing, lines with `+` came instead. */
+/** Lines with `-` are missing, lines with `+` are unexpected. */
 export const lines = (expected: string, actual: string): string =>
   shortened(compare(expected.split("\n"), actual.split("\n"))).join("\n")
 
-/** A value as text to be compared; keys keep their order. */
+/** Prints a value for comparison. Keys keep their order. */
 export const print = (value: unknown): string =>
   value === undefined
     ? "(nothing)"

@@ -1,6 +1,6 @@
 /**
- * gzip without compression: every part becomes stored blocks of its own (RFC 1951 3.2.4), so that a decoder has it as
- * soon as it arrives. The platform's `CompressionStream` cannot flush, which a stream of events needs.
+ * gzip without compression: every part becomes separate stored blocks (RFC 1951 3.2.4), so that a decoder can read it
+ * immediately. The platform's `CompressionStream` cannot flush, which an event stream needs.
  */
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte
@@ -28,7 +28,7 @@ const block = (bytes: Uint8Array, last: boolean): Uint8Array => {
 
 export const header = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff)
 
-/** The state of one encoder: feed it parts, then close it. */
+/** Creates an encoder: feed it parts, then close it. */
 export const make = () => {
   let crc = 0
   let size = 0

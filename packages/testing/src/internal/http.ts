@@ -1,5 +1,5 @@
 /**
- * Requests and responses of the platform's `HttpClient`, as a backend sees them from behind it.
+ * Requests and responses of the platform's `HttpClient`, from the backend's side.
  */
 import * as Cookies from "@effect/platform/Cookies"
 import type * as Headers from "@effect/platform/Headers"
@@ -49,7 +49,7 @@ export class StreamResponse extends Inspectable.Class implements HttpClientRespo
       ? cause
       : new HttpClientError.ResponseError({ request: this.request, response: this, reason: "Decode", cause })
 
-  /** As with a real connection, the bytes come once. */
+  /** As with a real connection, the body can be read only once. */
   get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
     return Stream.suspend(() => {
       if (this.consumed) return Stream.fail(this.decodeError(new TypeError("The body has already been read")))
@@ -94,7 +94,7 @@ export class StreamResponse extends Inspectable.Class implements HttpClientRespo
   }
 }
 
-/** The bytes of a body that has them at hand; none of one that is still to be read. */
+/** The bytes of a body in memory. Empty for a streamed body. */
 export const bytesOf = (body: HttpBody.HttpBody): Uint8Array => {
   switch (body._tag) {
     case "Uint8Array":
@@ -108,7 +108,7 @@ export const bytesOf = (body: HttpBody.HttpBody): Uint8Array => {
   }
 }
 
-/** The bytes of a body, whatever it is made of. */
+/** The bytes of any body. */
 export const requestBytes = (
   request: HttpClientRequest.HttpClientRequest
 ): Effect.Effect<Uint8Array, HttpClientError.RequestError> => {

@@ -1,5 +1,5 @@
 /**
- * Text that looks random and is the same for the same seed.
+ * Deterministic pseudo-random text.
  */
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -24,8 +24,8 @@ export const letters = (seed: string, length: number): string => {
   return out
 }
 
-/** Content that only the server can read, in the form of the backend's (a Fernet token). */
+/** Fake encrypted content in the format of the backend (a Fernet token). */
 export const encrypted = (seed: string): string => `gAAAAAB${letters(seed, 113)}`
 
-/** Fills a delta up to a multiple of 16 characters, so that its size gives nothing away. */
+/** Pads a delta to a multiple of 16 characters, so that its size reveals nothing. */
 export const obfuscation = (seed: string, delta: string): string => letters(seed, (16 - (delta.length % 16)) % 16)

@@ -1,5 +1,5 @@
 /**
- * The requests a backend received, and what became of them.
+ * The received requests of a backend and their outcomes.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -8,27 +8,27 @@ import * as Request from "../Request.ts"
 import * as Script from "../Script.ts"
 import { parseJson } from "./json.ts"
 
-/** One request under way. The first of `finish` and `abort` says how it ended. */
+/** A request in progress. The first call of `finish` or `abort` decides how it ended. */
 export interface Entry {
   readonly request: Request.Request
   readonly aborted: Deferred.Deferred<void>
-  /** The backend has done what the step says. */
+  /** The backend has completed the step. */
   readonly finish: () => void
-  /** The client gave up before that. */
+  /** The client aborted the request before that. */
   readonly abort: () => void
 }
 
 export interface Journal {
-  /** Takes a new request, which is numbered here, and asks the script for its step. */
+  /** Numbers a new request and gets its step from the script. */
   readonly receive: (request: Omit<Request.Received, "number">) => {
     readonly entry: Entry
     readonly step: Effect.Effect<Script.Step>
   }
   readonly requests: Effect.Effect<ReadonlyArray<Request.Request & { readonly aborted: boolean }>>
   readonly aborted: (number: number) => Effect.Effect<void>
-  /** Fails where a request came that was not expected, or a step of a list was not asked for. */
+  /** Fails if a request was not expected, or a step of a list was not used. */
   readonly verify: Effect.Effect<void, Script.ScriptMismatch>
-  /** Ends the test with the requests that were not expected. */
+  /** Fails the test with the unexpected requests. */
   readonly failUnexpected: Effect.Effect<void>
 }
 
@@ -46,7 +46,7 @@ export const make = (script: Script.Script): Journal => {
   return {
     receive: (received) => {
       const request = Request.make({ ...received, number: requests.length + 1 })
-      // before this request joins them, `requests` are the earlier ones
+      // `requests` does not contain this request yet
       const step = Effect.tap(respond(request, requests), ({ problem }) =>
         Effect.sync(() => {
           if (problem !== undefined) problems.push(problem)
@@ -78,7 +78,7 @@ export const make = (script: Script.Script): Journal => {
         ? Effect.void
         : new Script.ScriptMismatch({ problems: problems.slice(), unusedSteps })
     }),
-    // a scope has no error channel, and a test that goes on with the wrong requests must not pass
+    // a scope has no error channel, and a test with unexpected requests must not pass
     failUnexpected: Effect.suspend(() =>
       problems.length === 0
         ? Effect.void
@@ -89,7 +89,7 @@ export const make = (script: Script.Script): Journal => {
 
 const decoder = new TextDecoder()
 
-/** JSON where it is JSON, else the text; `undefined` where there is nothing. */
+/** The decoded JSON, or the text if it is not JSON, or `undefined` if it is empty. */
 export const readBody = (bytes: Uint8Array): unknown => {
   if (bytes.length === 0) return undefined
   const text = decoder.decode(bytes)

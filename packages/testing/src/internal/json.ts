@@ -1,5 +1,5 @@
 /**
- * JSON of unknown shape, looked at with care.
+ * Reads JSON of unknown shape.
  */
 export type Json = Readonly<Record<string, unknown>>
 
@@ -11,7 +11,7 @@ export const asArray = (value: unknown): ReadonlyArray<unknown> | undefined =>
 
 export const asString = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
 
-/** `undefined` for a text that is not JSON. */
+/** `undefined` if the text is not JSON. */
 export const parseJson = (text: string): unknown => {
   try {
     return JSON.parse(text)

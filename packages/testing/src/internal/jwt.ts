@@ -1,9 +1,9 @@
 /**
- * Tokens that say what those of the login server say (protocol F.2), with a signature nobody can check.
+ * Tokens with the claims of the login server's tokens (protocol F.2) and a fake signature.
  */
 import * as Encoding from "effect/Encoding"
 
-/** Whom a token is for. */
+/** The owner of a token. */
 export interface Subject {
   readonly accountId?: string | undefined
   readonly userId: string
@@ -12,7 +12,7 @@ export interface Subject {
   readonly isFedramp: boolean
 }
 
-/** `more` is added at the top level; times in there are seconds. */
+/** `more` is added at the top level. Its times are in seconds. */
 export const jwt = (subject: Subject, more: Readonly<Record<string, unknown>>, signature = "unsigned"): string => {
   const encode = (value: unknown) => Encoding.encodeBase64Url(JSON.stringify(value))
   const payload = {

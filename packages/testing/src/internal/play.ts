@@ -1,12 +1,12 @@
 /**
- * From a step to what goes out: headers, and chunks with the wait before each. Both players share it.
+ * Converts a step to headers and delayed chunks. Shared by both players.
  */
 import * as Duration from "effect/Duration"
 import type * as Script from "../Script.ts"
 import { concat } from "./bytes.ts"
 import * as Gzip from "./gzip.ts"
 
-/** Bytes that go out at once, after a wait. */
+/** Bytes that are sent together, after a delay. */
 export interface Piece {
   readonly wait: Duration.Duration
   readonly bytes: Uint8Array
@@ -61,7 +61,7 @@ function* cutBytes(pieces: Iterable<Piece>, limit: number): Generator<Piece> {
   }
 }
 
-/** Bytes before a wait go out even when they fill no chunk. */
+/** Bytes before a delay are sent even if they do not fill a chunk. */
 function* rechunk(pieces: Iterable<Piece>, size: number): Generator<Piece> {
   let pending: Uint8Array = new Uint8Array(0)
   let wait = Duration.zero
@@ -91,7 +91,7 @@ export function* pieces(step: Script.Step, request: Script.Request): Generator<P
   for (const piece of body) yield { wait: Duration.sum(piece.wait, step.interval), bytes: piece.bytes }
 }
 
-/** The response headers, with a request id of the backend's own. */
+/** The response headers, with a generated request id. */
 export const headers = (step: Script.Step, { number }: Script.Request): Record<string, string> =>
   Object.fromEntries(
     Object.entries({ "x-request-id": `req_${number}`, ...step.headers }).filter(

@@ -1,11 +1,11 @@
 /**
- * The `response` object in the first and the last events of a turn, with every key the backend sends and in its order.
- * What the request says is echoed.
+ * The `response` object of the first and the last events of a turn, with all keys of the real backend in the same
+ * order. It echoes the request.
  */
 import type { Event, Request, Turn } from "../Script.ts"
 import { asArray, asObject, asString, type Json } from "./json.ts"
 
-/** What the turn's events have in common with each other and with nothing else. */
+/** The fields that differ between the events of a turn. */
 export interface Outcome {
   readonly status: "in_progress" | "completed" | "incomplete" | "failed"
   readonly error?: { readonly code: string; readonly message: string }
@@ -20,7 +20,7 @@ const textOf = (body: Json): Event => {
   return { format: text?.["format"] ?? { type: "text" }, verbosity: text?.["verbosity"] ?? "medium" }
 }
 
-/** The response of a turn at one moment. Its `output` is empty, since nothing is stored (protocol 0.3). */
+/** The current response of a turn. Its `output` is empty, because nothing is stored (protocol 0.3). */
 export const responseObject = (turn: Turn, request: Request, outcome: Outcome): Event => {
   const body = asObject(request.body) ?? {}
   const reasoning = asObject(body["reasoning"])
@@ -44,7 +44,7 @@ export const responseObject = (turn: Turn, request: Request, outcome: Outcome): 
     prompt_cache_retention: null,
     reasoning: { effort: reasoning?.["effort"] ?? "medium", summary: reasoning?.["summary"] ?? null },
     safety_identifier: null,
-    // The tier that was asked for is never confirmed (protocol C.11).
+    // The backend never confirms the requested tier (protocol C.11).
     service_tier: isOver ? "default" : "auto",
     store: false,
     temperature: 1,

@@ -1,15 +1,16 @@
 /**
- * One WebSocket of a backend that plays a script (protocol H). It remembers what the socket has cached, checks what the
- * real backend checks, and gives the script the whole request, as SSE would have brought it.
+ * One WebSocket of a scripted backend (protocol H). It caches input like the real socket, performs the same checks, and
+ * passes the whole request to the script, as over SSE.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Request from "../Request.ts"
 import type * as Script from "../Script.ts"
 import type { Entry, Journal } from "./journal.ts"
 import { asArray, asObject, asString, type Json, parseJson } from "./json.ts"
 import * as Play from "./play.ts"
 
-/** What a session does on its connection. */
+/** The operations on the connection. */
 export interface Wire {
   readonly send: (message: string | Uint8Array) => Effect.Effect<void>
   readonly close: (code: number) => Effect.Effect<void>
@@ -17,6 +18,7 @@ export interface Wire {
 }
 
 export interface Options {
+  readonly script: Script.Script
   readonly journal: Journal
   readonly now: Effect.Effect<number>
   readonly wait: (duration: Duration.Duration) => Effect.Effect<void>
@@ -27,31 +29,64 @@ export interface Options {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** The largest message, in bytes (protocol H.5). */
+/** The maximum message size, in bytes (protocol H.5). */
 const maxMessage = 16_777_215
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-const errorFrame = (status: number, code: string, message: string): string =>
-  JSON.stringify({ type: "error", status, error: { type: "invalid_request_error", code, message } })
+/** Responses end with one of these, and the socket is free again. */
+const terminal: ReadonlySet<unknown> = new Set(["response.completed", "response.incomplete", "response.failed"])
 
-/** The data of the events in a piece of a body of server-sent events. */
+const socketsOf = (script: Script.Script): Script.Sockets | undefined =>
+  typeof script === "function" ? script.sockets : undefined
+
+const pathOf = (url: string): string => (URL.canParse(url) ? new URL(url).pathname : url)
+
+/** How a handshake is answered: as the test says, as the script does, or with yes. */
+export const handshake = (
+  options: Pick<Options, "script" | "socket" | "url" | "headers" | "now"> & {
+    readonly handshakes: ReadonlyArray<Script.Handshake>
+  }
+): Effect.Effect<Script.Handshake> =>
+  Effect.suspend(() => {
+    const { handshakes, headers, now, script, socket, url } = options
+    const said = handshakes[socket - 1]
+    const sockets = socketsOf(script)
+    if (said !== undefined || sockets === undefined) return Effect.succeed(said ?? { status: 101 })
+    return Effect.flatMap(now, (receivedAt) =>
+      sockets.handshake(Request.make({ number: 0, method: "GET", url, path: pathOf(url), headers, receivedAt }), socket)
+    )
+  })
+
+/** The data of the events in a part of an SSE body. */
 const messagesIn = (text: string): ReadonlyArray<string> =>
   text.split("\n\n").flatMap((block) => {
     const data = block.split("\n").flatMap((line) => (line.startsWith("data:") ? [line.slice(5).trimStart()] : []))
     return data.length === 0 ? [] : [data.join("\n")]
   })
 
-const refusal = (step: Script.Step, entry: Entry): string => {
-  const text = Array.from(Play.pieces(step, entry.request), ({ bytes }) => decoder.decode(bytes)).join("")
-  const error = asObject(asObject(parseJson(text))?.["error"]) ?? { message: text }
-  return JSON.stringify({ type: "error", status: step.status, error, headers: Play.headers(step, entry.request) })
+/** What is wrong, as frames say it: bodies of the layer in front of the model have no `error`. */
+const errorOf = (text: string): Json => {
+  const body = asObject(parseJson(text))
+  const detail = body?.["detail"]
+  return (
+    asObject(body?.["error"]) ?? {
+      type: "invalid_request_error",
+      ...(asObject(detail) ?? { message: asString(detail) ?? text })
+    }
+  )
 }
 
-/** Plays one socket: give it each text message that arrives. The effect is over when its answer is. */
-export const make = ({ headers, journal, now, socket, url, wait, wire }: Options) => {
-  /** The whole conversation up to and with a response, by the response's id. */
+const refusal = (step: Script.Step, entry: Entry): string => {
+  const text = Array.from(Play.pieces(step, entry.request), ({ bytes }) => decoder.decode(bytes)).join("")
+  const headers = Play.headers(step, entry.request)
+  return JSON.stringify({ type: "error", status: step.status, error: errorOf(text), headers })
+}
+
+/** Plays one socket: pass each received text message to it. The effect completes with the response. */
+export const make = ({ headers, journal, now, script, socket, url, wait, wire }: Options) => {
+  /** The conversation up to and including each response, by response id. */
   const cached = new Map<string, ReadonlyArray<unknown>>()
   let busy = false
 
@@ -67,10 +102,10 @@ export const make = ({ headers, journal, now, socket, url, wait, wire }: Options
         for (const text of messagesIn(decoder.decode(piece.bytes))) {
           const event: Json = asObject(parseJson(text)) ?? {}
           if (event["type"] === "response.output_item.done") output.push(event["item"])
-          if (event["type"] === "response.completed") {
+          if (terminal.has(event["type"])) {
             const id = asString(asObject(event["response"])?.["id"])
-            if (id !== undefined) cached.set(id, [...input, ...output])
-            // the client may ask again before this returns
+            if (id !== undefined && event["type"] !== "response.failed") cached.set(id, [...input, ...output])
+            // the client may send the next request before this returns
             busy = false
             entry.finish()
           }
@@ -87,27 +122,45 @@ export const make = ({ headers, journal, now, socket, url, wait, wire }: Options
       Effect.ensuring(Effect.sync(entry.finish))
     )
 
+  const path = pathOf(url)
+
+  /** Refuses a message that does not become a request. */
+  const refuse = (text: string, status: number, code: string | null, message: string, param: string | null = null) =>
+    Effect.gen(function* () {
+      const error = { message, type: "invalid_request_error", param, code }
+      const at = { receivedAt: yield* now, message: { socket, text } }
+      const request = Request.make({ number: 0, url, path, headers, body: parseJson(text), ...at })
+      yield* socketsOf(script)?.refused({ request, status, body: { error } }) ?? Effect.void
+      yield* status === 413 ? wire.close(1009) : wire.send(JSON.stringify({ type: "error", status, error }))
+    })
+
   const receive = (text: string): Effect.Effect<void> =>
     Effect.gen(function* () {
-      if (encoder.encode(text).length > maxMessage) return yield* wire.close(1009)
+      if (encoder.encode(text).length > maxMessage) return yield* refuse(text, 413, null, "The message is too large.")
       const frame = asObject(parseJson(text))
-      if (frame?.["type"] !== "response.create") {
-        return yield* wire.send(errorFrame(400, "invalid_request", "Expected response.create."))
+      const type = frame?.["type"]
+      if (frame === undefined)
+        return yield* refuse(text, 400, null, "We could not parse the JSON body of your request.")
+      if (type !== "response.create") {
+        const message = `Invalid value: '${String(type)}'. Supported values are: 'response.create'.`
+        return yield* refuse(text, 400, "invalid_value", message, "type")
       }
-      if (busy) return yield* wire.send(errorFrame(400, "response_in_progress", "A response is in flight."))
+      if (busy) return yield* refuse(text, 400, "response_in_progress", "A response is in flight on this connection.")
       const { previous_response_id: previous, type: _, ...body } = frame
-      const known = previous === undefined ? [] : cached.get(String(previous))
+      const known = previous === undefined || previous === null ? [] : cached.get(String(previous))
       if (known === undefined) {
-        return yield* wire.send(errorFrame(400, "previous_response_not_found", `No response ${String(previous)}.`))
+        const message = `Previous response with id '${String(previous)}' not found.`
+        return yield* refuse(text, 400, "previous_response_not_found", message, "previous_response_id")
       }
       busy = true
-      const input = [...known, ...(asArray(body["input"]) ?? [])]
+      const added = asArray(body["input"])
+      const input = [...known, ...(added ?? [])]
       const { entry, step } = journal.receive({
         method: "POST",
         url,
-        path: URL.canParse(url) ? new URL(url).pathname : url,
+        path,
         headers,
-        body: { ...body, input },
+        body: added === undefined ? body : { ...body, input },
         receivedAt: yield* now,
         message: { socket, text }
       })

@@ -1,18 +1,19 @@
-/** WebSockets without sockets, in the time of the fiber that made them. */
+/** In-memory WebSockets, by the `Clock` of the fiber that created them. */
 import type { WebSocketConnector } from "@effect-codex/transport"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
-import type * as ScriptedBackend from "../ScriptedBackend.ts"
+import type * as Script from "../Script.ts"
 import type { Journal } from "./journal.ts"
 import * as SocketSession from "./socketSession.ts"
 
 export interface Options {
+  readonly script: Script.Script
   readonly journal: Journal
   readonly sleep: (duration: Duration.Duration) => Effect.Effect<void>
-  readonly handshakes: ReadonlyArray<ScriptedBackend.Handshake>
+  readonly handshakes: ReadonlyArray<Script.Handshake>
 }
 
 export interface Sockets {
@@ -20,12 +21,10 @@ export interface Sockets {
   readonly count: { opened: number; open: number }
 }
 
-export const make = ({ handshakes, journal, sleep }: Options): Effect.Effect<Sockets> =>
+export const make = ({ handshakes, journal, script, sleep }: Options): Effect.Effect<Sockets> =>
   Effect.map(Effect.runtime<never>(), (runtime) => {
     const count = { opened: 0, open: 0 }
-    let dials = 0
     const connect = (request: WebSocketConnector.Request, receiver: WebSocketConnector.Receiver) => {
-      const handshake = handshakes[dials++] ?? { status: 101 }
       const socket = ++count.opened
       count.open++
       let closed = false
@@ -45,13 +44,11 @@ export const make = ({ handshakes, journal, sleep }: Options): Effect.Effect<Soc
         Effect.sync(() => {
           if (leave()) receiver.onClose(code, cause)
         })
+      const here = { script, now: Clock.currentTimeMillis, socket, url: request.url, headers: request.headers }
       const session = SocketSession.make({
+        ...here,
         journal,
-        now: Clock.currentTimeMillis,
         wait: sleep,
-        socket,
-        url: request.url,
-        headers: request.headers,
         wire: {
           send: (message) =>
             Effect.sync(() => {
@@ -63,16 +60,15 @@ export const make = ({ handshakes, journal, sleep }: Options): Effect.Effect<Soc
           reset: gone(1006, { code: "ECONNRESET" })
         }
       })
-      const answer = Effect.suspend((): Effect.Effect<void> => {
-        if (handshake === "silence") return Effect.never
-        if (handshake === "refuse") return gone(1006, { code: "ECONNREFUSED" })
+      const answer = Effect.gen(function* () {
+        const handshake = yield* SocketSession.handshake({ ...here, handshakes })
+        if (handshake === "silence") return yield* Effect.never
+        if (handshake === "refuse") return yield* gone(1006, { code: "ECONNREFUSED" })
         const { body = "", cookies = [], delay = 0, headers = {}, status } = handshake
-        const say = Effect.sync(() => {
-          if (closed) return
-          if (status === 101) receiver.onOpen(headers, cookies)
-          else if (leave()) receiver.onRefused(status, headers, cookies, body)
-        })
-        return delay === 0 ? say : Effect.zipRight(sleep(Duration.decode(delay)), say)
+        if (delay !== 0) yield* sleep(Duration.decode(delay))
+        if (closed) return
+        if (status === 101) receiver.onOpen(headers, cookies)
+        else if (leave()) receiver.onRefused(status, headers, cookies, body)
       })
       run(Effect.zipRight(Effect.yieldNow(), answer))
       return {

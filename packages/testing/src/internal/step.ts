@@ -1,5 +1,5 @@
 /**
- * How steps are made and changed.
+ * Creates and modifies steps.
  */
 import * as Duration from "effect/Duration"
 import { pipeArguments } from "effect/Pipeable"

@@ -1,6 +1,6 @@
 /**
- * A turn, spelled out as the events the backend sends for it: the same keys in the same order, so that a decoder tuned
- * for the backend's events meets them here.
+ * Generates the events of a turn with the same keys in the same order as the real backend, so that optimisations of a
+ * decoder are tested too.
  */
 import type * as Usage from "@effect-codex/schema/Usage"
 import type { Event, Request, ToolCall, Turn } from "../Script.ts"
@@ -21,7 +21,7 @@ const argumentsOf = (call: ToolCall): string =>
 const summaryOf = (turn: Turn): ReadonlyArray<string> =>
   turn.reasoning === undefined ? [] : typeof turn.reasoning === "string" ? [turn.reasoning] : turn.reasoning
 
-/** Whole characters, so that no delta holds half of a surrogate pair. */
+/** Splits between whole characters, so that no delta contains half of a surrogate pair. */
 const pieces = (text: string, size: number): ReadonlyArray<string> => {
   const characters = Array.from(text)
   const out: Array<string> = []
@@ -51,16 +51,16 @@ const wireUsage = (turn: Turn): Event | null => {
   }
 }
 
-/** One output item: what it looks like at first, what it brings, what it is in the end. */
+/** An output item: its initial state, its events, and its final state. */
 interface Output {
   readonly added: Event
   readonly content: ReadonlyArray<Event>
-  /** Events that close parts; a turn cut short by `failed` or `incomplete` never sends those of its last item. */
+  /** The events that close parts. A `failed` or `incomplete` turn does not send those of its last item. */
   readonly closing: ReadonlyArray<Event>
   readonly done: Event
 }
 
-/** Where an item's events belong, and how its text is cut. */
+/** The position of an item's events, and how its text is split. */
 interface Place {
   readonly id: string
   readonly seed: string
@@ -77,7 +77,7 @@ const deltas = (type: string, { seed, size }: Place, at: Event, text: string, mo
     obfuscation: Invented.obfuscation(`${seed}/${type}/${n}`, delta)
   }))
 
-/** Whether the request asks for reasoning it can send back; one without a body is not asked. */
+/** Whether the request includes encrypted reasoning. True without a body. */
 const wantsEncrypted = (request: Request): boolean => {
   const body = asObject(request.body)
   return body === undefined || (asArray(body["include"]) ?? []).includes("reasoning.encrypted_content")
@@ -166,7 +166,7 @@ const compactionOutput = ({ id, seed }: Place): Output => {
   return { added: item, content: [], closing: [], done: item }
 }
 
-/** The events of a turn in the order of protocol D.3; the number of the request makes the ids unique. */
+/** The events of a turn in the order of protocol D.3. The request number makes the ids unique. */
 export const turnEvents = (turn: Turn, request: Request): ReadonlyArray<Event> => {
   const { number } = request
   const size = Math.max(1, turn.deltaSize ?? 6)

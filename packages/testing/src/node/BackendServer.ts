@@ -20,7 +20,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Journal from "../internal/journal.ts"
 import * as Play from "../internal/play.ts"
 import * as SocketSession from "../internal/socketSession.ts"
@@ -49,7 +49,7 @@ export declare namespace BackendServer {
    * @category models
    */
   interface Service extends ScriptedBackend.ScriptedBackend.Service {
-    /** The base URL for a client, `http://127.0.0.1:<port>/backend-api`. The path of a request is not looked at. */
+    /** The base URL for a client, `http://127.0.0.1:<port>/backend-api`. The path of a request is ignored. */
     readonly url: string
     /** Connections accepted so far. */
     readonly connections: Effect.Effect<number>
@@ -64,28 +64,26 @@ export declare namespace BackendServer {
  */
 export interface Options extends Pick<ScriptedBackend.Options, "onUnexpected" | "handshakes"> {
   readonly script: Script.Script
-  /** How long one second of the script lasts, in seconds: 1 by default. Time is real whatever clock a test uses. */
+  /** The duration of one second of the script, in seconds. Default: 1. Delays use real time, even with `TestClock`. */
   readonly timeScale?: number
-  /** Speaks https, for instance with what `TestCertificate.make` makes. */
+  /** Enables https, for example with `TestCertificate.make`. */
   readonly tls?: TestCertificate
-  /** 0 by default: any free port. */
+  /** Default: 0, any free port. */
   readonly port?: number
   /**
-   * Lets pages of any origin in: what a browser asks before a request is answered, takes no step of the script and is not
-   * among the requests. Default: `false`.
+   * Accepts requests of pages of any origin. CORS preflight requests are answered, use no step of the script, and are
+   * not recorded. Default: `false`.
    */
   readonly cors?: boolean
 }
 
 const host = "127.0.0.1"
 
-/** What lets a page of this origin read an answer. */
 const corsHeaders = ({ headers: { origin } }: Http.IncomingMessage): Record<string, string> =>
   origin === undefined
     ? {}
     : { "access-control-allow-origin": origin, "access-control-expose-headers": "*", vary: "origin" }
 
-/** What a browser asks before a request of a page. */
 const isPreflight = ({ headers, method }: Http.IncomingMessage): boolean =>
   method === "OPTIONS" && headers.origin !== undefined && headers["access-control-request-method"] !== undefined
 
@@ -103,7 +101,7 @@ const preflightHeaders = (incoming: Http.IncomingMessage): Record<string, string
   }
 }
 
-/** So that a client reads what was sent before it learns of the reset. */
+/** A delay, so that the client reads the sent data before the reset. */
 const beforeReset = Duration.millis(20)
 
 const decompressors: Record<string, ((bytes: Uint8Array) => Uint8Array) | undefined> = {
@@ -131,11 +129,11 @@ const readBody = (incoming: Http.IncomingMessage): Effect.Effect<unknown> =>
 const written = (write: (done: () => void) => void): Effect.Effect<void> =>
   Effect.async<void>((resume) => write(() => resume(Effect.void)))
 
-/** Over when everything is sent, or when nobody is there to take it any more. */
+/** Completes when everything is sent, or when the connection is closed. */
 const ended = (outgoing: Http.ServerResponse): Effect.Effect<void> =>
   written((done) => outgoing.once("close", done).end(done))
 
-/** Adds headers to the 101, which whoever writes it has no place for. */
+/** Adds headers to the 101 response, because the WebSocket library has no option for it. */
 const addToUpgrade = (socket: Net.Socket, headers: ReadonlyArray<readonly [name: string, value: string]>): void => {
   const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")
   const write = socket.write.bind(socket) as (chunk: unknown, ...rest: ReadonlyArray<unknown>) => boolean
@@ -146,7 +144,7 @@ const addToUpgrade = (socket: Net.Socket, headers: ReadonlyArray<readonly [name:
 }
 
 /**
- * A server that plays the script until the scope closes; then it closes every connection.
+ * Starts a server that plays the script until the scope closes. Then it closes all connections.
  *
  * @since 0.1.0
  * @category constructors
@@ -170,7 +168,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
         ? clock.sleep(Duration.times(duration, options.timeScale ?? 1))
         : Effect.void
 
-    // a closed port counts no visitors, so it is closed only when nothing but refusals is left of the script
+    // a closed port cannot count connection attempts, so it is closed only when all remaining steps are refusals
     const steps = typeof script === "function" ? [] : script
     const firstRefusal = steps.map((step) => step.kind !== "refuse").lastIndexOf(true) + 1
     const closePort = (received: number): boolean => {
@@ -182,7 +180,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
     const reset = (socket: Net.Socket, entry: Journal.Entry) =>
       Effect.sync(() => {
         entry.finish()
-        // a TLS socket cannot be reset; closed without a goodbye, it looks the same to the client
+        // a TLS socket cannot be reset, but closing it without close_notify looks the same to the client
         if (socket instanceof Tls.TLSSocket) socket.destroy()
         else socket.resetAndDestroy()
       })
@@ -238,13 +236,22 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
       })
 
     const sockets = { opened: 0, open: 0 }
+    // the server forgets connections that were upgraded
+    const upgraded = new Set<Net.Socket>()
     const handshakes = options.handshakes ?? []
 
     const upgrade = (request: HttpServerRequest.HttpServerRequest) =>
       Effect.gen(function* () {
         const incoming = NodeHttpServerRequest.toIncomingMessage(request)
         const number = ++sockets.opened
-        const handshake = handshakes[number - 1] ?? { status: 101 }
+        const here = {
+          script,
+          now: clock.currentTimeMillis,
+          socket: number,
+          url: `${scheme}://${incoming.headers.host ?? host}${incoming.url ?? "/"}`,
+          headers: request.headers
+        }
+        const handshake = yield* SocketSession.handshake({ ...here, handshakes })
         if (handshake === "silence") return yield* Effect.never
         if (handshake === "refuse") {
           incoming.socket.destroy()
@@ -261,16 +268,19 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
         }
         addToUpgrade(incoming.socket, all)
         sockets.open++
-        yield* Effect.addFinalizer(() => Effect.sync(() => sockets.open--))
+        upgraded.add(incoming.socket)
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            sockets.open--
+            upgraded.delete(incoming.socket)
+          })
+        )
         const socket = yield* request.upgrade
         const write = yield* socket.writer
         const session = SocketSession.make({
+          ...here,
           journal,
-          now: clock.currentTimeMillis,
           wait,
-          socket: number,
-          url: `${scheme}://${incoming.headers.host ?? host}${incoming.url ?? "/"}`,
-          headers: request.headers,
           wire: {
             send: (message) => Effect.ignore(write(message)),
             close: (code) => Effect.ignore(write(new Socket.CloseEvent(code))),
@@ -301,18 +311,22 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
             NodeHttpServerRequest.toServerResponse(request)
           ).pipe(
             Effect.interruptible,
-            // the response has been written above; the server leaves an ended one alone
+            // the response was already written, and the server ignores an ended one
             Effect.as(HttpServerResponse.empty())
           )
     )
 
+    // a scope of its own: it waits for open WebSockets, so they have to be gone before it closes
+    const serving = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     const { address } = yield* NodeHttpServer.make(() => server, { host, port: options.port ?? 0 }).pipe(
-      Effect.tap((http) => HttpMiddleware.withTracerDisabledWhenEffect(http.serve(app), () => true))
+      Effect.tap((http) => HttpMiddleware.withTracerDisabledWhenEffect(http.serve(app), () => true)),
+      Scope.extend(serving)
     )
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         server.close()
         server.closeAllConnections()
+        for (const socket of upgraded) socket.destroy()
       })
     )
     closePort(0)
@@ -331,7 +345,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
   })
 
 /**
- * {@link BackendServer} for as long as the Layer lives.
+ * Runs a {@link BackendServer} while the Layer exists.
  *
  * @since 0.1.0
  * @category layers
@@ -340,8 +354,8 @@ export const layer = (options: Options): Layer.Layer<BackendServer, HttpServerEr
   Layer.scoped(BackendServer, make(options))
 
 /**
- * {@link BackendServer} that plays a strict backend, and what of it a test may want to happen. The login server is at
- * the origin of the URL.
+ * Runs a {@link BackendServer} with a strict backend, and provides its controls. The login server is at the origin of
+ * the URL.
  *
  * @since 0.1.0
  * @category layers

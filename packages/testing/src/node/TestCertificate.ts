@@ -1,5 +1,5 @@
 /**
- * A certificate for 127.0.0.1, made on the spot, so that no private key lies about in files.
+ * Generates a certificate for 127.0.0.1, so that no private key is stored in files.
  *
  * @since 0.1.0
  */
@@ -7,8 +7,7 @@ import * as Crypto from "node:crypto"
 import * as Effect from "effect/Effect"
 
 /**
- * A private key and the certificate for it, both PEM. The certificate is its own authority: a client that is to trust
- * it takes `cert` as CA.
+ * A private key and its self-signed certificate, both PEM. A client that should trust it uses `cert` as CA.
  *
  * @since 0.1.0
  * @category models
@@ -40,7 +39,7 @@ const name = sequence(der(0x31, sequence(oid.commonName, der(0x0c, ascii("@effec
 const yes = der(0x01, bytes(0xff))
 
 /**
- * Makes a key and a self-signed certificate for 127.0.0.1 and localhost, valid until 2099.
+ * Creates a key and a self-signed certificate for 127.0.0.1 and localhost, valid until 2099.
  *
  * @since 0.1.0
  * @category constructors

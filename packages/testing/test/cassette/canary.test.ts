@@ -400,6 +400,7 @@ describe("a recording is refused", () => {
     Effect.gen(function* () {
       for (const [name, text] of [
         ["in another case", canaries.access.toUpperCase()],
+        ["in UTF-16", Buffer.from(canaries.access, "utf16le").toString()],
         [
           "base64 of hex in another case",
           Buffer.from(`x${Buffer.from(canaries.access.toUpperCase()).toString("hex")}`).toString("base64")
@@ -417,6 +418,21 @@ describe("a recording is refused", () => {
         assert.deepInclude(error, { _tag: "RecorderError", reason: "secret" }, name)
         assert.include(error.message, "the body of response 1")
         assertClean(error.message, [canaries.access])
+      }
+    })
+  )
+
+  it.scoped("when the name of a header says a secret, in whatever encoding", () =>
+    Effect.gen(function* () {
+      for (const form of [
+        canaries.access,
+        ...["hex", "base64url"].map((e) => Buffer.from(canaries.access).toString(e as "hex"))
+      ]) {
+        const error = yield* refusal(
+          [Script.status(200, { headers: { [`x-${form}`]: "1" } })],
+          post("/x", HttpBody.unsafeJson({}), { authorization: `Bearer ${canaries.access}` })
+        )
+        assert.deepInclude(error, { _tag: "RecorderError", reason: "secret" }, form)
       }
     })
   )

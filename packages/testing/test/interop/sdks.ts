@@ -1,7 +1,7 @@
 /**
  * Plays turns and faults to clients of others: `npm run interop:openai`, `interop:ai-sdk`, `interop:pi` and
  * `interop:effect-ai`. Installs the client from npm into a temporary directory, runs one turn for each case against a
- * `BackendServer`, and prints what it made of it.
+ * `BackendServer`, and prints what it made of it. Fails where that is not what `expected.json` has.
  */
 import { execFile, execFileSync } from "node:child_process"
 import * as Fs from "node:fs"
@@ -37,6 +37,11 @@ const clients: Readonly<Record<string, Client>> = {
     ]
   }
 }
+
+/** What each client made of each case, by the way its requests travel where that can be told. */
+const expected = JSON.parse(Fs.readFileSync(new URL("expected.json", import.meta.url), "utf8")) as Readonly<
+  Record<string, Readonly<Record<string, string>>>
+>
 
 const hello = Script.turn({ text: "Hello there." })
 const looking: Script.Turn = { toolCalls: [{ name: "look", arguments: {} }] }
@@ -76,11 +81,17 @@ NodeRuntime.runMain(
     Fs.copyFileSync(fileURLToPath(new URL(`clients/${name}.mjs`, import.meta.url)), program)
     const listed = execFileSync("npm", ["ls", "--prefix", directory, "--depth=0"], { encoding: "utf8" })
     yield* Console.log(listed.split("\n").slice(1).join("\n").trim())
+    let differences = 0
     for (const way of ways) {
-      if (way !== "") yield* Console.log(`\n${way}`)
+      const table = `${name} ${way}`.trim()
+      yield* Console.log(`\n${table}`)
       for (const [title, script] of cases) {
-        yield* Console.log(`${title}: ${yield* outcome(path, program, way, script)}`)
+        const found = yield* outcome(path, program, way, script)
+        const isSame = found === expected[table]?.[title]
+        if (!isSame) differences++
+        yield* Console.log(`${isSame ? "as expected" : "DIFFERENT  "}  ${title}: ${found}`)
       }
     }
+    if (differences > 0) yield* Effect.fail(`${differences} outcomes are not those of expected.json`)
   }).pipe(Effect.scoped)
 )

@@ -921,7 +921,6 @@ describe("who asks", () => {
         status: 405,
         json: { detail: "Method Not Allowed" }
       })
-      assert.strictEqual((yield* get("/codex/responses", { ...headers, upgrade: "websocket" })).status, 426)
       assert.deepInclude(yield* get("/codex/other", headers), { status: 404, json: { detail: "Not Found" } })
       for (const agent of ["", "curl/8.5.0", "python-requests/2.32"]) {
         const page = yield* post(body(), { ...headers, "user-agent": agent })

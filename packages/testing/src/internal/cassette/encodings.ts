@@ -129,6 +129,8 @@ const entities: Readonly<Record<string, string>> = {
 /** What a text says in other encodings, one step of decoding away. */
 export const decodings = (text: string): ReadonlyArray<string> => [
   ...base64Decodings(text),
+  // UTF-16 is read as UTF-8
+  ...(text.includes("\0") ? [text.replaceAll("\0", "")] : []),
   ...runs(text, wrapped).flatMap((run) => base64Decodings(run.replace(/\s|\\[rn]/g, ""))),
   ...(/&(?:#\w+|\w+);/.test(text) ? [text.replace(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, unescapeEntity)] : []),
   ...runs(text, /(?:[0-9a-f]{2}){6,32768}/gi).flatMap((run) => decoded(Encoding.decodeHexString(run.toLowerCase()))),

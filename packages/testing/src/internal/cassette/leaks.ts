@@ -84,7 +84,9 @@ const formsOf = (table: Placeholders.Table): ReadonlyArray<Forms> =>
     .filter(([value, { kind }]) => Scrub.isSecret(kind, value))
     .map(([value, { kind }]) => {
       const { anyCase, base64, exact } = Encodings.of(value)
-      return { value: value.toLowerCase(), kind, exact: [...exact, ...base64], anyCase }
+      // names of headers are written in lower case, whatever was in them
+      const lower = base64.filter((digits) => digits.length >= longEnough).map((digits) => digits.toLowerCase())
+      return { value: value.toLowerCase(), kind, exact: [...exact, ...base64], anyCase: [...anyCase, ...lower] }
     })
 
 /** The first thing found, in the exchanges or in the text they make. */

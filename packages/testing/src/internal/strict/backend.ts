@@ -46,7 +46,16 @@ export interface Pkce {
 export type Outcome =
   | { readonly _tag: "Answer"; readonly answer: Refusal; readonly headers: Readonly<Record<string, string>> }
   | { readonly _tag: "Refused"; readonly answer: Refusal; readonly headers: Readonly<Record<string, string>> }
-  | { readonly _tag: "Turn"; readonly account: Account; readonly headers: Readonly<Record<string, string>> }
+  | {
+      readonly _tag: "Turn"
+      readonly account: Account
+      readonly headers: Readonly<Record<string, string>>
+      /** What is said in headers over HTTP, and in events over a WebSocket. */
+      readonly events: ReadonlyArray<Json>
+    }
+
+/** What becomes of a handshake. */
+export type Door = { readonly refused: Refusal | undefined; readonly headers: Readonly<Record<string, string>> }
 
 const clientId = "app_EMoamEEZ73f0CkXaXp7hrann"
 
@@ -76,9 +85,9 @@ const endpointOf = (path: string): string => {
 }
 
 /** Headers that every answer has. */
-const common = (state: State, request: Script.Request): Readonly<Record<string, string>> => ({
-  "x-request-id": `req_${Invented.letters(`${state.logins.salt}/request/${request.number}`, 24)}`,
-  "cf-ray": `${Invented.letters(`${state.logins.salt}/ray/${request.number}`, 16).toLowerCase()}-PRG`,
+const common = (state: State, which: number | string): Readonly<Record<string, string>> => ({
+  "x-request-id": `req_${Invented.letters(`${state.logins.salt}/request/${which}`, 24)}`,
+  "cf-ray": `${Invented.letters(`${state.logins.salt}/ray/${which}`, 16).toLowerCase()}-PRG`,
   server: "cloudflare"
 })
 
@@ -112,13 +121,14 @@ const turn = (settings: Settings, state: State, request: Script.Request, account
         models: state.models,
         isAvailable: Catalogue.isAvailable(account),
         instructionsRequired: settings.instructionsRequired,
-        isMine: (content) => Option.contains(HashMap.get(state.issued, content), account.id)
+        isMine: (content) => Option.contains(HashMap.get(state.issued, content), account.id),
+        overSocket: request.message !== undefined
       })
   )
 }
 
 const codex = (settings: Settings, state: State, request: Script.Request, endpoint: string, now: number): Outcome => {
-  const headers = common(state, request)
+  const headers = common(state, request.number)
   const answer = (answer: Refusal, more: Readonly<Record<string, string>> = {}): Outcome => ({
     _tag: "Answer",
     answer,
@@ -131,11 +141,7 @@ const codex = (settings: Settings, state: State, request: Script.Request, endpoi
   })
   if (isSuspicious(request.headers["user-agent"])) return refused(blocked)
   const method = endpoint === "/codex/responses" ? "POST" : "GET"
-  if (request.method !== method) {
-    // sockets are not spoken here: clients go on with HTTP at once (protocol H.5)
-    const isUpgrade = endpoint === "/codex/responses" && request.headers["upgrade"]?.toLowerCase() === "websocket"
-    return refused(isUpgrade ? refuse(426, { detail: "Upgrade Required" }) : notAllowed(method))
-  }
+  if (request.method !== method) return refused(notAllowed(method))
   const account = authenticate(settings, state, request, now)
   if (isRefusal(account)) return refused(account)
   const used = usedOf(state, account)
@@ -159,24 +165,38 @@ const codex = (settings: Settings, state: State, request: Script.Request, endpoi
     default: {
       const found = turn(settings, state, request, account, now)
       if (found !== undefined) return refused(found, limits)
-      const turnState = request.headers["x-codex-turn-state"]
+      const overSocket = request.message !== undefined
+      const turnState = overSocket
+        ? asObject(asObject(request.body)?.["client_metadata"])?.["x-codex-turn-state"]
+        : request.headers["x-codex-turn-state"]
+      const own = {
+        "openai-model": request.model ?? "",
+        "x-models-etag": etagOf(state, account),
+        "x-reasoning-included": "true",
+        // given to the first request of a turn, which the others bring back (protocol B.5)
+        ...(turnState === undefined
+          ? { "x-codex-turn-state": `ts_${Invented.letters(`${state.logins.salt}/turn/${request.number}`, 32)}` }
+          : {})
+      }
       return {
         _tag: "Turn",
         account,
-        headers: {
-          ...headers,
-          ...limits,
-          "openai-model": request.model ?? "",
-          "x-models-etag": etagOf(state, account),
-          "x-reasoning-included": "true",
-          // given to the first request of a turn, which the others bring back (protocol B.5)
-          ...(turnState === undefined
-            ? { "x-codex-turn-state": `ts_${Invented.letters(`${state.logins.salt}/turn/${request.number}`, 32)}` }
-            : {})
-        }
+        headers: { ...headers, ...limits, ...own },
+        events: overSocket ? [Usage.event(account, used, now), { type: "response.metadata", headers: own }] : []
       }
     }
   }
+}
+
+/** Whether a WebSocket may be opened. Public reports have the backend look at no other header (protocol H.2). */
+export const door = (settings: Settings, state: State, request: Script.Request, socket: number): Door => {
+  const headers = common(state, `socket/${socket}`)
+  if (endpointOf(request.path) !== "/codex/responses") return { refused: notFound, headers }
+  if (isSuspicious(request.headers["user-agent"])) return { refused: blocked, headers }
+  const account = authenticate(settings, state, request, request.receivedAt + state.ahead)
+  return isRefusal(account)
+    ? { refused: account, headers }
+    : { refused: undefined, headers: { ...headers, "x-models-etag": etagOf(state, account) } }
 }
 
 /** What the person decides whom the authorize endpoint sends to. */
@@ -244,12 +264,12 @@ export const handle = (
   const answered = login(settings, state, request, pkce, now)
   if (answered !== undefined) {
     const [answer, next] = answered
-    return [{ _tag: "Answer", answer, headers: common(state, request) }, next]
+    return [{ _tag: "Answer", answer, headers: common(state, request.number) }, next]
   }
   const endpoint = endpointOf(request.path)
   return endpoints.has(endpoint)
     ? [codex(settings, state, request, endpoint, now), state]
-    : [{ _tag: "Answer", answer: notFound, headers: common(state, request) }, state]
+    : [{ _tag: "Answer", answer: notFound, headers: common(state, request.number) }, state]
 }
 
 // what a turn leaves behind -------------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ export interface Context {
   readonly isAvailable: (model: Json) => boolean
   readonly instructionsRequired: boolean
   readonly isMine: (content: string) => boolean
+  /** Whether it came over a WebSocket. */
+  readonly overSocket: boolean
 }
 
 const unsupported: ReadonlySet<string> = new Set([
@@ -108,8 +110,9 @@ const optionalObject = (body: Json, key: string): Found => {
   return value === undefined || asObject(value) !== undefined ? undefined : wrongType(key, "an object", value)
 }
 
-const checkKeys = (body: Json): Found =>
+const checkKeys = (body: Json, { overSocket }: Context): Found =>
   firstIn(Object.keys(body), (key) => {
+    if (overSocket && key === "generate") return optionalBoolean(body, key)
     if (unsupported.has(key)) return detail(`Unsupported parameter: ${key}`)
     return known.has(key) ? undefined : invalid(`Unknown parameter: '${key}'.`, key, "unknown_parameter")
   })
@@ -311,12 +314,15 @@ const checkMetadata = (body: Json): Found => {
 
 // input --------------------------------------------------------------------------------------------------------------
 
+/** A request over a WebSocket that only prepares the next one (protocol H.3). */
+export const isWarmUp = (body: unknown): boolean => asObject(body)?.["generate"] === false
+
 const checkInput = (body: Json, { isMine }: Context): Found => {
   const { input } = body
   if (input === undefined) return missing("input")
   const items = asArray(input)
   if (items === undefined) return detail("Input must be a list")
-  if (items.length > 0) return ItemChecks.check(items, isMine)
+  if (items.length > 0 || isWarmUp(body)) return ItemChecks.check(items, isMine)
   const message = "One of 'input' or 'previous_response_id' or 'prompt' or 'conversation_id' must be provided."
   return invalid(message, "input", "missing_required_parameter")
 }
@@ -357,7 +363,7 @@ export const check = (value: unknown, context: Context): Found => {
     () => (body["stream"] === true ? undefined : detail("Stream must be set to true")),
     () => (body["store"] === false ? undefined : detail("Store must be set to false")),
     () => checkInstructions(body, context),
-    () => checkKeys(body),
+    () => checkKeys(body, context),
     () => checkTier(body),
     () => checkModel(body, context),
     () => checkTools(body),

@@ -3,6 +3,7 @@
  * when they end (protocol A.5, B.6, E.4, N.4).
  */
 import type { Account, Limit } from "../../StrictBackend.ts"
+import type { Json } from "../json.ts"
 import { type Refusal, refuse } from "./refusal.ts"
 
 /** What is used of one window; `startedAt` in milliseconds since 1970. */
@@ -109,6 +110,30 @@ export const headers = (account: Account, used: Used, now: number): Readonly<Rec
     "x-codex-credits-unlimited": "false",
     "x-codex-credits-balance": "",
     ...(reached === undefined ? {} : { "x-codex-rate-limit-reached-type": reached })
+  }
+}
+
+/** What tells of the limits over a WebSocket, where answers have no headers (protocol D.6). */
+export const event = (account: Account, used: Used, now: number): Json => {
+  const all = standings(account, used, now)
+  const full = fullOf(all)
+  const window = (slot: Slot) => {
+    const found = all.find((one) => one.slot === slot)
+    return found === undefined
+      ? null
+      : { used_percent: found.usedPercent, window_minutes: found.limit.minutes, reset_at: found.resetAt }
+  }
+  return {
+    type: "codex.rate_limits",
+    plan_type: planOf(account),
+    limit_name: "codex",
+    rate_limits: {
+      allowed: full === undefined,
+      limit_reached: full !== undefined,
+      primary: window("primary"),
+      secondary: window("secondary")
+    },
+    credits: { has_credits: false, unlimited: false, balance: "" }
   }
 }
 

@@ -1,5 +1,5 @@
 /** What a backend has seen of a client, and how it ended: what is laid side by side. */
-import type { Script, StrictBackend } from "@effect-codex/testing"
+import type { Script } from "@effect-codex/testing"
 import type { Outcome } from "../codexCli.ts"
 import type { Scenario } from "./scenarios.ts"
 
@@ -126,7 +126,7 @@ export const seen = (what: {
   readonly outcome: Outcome
   readonly requests: ReadonlyArray<Script.Request>
   readonly handshakes: number
-  readonly refusals: ReadonlyArray<StrictBackend.Refusal>
+  readonly refusals: ReadonlyArray<Script.Refusal>
 }): Seen => {
   const { outcome, refusals, scenario } = what
   const turns = what.requests.filter(({ path }) => path.endsWith("/codex/responses"))
