@@ -185,14 +185,13 @@ export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/a
      * - `status`: a status that may be temporary.
      * - `refused`: a permanent status (any 4xx other than 408 and 429), for example in an unsupported region.
      * - `answer`: a response without a token.
-     * - `account`: a response with the token of another account, which is not stored.
      */
-    reason: Schema.Literal("network", "timeout", "status", "refused", "answer", "account")
+    reason: Schema.Literal("network", "timeout", "status", "refused", "answer")
   }
 ) {
-  /** Retryable after some seconds, unless the token endpoint refused or sent the token of another account. */
+  /** Retryable after some seconds, unless the token endpoint refused. */
   override get isRetryable(): boolean {
-    return this.reason !== "refused" && this.reason !== "account"
+    return this.reason !== "refused"
   }
   override get message(): string {
     const status = `HTTP ${this.status ?? "?"}`
@@ -201,8 +200,7 @@ export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/a
       timeout: "the token endpoint did not respond in time. Try again in a moment.",
       status: `the token endpoint responded with ${status}. Try again in a moment.`,
       refused: `the token endpoint refused the request (${status}). Check the network, the region and the account, then restart the program or log in again.`,
-      answer: "the token endpoint responded without a token. Check the network and try again in a moment.",
-      account: "the token endpoint responded with a token of another account. Log in again."
+      answer: "the token endpoint responded without a token. Check the network and try again in a moment."
     }[this.reason]
     return Failure.describe(`The access token could not be refreshed: ${what}`, this)
   }

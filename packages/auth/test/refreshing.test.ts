@@ -68,7 +68,6 @@ describe("a refresh", () => {
       url: new URL(url).origin
     }))
 
-  const year2100 = 4_102_444_800_000
   const ended = { access_token: accessToken({ expiresAt: 0 }), refresh_token: "rt_planted" }
 
   // those that end the login wait for somebody else's, so they wait together
@@ -123,16 +122,6 @@ describe("a refresh", () => {
         {},
         '{"error":"invalid_grant"}',
         { _tag: "LoginExpired", reason: "unknown" }
-      ],
-      [
-        "the token of another account",
-        200,
-        {},
-        JSON.stringify({
-          access_token: accessToken({ account: "acc_other", expiresAt: year2100 }),
-          refresh_token: "rt_2"
-        }),
-        { _tag: "RefreshFailed", reason: "account", isRetryable: false }
       ],
       ["a conflict", 409, {}, '{"detail":"wait"}', { reason: "refused", serverMessage: "wait", status: 409 }],
       [

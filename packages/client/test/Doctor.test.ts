@@ -50,7 +50,7 @@ const patients: Readonly<Record<string, readonly [Doctor.Disease, Patient, RegEx
   "a file that is not JSON": [
     "LoginUnusable",
     { auth: failing(new AuthError.AuthFileUnusable({ path: "/x", operation: "decode", reason: "json" })) },
-    /repair it/
+    /Repair it/
   ],
   "a lock": [
     "LockHeld",

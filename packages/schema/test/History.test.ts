@@ -413,7 +413,7 @@ describe("repairs", () => {
         "output_text b",
         ...Array.from(
           { length: 3 },
-          () => "output_text [The image cannot be sent: a message of the assistant holds text only.]"
+          () => "output_text [The image cannot be sent: an assistant message can contain only text.]"
         ),
         "output_text [The part cannot be sent: its type is no name.]",
         "input_new c"

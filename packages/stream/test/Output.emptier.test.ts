@@ -130,6 +130,17 @@ describe("a later, emptier item", () => {
     }
   })
 
+  it("takes no text twice where the later one has fewer parts", () => {
+    const message = (content: ReadonlyArray<unknown>) => ({ type: "message", role: "assistant", content })
+    const full = message([{ type: "output_text", text: "Hel" }, null])
+    for (const events of [
+      [done(full), completed([message([null])])],
+      [done(full), done(message([null])), completed([])]
+    ]) {
+      assert.deepStrictEqual(decodeText(frames(events)).turn?.items as unknown, [full])
+    }
+  })
+
   it("has the end of its own, not that of its beginning", () => {
     const begun = { type: "web_search_call", id: "ws_1", status: "in_progress" }
     const { turn } = decodeText(frames([added(begun), done({ type: "web_search_call", id: "ws_1" }), completed([])]))

@@ -34,7 +34,7 @@ const whole = frames.join("")
 const wholeBytes = encoder.encode(whole)
 /** The same bytes whatever the request is. */
 const played = Script.events(Script.turnEvents(turn))
-const reset = { end: "failed", codes: ["ECONNRESET"] } as const
+const reset = { end: "failed", codes: ["ECONNRESET", "UND_ERR_SOCKET"] } as const
 
 const table: ReadonlyArray<readonly [name: string, step: Script.Step, seen: Seen]> = [
   [

@@ -84,16 +84,6 @@ const isOver: IsStale = (session, now) => now >= session.endsAt
 const isUnwritable = (error: AuthError): error is AuthFileUnusable =>
   error._tag === "AuthFileUnusable" && error.operation !== "decode"
 
-const accountIn = (token: Redacted.Redacted | undefined): Redacted.Redacted | undefined =>
-  token === undefined ? undefined : Option.getOrUndefined(Either.getRight(Claims.decode(token)))?.accountId
-
-/** Whether the tokens say of themselves that they are of another account than those before them. */
-const isOtherAccount = (old: Login, tokens: Partial<OAuth.Tokens>): boolean =>
-  (["accessToken", "idToken"] as const).some((kind) => {
-    const [before, after] = [accountIn(old[kind]), accountIn(tokens[kind])]
-    return before !== undefined && after !== undefined && !same(before, after)
-  })
-
 const withDueAt = (session: Omit<Session, "ready">): Session => ({
   ...session,
   ready: Exit.succeed(session.credentials)
@@ -241,14 +231,9 @@ export const make = (options: {
         Effect.delay(timeLimit)
       )
       const timer = yield* Effect.fork(giveUpWaiting)
-      const tokens = yield* oauth.refresh(refreshToken, reason, personal).pipe(
-        Effect.filterOrFail(
-          (tokens) => !isOtherAccount(login, tokens),
-          () => new RefreshFailed({ reason: "account" })
-        ),
-        Effect.tapError(remember(refreshToken)),
-        Effect.ensuring(Fiber.interrupt(timer))
-      )
+      const tokens = yield* oauth
+        .refresh(refreshToken, reason, personal)
+        .pipe(Effect.tapError(remember(refreshToken)), Effect.ensuring(Fiber.interrupt(timer)))
       return yield* rotate(login, tokens)
     })
 

@@ -426,15 +426,15 @@ export class Output {
       const settled = parts.settle(rest as unknown as Item.Item, (kind, index, delta) => {
         added.push(textDelta(slot, kind, index, delta))
       })
-      later = settled.item as unknown as Raw
       if (!settled.agrees) {
-        const { content, summary, ...others } = later
+        const { content, summary, ...others } = settled.item as unknown as Raw
         later = {
           ...others,
           ...(isEmpty(done["content"]) && { content }),
           ...(isEmpty(done["summary"]) && { summary })
         }
       } else if (added.length > 0) {
+        later = settled.item as unknown as Raw
         for (const event of added) out.push(event)
         const texts: Record<string, unknown> = {}
         for (const key of ["summary", "content"]) if (!isEmpty(later[key])) texts[key] = later[key]
