@@ -176,7 +176,7 @@ describe("a recording", () => {
         const file = yield* cassette
         const { url } = yield* BackendServer.make({
           script: [
-            Script.events(["1", "2", "3"]).pipe(Script.drip("20 millis")),
+            Script.events(["1", "2", "3"]).pipe(Script.drip("200 millis")),
             Script.turn({ text: "Cut" }).pipe(Script.resetAfterEvents(3))
           ]
         })
