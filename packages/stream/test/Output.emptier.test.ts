@@ -131,7 +131,7 @@ describe("a later, emptier item", () => {
   })
 
   it("takes no text twice where the later one has fewer parts", () => {
-    const message = (content: ReadonlyArray<unknown>) => ({ type: "message", role: "assistant", content })
+    const message = (content: ReadonlyArray<unknown>) => ({ type: "message", id: "msg_1", role: "assistant", content })
     const full = message([{ type: "output_text", text: "Hel" }, null])
     for (const events of [
       [done(full), completed([message([null])])],
