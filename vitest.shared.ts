@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url"
 import type { ViteUserConfig } from "vitest/config"
 
 /**
@@ -9,6 +10,7 @@ import type { ViteUserConfig } from "vitest/config"
  */
 export default {
   test: {
+    setupFiles: [fileURLToPath(new URL("test/yielding.ts", import.meta.url))],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     sequence: { concurrent: true },

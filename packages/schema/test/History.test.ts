@@ -534,7 +534,10 @@ describe("sizes", () => {
     const { items, repairs } = History.compile([call("c"), output("c", text), user(text)])
     const sent = (items[1] as Item.FunctionCallOutputItem).output as string
     assert.isAtMost(sent.length, 10_485_760)
-    assert.match(sent, /^headx+\n\[\d+ characters are left out here\]\nx+tail$/)
+    // without the long runs, which overflow the stack of a regular expression
+    const middle = sent.indexOf("\n")
+    assert.match(sent.slice(middle - 1, middle + 60), /^x\n\[\d+ characters are left out here\]\nx+$/)
+    assert.isTrue(sent.startsWith("headx") && sent.endsWith("xtail"))
     assert.deepStrictEqual(
       repairs.map((repair) => [repair._tag, repair.index]),
       [
