@@ -9,7 +9,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { gzipSync } from "node:zlib"
-import { lay, must, pack, reports } from "./packages.mjs"
+import { build, lay, pack, reports } from "./packages.mjs"
 import { root, setup } from "./setup.mjs"
 
 setup()
@@ -23,7 +23,7 @@ if (chromium === undefined) {
 const isLaid = process.argv.includes("--laid")
 const project = join(reports, isLaid ? "consumer" : "browser")
 if (!isLaid) {
-  must(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b", "tsconfig.build.json"], { cwd: root })
+  build()
   lay(project, pack(join(reports, "browser-tarballs")))
 }
 

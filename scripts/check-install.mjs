@@ -5,11 +5,11 @@ import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { entriesOf, must, pack, packages } from "./packages.mjs"
+import { build, entriesOf, must, pack, packages } from "./packages.mjs"
 import { root, setup } from "./setup.mjs"
 
 setup()
-must(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b", "tsconfig.build.json"], { cwd: root })
+build()
 const tarballs = pack()
 const base = mkdtempSync(join(tmpdir(), "effect-codex-install-"))
 const { packageManager } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))

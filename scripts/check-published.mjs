@@ -1,11 +1,10 @@
 // `publint` and `@arethetypeswrong/cli` on what would be published. Both are fetched by npx, so a registry is needed.
 import { spawnSync } from "node:child_process"
-import { join } from "node:path"
-import { must, pack } from "./packages.mjs"
-import { root, setup } from "./setup.mjs"
+import { build, pack } from "./packages.mjs"
+import { setup } from "./setup.mjs"
 
 setup()
-must(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b", "tsconfig.build.json"], { cwd: root })
+build()
 let failed = 0
 for (const [name, tarball] of pack()) {
   for (const [tool, ...args] of [

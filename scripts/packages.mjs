@@ -22,6 +22,10 @@ export const must = (command, args, options = {}) => {
   return stdout
 }
 
+/** Compiles what is published. */
+export const build = () =>
+  must(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b", "tsconfig.build.json"], { cwd: root })
+
 /** Packs every package with the pinned pnpm, which is what publishing does; gives the tarballs by package name. */
 export const pack = (destination = join(reports, "tarballs")) => {
   rmSync(destination, { recursive: true, force: true })

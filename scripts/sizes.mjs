@@ -1,11 +1,11 @@
 // `npm run sizes`: what each package weighs, as it is published; the table of `docs/performance.md`.
 import { readdirSync, statSync } from "node:fs"
 import { join } from "node:path"
-import { lay, must, pack, reports } from "./packages.mjs"
-import { root, setup } from "./setup.mjs"
+import { build, lay, pack, reports } from "./packages.mjs"
+import { setup } from "./setup.mjs"
 
 setup()
-must(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b", "tsconfig.build.json"], { cwd: root })
+build()
 const project = join(reports, "sizes")
 const tarballs = pack(join(reports, "sizes-tarballs"))
 lay(project, tarballs)

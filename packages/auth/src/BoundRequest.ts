@@ -152,12 +152,14 @@ export const withoutRedirects = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.
 
 /** Replaces the sent request by the caller's request in responses and errors. */
 const rebinder = (request: HttpClientRequest.HttpClientRequest, values: ReadonlyArray<string>) => {
-  // "true" is not a secret.
-  const secrets = values
-    .flatMap((value) => [value, value.replace(/^Bearer /, "")])
-    .filter(({ length }) => length > 4)
-    .flatMap(Redaction.forms)
-  const scrub = (text: string | undefined) => (text === undefined ? undefined : Redaction.scrub(text, { secrets }))
+  const scrub = (text: string | undefined) => {
+    if (text === undefined) return undefined
+    const secrets = values
+      .flatMap((value) => [value, value.replace(/^Bearer /, "")])
+      // "true" is not a secret.
+      .filter(({ length }) => length > 4)
+    return Redaction.scrub(text, { secrets: secrets.flatMap(Redaction.forms) })
+  }
 
   const cause = (value: unknown): unknown => (HttpClientError.isHttpClientError(value) ? error(value as never) : value)
 

@@ -437,6 +437,10 @@ describe("keepItems", () => {
 describe("the routing token (protocol B.5)", () => {
   const sentTokens = Effect.map(requests, (all) => all.map(({ headers }) => headers["x-codex-turn-state"]))
   const withToken = (token: string) => Script.headers({ "x-codex-turn-state": token })
+  const withEventToken = Script.events([
+    { type: "response.metadata", headers: { "x-codex-turn-state": "ts-event" } },
+    ...answerEvents
+  ])
 
   it.effect("of a broken attempt goes with its retries, and the first one stays", () =>
     Effect.gen(function* () {
@@ -460,17 +464,7 @@ describe("the routing token (protocol B.5)", () => {
       const codex = yield* Codex.Codex
       yield* run(codex.turn({ prompt: "?" }))
       assert.deepStrictEqual(yield* sentTokens, [undefined, "ts-event"])
-    }).pipe(
-      Effect.provide(
-        TestCodex.layer([
-          Script.events([
-            { type: "response.metadata", headers: { "x-codex-turn-state": "ts-event" } },
-            ...answerEvents
-          ]).pipe(Script.truncateAfterEvents(3)),
-          whole
-        ])
-      )
-    )
+    }).pipe(Effect.provide(TestCodex.layer([withEventToken.pipe(Script.truncateAfterEvents(3)), whole])))
   )
 
   it.effect("in the headers comes before one in an event", () =>
@@ -478,16 +472,7 @@ describe("the routing token (protocol B.5)", () => {
       const codex = yield* Codex.Codex
       const turn = yield* run(codex.turn({ prompt: "?" }))
       assert.strictEqual(turn.routingToken && Redacted.value(turn.routingToken), "ts-header")
-    }).pipe(
-      Effect.provide(
-        TestCodex.layer([
-          Script.events([
-            { type: "response.metadata", headers: { "x-codex-turn-state": "ts-event" } },
-            ...answerEvents
-          ]).pipe(withToken("ts-header"))
-        ])
-      )
-    )
+    }).pipe(Effect.provide(TestCodex.layer([withEventToken.pipe(withToken("ts-header"))])))
   )
 
   it.effect("given with the request holds, whatever a response says", () =>

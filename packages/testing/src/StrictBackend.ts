@@ -301,10 +301,11 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
     /** When each WebSocket was opened. */
     const openedAt = new Map<number, number>()
 
-    const refuse = (request: Script.Request, { body, status }: Answer) =>
+    const refused = (refusal: Script.Refusal) =>
       Effect.sync(() => {
-        refusals.push({ request, status, body })
+        refusals.push(refusal)
       })
+    const refuse = (request: Script.Request, { body, status }: Answer) => refused({ request, status, body })
 
     const sockets: Script.Sockets = {
       handshake: Effect.fnUntraced(function* (request, socket) {
@@ -320,10 +321,7 @@ export const make = (options: Options = {}): Effect.Effect<StrictBackend.Service
           body: isText ? body : JSON.stringify(body)
         }
       }),
-      refused: (refusal) =>
-        Effect.sync(() => {
-          refusals.push(refusal)
-        })
+      refused
     }
 
     const isTooOld = (request: Script.Request): boolean => {

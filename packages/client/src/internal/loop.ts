@@ -261,9 +261,9 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
       Effect.flatMap(Effect.forkDaemon(Effect.interruptible(save)), (saving) =>
         restore(Fiber.join(saving)).pipe(
           Effect.onInterrupt(() =>
-            Effect.flatMap(
-              Effect.forkDaemon(Effect.interruptible(Effect.delay(Fiber.interruptFork(saving), saveLimit))),
-              (timer) => Effect.zipRight(Fiber.await(saving), Fiber.interruptFork(timer))
+            Effect.zipRight(
+              Effect.timeoutOption(Effect.interruptible(Fiber.await(saving)), saveLimit),
+              Fiber.interrupt(saving)
             )
           )
         )
