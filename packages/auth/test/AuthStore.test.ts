@@ -349,7 +349,7 @@ describe("the file", () => {
   )
 })
 
-describe("modify", () => {
+describe.sequential("modify", () => {
   it.scopedLive("is exclusive between stores, one after the other", () =>
     Effect.gen(function* () {
       const { file, write, json } = yield* temporary
@@ -411,7 +411,7 @@ describe("modify", () => {
   )
 })
 
-describe("the lock", () => {
+describe.sequential("the lock", () => {
   /** The lock by one of the programs. */
   const by = (command: string) => (options?: FileLock.Options) =>
     Layer.effect(
