@@ -16,7 +16,16 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { AuthFileUnusable } from "./AuthError.ts"
 import { isSameAccount } from "./internal/account.ts"
-import { isJsonObject, type Json, numberIn, objectIn, parseJson, textIn } from "./internal/json.ts"
+import {
+  isJsonObject,
+  type Json,
+  numberIn,
+  objectIn,
+  parseExactly,
+  parseJson,
+  restoreNumerals,
+  textIn
+} from "./internal/json.ts"
 import type { Login } from "./Login.ts"
 
 /**
@@ -77,7 +86,7 @@ const print = (json: Json): Effect.Effect<string, Unprintable> =>
   Effect.suspend(() => {
     if (isTooDeep(json)) return Effect.fail("tooDeep")
     const compact = JSON.stringify(json)
-    const text = compact.length > indentedLimit ? compact : JSON.stringify(json, null, 2)
+    const text = restoreNumerals(compact.length > indentedLimit ? compact : JSON.stringify(json, null, 2))
     return text.length >= limit ? Effect.fail("tooLarge") : Effect.succeed(`${text}\n`)
   })
 
@@ -167,15 +176,16 @@ const codexFile = (json: Json, login: Login | undefined, found?: string): AuthFi
   })
 })
 
-const parseCodex = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileUnusable> => {
+/** `exact` has the same content as `json`, for writing. */
+const parseCodex = (json: Json, exact: Json, path: string): Effect.Effect<AuthFile, AuthFileUnusable> => {
   const mode = textIn(json, "auth_mode")
   if (!chatGptModes.has(mode)) {
-    return Effect.succeed(codexFile(json, undefined, otherModes[mode ?? ""] ?? "another login"))
+    return Effect.succeed(codexFile(exact, undefined, otherModes[mode ?? ""] ?? "another login"))
   }
   const tokens = json["tokens"] ?? undefined
   if (tokens === undefined) {
     const found = textIn(json, "OPENAI_API_KEY") === undefined ? undefined : "an API key only"
-    return Effect.succeed(codexFile(json, undefined, found))
+    return Effect.succeed(codexFile(exact, undefined, found))
   }
   if (!isJsonObject(tokens)) return invalidAt(path, "tokens")
   const accessToken = secretIn(tokens, "access_token")
@@ -187,12 +197,12 @@ const parseCodex = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileU
     accountId: secretIn(tokens, "account_id"),
     lastRefresh: millisFromIso(textIn(json, "last_refresh"))
   })
-  return Effect.succeed(codexFile(json, login))
+  return Effect.succeed(codexFile(exact, login))
 }
 
 const otherKey = "openai-codex"
 
-const parseOther = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileUnusable> => {
+const parseOther = (json: Json, exact: Json, path: string): Effect.Effect<AuthFile, AuthFileUnusable> => {
   const entry = json[otherKey]
   if (!isJsonObject(entry)) return invalidAt(path, otherKey)
   const accessToken = secretIn(entry, "access")
@@ -203,9 +213,10 @@ const parseOther = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileU
     accountId: secretIn(entry, "account_id"),
     expiresAt: numberIn(entry, "expires")
   })
+  const kept = { ...objectIn(exact, otherKey), ...defined({ expires: login.expiresAt }) }
   const withEntry = (entry: Json, next: Login) =>
     print({
-      ...json,
+      ...exact,
       [otherKey]: update(
         update(
           { type: "oauth", ...entry },
@@ -221,10 +232,10 @@ const parseOther = (json: Json, path: string): Effect.Effect<AuthFile, AuthFileU
     })
   return Effect.succeed({
     login,
-    renew: (next) => withEntry(entry, next),
-    replace: (next) => withEntry(isSameAccount(login, next) ? entry : {}, next),
+    renew: (next) => withEntry(kept, next),
+    replace: (next) => withEntry(isSameAccount(login, next) ? kept : {}, next),
     remove: Effect.suspend(() => {
-      const rest = without(json, otherKey)
+      const rest = without(exact, otherKey)
       return Object.keys(rest).length === 0 ? Effect.succeed(undefined) : print(rest)
     })
   })
@@ -255,5 +266,6 @@ export const parse = (text: string, path: string): Effect.Effect<AuthFile, AuthF
       return Effect.fail(new AuthFileUnusable({ path, operation: "decode", reason }))
     }
     if (!isJsonObject(json.right)) return invalidAt(path)
-    return otherKey in json.right ? parseOther(json.right, path) : parseCodex(json.right, path)
+    const parseLogin = otherKey in json.right ? parseOther : parseCodex
+    return parseLogin(json.right, parseExactly(text), path)
   })

@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import { type AuthError, AuthFileUnusable, NotLoggedIn } from "./AuthError.ts"
 import * as AuthFile from "./AuthFile.ts"
 import { FileLock } from "./FileLock.ts"
+import { isOvertaken } from "./internal/account.ts"
 import * as CredentialFile from "./internal/credentialFile.ts"
 import { reserve } from "./internal/credentialFile.ts"
 import { unusable } from "./internal/platform.ts"
@@ -62,14 +63,38 @@ export interface Service {
 interface Medium {
   readonly path: string
   readonly read: Effect.Effect<AuthFile.AuthFile, AuthError>
-  /** Runs `change` with the current content, then writes the text it returns. `undefined` removes the content. */
+  /** Runs `change` with the current content, then writes the text it returns. */
   readonly exclusively: <A, E>(
     change: (
       file: AuthFile.AuthFile,
       prepare: (text: string) => Effect.Effect<void, AuthError>
-    ) => Effect.Effect<readonly [A, { readonly text: string | undefined } | "keep"], E>
+    ) => Effect.Effect<readonly [A, Next], E>
   ) => Effect.Effect<A, E | AuthError>
 }
+
+/**
+ * The next text. It is made from the content just before the write, because programs without locks can change the file
+ * during a refresh. `undefined` removes the content.
+ */
+type Next =
+  | "keep"
+  | ((now: AuthFile.AuthFile) => Effect.Effect<"keep" | { readonly text: string | undefined }, AuthError>)
+
+const writeNext = (
+  next: Next,
+  medium: {
+    readonly current: AuthFile.AuthFile
+    readonly read: Effect.Effect<AuthFile.AuthFile, AuthError>
+    readonly remove: Effect.Effect<void, AuthError>
+    readonly write: (text: string) => Effect.Effect<void, AuthError>
+  }
+): Effect.Effect<void, AuthError> =>
+  Effect.gen(function* () {
+    if (next === "keep") return
+    const now = yield* Effect.orElseSucceed(medium.read, () => medium.current)
+    const change = yield* next(now)
+    if (change !== "keep") yield* change.text === undefined ? medium.remove : medium.write(change.text)
+  })
 
 /** The space reserved for the first login, in characters. */
 const firstLength = 8192
@@ -78,6 +103,8 @@ const fromMedium = ({ exclusively, path, read }: Medium): Service => {
   const printed = Effect.mapError(
     (reason: AuthFile.Unprintable) => new AuthFileUnusable({ path, operation: "write", reason })
   )
+  const textOf = (text: Effect.Effect<string | undefined, AuthFile.Unprintable>) =>
+    Effect.map(printed(text), (text) => ({ text }))
   return {
     read: Effect.flatMap(read, ({ found, login }) =>
       login === undefined ? Effect.fail(new NotLoggedIn(defined({ path, found }))) : Effect.succeed(login)
@@ -94,11 +121,17 @@ const fromMedium = ({ exclusively, path, read }: Medium): Service => {
         return Effect.gen(function* () {
           const [result, next] = yield* change(login, ready)
           if (next === login) return [result, "keep"] as const
-          return [result, { text: yield* printed(next === undefined ? file.remove : file.renew(next)) }] as const
+          return [
+            result,
+            (now) =>
+              next !== undefined && isOvertaken(login, now.login, next)
+                ? Effect.succeed("keep")
+                : textOf(next === undefined ? now.remove : now.renew(next))
+          ] as const
         })
       }),
     replace: (login) =>
-      exclusively((file) => Effect.map(printed(file.replace(login)), (text) => [file.login, { text }] as const))
+      exclusively((file) => Effect.succeed([file.login, (now) => textOf(now.replace(login))] as const))
   }
 }
 
@@ -173,11 +206,10 @@ export const makeKeyValueStore = (options?: {
         turn.withPermits(1)(
           unstoppable(
             Effect.gen(function* () {
-              const [result, next] = yield* Effect.flatMap(read, (file) => change(file, prepare))
-              if (next === "keep") return result
-              yield* next.text === undefined
-                ? Effect.mapError(store.remove(key), unusable(key, "write"))
-                : set(next.text)
+              const current = yield* read
+              const [result, next] = yield* change(current, prepare)
+              const remove = Effect.mapError(store.remove(key), unusable(key, "write"))
+              yield* writeNext(next, { current, read, remove, write: set })
               return result
             })
           )
@@ -236,7 +268,7 @@ export const makeFile = (file: string): Effect.Effect<Service, never, FileSystem
               Effect.gen(function* () {
                 // Check the locks last, immediately before the caller continues.
                 const [result, next] = yield* change(current, (text) => Effect.zipRight(prepare(text), held.check))
-                if (next !== "keep") yield* next.text === undefined ? remove : write(next.text)
+                yield* writeNext(next, { current, read, remove, write })
                 return result
               })
             )

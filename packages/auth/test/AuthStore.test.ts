@@ -107,6 +107,40 @@ describe("the file", () => {
       })
   )
 
+  for (const number of [
+    "12345678901234567890",
+    "-0",
+    "1.50",
+    "1e400",
+    "0.1000000000000000055511151231257827",
+    "1E+2"
+  ]) {
+    it.effect(`keeps the number ${number} as it is written`, () =>
+      Effect.gen(function* () {
+        const kept = `[${number},"${number}",{"\\"a\\":${number}":${number}}]`
+        const tokens = JSON.stringify(cliFile.tokens).slice(0, -1)
+        for (const text of [
+          `{"tokens":${tokens},"x":${kept}},"x":${kept}}`,
+          `{"openai-codex":{"access":"${accessToken({})}","expires":1.7e12,"x":${kept}},"x":${kept}}`
+        ]) {
+          const file = yield* AuthFile.parse(text, "auth.json")
+          for (const printed of [yield* file.renew(next), yield* file.replace({ ...next, ...file.login })]) {
+            assert.lengthOf(printed.replace(/\s/g, "").split(kept), 3)
+          }
+        }
+      })
+    )
+  }
+
+  it.effect("of the other format is refreshed though its numbers are written in an odd way", () =>
+    Effect.gen(function* () {
+      const text = `{"openai-codex":{"access":"${accessToken({})}","expires":1.7e12}}`
+      const file = yield* AuthFile.parse(text, "auth.json")
+      assert.strictEqual(file.login?.expiresAt, 1_700_000_000_000)
+      assert.notProperty(JSON.parse(yield* file.renew(next))["openai-codex"], "expires")
+    })
+  )
+
   it.scopedLive("of the other format is read and written back in that format", () =>
     Effect.gen(function* () {
       const { store, write, json } = yield* temporary

@@ -600,6 +600,84 @@ describe("refresh", () => {
   )
 })
 
+describe("a store", () => {
+  it.scoped("that shows an old login again does not get its refresh token sent again", () =>
+    Effect.gen(function* () {
+      const old = login({ expiresAt: 0, refresh: "rt" })
+      const store = yield* AuthStore.makeMemory(old)
+      const oauth = scripted(rotate())
+      const auth = yield* start(store, oauth.service)
+      yield* auth.credentials
+      for (const refreshed of ["rt++", "rt+++"]) {
+        // An editor or a backup puts back what it has read before.
+        yield* store.replace(old)
+        yield* TestClock.adjust("56 minutes")
+        yield* auth.credentials
+        yield* beside
+        assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), refreshed)
+      }
+      assert.deepStrictEqual(oauth.calls, ["rt proactive_expiry", "rt+ proactive_expiry", "rt++ proactive_expiry"])
+    })
+  )
+
+  it.scoped("that only says it has stored the login costs no refresh token", () =>
+    Effect.gen(function* () {
+      const memory = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
+      const store: AuthStore.Service = {
+        ...memory,
+        modify: (change) =>
+          memory.modify((stored, prepare) =>
+            Effect.map(change(stored, prepare), ([result]) => [result, stored] as const)
+          )
+      }
+      const oauth = scripted(rotate())
+      const auth = yield* start(store, oauth.service)
+      yield* auth.credentials
+      yield* TestClock.adjust("56 minutes")
+      yield* auth.credentials
+      yield* beside
+      assert.deepStrictEqual(oauth.calls, ["rt proactive_expiry", "rt+ proactive_expiry"])
+    })
+  )
+
+  it.scoped("that has no refresh token any more is not answered with an old one", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
+      const auth = yield* start(store, scripted(rotate()).service)
+      const credentials = yield* auth.credentials
+      const other = login({ expiresAt: 2 * hour, serial: "other" })
+      yield* store.replace(other)
+      assert.strictEqual(token(yield* auth.recover(credentials)), Redacted.value(other.accessToken))
+    })
+  )
+
+  it.effect("that hangs after the response is waited for no longer than the time limit", () =>
+    Effect.gen(function* () {
+      const memory = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
+      const mended = yield* Deferred.make<void>()
+      const store: AuthStore.Service = {
+        ...memory,
+        modify: (change) =>
+          memory.modify((stored, prepare) =>
+            Effect.zipLeft(change(stored, prepare), Effect.uninterruptible(Deferred.await(mended)))
+          )
+      }
+      const oauth = scripted(rotate())
+      const scope = yield* Scope.make()
+      const auth = yield* Scope.extend(start(store, oauth.service), scope)
+      const caller = yield* Effect.fork(Effect.flip(auth.credentials))
+      yield* TestClock.adjust("61 seconds")
+      assert.deepInclude(yield* caller, { _tag: "RefreshFailed", reason: "timeout" })
+      yield* Deferred.succeed(mended, undefined)
+      yield* beside
+      yield* auth.credentials
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(Redacted.value((yield* memory.read).refreshToken ?? secret("")), "rt+")
+      assert.deepStrictEqual(oauth.calls, ["rt proactive_expiry"])
+    })
+  )
+})
+
 describe("while the token is valid", () => {
   /** A store whose lock is held by somebody for as long as `lock` takes. */
   const locked = (stored: Login.Login, lock: Effect.Effect<void, AuthError.LockTimeout>) =>

@@ -161,6 +161,75 @@ describe("a refresh on a file that cannot be replaced", () => {
   )
 })
 
+describe("a file that a program without locks changes during a refresh", () => {
+  const edited = (at: number, refresh: string, account?: string) => ({
+    ...content(at, refresh, account),
+    custom: "new"
+  })
+  for (const [what, change, expected] of [
+    ["another field", edited(1, "rt_1"), "rt_next"],
+    ["an older login of the account", edited(0, "rt_0"), "rt_next"],
+    ["a newer login of the account", edited(10, "rt_10"), "rt_10"],
+    ["a login of another account", edited(1, "rt_other", "acc_2"), "rt_other"],
+    ["an API key", { auth_mode: "apikey", OPENAI_API_KEY: "sk-1", custom: "new" }, undefined]
+  ] as const) {
+    for (const [way, faults] of [
+      ["replaced", {}],
+      ["overwritten", { rename: () => "EBUSY" }]
+    ] as const) {
+      it.scopedLive(`keeps what matters: ${what}, ${way}`, () =>
+        Effect.gen(function* () {
+          const { json, names, store, write } = yield* setup(faults)
+          yield* write(content(1, "rt_1"))
+          yield* store.modify((stored, prepare) =>
+            Effect.gen(function* () {
+              yield* prepare
+              yield* Effect.orDie(write(change))
+              return [undefined, { ...stored, ...next }] as const
+            })
+          )
+          const { custom, tokens } = yield* json
+          assert.strictEqual(tokens?.refresh_token, expected)
+          assert.strictEqual(custom, "new")
+          assert.sameMembers(yield* names, ["auth.json", "auth.json.lock", "auth.lock"])
+        }).pipe(Effect.provide(platform))
+      )
+    }
+  }
+
+  it.scopedLive("stays away if it is removed", () =>
+    Effect.gen(function* () {
+      const { file, fs, names, store, write } = yield* setup()
+      yield* write(content(1, "rt_1"))
+      yield* store.modify((stored, prepare) =>
+        prepare.pipe(
+          Effect.zipRight(Effect.orDie(fs.remove(file))),
+          Effect.as([undefined, { ...stored, ...next }] as const)
+        )
+      )
+      assert.sameMembers(yield* names, ["auth.json.lock", "auth.lock"])
+    }).pipe(Effect.provide(platform))
+  )
+
+  it.scopedLive("is not missed if it was one of several links and is now another file", () =>
+    Effect.gen(function* () {
+      const { directory, file, fs, store, write } = yield* setup()
+      yield* write(content(1, "rt_1"))
+      yield* fs.link(file, `${directory}/link`)
+      const replaced = (stored: Login.Login | undefined, prepare: Effect.Effect<void, AuthError.AuthError>) =>
+        prepare.pipe(
+          Effect.zipRight(Effect.orDie(write(content(1, "rt_1"), `${directory}/new`))),
+          Effect.zipRight(Effect.orDie(fs.rename(`${directory}/new`, file))),
+          Effect.as([undefined, { ...stored, ...next }] as const)
+        )
+      const error = yield* Effect.flip(store.modify(replaced))
+      assert.deepInclude(error, { _tag: "AuthFileUnusable", operation: "write", reason: "replaced" })
+      yield* refresh(store, [])
+      assert.strictEqual(yield* refreshTokenOf(store), "rt_next")
+    }).pipe(Effect.provide(platform))
+  )
+})
+
 describe("a lock that is lost", () => {
   it.scopedLive("is noticed before anything is sent", () =>
     Effect.gen(function* () {

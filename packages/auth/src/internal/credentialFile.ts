@@ -13,12 +13,11 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { AuthFileUnusable } from "../AuthError.ts"
 import * as AuthFile from "../AuthFile.ts"
-import * as Claims from "../Claims.ts"
 import * as Credentials from "../Credentials.ts"
 import type { Login } from "../Login.ts"
-import { isSameAccount } from "./account.ts"
+import { isNewer, isSameAccount } from "./account.ts"
 import { giveTo, type Owner, ownerOf } from "./ownership.ts"
-import { statIfExists, unusable } from "./platform.ts"
+import { isSameFile, statIfExists, unusable } from "./platform.ts"
 import { randomText } from "./random.ts"
 
 /** Extra bytes reserved for the next text: the length of tokens varies a little. */
@@ -38,23 +37,13 @@ const padded = (bytes: Uint8Array, length: number): Uint8Array => {
   return all
 }
 
+/** Whether nothing but padding was added. */
+const isPadded = (bytes: Uint8Array, original: Uint8Array): boolean =>
+  bytes.length >= original.length && bytes.every((byte, i) => byte === (original[i] ?? 0x20))
+
 /** A way to store the next text, already tested with the current one. */
 interface Way {
-  readonly write: (bytes: Uint8Array) => Effect.Effect<void, PlatformError>
-}
-
-/** Compares logins of one account, if possible by the server's clock. */
-const isNewer = (a: Login, b: Login): boolean => {
-  const times = (login: Login) => {
-    const claims = Option.getOrUndefined(Either.getRight(Claims.decode(login.accessToken)))
-    // The fields after the tokens distinguish a complete text from one with only new tokens.
-    return [claims?.issuedAt, claims?.expiresAt, login.expiresAt, login.lastRefresh]
-  }
-  const others = times(b)
-  const first = times(a)
-    .map((time, i) => (time ?? Number.NaN) - (others[i] ?? Number.NaN))
-    .find((difference) => !Number.isNaN(difference) && difference !== 0)
-  return first !== undefined && first > 0
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, PlatformError | AuthFileUnusable>
 }
 
 const isThere = (error: PlatformError): boolean => error._tag === "SystemError" && error.reason === "AlreadyExists"
@@ -270,9 +259,15 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
      */
     const inPlace = Effect.fnUntraced(function* (present: Uint8Array, length: number) {
       const handle = yield* fs.open(target, { flag: "r+" })
-      let isUnchanged = true
+      let isWritten = false
       yield* Effect.addFinalizer(() =>
-        isUnchanged ? Effect.ignore(Effect.zipRight(handle.truncate(present.length), handle.sync)) : Effect.void
+        Effect.gen(function* () {
+          const now = yield* readBytes(target)
+          // Another program may have written to the file.
+          if (isWritten || now === undefined || !isPadded(now.bytes, present)) return
+          yield* handle.truncate(present.length)
+          yield* handle.sync
+        }).pipe(Effect.ignore)
       )
       yield* handle.seek(present.length, "start")
       yield* handle.writeAll(blanks(length - present.length))
@@ -286,7 +281,10 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
                 Effect.tap((copy) => Effect.zipRight(copy.handle.writeAll(bytes), copy.handle.sync)),
                 Effect.ignore
               )
-              isUnchanged = false
+              // The open file would be lost if another program has replaced it.
+              const [opened, current] = yield* Effect.all([handle.stat, fs.stat(target)])
+              if (!isSameFile(opened, current)) return yield* refuse("write", "replaced")
+              isWritten = true
               yield* overwrite(handle, bytes, Math.max(present.length, length))
             })
           )

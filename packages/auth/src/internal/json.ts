@@ -28,3 +28,20 @@ export const numberIn = (json: Json, key: string): number | undefined => {
   const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value
   return typeof number === "number" && Number.isFinite(number) ? number : undefined
 }
+
+/** A number of which `JSON.parse` would lose digits, such as a long id, as an object with its text. */
+const numeralKey = "\u0000number"
+
+const stringOrNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g
+const printedNumeral = /\{\s*"\\u0000number":\s*"(-?\d[\d.eE+-]*)"\s*\}/g
+
+/** Parses a valid JSON object so that `restoreNumerals` can print every number as it was. */
+export const parseExactly = (text: string): Json =>
+  JSON.parse(
+    text.replace(stringOrNumber, (token) =>
+      token.startsWith('"') || String(Number(token)) === token ? token : JSON.stringify({ [numeralKey]: token })
+    )
+  )
+
+/** Puts the numbers that `parseExactly` kept back into printed JSON. */
+export const restoreNumerals = (text: string): string => text.replace(printedNumeral, "$1")

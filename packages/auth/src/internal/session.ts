@@ -130,8 +130,11 @@ export const make = (options: {
     let nextAttemptAt = Number.NEGATIVE_INFINITY
     /** The last logged message about a failed refresh before expiry, to avoid repeating it. */
     let logged: string | undefined
-    /** A refreshed login that could not be stored, and the refresh token it replaces. */
-    let unsaved: { readonly login: Login; readonly replaces: Redacted.Redacted | undefined } | undefined
+    /** A refreshed login that is not stored yet. */
+    let unsaved: Login | undefined
+    /** The refresh tokens that this process has exchanged, and the login after the last exchange. */
+    const spent: Array<Redacted.Redacted> = []
+    let latest: Login | undefined
     /** How far this computer's clock is ahead of the server's. Set once it is known to be wrong. */
     let clockAhead = 0
 
@@ -164,14 +167,21 @@ export const make = (options: {
       return { ...kept, ...tokens, lastRefresh: now, ...defined({ expiresAt: claims.expiresAt }) } satisfies Login
     })
 
+    /**
+     * The login that replaces a stored one with a spent refresh token: a write failed, or another program has restored
+     * an old file.
+     */
+    const successorOf = ({ refreshToken }: Login): Login | undefined =>
+      spent.some((token) => same(token, refreshToken)) ||
+      (unsaved !== undefined && same(unsaved.refreshToken, refreshToken))
+        ? latest
+        : undefined
+
     /** Writes a login that could not be stored before, unless another process has stored a newer one. */
     const save = Effect.suspend(() => {
-      const pending = unsaved
-      if (pending === undefined) return Effect.void
+      if (unsaved === undefined) return Effect.void
       return store
-        .modify((login) =>
-          Effect.succeed([undefined, same(login?.refreshToken, pending.replaces) ? pending.login : login] as const)
-        )
+        .modify((login) => Effect.succeed([undefined, (login && successorOf(login)) ?? login] as const))
         .pipe(
           Effect.zipRight(
             Effect.sync(() => {
@@ -181,12 +191,9 @@ export const make = (options: {
         )
     })
 
-    const newest = (stored: Login): Login =>
-      unsaved !== undefined && same(stored.refreshToken, unsaved.replaces) ? unsaved.login : stored
-
     const openSame = (login: Login) =>
       Effect.filterOrFail(
-        open(newest(login)),
+        open(successorOf(login) ?? login),
         (session) => current === undefined || same(current.credentials.accountId, session.credentials.accountId),
         () => new AccountChanged()
       )
@@ -213,7 +220,10 @@ export const make = (options: {
           : Effect.void
       )
 
-    /** Sends the refresh token. Callers get an error after the time limit, but a late response is still used. */
+    /**
+     * Sends the refresh token. If the response is not there and stored after the time limit, callers get an error, but
+     * it is still used.
+     */
     const send = Effect.fnUntraced(function* (
       { login, credentials }: Session,
       refreshToken: Redacted.Redacted,
@@ -230,10 +240,9 @@ export const make = (options: {
         Effect.zipRight(Scope.close(held, Exit.void)),
         Effect.delay(timeLimit)
       )
-      const timer = yield* Effect.fork(giveUpWaiting)
-      const tokens = yield* oauth
-        .refresh(refreshToken, reason, personal)
-        .pipe(Effect.tapError(remember(refreshToken)), Effect.ensuring(Fiber.interrupt(timer)))
+      // Ends with this fiber, which also stores the response.
+      yield* Effect.fork(Effect.interruptible(giveUpWaiting))
+      const tokens = yield* oauth.refresh(refreshToken, reason, personal).pipe(Effect.tapError(remember(refreshToken)))
       return yield* rotate(login, tokens)
     })
 
@@ -252,8 +261,10 @@ export const make = (options: {
               yield* failAsRemembered(refreshToken)
               yield* prepare
               const login = yield* send(session, refreshToken, reason, own, held)
-              // The stored refresh token is invalid from here on, so keep the new one in memory until it is written.
-              unsaved = { login, replaces: stored.refreshToken }
+              // The sent refresh token is invalid from here on, so keep the new one in memory.
+              if (!same(login.refreshToken, refreshToken)) spent.push(refreshToken)
+              latest = login
+              unsaved = login
               return [login, login] as const
             })
           )
@@ -273,7 +284,7 @@ export const make = (options: {
     const keepInMemory = (isStale: IsStale, error: AuthFileUnusable) =>
       Effect.gen(function* () {
         if (unsaved === undefined) return yield* error
-        const session = yield* openSame(unsaved.login)
+        const session = yield* openSame(unsaved)
         if (isStale(session, yield* serverTime)) return yield* error
         yield* save.pipe(
           Effect.retry({ times: 3, schedule: Schedule.spaced("250 millis") }),
