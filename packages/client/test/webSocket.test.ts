@@ -1,6 +1,7 @@
 /** Turns over WebSockets, in virtual time: only what is new is sent, and every failure is what it is by SSE. */
 
 import { assert, describe, it } from "@effect/vitest"
+import { CodexAuth, Credentials } from "@effect-codex/auth"
 import { History, type Item, type Turn, type TurnEvent } from "@effect-codex/schema"
 import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
 import { Metrics, RateLimitWatch, WebSocketConnector } from "@effect-codex/transport"
@@ -13,6 +14,8 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -71,6 +74,8 @@ const withFour = (script: Script.Script) =>
     ),
     Layer.provideMerge(ScriptedBackend.layer(script))
   )
+
+const broken = says("A").pipe(Script.truncateAfterEvents(2))
 
 const expired = Script.events([{ type: "error", status: 401, error: { code: "token_expired" } }])
 
@@ -212,6 +217,86 @@ describe("a conversation over a WebSocket", () => {
     }).pipe(Effect.provide(overSockets(() => says("A"), { transport: "auto" })))
   )
 
+  it.effect("opens another socket for a request with other headers", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      yield* run(conversation.send("one"))
+      yield* run(conversation.send("two", { config: { headers: { "x-tenant": "b" } } }))
+      yield* run(conversation.send("three"))
+      assert.deepStrictEqual(
+        (yield* requests).map(({ headers, message }) => [message?.socket, headers["x-tenant"]]),
+        [
+          [1, undefined],
+          [2, "b"],
+          [1, undefined]
+        ]
+      )
+    }).pipe(Effect.provide(overSockets(() => says("A"))))
+  )
+
+  it.effect("keeps no socket after a single turn, which nothing can follow", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      yield* run(codex.turn({ prompt: "Hi" }))
+      assert.deepStrictEqual(yield* sockets, { opened: 1, open: 0 })
+    }).pipe(Effect.provide(overSockets([says("A")])))
+  )
+
+  for (const [name, events] of [
+    [
+      "streamed without its item",
+      [
+        { type: "response.output_text.delta", item_id: "msg_1", output_index: 0, content_index: 0, delta: "A" },
+        { type: "response.completed", response: { id: "resp_1" } }
+      ]
+    ],
+    [
+      "only in the terminal event",
+      [
+        {
+          type: "response.completed",
+          response: {
+            id: "resp_1",
+            output: [{ type: "message", role: "assistant", content: [{ type: "output_text", text: "A" }] }]
+          }
+        }
+      ]
+    ]
+  ] as ReadonlyArray<readonly [string, ReadonlyArray<Script.Event>]>) {
+    it.effect(`sends everything after output that was ${name}, and none of it twice`, () =>
+      Effect.gen(function* () {
+        const [first, second] = yield* twoTurns
+        assert.deepStrictEqual([first, second].map(tagOf), ["ok", "ok"])
+        const sent = (yield* messages)[1]
+        assert.strictEqual(sent?.previous_response_id, undefined)
+        assert.lengthOf(sent?.input ?? [], 3)
+      }).pipe(Effect.provide(overSockets([Script.events(events), says("B")])))
+    )
+  }
+
+  it.effect("interrupts the turns that run or wait for a socket when the Layer ends", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(
+        withFour(() => Script.silence),
+        scope
+      )
+      const { turn } = yield* Effect.provide(Codex.Codex, context)
+      const turns = yield* Effect.forEach(Array.from("abcdef"), (conversationId) =>
+        Effect.fork(turn({ conversationId, prompt: "?" }))
+      )
+      const single = yield* Effect.fork(turn({ prompt: "?", config: { transport: "sse" } }))
+      yield* later("1 seconds")
+      yield* Scope.close(scope, Exit.void)
+      for (const fiber of [...turns, single]) assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))
+      assert.deepStrictEqual(yield* Effect.provide(sockets, context), { opened: 4, open: 0 })
+      const afterwards = yield* Effect.exit(
+        Effect.fork(turn({ conversationId: "a", prompt: "?" })).pipe(Effect.flatMap(Fiber.join))
+      )
+      assert.isTrue(Exit.isInterrupted(afterwards))
+    })
+  )
+
   it.effect("leaves no socket open when the Layer ends", () =>
     Effect.gen(function* () {
       const counted = yield* Effect.provide(
@@ -267,6 +352,48 @@ describe.sequential("what fails over a WebSocket", () => {
       assert.deepStrictEqual(yield* ways, [1, 2, 1, 3])
     }).pipe(Effect.provide(overSockets([says("A"), says("B"), expired, says("C")])))
   )
+
+  it.effect("a 401 on a socket of older credentials is not held against the newer ones", () =>
+    Effect.gen(function* () {
+      const token = yield* Ref.make("older")
+      const auth = Layer.effect(
+        CodexAuth.CodexAuth,
+        Effect.map(CodexAuth.CodexAuth, ({ recover }) => ({
+          credentials: Effect.flatMap(Ref.get(token), (id) =>
+            Credentials.fromTokens({ accessToken: Redacted.make(TestAuth.jwt({ id })) })
+          ),
+          recover
+        }))
+      ).pipe(Layer.provide(TestAuth.layer()))
+      const client = Codex.layer.pipe(
+        Layer.provide(CodexConfig.layer({ transport: "websocket" })),
+        Layer.provide(auth),
+        Layer.provideMerge(ScriptedBackend.layer([says("A"), expired, says("B")]))
+      )
+      yield* Effect.gen(function* () {
+        const conversation = yield* Conversation.make()
+        yield* run(conversation.send("one"))
+        yield* Ref.set(token, "newer")
+        const turn = yield* run(conversation.send("two"))
+        assert.deepStrictEqual([turn.text, turn.attempts], ["B", 1])
+        assert.deepStrictEqual(yield* ways, [1, 1, 2])
+      }).pipe(Effect.provide(client))
+    })
+  )
+
+  for (const status of [401, 429]) {
+    it.effect(`a handshake that is refused with ${status} has sent nothing`, () =>
+      Effect.gen(function* () {
+        const conversation = yield* Conversation.make()
+        const error = yield* run(Effect.flip(conversation.send("one")))
+        assert.deepStrictEqual(error.partial?.diagnostics.route, { via: "websocket" })
+      }).pipe(
+        Effect.provide(
+          overSockets([], {}, { handshakes: [{ status, body: `{"error":{"type":"usage_limit_reached"}}` }] })
+        )
+      )
+    )
+  }
 
   it.effect("a message that is too large goes by SSE before dialling, or is an error", () =>
     Effect.gen(function* () {
@@ -352,7 +479,10 @@ describe("a conversation that connects ahead", () => {
       "ContextWindowExceeded",
       1
     ],
-    ["fails where the socket is closed", "websocket", [], [Script.resetBeforeHeaders], "ConnectionFailed", 1]
+    ["fails where the socket is reset", "websocket", [], [Script.resetBeforeHeaders], "ConnectionFailed", 1],
+    ["fails where the socket is closed", "websocket", [], [broken], "ConnectionFailed", 1],
+    ["does nothing in mode auto where the socket is reset", "auto", [], [Script.resetBeforeHeaders], "ok", 1],
+    ["does nothing in mode auto where the socket is closed", "auto", [], [broken], "ok", 1]
   ] as ReadonlyArray<
     readonly [string, "sse" | "auto" | "websocket", ReadonlyArray<Script.Handshake>, Script.Script, string, number]
   >) {
@@ -365,6 +495,17 @@ describe("a conversation that connects ahead", () => {
       }).pipe(Effect.provide(scripted({ ...anyRow, script, handshakes, transport, refreshes: 1 })))
     )
   }
+
+  it.scoped("needs no second socket while a turn runs on the first", () =>
+    Effect.gen(function* () {
+      const codex = yield* Codex.Codex
+      const turn = yield* Effect.fork(codex.turn({ conversationId: "a", prompt: "Hi" }))
+      yield* later("1 seconds")
+      yield* run(codex.connect({ conversationId: "a" }))
+      assert.deepStrictEqual(yield* counted, { opened: 1, open: 1, requests: 1 })
+      yield* run(Fiber.join(turn))
+    }).pipe(Effect.provide(overSockets([says("A").pipe(Script.delay("5 minutes"))])))
+  )
 
   it.effect("leaves no socket when it is interrupted", () =>
     Effect.gen(function* () {

@@ -25,6 +25,8 @@ export interface Row {
   readonly failures?: readonly [string | undefined, string | undefined]
   /** The number of the socket of each request, 0 for SSE. */
   readonly ways: ReadonlyArray<number>
+  /** Whether each request over a socket had all input or only what is new. */
+  readonly inputs?: ReadonlyArray<"full" | "incremental">
   /** Why each turn fell back to SSE. */
   readonly fallbacks?: readonly [string | undefined, string | undefined]
   /** How many sockets were asked for. */
@@ -111,6 +113,70 @@ const frames: ReadonlyArray<Row> = [
     ),
     ...again,
     failures: [undefined, "ServerOverloaded"]
+  },
+  ...["websocket_connection_limit_reached", "previous_response_not_found"].map(
+    (code): Row => ({
+      name: `${code} in the middle of a turn is a truncated stream`,
+      script: then(
+        Script.events([
+          ...Script.turnEvents({ text: "Half" }).slice(0, 4),
+          { type: "error", status: 400, error: { code } }
+        ]),
+        says("B")
+      ),
+      ...again,
+      failures: [undefined, "StreamTruncated"]
+    })
+  ),
+  ...[
+    { type: "error", status: 400, code: "previous_response_not_found" },
+    { type: "error", status: "400", error: { type: "previous_response_not_found" } },
+    { status_code: 400, error: { code: "previous_response_not_found" } }
+  ].map(
+    (event): Row => ({
+      name: `an error frame of another shape: ${Object.keys(event).join()}, ${typeof event.status}`,
+      script: then(Script.events([event]), says("B")),
+      ...again,
+      failures: [undefined, undefined]
+    })
+  ),
+  {
+    name: "a 401 without a type: recovery, and a new socket with the new credentials",
+    script: then(Script.events([{ status: 401, error: { code: "token_expired" } }]), says("B")),
+    refreshes: 1,
+    ...again
+  },
+  {
+    name: "an error frame between two turns: a new socket, no failure",
+    script: [
+      Script.events([
+        ...Script.turnEvents({ text: "A" }),
+        { type: "error", status: 400, error: { code: "websocket_connection_limit_reached" } }
+      ]),
+      says("B")
+    ],
+    results: ["ok", "ok"],
+    failures: [undefined, undefined],
+    ways: [1, 2],
+    opened: 2
+  },
+  {
+    name: "a response that is completed with an error is no previous response",
+    script: [
+      Script.events([
+        {
+          type: "response.completed",
+          response: { id: "resp_bad", status: "failed", error: { code: "server_error", message: "Oops" } }
+        }
+      ]),
+      says("A"),
+      says("B")
+    ],
+    results: ["ok", "ok"],
+    failures: ["ResponseFailed", undefined],
+    ways: [1, 1, 1],
+    inputs: ["full", "full", "incremental"],
+    opened: 1
   },
   {
     name: "response.failed is what it is by SSE",
@@ -427,6 +493,11 @@ export const check = (
         [...row.fallbacks]
       )
     }
+    if (row.inputs !== undefined)
+      assert.deepStrictEqual(
+        sent.map((message) => (message?.text.includes("previous_response_id") ? "incremental" : "full")),
+        [...row.inputs]
+      )
     for (const [n, message] of sent.entries()) {
       const isFirst = sent.findIndex((other) => other?.socket === message?.socket) === n
       if (isFirst) assert.notInclude(message?.text ?? "", "previous_response_id")

@@ -5,6 +5,7 @@
  */
 import * as History from "./History.ts"
 import type * as Item from "./Item.ts"
+import { isModelOutput } from "./internal/history/encrypted.ts"
 import * as ResponsesRequest from "./ResponsesRequest.ts"
 
 /**
@@ -25,7 +26,8 @@ export interface Previous {
  * - `no_previous`: no response has finished on this socket.
  * - `field`: a field other than `input` changed; `at` names it.
  * - `input`: the input does not start with the previous request's input; `at` names the first item that differs.
- * - `output`: the previous response's output does not follow unchanged; `at` names the first item that differs.
+ * - `output`: the previous response's output does not follow unchanged, or more output of a model follows it; `at` names
+ *   the first such item.
  *
  * @since 0.1.0
  * @category models
@@ -58,6 +60,13 @@ const firstDifferent = (expected: ReadonlyArray<unknown>, found: ReadonlyArray<u
   const place = expected.findIndex((item, n) => !same(item, found[n]))
   return place === -1 ? undefined : place
 }
+
+/**
+ * Whether a model wrote the item. If it follows the known output, it can be output of the same response that was not
+ * recognized as such, and the server has it already.
+ */
+const isOutput = (item: Item.Item | undefined): boolean =>
+  item !== undefined && (item.type === "reasoning" || (isModelOutput(item) && !item.type.endsWith("_output")))
 
 /**
  * Compares a request with the previous one on the same socket. The server's output counts as unchanged if
@@ -95,5 +104,6 @@ export const decide = (previous: Previous | undefined, request: ResponsesRequest
   if (differs !== undefined || sent.length !== now.length) {
     return { _tag: "Full", reason: "output", at: `input[${differs ?? sent.length}]` }
   }
+  if (isOutput(input[0])) return { _tag: "Full", reason: "output", at: `input[${known}]` }
   return { _tag: "Incremental", previousResponseId: previous.responseId, input }
 }

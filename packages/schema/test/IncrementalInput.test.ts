@@ -76,4 +76,17 @@ describe("what of the input is sent", () => {
     assert.deepStrictEqual(decide(said("one")), full("output", "input[1]"))
     assert.deepStrictEqual(decide(), full("input", "input[0]"))
   })
+
+  it("is everything when more output of a model follows, which the server may have already", () => {
+    const reasoning = { type: "reasoning", summary: [], encrypted_content: "…" } as Item.Item
+    for (const more of [answer("msg_2"), reasoning]) {
+      const { _tag, ...why } = IncrementalInput.decide(
+        after(answer("msg_1")),
+        request(said("one"), answer("msg_1"), more, answer("msg_3"), said("two"))
+      )
+      assert.deepStrictEqual([_tag, why], ["Full", { reason: "output", at: "input[2]" }])
+    }
+    const later = request(said("one"), answer("msg_1"), said("two"), answer("msg_2"), said("three"))
+    assert.strictEqual(IncrementalInput.decide(after(answer("msg_1")), later)._tag, "Incremental")
+  })
 })

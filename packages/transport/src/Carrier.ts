@@ -54,9 +54,11 @@ export interface Turn {
   readonly mode: "auto" | "websocket"
   /**
    * Prepares a later turn: only opens the socket (`connect`), or also sends the request with `generate: false`
-   * (`warm_up`). Doing nothing, or failing to open a socket in mode `auto`, is not a failure.
+   * (`warm_up`). Doing nothing, or a failed connection in mode `auto`, is not a failure.
    */
   readonly ahead?: "connect" | "warm_up" | undefined
+  /** Whether no further turn of the conversation follows: its socket is closed after it. */
+  readonly single?: boolean
   /** The handshake timeout, in milliseconds. */
   readonly handshakeLimit: number
   readonly routingToken?: RoutingToken.RoutingToken | undefined

@@ -115,7 +115,8 @@ export interface AttemptOptions {
   /** The number of this attempt, from 1, for the span. */
   readonly attempt?: number
   /**
-   * Whether more turns of the conversation may follow, so that opening a socket is worthwhile (`transport: "auto"`).
+   * Whether more turns of the conversation may follow, so that opening a socket is worthwhile (`transport: "auto"`) and
+   * it is kept after the turn.
    */
   readonly inConversation?: boolean
   /** Do not emit values; only wait for the reader to finish. */
@@ -301,7 +302,9 @@ export const make: Effect.Effect<
       const plan: Sender.Plan = {
         config,
         ...times,
-        ...(mode !== undefined && { socket: { mode, ahead, handshakeLimit: handshakeLimit(config) } }),
+        ...(mode !== undefined && {
+          socket: { mode, ahead, single: options.inConversation !== true, handshakeLimit: handshakeLimit(config) }
+        }),
         isRouted: config.workspaceRouting,
         url: (route) => urlOf(config.baseUrl, "/codex/responses", route),
         headers: (credentials, { override }) =>

@@ -2,6 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type Carrier, CodexConfig, type Reader } from "@effect-codex/transport"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { Exchange } from "../src/internal/exchange.ts"
 import * as Limits from "../src/internal/limits.ts"
 
@@ -62,6 +64,27 @@ describe("an exchange", () => {
       assert.deepStrictEqual(told, ["pause", "resume"])
       exchange.onData(chunk(1))
       assert.deepStrictEqual(yield* waiting, [1])
+    })
+  )
+
+  it.effect("whose Layer ends interrupts the fiber that waits for it, and one that pulls later", () =>
+    Effect.gen(function* () {
+      const { exchange, told } = yield* begun
+      const waiting = yield* Effect.fork(exchange.pull)
+      yield* Effect.yieldNow()
+      exchange.shutDown()
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.await(waiting)))
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.await(yield* Effect.fork(exchange.pull))))
+      assert.deepStrictEqual(told, ["abort"])
+    })
+  )
+
+  it.effect("whose Layer ends after its last value still delivers it", () =>
+    Effect.gen(function* () {
+      const { exchange } = yield* begun
+      exchange.onData(last)
+      exchange.shutDown()
+      assert.deepStrictEqual(yield* exchange.pull, [1])
     })
   )
 

@@ -62,6 +62,7 @@ export class Exchange implements Carrier.Receiver {
   #timerAt = Number.POSITIVE_INFINITY
   #ended = false
   #aborted = false
+  #isShutDown = false
   readonly #sentAt: number
   #bytes = 0
   #lastBytesAt = 0
@@ -114,6 +115,13 @@ export class Exchange implements Carrier.Receiver {
     if (this.#phase === "closed") return
     this.#close()
     this.#cut()
+  }
+
+  /** Aborts the request because its Layer closes, and interrupts the fiber that waits for the response. */
+  shutDown(): void {
+    this.#isShutDown = !this.over
+    this.abort()
+    this.#notify()
   }
 
   onHeaders(status: number, headers: Head["headers"], setCookies: ReadonlyArray<string>): void {
@@ -258,6 +266,7 @@ export class Exchange implements Carrier.Receiver {
   /** Waits for a value, or fails when there can be none. */
   #settled<A>(value: () => A | undefined): Effect.Effect<A, ExchangeError> {
     const look = (): Effect.Effect<A, ExchangeError> | undefined => {
+      if (this.#isShutDown) return Effect.interrupt
       const found = value()
       if (found !== undefined) return Effect.succeed(found)
       if (this.#defect !== undefined) return Effect.die(this.#defect)

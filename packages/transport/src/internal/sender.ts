@@ -53,7 +53,7 @@ export interface Plan {
   /** The POST body; if absent, the request is a GET. */
   readonly body?: { readonly request: ResponsesRequest.ResponsesRequest; readonly bytes: Uint8Array } | undefined
   /** Whether the turn may or must use a WebSocket. */
-  readonly socket?: Pick<Carrier.Turn, "mode" | "handshakeLimit" | "ahead"> | undefined
+  readonly socket?: Pick<Carrier.Turn, "mode" | "handshakeLimit" | "ahead" | "single"> | undefined
   readonly routingToken?: RoutingToken.RoutingToken | undefined
   readonly isRouted: boolean
 }
@@ -192,8 +192,8 @@ export const make = ({
     const open = new Set<Exchange>()
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        for (const exchange of open) exchange.abort()
         carrier.close()
+        for (const exchange of open) exchange.shutDown()
       })
     )
 

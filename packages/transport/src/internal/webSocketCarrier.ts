@@ -3,6 +3,7 @@
  * reported as the equivalent HTTP response, so that errors are classified in one place; events are text messages.
  */
 import { defined } from "@effect-codex/schema/Defined"
+import * as ErrorStatement from "@effect-codex/schema/ErrorStatement"
 import * as IncrementalInput from "@effect-codex/schema/IncrementalInput"
 import type * as Item from "@effect-codex/schema/Item"
 import * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
@@ -37,6 +38,7 @@ export interface Options {
 export interface WebSocketCarrier extends Carrier.Service {
   /** Closes the sockets of a thread; a socket with a running turn is closed after the turn. */
   readonly leave: (thread: string) => void
+  /** Closes all sockets and opens no more; abort their requests too. */
   readonly close: () => void
 }
 
@@ -84,19 +86,29 @@ const headersOf = (frame: Json): Head =>
       )
     : {}
 
-const errorOf = (frame: Json): unknown =>
-  isObject(frame["error"]) ? frame["error"] : isObject(frame["response"]) ? frame["response"]["error"] : {}
+/** The response of a terminal event. */
+const responseOf = (frame: Json): Json => (isObject(frame["response"]) ? frame["response"] : {})
 
-const codeOf = (frame: Json): string | undefined => {
-  const error = errorOf(frame)
-  if (!isObject(error)) return undefined
-  return [error["code"], error["type"]].find((code): code is string => typeof code === "string")
+/** Whether a message says that the request has failed, in any of the forms the decoder knows. */
+const isFailure = ({ error, type }: Json): boolean =>
+  typeof type === "string"
+    ? type === "error" || type === "response.error" || type === "response.failed"
+    : ErrorStatement.isPresent(error)
+
+const statementOf = (frame: Json): ErrorStatement.ErrorStatement => {
+  const { error } = responseOf(frame)
+  return ErrorStatement.fromValue(ErrorStatement.isPresent(error) ? error : frame)
 }
 
-const statusOf = (frame: Json): number | undefined =>
-  [frame["status"], frame["status_code"]].find(
-    (status): status is number => typeof status === "number" && status >= 400 && status <= 599
-  )
+/** The id of a response that finished without an error, so that the next request can refer to it. */
+const finishedId = (frame: Json): string | undefined => {
+  const { error, id, incomplete_details, status } = responseOf(frame)
+  const isWhole =
+    (frame["type"] === "response.completed" || frame["type"] === "response.done") &&
+    (status === "completed" || !ErrorStatement.isPresent(status)) &&
+    ![error, incomplete_details].some(ErrorStatement.isPresent)
+  return isWhole && typeof id === "string" ? id : undefined
+}
 
 const encoder = new TextEncoder()
 
@@ -132,6 +144,17 @@ const handshakeHeaders = (headers: Carrier.Request["headers"]): Readonly<Record<
   "openai-beta": "responses_websockets=2026-02-06"
 })
 
+/** Headers that can change while a socket is open. */
+const renewed: ReadonlySet<string> = new Set(["authorization", "cookie"])
+
+/** Two requests with the same key can use the same socket: it has the URL and headers of its handshake. */
+const keyOf = ({ headers, url }: Carrier.Request): string =>
+  JSON.stringify([
+    url,
+    headers["chatgpt-account-id"] ?? headers["authorization"],
+    Object.entries(handshakeHeaders(headers)).filter(([name]) => !renewed.has(name))
+  ])
+
 export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier => {
   const lines = new Set<Line>()
   const fallbacks = new Fallbacks()
@@ -151,6 +174,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
   }
 
   let serving = false
+  let isClosed = false
 
   /** Call this when a socket becomes idle or closes. */
   const serveWaiting = (): void => {
@@ -191,13 +215,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       this.#receiver = receiver
       this.#sendByHttp = sendByHttp
       this.turn = turn
-      // headers identify the account and the thread, and the URL the route
-      this.key = JSON.stringify([
-        request.url,
-        request.headers["chatgpt-account-id"] ?? request.headers["authorization"],
-        request.headers["x-openai-account-routing-override"],
-        request.headers["thread-id"]
-      ])
+      this.key = keyOf(request)
     }
 
     start(): void {
@@ -215,13 +233,17 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       return undefined
     }
 
+    #hasBusyLine(): boolean {
+      return [...lines].some(({ isStale, key }) => key === this.key && !isStale)
+    }
+
     #go(line: Line | undefined): void {
       const { ahead } = this.turn
-      if (line !== undefined && (ahead === "connect" || (ahead === "warm_up" && line.last !== undefined))) {
-        return this.done()
-      }
+      const isConnected = line === undefined ? this.#hasBusyLine() : ahead === "connect" || line.last !== undefined
+      if (ahead !== undefined && isConnected) return this.done()
       if (line === undefined && !makeRoom()) {
         waiting.add(this)
+        this.turn.onRoute?.({ via: "websocket" })
         return
       }
       const decision = IncrementalInput.decide(line?.last, this.turn.request)
@@ -311,6 +333,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
 
     fail(failure: Carrier.CarrierFailure): void {
       if (this.#over) return
+      if (this.turn.ahead !== undefined && this.turn.mode === "auto") return this.done()
       this.#over = true
       this.#receiver.onFailure(failure)
     }
@@ -318,6 +341,11 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     dialFailed(refusal: Refusal): void {
       fallbacks.failed(this.key, "dial_failed")
       if (this.turn.mode === "auto") return this.fallBack("dial_failed")
+      this.refused(refusal)
+    }
+
+    /** Responds with the outcome of the handshake. */
+    refused(refusal: Refusal): void {
       // nothing was sent
       this.turn.onRoute?.({ via: "websocket" })
       if (refusal.status === undefined) this.fail({ cause: refusal.cause ?? { code: "ECONNRESET" } })
@@ -398,8 +426,9 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     #rest(): void {
+      const isLast = this.isStale || this.job?.turn.single === true
       this.job = undefined
-      if (this.isStale) return this.close()
+      if (isLast) return this.close()
       this.hasRested = true
       this.idleSince = now()
       this.#cancelTimer?.()
@@ -443,16 +472,18 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       }
       if (status === 401) forget(this.authorization)
       // a retry over SSE would get the same response
-      if (status === 401 || status === 429) return job.respond(status, headers, cookies, body)
-      job.dialFailed({ status, headers, cookies, body })
+      const refusal = { status, headers, cookies, body }
+      if (status === 401 || status === 429) return job.refused(refusal)
+      job.dialFailed(refusal)
     }
 
     onMessage(text: string): void {
+      if (this.state !== "open") return
       const { job } = this
-      if (job === undefined || this.state !== "open") return
       const frame = parse(text)
+      if (isFailure(frame)) return this.#failed(job, frame, text)
+      if (job === undefined) return
       const type = frame["type"]
-      if (type === "error" || type === "response.failed") return this.#failed(job, frame, text)
       if (type === "response.output_item.done") {
         const index = frame["output_index"]
         job.output.set(typeof index === "number" ? index : job.output.size, frame["item"] as Item.Item)
@@ -468,29 +499,34 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     #remember(job: Job, frame: Json): void {
-      const response = isObject(frame["response"]) ? frame["response"] : {}
-      const id = response["id"]
-      const isWhole = frame["type"] === "response.completed" || frame["type"] === "response.done"
-      if (!isWhole || typeof id !== "string") return
+      const responseId = finishedId(frame)
+      if (responseId === undefined) return
       const output = [...job.output].sort(([a], [b]) => a - b).map(([, item]) => item)
-      this.last = { request: job.turn.request, responseId: id, output }
+      this.last = { request: job.turn.request, responseId, output }
     }
 
-    #failed(job: Job, frame: Json, text: string): void {
-      fallbacks.answered(this.key)
-      const code = codeOf(frame)
-      if (!job.begun && code !== undefined && cacheLost.has(code)) {
-        this.close()
-        if (job.redial()) return
-      }
-      // the server-side state of a socket is unknown after an error
-      const head = this.#head
+    /** The server-side state of a socket is unknown after an error, so it is closed. */
+    #failed(job: Job | undefined, frame: Json, text: string): void {
+      const [headers, cookies] = this.#head
+      const { code, status, type } = statementOf(frame)
       this.close()
-      const status = statusOf(frame) ?? (job.turn.ahead === undefined ? undefined : 400)
       if (status === 401) forget(this.authorization)
-      if (job.turn.ahead !== undefined) text = JSON.stringify({ error: errorOf(frame) })
-      if ((frame["type"] === "error" || job.turn.ahead !== undefined) && status !== undefined && !job.begun) {
-        return job.respond(status, { ...head[0], ...headersOf(frame) }, head[1], text)
+      if (job === undefined) return
+      fallbacks.answered(this.key)
+      if (cacheLost.has(code ?? type ?? "")) {
+        if (!job.begun && job.redial()) return
+        // once output has arrived, the turn is truncated as by a close
+        if (job.begun) return job.end()
+      }
+      // the request's own credentials were not refused
+      const isOutdated = status === 401 && this.authorization !== job.request.headers["authorization"]
+      if (isOutdated && !job.begun && job.redial()) return
+      const isAhead = job.turn.ahead !== undefined
+      const answer = status ?? (isAhead ? 400 : undefined)
+      if ((isAhead || frame["type"] !== "response.failed") && answer !== undefined && !job.begun) {
+        const { error } = responseOf(frame)
+        const body = error === undefined ? text : JSON.stringify({ error })
+        return job.respond(answer, { ...headers, ...headersOf(frame) }, cookies, body)
       }
       job.pass(text, frame["type"])
       job.end()
@@ -499,8 +535,9 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     onBinary(): void {
       const { job } = this
       this.close()
+      if (job === undefined) return
       fallbacks.failed(this.key, "broken")
-      job?.fail({ cause: { code: "UND_ERR_RESPONSE" } })
+      job.fail({ cause: { code: "UND_ERR_RESPONSE" } })
     }
 
     onClose(code: number, cause?: unknown): void {
@@ -515,7 +552,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       if (this.hasRested && !job.begun && job.redial()) return
       fallbacks.failed(this.key, "broken")
       // any close ends the body: without a terminal event, the decoder reports a truncated turn
-      if (code === 1006) job.fail({ cause: cause ?? { code: "ECONNRESET" } })
+      if (code === 1006 || job.turn.ahead !== undefined) job.fail({ cause: cause ?? { code: "ECONNRESET" } })
       else job.end()
     }
   }
@@ -539,6 +576,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
   return {
     send: (request, receiver) => {
       const { turn } = request
+      if (turn !== undefined && isClosed) return Effect.interrupt
       return turn === undefined || connector.connect === undefined
         ? http.send(request, receiver)
         : Effect.map(Effect.runtime<never>(), (runtime) => {
@@ -555,14 +593,9 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       }
     },
     close: () => {
-      const left = [...waiting]
+      isClosed = true
       waiting.clear()
-      for (const job of left) job.fail({ cause: undefined })
-      for (const line of [...lines]) {
-        const { job } = line
-        line.close()
-        job?.fail({ cause: undefined })
-      }
+      for (const line of [...lines]) line.close()
     }
   }
 }
