@@ -17,7 +17,7 @@ import * as Redacted from "effect/Redacted"
 import { LoginExpired, LoginFailed, RefreshFailed } from "./AuthError.ts"
 import * as BoundRequest from "./BoundRequest.ts"
 import { isJsonObject, type Json, numberIn, parseJson, textIn } from "./internal/json.ts"
-import { type Answer, codeOf, factsOf } from "./internal/statement.ts"
+import { type Answer, clean, codeOf, factsOf, readText } from "./internal/statement.ts"
 
 /**
  * The login server.
@@ -227,7 +227,10 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
             : Effect.fail(error)
         ),
         Effect.flatMap((response) =>
-          Effect.map(response.text, (text): Answer => ({ status: response.status, text, headers: response.headers }))
+          Effect.map(
+            readText(response),
+            (text): Answer => ({ status: response.status, text, headers: response.headers })
+          )
         ),
         Effect.mapError(() => "network" as const),
         Effect.timeoutFail({ duration, onTimeout: () => "timeout" as const }),
@@ -304,7 +307,7 @@ export const make = (options?: Options): Effect.Effect<Service, never, HttpClien
         if (answer.status === 404) return yield* new LoginFailed({ reason: "unsupported" })
         const json = jsonOf(answer)
         const deviceAuthId = secretIn(json, "device_auth_id")
-        const userCode = textIn(json, "user_code") ?? textIn(json, "usercode")
+        const userCode = clean(textIn(json, "user_code") ?? textIn(json, "usercode"))
         if (!isSuccess(answer) || deviceAuthId === undefined || userCode === undefined) {
           return yield* new LoginFailed({ reason: "exchange", ...factsOf(answer, []) })
         }

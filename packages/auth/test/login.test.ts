@@ -229,6 +229,42 @@ describe("BrowserLogin", () => {
     })
   )
 
+  it.scopedLive("is held up by nobody who connects and sends half a request, or reads no page", () =>
+    Effect.gen(function* () {
+      const { fiber, redirectUri, state, visit } = yield* waiting()
+      const { port } = new URL(redirectUri)
+      const request = `GET /auth/callback?code=x&state=${state} HTTP/1.1\r\nhost: x\r\n`
+      const starts = [
+        "",
+        "GET /auth",
+        request,
+        `${request}content-length: 9\r\n\r\n`.replace("GET", "POST"),
+        "\u0000".repeat(99)
+      ]
+      const ends = yield* Effect.forEach(starts, (start) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            const socket = Net.connect({ host: "127.0.0.1", port: Number(port) }).on("error", () => {})
+            socket.write(start)
+            return socket
+          }),
+          (socket) => Effect.sync(() => socket.destroy())
+        ).pipe(
+          Effect.flatMap((socket) =>
+            Effect.forkScoped(
+              Effect.async<void>((resume) => {
+                socket.resume().once("close", () => resume(Effect.void))
+              })
+            )
+          )
+        )
+      )
+      assert.strictEqual((yield* visit(`?code=right&state=${state}`)).status, 200)
+      yield* Fiber.join(fiber)
+      yield* Effect.forEach(ends, Fiber.join)
+    })
+  )
+
   it.scopedLive("takes one code: a prefetch and the visit itself see the same page", () =>
     Effect.gen(function* () {
       const { fiber, state, visit, seen } = yield* waiting()
@@ -411,6 +447,13 @@ describe("DeviceLogin", () => {
         redirect_uri: "https://auth.openai.com/deviceauth/callback"
       })
       assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt_new")
+    })
+  )
+
+  it.effect("prints no escape sequence of the server", () =>
+    Effect.gen(function* () {
+      const { prompts } = yield* start(() => ({ body: { ...device, user_code: "AB\u001b[2J\u202eCD\n-12" } }))
+      assert.strictEqual((yield* Queue.take(prompts)).userCode, "ABCD -12")
     })
   )
 

@@ -2,6 +2,7 @@
 
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
 import { Script } from "@effect-codex/testing"
 import { BackendServer } from "@effect-codex/testing/node"
@@ -181,6 +182,43 @@ describe("a refresh", () => {
       const { auth, store } = yield* session(url, ended)
       yield* auth.credentials
       assert.strictEqual(yield* refreshToken(store), "rt_next")
+    })
+  )
+
+  it.scopedLive("reads no more of an answer than tokens can be long", () =>
+    Effect.gen(function* () {
+      let sent = 0
+      const endless = () =>
+        new ReadableStream<Uint8Array>({
+          pull: (controller) => {
+            sent += 65_536
+            controller.enqueue(new Uint8Array(65_536).fill(0x20))
+          }
+        })
+      const oauth = yield* OAuth.make().pipe(
+        Effect.provideService(
+          HttpClient.HttpClient,
+          HttpClient.make((request) => Effect.succeed(HttpClientResponse.fromWeb(request, new Response(endless()))))
+        )
+      )
+      const error = yield* Effect.flip(oauth.refresh(secret("rt_1"), "proactive_expiry"))
+      assert.deepInclude(error, { _tag: "RefreshFailed", reason: "answer" })
+      assert.isBelow(sent, 2_097_152)
+    })
+  )
+
+  it.scopedLive("may have an answer without a body", () =>
+    Effect.gen(function* () {
+      const oauth = yield* OAuth.make().pipe(
+        Effect.provideService(
+          HttpClient.HttpClient,
+          HttpClient.make((request) =>
+            Effect.succeed(HttpClientResponse.fromWeb(request, new Response(null, { status: 503 })))
+          )
+        )
+      )
+      const error = yield* Effect.flip(oauth.refresh(secret("rt_1"), "proactive_expiry"))
+      assert.deepInclude(error, { _tag: "RefreshFailed", reason: "status", status: 503 })
     })
   )
 

@@ -29,9 +29,12 @@ const minPart = 8
 const truncationMark = /…|\.{3}/g
 const maxTruncationMarks = 16
 
-/** One character as escaped in URLs, JSON and HTML, or an invisible character. */
+/** One character as escaped in URLs (also twice), JSON and HTML, or an invisible character. */
 const escape =
-  /%([0-9a-f]{2})|\\(?:u([0-9a-f]{4})|x([0-9a-f]{2})|(["\\/]))|&(?:#(\d{1,3})|#x([0-9a-f]{1,2})|(amp|quot|apos|lt|gt));|\p{Cf}/giu
+  /%(?:25)*([0-9a-f]{2})|\\(?:u([0-9a-f]{4})|x([0-9a-f]{2})|(["\\/]))|&(?:#(\d{1,3})|#x([0-9a-f]{1,2})|(amp|quot|apos|lt|gt));|\p{Cf}/giu
+
+/** Also whitespace, such as the line breaks of a wrapped text. */
+const escapeOrBlank = new RegExp(`${escape.source}|\\s|\\\\[nrt]`, escape.flags)
 
 const named: Readonly<Record<string, string>> = { amp: "&", quot: '"', apos: "'", lt: "<", gt: ">" }
 
@@ -44,21 +47,23 @@ interface Canonical {
 /** ASCII only: other letters can change their length. Forms encode a space as `+`. */
 const folded = (text: string): string => text.replaceAll(/[A-Z]+/g, (part) => part.toLowerCase()).replaceAll("+", " ")
 
-const canonical = (text: string): Canonical => {
+/** `isTight` removes all whitespace. */
+const canonical = (text: string, isTight: boolean): Canonical => {
   const pieces: Array<string> = []
   /** By how much the original text is ahead, from a position on. */
   const shifts: Array<{ readonly from: number; readonly by: number }> = []
   let length = 0
   let end = 0
-  for (const match of text.matchAll(escape)) {
+  for (const match of text.matchAll(isTight ? escapeOrBlank : escape)) {
     const [whole, percent, unit, byte, quoted, decimal, hexadecimal, name] = match
     const code = percent ?? unit ?? byte ?? hexadecimal
-    const character =
+    const decoded =
       code !== undefined
         ? String.fromCharCode(Number.parseInt(code, 16))
         : decimal !== undefined
           ? String.fromCharCode(Number(decimal))
           : (quoted ?? named[name?.toLowerCase() ?? ""] ?? "")
+    const character = isTight ? decoded.trim() : decoded
     const before = text.slice(end, match.index)
     pieces.push(before, character)
     length += before.length + character.length
@@ -80,7 +85,7 @@ const canonical = (text: string): Canonical => {
   }
 }
 
-/** Positions in the canonical text. */
+/** Two positions in a text. */
 type Range = readonly [from: number, to: number]
 
 const occurrences = (text: string, secret: string): ReadonlyArray<Range> => {
@@ -112,14 +117,14 @@ const startingAt = (text: string, start: number, secret: string): ReadonlyArray<
   return []
 }
 
-/** Removes secrets in any notation, and parts of truncated secrets. */
-const without = (text: string, secrets: ReadonlyArray<string>): string => {
-  if (secrets.length === 0) return text
-  const { start, text: searched } = canonical(text)
+/** Where the original text contains secrets in any notation, and parts of truncated secrets. */
+const locate = (text: string, secrets: ReadonlyArray<string>, isTight: boolean): ReadonlyArray<Range> => {
+  if (secrets.length === 0) return []
+  const { start, text: searched } = canonical(text, isTight)
   const marks = [...searched.matchAll(truncationMark)].slice(0, maxTruncationMarks)
   const ownCut = searched.length - ellipsis.length
   const size = searched.length
-  const ranges = secrets.flatMap((secret) => {
+  const found = secrets.flatMap((secret) => {
     // only a part of a longer secret can be in the text
     const head = folded(secret.slice(0, size))
     const tail = secret.length > size ? folded(secret.slice(-size)) : head
@@ -132,13 +137,23 @@ const without = (text: string, secrets: ReadonlyArray<string>): string => {
     found.push(...endingAt(searched, size, head, minPart))
     return found
   })
+  return found.map(([from, to]) => {
+    const end = start(to)
+    // Whitespace after the secret is not part of it.
+    return [start(from), isTight ? text.slice(0, end).trimEnd().length : end]
+  })
+}
+
+const without = (text: string, secrets: ReadonlyArray<string>): string => {
+  const wrapped = secrets.map((secret) => secret.replaceAll(/\s/g, "")).filter((secret) => secret.length > minPart)
+  const ranges = [...locate(text, secrets, false), ...locate(text, wrapped, true)]
   let rest = ""
   let end = 0
   let last = -1
   for (const [from, to] of ranges.sort((a, b) => a[0] - b[0] || b[1] - a[1])) {
     if (to <= last) continue
-    if (from >= last) rest += text.slice(end, start(from)) + marker
-    end = start(to)
+    if (from >= last) rest += text.slice(end, from) + marker
+    end = to
     last = to
   }
   return rest + text.slice(end)

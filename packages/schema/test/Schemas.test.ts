@@ -156,11 +156,17 @@ describe("Redaction", () => {
   const percent = (text: string) => [...text].map((one) => `%${one.charCodeAt(0).toString(16)}`).join("")
   const unicode = (text: string) => [...text].map((one) => `\\u00${one.charCodeAt(0).toString(16)}`).join("")
   const hex = (text: string) => [...text].map((one) => one.charCodeAt(0).toString(16)).join("")
+  const lines = (text: string) => text.match(/.{1,7}/gs) ?? []
   const secrets = ["Jane.Doe+x@example.org", 'pa$$ w0rd&"more/', "acc-1f2E3d4c-5B6a", "aWlkZWQ=.QWxhZGRpbjpvcGVu"]
   for (const [what, write] of Object.entries({
     "in capitals": (text: string) => text.toUpperCase(),
     "in small letters": (text: string) => text.toLowerCase(),
     "as part of a URL": encodeURIComponent,
+    "as part of a URL in a URL": (text: string) => encodeURIComponent(encodeURIComponent(text)),
+    "over several lines": (text: string) => lines(text).join("\r\n  "),
+    "over several lines in JSON": (text: string) => lines(text).join("\\n"),
+    "over several lines in a URL": (text: string) => lines(text).map(encodeURIComponent).join("%0A"),
+    "over several lines in base64": (text: string) => lines(btoa(text)).join("\n"),
     "in a form": (text: string) => new URLSearchParams([["", text]]).toString().slice(1),
     "in percents": percent,
     "in escapes of JSON": unicode,
@@ -181,10 +187,15 @@ describe("Redaction", () => {
         const text = Redaction.scrub(`50%25 of 'é' &amp; ${written} \\u0041 &lt;é`, {
           secrets: secrets.flatMap(Redaction.forms)
         })
-        assert.match(text, /^50%25 of 'é' &amp; .{0,2}<redacted>.{0,4}(?:…<redacted>)? \\u0041 &lt;é$/)
+        assert.match(text, /^50%25 of 'é' &amp; .{0,2}<redacted>.{0,4}(?:…<redacted>)? \\u0041 &lt;é$/s)
       }
     })
   }
+
+  it("takes words that together spell a short secret for what they are", () => {
+    const text = "There is no network, and no net income."
+    assert.strictEqual(Redaction.scrub(text, { secrets: ["none", "isno", "nonet"] }), text)
+  })
 
   it("leaves nothing of a secret that has another one in it, in whichever order they are named", () => {
     const secrets = ["user-1", "user-1-of-the-account", "the-account"]

@@ -1,8 +1,12 @@
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { defined } from "@effect-codex/schema/Defined"
 import * as ErrorStatement from "@effect-codex/schema/ErrorStatement"
 import type * as Failure from "@effect-codex/schema/Failure"
 import * as Redaction from "@effect-codex/schema/Redaction"
+import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 
 /** A complete response of the login server. */
 export interface Answer {
@@ -10,6 +14,30 @@ export interface Answer {
   readonly text: string
   readonly headers: Readonly<Record<string, string | undefined>>
 }
+
+/** The maximum size of a body, in bytes. Tokens have a few thousand. */
+const bodyLimit = 1_048_576
+
+/** Reads a body. The rest of one that is too large is cancelled. */
+export const readText = (
+  response: HttpClientResponse.HttpClientResponse
+): Effect.Effect<string, HttpClientError.ResponseError> =>
+  Effect.gen(function* () {
+    const decoder = new TextDecoder()
+    let text = ""
+    yield* Stream.runForEachWhile(response.stream, (bytes) =>
+      Effect.sync(() => {
+        text += decoder.decode(bytes, { stream: true })
+        return text.length < bodyLimit
+      })
+    )
+    return text + decoder.decode()
+  }).pipe(
+    Effect.catchIf(
+      (error) => error.reason === "EmptyBody",
+      () => Effect.succeed("")
+    )
+  )
 
 /** The maximum length of a server message. */
 const limit = 500
