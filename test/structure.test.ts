@@ -27,10 +27,12 @@ const madeFor: Record<string, string> = { ai: "@effect/ai/" }
 
 const nameOf = (folder: string) => (folder === "client" ? "effect-codex" : `@effect-codex/${folder}`)
 
+/** The sources of a folder, without what is installed or built. */
 const filesOf = (folder: string): ReadonlyArray<string> =>
   Fs.readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = Path.join(folder, entry.name)
-    return entry.isDirectory() ? filesOf(path) : path.endsWith(".ts") ? [path] : []
+    if (entry.isDirectory()) return ["node_modules", "dist"].includes(entry.name) ? [] : filesOf(path)
+    return path.endsWith(".ts") ? [path] : []
   })
 
 /** The exports that a source declares, each with its doc comment; overloads share theirs. A namespace goes with its class. */
@@ -207,6 +209,18 @@ describe("documents", () => {
     }
   })
 
+  it("name files of the tree that exist", () => {
+    const files = ["packages", "test"].flatMap((folder) => filesOf(Path.join(root, folder)))
+    const document = Fs.readFileSync(Path.join(root, "docs/architecture.md"), "utf8")
+    const names = [...document.matchAll(/`([\w./-]+\.ts)`/g)].map(([, name = ""]) => name)
+    assert.isAbove(names.length, 80)
+    for (const name of names)
+      assert.isTrue(
+        files.some((path) => path.endsWith(`/${name}`)),
+        name
+      )
+  })
+
   it("the settings have every environment variable that is read", () => {
     const settings = Fs.readFileSync(Path.join(root, "docs/settings.md"), "utf8")
     const source = filesOf(Path.join(root, "packages/transport/src")).map((path) => Fs.readFileSync(path, "utf8"))
@@ -226,11 +240,7 @@ describe("documents", () => {
   it("a section of the protocol that is referred to exists", () => {
     const protocol = Fs.readFileSync(Path.join(root, "docs/protocol.md"), "utf8")
     const sections = new Set([...protocol.matchAll(/^#+ ([0A-N](?:\.\d+)?)\.? /gm)].map(([, section]) => section))
-    const sources = ["packages", "examples", "test"].flatMap((folder) =>
-      Fs.readdirSync(Path.join(root, folder), { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !/node_modules|dist/.test(entry.parentPath))
-        .map((entry) => Path.join(entry.parentPath, entry.name))
-    )
+    const sources = ["packages", "examples", "test"].flatMap((folder) => filesOf(Path.join(root, folder)))
     let references = 0
     for (const path of sources) {
       const text = Fs.readFileSync(path, "utf8")
