@@ -622,6 +622,26 @@ describe("the headers of a handshake", () => {
     })
   )
 
+  it.effect("may be missing: limits that a message tells before an error count as well", () =>
+    Effect.gen(function* () {
+      const watch = yield* RateLimitWatch.RateLimitWatch
+      const error = yield* run(Effect.flip(Effect.flatMap(Conversation.make(), ({ send }) => send("one"))))
+      assert.strictEqual(error._tag, "UsageLimit")
+      for (const limits of [error._tag === "UsageLimit" ? error.rateLimits : undefined, yield* watch.latest]) {
+        assert.strictEqual(limits?.limits[0]?.windows[0]?.usedPercent, 100)
+      }
+    }).pipe(
+      Effect.provide(
+        overSockets([
+          Script.events([
+            { type: "codex.rate_limits", rate_limits: { primary: { used_percent: 100, window_minutes: 300 } } },
+            { type: "error", status: 429, error: { type: "usage_limit_reached" } }
+          ])
+        ])
+      )
+    )
+  )
+
   it.effect("of a refusal count as well", () =>
     Effect.gen(function* () {
       const watch = yield* RateLimitWatch.RateLimitWatch

@@ -390,6 +390,17 @@ const handshakes: ReadonlyArray<Row> = [
     opened: 2
   },
   {
+    name: "200 in mode websocket is an error, whatever its body says",
+    script: [],
+    handshakes: Array.from({ length: 2 }, () => ({
+      status: 200,
+      body: 'data: {"type":"response.completed","response":{"id":"resp_no"}}\n\n'
+    })),
+    results: ["HttpFailure", "HttpFailure"],
+    ways: [],
+    opened: 2
+  },
+  {
     name: "500 in mode websocket is retried",
     script: then(says("B")),
     handshakes: [no(500), yes],

@@ -157,6 +157,7 @@ const restart = (
     progress.routingToken = RoutingToken.first(progress.routingToken, decoder.state.routingToken)
     // take the server's texts from the error: the transport has removed secrets from them
     const { model, rateLimits, responseId } = error.partial ?? {}
+    if (decoder.state.rateLimits !== undefined) delivery.onRateLimits(decoder.state.rateLimits)
     const partial = withRoute(decoder.state.partial(), route())
     const arrived = { ...partial, ...Defined.defined({ model, rateLimits, responseId }) }
     progress.partial = fuller(arrived, progress.partial)

@@ -80,6 +80,9 @@ export const newCall = (body: BodyReader): Call => ({
   route: undefined
 })
 
+/** Whether the response is that of a handshake, which opened no socket. */
+const isHandshake = ({ route }: Call): boolean => route?.via === "websocket" && route.input === undefined
+
 /** Makes a call whose response is one JSON document. */
 export const newDocument = (): {
   readonly call: Call
@@ -266,7 +269,7 @@ export const make = ({
             if (plan.config.cookies) cookies.store(request.url, setCookies, arrivedAt)
             Metrics.timeToHeaders.unsafeUpdate(now() - sentAt, labels)
             // the content type of a 200 is unreliable, so the body decides (protocol 0.3)
-            if (status === 200) return call.body
+            if (status === 200 && !isHandshake(call)) return call.body
             refusal = new TextReader(errorBodyLimit.bytes)
             return { reader: refusal, keep: false, enoughAfter: errorBodyLimit.millis }
           },
@@ -298,7 +301,7 @@ export const make = ({
         const { headers, status } = call.exchange?.head ?? { headers: {}, status: 200 }
         call.payload = text
         return ErrorResponse.toError(
-          { status, headers, body: text, handshake: call.route?.via === "websocket" && call.route.input === undefined },
+          { status, headers, body: text, handshake: isHandshake(call) },
           { now, model: plan.body?.request.model, secrets: secrets(call, plan) }
         )
       })

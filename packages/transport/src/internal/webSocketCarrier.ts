@@ -243,7 +243,6 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       if (ahead !== undefined && isConnected) return this.done()
       if (line === undefined && !makeRoom()) {
         waiting.add(this)
-        this.turn.onRoute?.({ via: "websocket" })
         return
       }
       const decision = IncrementalInput.decide(line?.last, this.turn.request)
@@ -290,6 +289,11 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
 
     get begun(): boolean {
       return this.#begun
+    }
+
+    /** Whether messages are held, which an error response could not contain. */
+    get hasHeld(): boolean {
+      return this.#held.length > 0
     }
 
     /** Forwards the headers and the held messages, once. */
@@ -357,8 +361,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       if (this.#over) return
       this.#over = true
       waiting.delete(this)
-      if (reason === "silent" && this.line !== undefined) fallbacks.failed(this.key, "broken")
-      this.line?.close()
+      // another turn may have the socket already
+      if (this.line?.job !== this) return
+      if (reason === "silent") fallbacks.failed(this.key, "broken")
+      this.line.close()
     }
 
     /** Messages cannot be paused; the decoder limits buffering. */
@@ -523,7 +529,8 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       if (isOutdated && !job.begun && job.redial()) return
       const isAhead = job.turn.ahead !== undefined
       const answer = status ?? (isAhead ? 400 : undefined)
-      if ((isAhead || frame["type"] !== "response.failed") && answer !== undefined && !job.begun) {
+      const isResponse = isAhead || status === 401 || !(frame["type"] === "response.failed" || job.hasHeld)
+      if (isResponse && answer !== undefined && !job.begun) {
         const { error } = responseOf(frame)
         const body = error === undefined ? text : JSON.stringify({ error })
         return job.respond(answer, { ...headers, ...headersOf(frame) }, cookies, body)
