@@ -125,7 +125,12 @@ const fromMedium = ({ exclusively, path, read }: Medium): Service => {
             result,
             (now) =>
               next !== undefined && isOvertaken(login, now.login, next)
-                ? Effect.succeed("keep")
+                ? Effect.as(
+                    Effect.logWarning(
+                      `The refreshed login was not stored in ${path}, because another program has changed the login there.`
+                    ),
+                    "keep"
+                  )
                 : textOf(next === undefined ? now.remove : now.renew(next))
           ] as const
         })
@@ -263,12 +268,14 @@ export const makeFile = (file: string): Effect.Effect<Service, never, FileSystem
             const located = yield* locate
             const { locks, owner, target } = located
             const held = yield* lock.acquire(defined({ paths: locks, file: target, owner }))
-            const { current, prepare, remove, write } = yield* exclusive(located)
+            const { prepare, ...medium } = yield* exclusive(located)
             return yield* unstoppable(
               Effect.gen(function* () {
                 // Check the locks last, immediately before the caller continues.
-                const [result, next] = yield* change(current, (text) => Effect.zipRight(prepare(text), held.check))
-                yield* writeNext(next, { current, read, remove, write })
+                const [result, next] = yield* change(medium.current, (text) =>
+                  Effect.zipRight(prepare(text), held.check)
+                )
+                yield* writeNext(next, medium)
                 return result
               })
             )

@@ -492,6 +492,25 @@ describe("refresh", () => {
     })
   )
 
+  it.scoped("the token of another account is stored, because the old one is spent, but not used", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "rt" }))
+      const oauth = scripted(() =>
+        Effect.succeed({
+          accessToken: secret(accessToken({ account: "acc_2", expiresAt: hour })),
+          refreshToken: secret("rt_2")
+        })
+      )
+      const auth = yield* start(store, oauth.service)
+      for (let i = 0; i < 3; i++) {
+        assert.strictEqual((yield* Effect.flip(auth.credentials))._tag, "AccountChanged")
+        yield* TestClock.adjust("10 minutes")
+      }
+      assert.deepStrictEqual(oauth.calls, ["rt proactive_expiry"])
+      assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt_2")
+    })
+  )
+
   it.scoped("another account in the store is an error", () =>
     Effect.gen(function* () {
       const { auth, calls, store } = yield* setup(login({ expiresAt: hour, refresh: "rt" }), rotate())

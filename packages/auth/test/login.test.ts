@@ -4,13 +4,17 @@ import * as Net from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { inspect } from "node:util"
+import * as FileSystem from "@effect/platform/FileSystem"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
@@ -20,6 +24,7 @@ import {
   AuthStore,
   BrowserLogin,
   CallbackServer,
+  CodexAuth,
   DeviceLogin,
   type Login,
   LoginInteraction,
@@ -579,6 +584,110 @@ describe("DeviceLogin", () => {
       "5 seconds"
     )
   )
+})
+
+describe("on one file", () => {
+  const refreshed = {
+    access_token: accessToken({ account: "acc_1", serial: "refreshed" }),
+    refresh_token: "rt_refreshed"
+  }
+
+  /** A refresh that waits for its answer, and the login server of everybody. */
+  const setup = Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const directory = yield* fs.makeTempDirectoryScoped()
+    const file = `${directory}/auth.json`
+    yield* fs.writeFileString(
+      file,
+      JSON.stringify({ tokens: { access_token: accessToken({ expiresAt: 1000 }), refresh_token: "rt_old" } }),
+      { mode: 0o600 }
+    )
+    const sent = yield* Deferred.make<void>()
+    const answer = yield* Deferred.make<void>()
+    let logins = 0
+    const server = loginServer(({ body, path }) => {
+      if (path.endsWith("usercode")) return { body: { device_auth_id: "da", user_code: "AB", interval: 0.1 } }
+      if (path.endsWith("deviceauth/token")) return { body: { authorization_code: "ac", code_verifier: "v" } }
+      if (body["grant_type"] === "refresh_token") return { body: refreshed }
+      return { body: { ...granted, refresh_token: `rt_login_${++logins}` } }
+    })
+    const oauth = yield* Effect.map(Layer.build(server.layer), (context) => Context.get(context, OAuth.OAuth))
+    const slow: OAuth.Service = {
+      ...oauth,
+      refresh: (...args) =>
+        Deferred.succeed(sent, undefined).pipe(
+          Effect.zipRight(Deferred.await(answer)),
+          Effect.zipRight(oauth.refresh(...args))
+        )
+    }
+    /** As in another process. */
+    const store = Effect.map(Layer.build(Node.layerStore({ file })), (context) =>
+      Context.get(context, AuthStore.AuthStore)
+    )
+    const login = (store: AuthStore.Service) =>
+      Effect.flatMap(person, ({ layer }) =>
+        DeviceLogin.login().pipe(
+          Effect.asVoid,
+          Effect.provide([
+            layer,
+            Layer.succeed(AuthStore.AuthStore, store),
+            Layer.succeed(OAuth.OAuth, {
+              ...oauth,
+              deviceCode: Effect.map(oauth.deviceCode, (c) => ({ ...c, interval: 0.01 }))
+            })
+          ])
+        )
+      )
+    const logout = (store: AuthStore.Service) =>
+      Logout.logout.pipe(Effect.provide([Layer.succeed(AuthStore.AuthStore, store), Layer.succeed(OAuth.OAuth, oauth)]))
+    const revoked = () => server.seen.flatMap(({ body, path }) => (path === "/oauth/revoke" ? [body["token"]] : []))
+    const spent = () =>
+      server.seen.flatMap(({ body }) => (body["grant_type"] === "refresh_token" ? [body["refresh_token"]] : []))
+    const stored = Effect.map(
+      Effect.option(fs.readFileString(file)),
+      Option.map((text) => JSON.parse(text).tokens.refresh_token)
+    )
+    return { sent, answer, slow, store, login, logout, revoked, spent, stored }
+  }).pipe(Effect.provide(NodeContext.layer), Effect.orDie)
+
+  for (const isOther of [false, true]) {
+    const where = isOther ? "another process" : "this process"
+    for (const what of ["login", "logout"] as const) {
+      it.scopedLive(`a ${what} of ${where} waits for a refresh, and nothing of it is left`, () =>
+        Effect.gen(function* () {
+          const world = yield* setup
+          const store = yield* world.store
+          const auth = yield* CodexAuth.makeStore.pipe(
+            Effect.provideService(AuthStore.AuthStore, store),
+            Effect.provideService(OAuth.OAuth, world.slow)
+          )
+          const caller = yield* Effect.fork(auth.credentials)
+          yield* Deferred.await(world.sent)
+          const other = yield* Effect.fork(world[what](isOther ? yield* world.store : store))
+          yield* Effect.sleep("100 millis")
+          assert.deepStrictEqual(world.revoked(), [])
+          yield* Deferred.succeed(world.answer, undefined)
+          assert.strictEqual(Redacted.value((yield* caller).accessToken), refreshed.access_token)
+          yield* Fiber.join(other)
+          assert.deepStrictEqual(world.revoked(), ["rt_refreshed"])
+          assert.deepStrictEqual(world.spent(), ["rt_old"])
+          assert.deepStrictEqual(yield* world.stored, what === "login" ? Option.some("rt_login_1") : Option.none())
+        })
+      )
+    }
+
+    it.scopedLive(`two logins at once, one of them of ${where}, leave one, and the other is revoked`, () =>
+      Effect.gen(function* () {
+        const world = yield* setup
+        const store = yield* world.store
+        yield* Effect.all([world.login(store), world.login(isOther ? yield* world.store : store)], { concurrency: 2 })
+        const kept = Option.getOrThrow(yield* world.stored)
+        const [one, two] = ["rt_login_1", "rt_login_2"]
+        assert.sameMembers(world.revoked(), ["rt_old", kept === one ? two : one])
+        assert.include([one, two], kept)
+      })
+    )
+  }
 })
 
 describe("the terminal", () => {

@@ -211,6 +211,26 @@ describe("a file that a program without locks changes during a refresh", () => {
     }).pipe(Effect.provide(platform))
   )
 
+  it.scopedLive("is the one that the symbolic link pointed to, if the link is changed", () =>
+    Effect.gen(function* () {
+      const { directory, file, fs, store, write } = yield* setup()
+      const [work, home] = [`${directory}/work.json`, `${directory}/home.json`]
+      yield* write(content(1, "rt_1"), work)
+      yield* write(content(1, "rt_home", "acc_2"), home)
+      yield* fs.symlink(work, file)
+      const pointTo = (target: string) => Effect.zipRight(fs.remove(file), fs.symlink(target, file))
+      yield* store.modify((stored, prepare) =>
+        prepare.pipe(
+          Effect.zipRight(Effect.orDie(pointTo(home))),
+          Effect.as([undefined, { ...stored, ...next }] as const)
+        )
+      )
+      assert.strictEqual(yield* refreshTokenOf(store), "rt_home")
+      yield* pointTo(work)
+      assert.strictEqual(yield* refreshTokenOf(store), "rt_next")
+    }).pipe(Effect.provide(platform))
+  )
+
   it.scopedLive("is not missed if it was one of several links and is now another file", () =>
     Effect.gen(function* () {
       const { directory, file, fs, store, write } = yield* setup()

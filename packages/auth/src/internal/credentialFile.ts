@@ -66,6 +66,8 @@ export interface Located {
 /** The file under its locks. */
 export interface Exclusive {
   readonly current: AuthFile.AuthFile
+  /** Reads the content again. */
+  readonly read: Effect.Effect<AuthFile.AuthFile, AuthFileUnusable>
   /** Checks that a text of this size can be stored. Runs before anything irreversible. */
   readonly prepare: (text: string) => Effect.Effect<void, AuthFileUnusable>
   readonly write: (text: string) => Effect.Effect<void, AuthFileUnusable>
@@ -122,19 +124,20 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
       }
     }).pipe(Effect.scoped, asUnusable("read"))
 
-  const parsed = Effect.gen(function* () {
-    const content = yield* readBytes(file)
-    if (content === undefined) return AuthFile.empty
-    yield* warnIfExposed(content.info.mode)
-    return yield* AuthFile.parse(new TextDecoder().decode(content.bytes), file)
-  })
-
-  const read = Effect.retry(parsed, {
-    times: 20,
-    schedule: Schedule.jittered(Schedule.spaced("50 millis")),
-    // A program that rewrites the file in place leaves it incomplete for a moment.
-    while: isHalfWritten
-  })
+  const readAt = (at: string) =>
+    Effect.gen(function* () {
+      const content = yield* readBytes(at)
+      if (content === undefined) return AuthFile.empty
+      yield* warnIfExposed(content.info.mode)
+      return yield* AuthFile.parse(new TextDecoder().decode(content.bytes), file)
+    }).pipe(
+      Effect.retry({
+        times: 20,
+        schedule: Schedule.jittered(Schedule.spaced("50 millis")),
+        // A program that rewrites the file in place leaves it incomplete for a moment.
+        while: isHalfWritten
+      })
+    )
 
   /**
    * Whether the file is incomplete and a complete copy exists, which replaces it with the next write under the locks.
@@ -200,6 +203,8 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
     const scope = yield* Effect.scope
     const directory = path.dirname(target)
     const temporaryPrefix = temporaryPrefixOf(target)
+    // The symbolic link may point to another file by now.
+    const read = readAt(target)
 
     const syncDirectory = Effect.scoped(
       Effect.flatMap(fs.open(directory, { flag: "r" }), (handle) => handle.sync)
@@ -373,8 +378,8 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
       asUnusable("write")
     )
 
-    return { current, prepare, write, remove }
+    return { current, read, prepare, write, remove }
   })
 
-  return { read, isMendable, locate, exclusive }
+  return { read: readAt(file), isMendable, locate, exclusive }
 }
