@@ -3,10 +3,8 @@
  * reported as the equivalent HTTP response, so that errors are classified in one place; events are text messages.
  */
 import { defined } from "@effect-codex/schema/Defined"
-import * as ErrorStatement from "@effect-codex/schema/ErrorStatement"
 import * as IncrementalInput from "@effect-codex/schema/IncrementalInput"
 import type * as Item from "@effect-codex/schema/Item"
-import * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
 import * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import type { Route } from "@effect-codex/schema/Turn"
 import * as Effect from "effect/Effect"
@@ -15,13 +13,12 @@ import type * as Carrier from "../Carrier.ts"
 import type * as WebSocketConnector from "../WebSocketConnector.ts"
 import { type Fallback, Fallbacks } from "./fallback.ts"
 import type { Timer } from "./timer.ts"
+import * as Messages from "./webSocketMessages.ts"
 
 /** The limits of a client's sockets, in milliseconds (protocol H.5, H.6). */
 export const limits = {
   idle: 5 * 60_000,
   age: 55 * 60_000,
-  /** The maximum message size the server accepts, in bytes. */
-  message: 16_777_215,
   /** The maximum number of sockets, unless the connector sets one. */
   sockets: 128,
   /** The maximum number of reconnects per request. */
@@ -40,95 +37,6 @@ export interface WebSocketCarrier extends Carrier.Service {
   readonly leave: (thread: string) => void
   /** Closes all sockets and opens no more; abort their requests too. */
   readonly close: () => void
-}
-
-type Head = Readonly<Record<string, string | undefined>>
-
-/** Error codes that require a new socket and the full input. */
-const cacheLost: ReadonlySet<string> = new Set(["previous_response_not_found", "websocket_connection_limit_reached"])
-
-const terminal: ReadonlySet<string> = new Set([
-  "response.completed",
-  "response.done",
-  "response.incomplete",
-  "response.failed",
-  "response.cancelled"
-])
-
-/** Messages that are not part of the turn's output: an error after them still fails the whole response. */
-const outsideTurn: ReadonlySet<string> = new Set(["codex.rate_limits", "codex.response.metadata", "response.metadata"])
-
-type Json = Readonly<Record<string, unknown>>
-
-const isObject = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** Deltas are most of the messages and need no handling here. */
-const delta = /^\{"type":"response\.[a-z_.]+\.delta"/
-
-const parse = (text: string): Json => {
-  if (delta.test(text)) return {}
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : {}
-  } catch {
-    return {}
-  }
-}
-
-const headersOf = (frame: Json): Head =>
-  isObject(frame["headers"])
-    ? Object.fromEntries(
-        Object.entries(frame["headers"]).flatMap(([name, value]) =>
-          typeof value === "string" || typeof value === "number" || typeof value === "boolean"
-            ? [[name.toLowerCase(), String(value)]]
-            : []
-        )
-      )
-    : {}
-
-/** The response of a terminal event. */
-const responseOf = (frame: Json): Json => (isObject(frame["response"]) ? frame["response"] : {})
-
-/** Whether a message says that the request has failed, in any of the forms the decoder knows. */
-const isFailure = ({ error, type }: Json): boolean =>
-  typeof type === "string"
-    ? type === "error" || type === "response.error" || type === "response.failed"
-    : ErrorStatement.isPresent(error)
-
-const statementOf = (frame: Json): ErrorStatement.ErrorStatement => {
-  const { error } = responseOf(frame)
-  return ErrorStatement.fromValue(ErrorStatement.isPresent(error) ? error : frame)
-}
-
-/** The id of a response that finished without an error, so that the next request can refer to it. */
-const finishedId = (frame: Json): string | undefined => {
-  const { error, id, incomplete_details, status } = responseOf(frame)
-  const isWhole =
-    (frame["type"] === "response.completed" || frame["type"] === "response.done") &&
-    (status === "completed" || !ErrorStatement.isPresent(status)) &&
-    ![error, incomplete_details].some(ErrorStatement.isPresent)
-  return isWhole && typeof id === "string" ? id : undefined
-}
-
-const encoder = new TextEncoder()
-
-/** The length in bytes; exact only if it can exceed the limit. */
-const bytesOf = (text: string): number =>
-  text.length * 3 <= limits.message ? text.length : encoder.encode(text).length
-
-/** The `response.create` message: the body, and the routing token, which HTTP sends in a header (protocol B.5). */
-export const createFrame = (turn: Carrier.Turn, decision: IncrementalInput.Decision): string => {
-  const { request, routingToken } = turn
-  const token = routingToken === undefined ? undefined : RoutingToken.toHeader(routingToken)
-  const body: ResponsesRequest.ResponsesRequest = {
-    ...request,
-    ...(decision._tag === "Incremental" && { input: decision.input }),
-    ...(token !== undefined && { client_metadata: { ...request.client_metadata, [RoutingToken.header]: token } })
-  }
-  const previous =
-    decision._tag === "Incremental" ? `"previous_response_id":${JSON.stringify(decision.previousResponseId)},` : ""
-  const generate = turn.ahead === "warm_up" ? '"generate":false,' : ""
-  return `{"type":"response.create",${generate}${previous}${ResponsesRequest.toJson(body).slice(1)}`
 }
 
 const routeOf = (decision: IncrementalInput.Decision): Route =>
@@ -246,9 +154,9 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
         return
       }
       const decision = IncrementalInput.decide(line?.last, this.turn.request)
-      this.frame = createFrame(this.turn, decision)
+      this.frame = Messages.createFrame(this.turn, decision)
       this.turn.onRoute?.(routeOf(decision))
-      if (bytesOf(this.frame) > limits.message) return this.tooLarge()
+      if (Messages.isTooLarge(this.frame)) return this.tooLarge()
       this.line = line ?? dial(this)
       this.line.take(this)
     }
@@ -308,7 +216,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     /** Handles a message. Messages outside the turn's output are held until the first output. */
     pass(text: string, type: unknown): void {
       if (this.turn.ahead !== undefined) return
-      if (!this.#begun && typeof type === "string" && outsideTurn.has(type)) {
+      if (!this.#begun && typeof type === "string" && Messages.outsideTurn.has(type)) {
         this.#held.push(text)
         return
       }
@@ -326,10 +234,10 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     /** Responds with the equivalent HTTP response. */
-    respond(status: number, headers: Head, cookies: ReadonlyArray<string>, body: string): void {
+    respond(status: number, headers: Messages.Head, cookies: ReadonlyArray<string>, body: string): void {
       if (this.#over) return
       this.#receiver.onHeaders(status, headers, cookies)
-      if (!this.#over && body !== "") this.#receiver.onData(encoder.encode(body))
+      if (!this.#over && body !== "") this.#receiver.onData(new TextEncoder().encode(body))
       if (this.#over) return
       this.#over = true
       this.#receiver.onEnd()
@@ -393,7 +301,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     readonly authorization: string | undefined
     readonly thread: string | undefined
     #cancelTimer: (() => void) | undefined
-    #head: readonly [Head, ReadonlyArray<string>] = [{}, []]
+    #head: readonly [Messages.Head, ReadonlyArray<string>] = [{}, []]
 
     constructor({ key, request: { headers }, turn }: Job) {
       this.key = key
@@ -425,7 +333,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     }
 
     /** The response headers and cookies of the handshake, returned only for the first response. */
-    handshake(): readonly [Head, ReadonlyArray<string>] {
+    handshake(): readonly [Messages.Head, ReadonlyArray<string>] {
       const head = this.#head
       this.#head = [{}, []]
       return head
@@ -460,7 +368,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       return job
     }
 
-    onOpen(headers: Head, setCookies: ReadonlyArray<string>): void {
+    onOpen(headers: Messages.Head, setCookies: ReadonlyArray<string>): void {
       if (this.state !== "dialling") return
       this.state = "open"
       this.openedAt = now()
@@ -468,7 +376,7 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       if (this.job !== undefined) this.#send(this.job)
     }
 
-    onRefused(status: number, headers: Head, cookies: ReadonlyArray<string>, body: string): void {
+    onRefused(status: number, headers: Messages.Head, cookies: ReadonlyArray<string>, body: string): void {
       if (this.state !== "dialling") return
       const job = this.#leave()
       if (job === undefined) return
@@ -486,15 +394,15 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
     onMessage(text: string): void {
       if (this.state !== "open") return
       const { job } = this
-      const frame = parse(text)
-      if (isFailure(frame)) return this.#failed(job, frame, text)
+      const frame = Messages.parse(text)
+      if (Messages.isFailure(frame)) return this.#failed(job, frame, text)
       if (job === undefined) return
       const type = frame["type"]
       if (type === "response.output_item.done") {
         const index = frame["output_index"]
         job.output.set(typeof index === "number" ? index : job.output.size, frame["item"] as Item.Item)
       }
-      const isEnd = typeof type === "string" && terminal.has(type)
+      const isEnd = typeof type === "string" && Messages.terminal.has(type)
       if (isEnd) {
         fallbacks.answered(this.key)
         this.#remember(job, frame)
@@ -504,22 +412,22 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       if (isEnd) job.end()
     }
 
-    #remember(job: Job, frame: Json): void {
-      const responseId = finishedId(frame)
+    #remember(job: Job, frame: Messages.Json): void {
+      const responseId = Messages.finishedId(frame)
       if (responseId === undefined) return
       const output = [...job.output].sort(([a], [b]) => a - b).map(([, item]) => item)
       this.last = { request: job.turn.request, responseId, output }
     }
 
     /** The server-side state of a socket is unknown after an error, so it is closed. */
-    #failed(job: Job | undefined, frame: Json, text: string): void {
+    #failed(job: Job | undefined, frame: Messages.Json, text: string): void {
       const [headers, cookies] = this.#head
-      const { code, status, type } = statementOf(frame)
+      const { code, status, type } = Messages.statementOf(frame)
       this.close()
       if (status === 401) forget(this.authorization)
       if (job === undefined) return
       fallbacks.answered(this.key)
-      if (cacheLost.has(code ?? type ?? "")) {
+      if (Messages.cacheLost.has(code ?? type ?? "")) {
         if (!job.begun && job.redial()) return
         // once output has arrived, the turn is truncated as by a close
         if (job.begun) return job.end()
@@ -531,9 +439,9 @@ export const make = ({ connector, http, now, timer }: Options): WebSocketCarrier
       const answer = status ?? (isAhead ? 400 : undefined)
       const isResponse = isAhead || status === 401 || !(frame["type"] === "response.failed" || job.hasHeld)
       if (isResponse && answer !== undefined && !job.begun) {
-        const { error } = responseOf(frame)
+        const { error } = Messages.responseOf(frame)
         const body = error === undefined ? text : JSON.stringify({ error })
-        return job.respond(answer, { ...headers, ...headersOf(frame) }, cookies, body)
+        return job.respond(answer, { ...headers, ...Messages.headersOf(frame) }, cookies, body)
       }
       job.pass(text, frame["type"])
       job.end()
@@ -625,5 +533,10 @@ const deferred = (runtime: Runtime.Runtime<never>, send: Effect.Effect<Carrier.C
 
 /** Why no socket was opened: the handshake response, or the connection error. */
 type Refusal =
-  | { readonly status: number; readonly headers: Head; readonly cookies: ReadonlyArray<string>; readonly body: string }
+  | {
+      readonly status: number
+      readonly headers: Messages.Head
+      readonly cookies: ReadonlyArray<string>
+      readonly body: string
+    }
   | { readonly status?: undefined; readonly cause: unknown }
