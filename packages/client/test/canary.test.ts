@@ -51,6 +51,13 @@ const steps: Readonly<Record<string, Script.Step>> = {
     Script.headers({ "x-request-id": quoted, "cf-ray": quoted, "openai-model": quoted }),
     Script.truncateAfterEvents(4)
   ),
+  "ids and the name of the model, before a reset": Script.turn({ text: "Hello", model: quoted, id: quoted }).pipe(
+    Script.headers({ "openai-model": quoted, "x-codex-promo-message": quoted }),
+    Script.resetAfterEvents(4)
+  ),
+  "ids and the name of the model, before silence": Script.turn({ text: "Hello", model: quoted, id: quoted }).pipe(
+    Script.silenceAfterEvents(4)
+  ),
   "the ids of a refusal": Script.status(400, {
     body: { error },
     headers: { "x-request-id": quoted, "cf-ray": quoted }

@@ -7,6 +7,7 @@ import * as TransportNode from "@effect-codex/transport/node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Codex, CodexConfig, Conversation } from "effect-codex"
+import { exhaustive } from "../../../test/exhaustive.ts"
 
 interface Body {
   readonly prompt_cache_key: string
@@ -27,8 +28,7 @@ const client = (url: string, transport: "sse" | "websocket") =>
     Layer.provide(TransportNode.layer())
   )
 
-/** With `EXHAUSTIVE=1` the full number. */
-const count = process.env["EXHAUSTIVE"] === "1" ? 1000 : 100
+const count = exhaustive ? 1000 : 100
 
 /** Three turns of one conversation. */
 const talk = (n: number) =>

@@ -10,10 +10,9 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestContext from "effect/TestContext"
 import { Conversation, Toolkit, ToolLoop } from "effect-codex"
+import { exhaustive } from "../../../test/exhaustive.ts"
 import { type Arbitrary, draw, forAllEffect } from "../../../test/property.ts"
 import { bodies, run } from "./support.ts"
-
-const exhaustive = process.env["EXHAUSTIVE"] === "1"
 
 type Raw = Readonly<Record<string, unknown>>
 

@@ -22,6 +22,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
 import { Codex, CodexConfig, type CodexError, Conversation, Message, Tool, Toolkit } from "effect-codex"
+import { exhaustive } from "../../../test/exhaustive.ts"
 import { draw, sample } from "../../../test/property.ts"
 import { requests, run } from "./support.ts"
 import * as Rows from "./webSocketRows.ts"
@@ -891,8 +892,7 @@ const play = (moves: ReadonlyArray<Move>, transport: "sse" | "websocket") =>
     return yield* requests
   }).pipe(Effect.provide(overSockets(answerTo, { transport, retry: { jitter: 0 } })))
 
-/** With `EXHAUSTIVE=1` more of them. */
-const conversations = process.env["EXHAUSTIVE"] === "1" ? 200 : 10
+const conversations = exhaustive ? 200 : 10
 
 describe.sequential("the law of incremental input", () => {
   it.effect(

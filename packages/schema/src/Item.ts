@@ -414,7 +414,7 @@ export const CompactionTriggerItem = Wire.object({ type: Schema.Literal("compact
  */
 export const ConfigurationUpdateItem = Wire.object({
   type: Schema.Literal("configuration_update"),
-  reasoning: Wire.optional(Wire.object({ effort: Wire.optional(Schema.String) }))
+  reasoning: Wire.object({ effort: Schema.String })
 })
 
 /**

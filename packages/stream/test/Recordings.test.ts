@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ResponseEvent } from "@effect-codex/schema"
 import { TurnDecoder } from "@effect-codex/stream"
 import * as Schema from "effect/Schema"
+import { exhaustive, stepOf } from "../../../test/exhaustive.ts"
 import { describeShared } from "../../../test/shared.ts"
 import { mutants } from "./mutate.ts"
 import * as Shared from "./shared.ts"
@@ -10,9 +11,6 @@ import { concat, decodeText, encode, frames, realistic, shown } from "./support.
 
 type Wire = Readonly<Record<string, unknown>>
 
-/** With `EXHAUSTIVE=1` every byte and every mutant is tried, which takes minutes; without it they are spread evenly. */
-const exhaustive = process.env["EXHAUSTIVE"] === "1"
-const stepOf = (length: number, samples: number) => (exhaustive ? 1 : Math.max(1, Math.floor(length / samples)))
 /** Lets the test runner hear of a test that takes minutes. */
 const breathe = (n: number): Promise<void> | undefined =>
   exhaustive && n % 1000 === 0 ? new Promise((resolve) => setImmediate(resolve)) : undefined

@@ -4,12 +4,14 @@ import { assert, it } from "@effect/vitest"
 import type { Turn } from "@effect-codex/schema"
 import { Sse } from "@effect-codex/stream"
 import * as Redacted from "effect/Redacted"
+import { stepOf } from "../../../test/exhaustive.ts"
 import { describeShared } from "../../../test/shared.ts"
 import * as Shared from "./shared.ts"
 import { byteByByte, concat, type Decoded, decode, shown } from "./support.ts"
 
+/** The bytes whole, one by one, and cut in two: at each byte where they are few, else at so many places. */
 const cuts = (bytes: Uint8Array): ReadonlyArray<ReadonlyArray<Uint8Array>> => {
-  const step = bytes.length > 6000 ? Math.floor(bytes.length / 400) : 1
+  const step = bytes.length > 6000 ? Math.floor(bytes.length / 150) : stepOf(bytes.length, 150)
   const splits = Array.from({ length: Math.ceil(bytes.length / step) }, (_, n) => n * step)
   return [
     [bytes],

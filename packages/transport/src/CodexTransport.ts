@@ -123,6 +123,8 @@ export interface AttemptOptions {
   readonly hold?: boolean
   /** Additional span attributes, evaluated when the span ends. */
   readonly attributes?: () => Readonly<Record<string, unknown>>
+  /** What has arrived so far, for failures that do not have it from the reader. */
+  readonly partial?: () => Turn.PartialTurn
 }
 
 /**
@@ -329,10 +331,12 @@ export const make: Effect.Effect<
     let plan: Sender.Plan | undefined
     let ids: Pick<ResponseMetadata, "requestId" | "cfRay"> = {}
 
-    const fail = <X extends Failure.Failure>(error: X): Effect.Effect<never, X> =>
-      Effect.catchAll(sender.fail(call, plan, error), (error) =>
+    const fail = <X extends Failure.Failure>(error: X): Effect.Effect<never, X> => {
+      const whole = Failure.withFacts<Failure.Failure>(error, { partial: error.partial ?? options.partial?.() }) as X
+      return Effect.catchAll(sender.fail(call, plan, whole), (error) =>
         Effect.zipRight(Tracing.end(call, Exit.fail(error)), Effect.fail(error))
       )
+    }
 
     /** The server's texts can quote secrets. */
     const scrubbed = (attributes: Readonly<Record<string, unknown>> = {}) =>

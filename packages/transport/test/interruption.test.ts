@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { exhaustive } from "../../../test/exhaustive.ts"
 import { attempt, carriers } from "./fixture.ts"
 
 const transport = (baseUrl: string, carrier = carriers["dispatcher"]) =>
@@ -23,8 +24,7 @@ const sockets = () => process.getActiveResourcesInfo().filter((name) => name ===
 const until = (condition: Effect.Effect<boolean>) =>
   Effect.repeat(Effect.delay(condition, "1 millis"), { until: (holds) => holds }).pipe(Effect.timeout("5 seconds"))
 
-/** With `EXHAUSTIVE=1` the full number. */
-const times = process.env["EXHAUSTIVE"] === "1" ? 1000 : 100
+const times = exhaustive ? 1000 : 100
 
 describe("interruption", () => {
   it.live(

@@ -5,7 +5,6 @@
  * or a `TurnRestarted` event, which says to discard what was shown.
  */
 import {
-  Defined,
   Failure,
   type Item,
   Origin,
@@ -100,6 +99,7 @@ const attempt = (delivery: Delivery, progress: Progress, number: number, now: ()
       ...attemptOptions,
       hold: onlyEnd,
       attributes: () => usageAttributes(decoder),
+      partial: () => decoder.state.partial(),
       ...(routingToken !== undefined && { routingToken })
     }
   )
@@ -155,11 +155,9 @@ const restart = (
 ): Effect.Effect<ReadonlyArray<Delivered>, CodexError> =>
   Effect.gen(function* () {
     progress.routingToken = RoutingToken.first(progress.routingToken, decoder.state.routingToken)
-    // take the server's texts from the error: the transport has removed secrets from them
-    const { model, rateLimits, responseId } = error.partial ?? {}
     if (decoder.state.rateLimits !== undefined) delivery.onRateLimits(decoder.state.rateLimits)
-    const partial = withRoute(decoder.state.partial(), route())
-    const arrived = { ...partial, ...Defined.defined({ model, rateLimits, responseId }) }
+    // the transport has removed secrets from what the error has
+    const arrived = withRoute(error.partial ?? decoder.state.partial(), route())
     progress.partial = fuller(arrived, progress.partial)
     const failure = Failure.withFacts(error, { partial: progress.partial })
     if (progress.shown && delivery.onceShown === "fail") return yield* Effect.fail(failure)

@@ -14,6 +14,7 @@ import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import { Codex, CodexConfig, Conversation, Message, Tool, Toolkit } from "effect-codex"
+import { exhaustive } from "../../../../test/exhaustive.ts"
 import { draw, sample } from "../../../../test/property.ts"
 import { base, body, credentials, type Json, user } from "./support.ts"
 
@@ -375,8 +376,7 @@ const play = (all: ReadonlyArray<Move>) =>
     ).length
   }).pipe(Effect.provide(TestCodex.layerStrict({ script: weather }, { transport: "websocket" })))
 
-/** With `EXHAUSTIVE=1` more of them. */
-const conversations = process.env["EXHAUSTIVE"] === "1" ? 300 : 20
+const conversations = exhaustive ? 300 : 20
 
 describe("a random conversation", () => {
   it.effect("is refused nothing", () =>

@@ -76,7 +76,11 @@ const readItem = (raw: unknown, index: number, missingOutput: string, report: Re
     report.push({ _tag: "FieldRepaired", index, field, problem: "does not fit the type of the item" })
   )
   if (mended !== undefined) return mended as unknown as Item.Item
-  report.push({ _tag: "EntryDropped", index, problem: `is a ${type} whose field "${misfit}" does not fit its type` })
+  report.push({
+    _tag: "EntryDropped",
+    index,
+    problem: `has the field "${misfit}", which does not fit the type ${type}`
+  })
   return undefined
 }
 
