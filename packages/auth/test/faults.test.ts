@@ -134,7 +134,8 @@ const endpoint = () => {
   return { service, sent, isLive: (token: string | undefined) => token === live }
 }
 
-const setup = Effect.gen(function* () {
+/** `isMount`: the file cannot be replaced. */
+const setup = Effect.fnUntraced(function* (isMount: boolean) {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.realPath(yield* fs.makeTempDirectoryScoped())
   const file = `${directory}/auth.json`
@@ -155,11 +156,11 @@ const setup = Effect.gen(function* () {
       Effect.provideService(OAuth.OAuth, server.service(step))
     )
   /** The login of a process with these steps. */
-  const session = (step: Step, isMount = false, lock?: FileLock.Options) =>
+  const session = (step: Step, lock?: FileLock.Options) =>
     Effect.flatMap(storeOf(stepwise(fs, step, isMount), lock), (store) => sessionOf(store, step))
   /** The login works and is in the file, no token was sent twice, and nothing is left but the file. */
   const assertKept = Effect.gen(function* () {
-    const store = yield* storeOf(fs, impatient)
+    const store = yield* storeOf(stepwise(fs, undisturbed, isMount), impatient)
     const auth = yield* sessionOf(store, undisturbed)
     yield* auth.credentials
     yield* store.modify((login) => Effect.succeed([undefined, login] as const))
@@ -172,16 +173,16 @@ const setup = Effect.gen(function* () {
   return { session, assertKept, names: fs.readDirectory(directory) }
 })
 
-type World = Effect.Effect.Success<typeof setup>
+type World = Effect.Effect.Success<ReturnType<typeof setup>>
 
 /** Counts the steps of an undisturbed refresh. */
 const stepsOf = (isMount: boolean) =>
   Effect.gen(function* () {
-    const { session } = yield* setup
+    const { session } = yield* setup(isMount)
     const names: Array<string> = []
     yield* Effect.scoped(
       Effect.flatMap(
-        session((name) => Effect.sync(() => void names.push(name)), isMount),
+        session((name) => Effect.sync(() => void names.push(name))),
         (auth) => auth.credentials
       )
     )
@@ -203,7 +204,7 @@ const sweep = (
     const problems = yield* Effect.forEach(
       names.keys(),
       (at) =>
-        Effect.flatMap(setup, (world) => disturb(world, at, names)).pipe(
+        Effect.flatMap(setup(isMount), (world) => disturb(world, at, names)).pipe(
           Effect.scoped,
           Effect.sandbox,
           Effect.match({ onFailure: (cause) => [`${at} ${names[at]}: ${cause}`], onSuccess: () => [] })
@@ -226,10 +227,7 @@ describe.each([
   it.live("when any step fails once", () =>
     sweep(isMount, (world, k) =>
       Effect.gen(function* () {
-        const auth = yield* world.session(
-          at(k, (name) => Effect.fail(failure(name, "EIO"))),
-          isMount
-        )
+        const auth = yield* world.session(at(k, (name) => Effect.fail(failure(name, "EIO"))))
         yield* Effect.exit(auth.credentials)
       }).pipe(Effect.scoped, Effect.zipRight(world.assertKept))
     ).pipe(Effect.provide(platform))
@@ -250,7 +248,7 @@ describe.each([
             start(name),
             Effect.suspend(() => (isBroken && !isMended ? Effect.fail(failure(name, "EIO")) : Effect.void))
           )
-        const auth = yield* world.session(step, isMount, impatient)
+        const auth = yield* world.session(step, impatient)
         yield* Effect.exit(auth.credentials)
         isMended = true
       }).pipe(Effect.scoped, Effect.zipRight(world.assertKept))
@@ -263,13 +261,7 @@ describe.each([
         const reached = yield* Deferred.make<void>()
         const pause = Effect.zipRight(Deferred.succeed(reached, undefined), Effect.sleep("10 millis"))
         const scope = yield* Scope.make()
-        const auth = yield* Scope.extend(
-          world.session(
-            at(k, () => pause),
-            isMount
-          ),
-          scope
-        )
+        const auth = yield* Scope.extend(world.session(at(k, () => pause)), scope)
         const caller = yield* Effect.fork(auth.credentials)
         yield* Effect.raceFirst(Deferred.await(reached), Fiber.await(caller))
         yield* Fiber.interruptFork(caller)
@@ -295,7 +287,7 @@ describe.each([
               Effect.zipRight(Effect.never)
             )
           })
-        const auth = yield* Scope.extend(world.session(step, isMount), yield* Scope.make())
+        const auth = yield* Scope.extend(world.session(step), yield* Scope.make())
         const caller = yield* Effect.fork(auth.credentials)
         yield* Effect.raceFirst(Deferred.await(reached), Fiber.await(caller))
         const answered = names.indexOf("answer")

@@ -275,7 +275,8 @@ export const make = (fs: FileSystem.FileSystem, path: Path.Path, file: string): 
         }).pipe(Effect.ignore)
       )
       yield* handle.seek(present.length, "start")
-      yield* handle.writeAll(blanks(length - present.length))
+      // A process that was killed may have left the padding. Writing nothing is an error.
+      if (length > present.length) yield* handle.writeAll(blanks(length - present.length))
       yield* handle.sync
       return {
         write: (bytes) =>
