@@ -349,7 +349,7 @@ describe("what is said of a part", () => {
   const contentOf = (events: ReadonlyArray<object>) => {
     const { failure, turn } = decodeText(frames([...events, completed([])]))
     assert.isUndefined(failure)
-    return { content: (turn?.items[0] as unknown as Raw)["content"], drift: turn?.diagnostics.driftCount }
+    return { content: (turn?.items[0] as Raw | undefined)?.["content"], drift: turn?.diagnostics.driftCount }
   }
   const hi = { type: "output_text", text: "Hi", annotations: [] }
   const [one, two] = [{ url: "1" }, { url: "2" }]
