@@ -66,7 +66,7 @@ const firstDifferent = (expected: ReadonlyArray<unknown>, found: ReadonlyArray<u
  * recognized as such, and the server has it already.
  */
 const isOutput = (item: Item.Item | undefined): boolean =>
-  item !== undefined && (item.type === "reasoning" || (isModelOutput(item) && !item.type.endsWith("_output")))
+  item !== undefined && (item.type === "reasoning" || isModelOutput(item))
 
 /**
  * Compares a request with the previous one on the same socket. The server's output counts as unchanged if

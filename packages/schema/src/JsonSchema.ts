@@ -174,6 +174,10 @@ export interface Form<A> {
   readonly warnings: ReadonlyArray<string>
 }
 
+/** `Schema.Struct({})` alone decodes every value but `null`. */
+const ofObject = <A>(codec: Schema.Schema<A, unknown>): Schema.Schema<A, unknown> =>
+  Schema.compose(Schema.Unknown.pipe(Schema.filter(isObject, { message: () => "Expected an object" })), codec)
+
 /**
  * The synchronous version of {@link strictFromSchema} and {@link openFromSchema}.
  *
@@ -211,8 +215,10 @@ export const fromSchema = <A, I>(
     const read = strict ? nullForAbsent(encoded) : encoded
     return {
       jsonSchema: strict ? strictSubset(open, "null", problem) : open,
-      codec: strict ? Schema.compose(Schema.make<I, unknown>(read), schema) : Schema.make<A, unknown>(schema.ast),
-      encodedCodec: Schema.make<unknown, unknown>(read),
+      codec: ofObject(
+        strict ? Schema.compose(Schema.make<I, unknown>(read), schema) : Schema.make<A, unknown>(schema.ast)
+      ),
+      encodedCodec: ofObject(Schema.make<unknown, unknown>(read)),
       warnings
     }
   })

@@ -351,6 +351,14 @@ describe("repairs", () => {
     assert.deepStrictEqual(History.compile([reasoning("rs_1", null), approval]).items, [approval])
   })
 
+  it("drop reasoning before what no model wrote", () => {
+    const others = [
+      { type: "agent_message", content: [{ type: "input_text", text: "x" }], author: "a", recipient: "b" },
+      { type: "computer_call_output", call_id: "c", output: {} }
+    ] as unknown as ReadonlyArray<Item.Item>
+    for (const other of others) assert.deepStrictEqual(History.compile([reasoning("rs_1"), other]).items, [other])
+  })
+
   it("drop reasoning that leads to nothing", () => {
     assert.deepStrictEqual(History.compile([reasoning("rs_1"), user("stop")]).repairs, [
       { _tag: "ReasoningDropped", index: 0, reason: "no_output_follows" }
@@ -497,6 +505,25 @@ describe("names", () => {
     const alone = History.compile([named("a.b"), output("c")]).items
     const among = History.compile([user("hi"), named("a_b", { call_id: "d" }), output("d"), named("a.b"), output("c")])
     assert.deepStrictEqual(among.items.slice(3), alone)
+  })
+
+  it("are rewritten in every item of a known type", () => {
+    const items = [
+      { type: "tool_search_call", call_id: "s", execution: "client", arguments: {}, name: "f.g" },
+      {
+        type: "local_shell_call",
+        call_id: "l",
+        status: "completed",
+        action: { type: "exec", command: ["ls"] },
+        name: "f.g"
+      },
+      { type: "message", role: "user", content: [{ type: "input_text", text: "x" }], name: "f.g" }
+    ] as unknown as ReadonlyArray<Item.Item>
+    for (const item of items) {
+      const { items, repairs } = History.compile([item])
+      assert.match(nameOf(items[0]) ?? "", /^f_g_\w+$/)
+      assert.deepInclude(repairs, { _tag: "NameRewritten", index: 0, from: "f.g", to: nameOf(items[0]) ?? "" })
+    }
   })
 
   it("are rewritten in free-form calls, namespaces and outputs as well", () => {

@@ -274,6 +274,16 @@ describe("arguments that come back", () => {
     })
   )
 
+  it.effect("that are no object do not fit, also where nothing is required", () =>
+    Effect.gen(function* () {
+      const { decode } = yield* Tool.make({ name: "now", parameters: Schema.Struct({}) })
+      for (const text of ["1", '"x"', "true", "null", "[]", "[{}]"]) {
+        const error = yield* Effect.flip(decode(call(text)))
+        assert.strictEqual(error.reason, "mismatch", text)
+      }
+    })
+  )
+
   it.effect("that are not JSON never become {}", () =>
     Effect.gen(function* () {
       const { decode } = yield* Tool.make({ name: "now", parameters: Schema.Struct({}) })

@@ -139,7 +139,7 @@ export class TurnState {
     this.#headers((event as Raw)["headers"], out)
     switch (event.type) {
       case "response.output_text.done":
-        return this.#output.partDone(event, "text", event.content_index, event.text, out)
+        return this.#output.partDone(event, "text", event.content_index, event.text, out, logprobsOf(event))
       case "response.refusal.done":
         return this.#output.partDone(event, "refusal", event.content_index, event.refusal, out)
       case "response.reasoning_summary_text.done":
@@ -147,9 +147,9 @@ export class TurnState {
       case "response.reasoning_text.done":
         return this.#output.partDone(event, "content", event.content_index, event.text, out)
       case "response.content_part.done":
-        return this.#partDone(event, out)
+        return this.#partDone(event, "part", out)
       case "response.reasoning_summary_part.done":
-        return this.#output.partDone(event, "summary", event.summary_index, asObject(event.part)?.["text"], out)
+        return this.#partDone(event, "summary", out)
       case "response.function_call_arguments.done":
         return this.#output.callDone(event, "function", event.arguments, out)
       case "response.custom_tool_call_input.done":
@@ -161,7 +161,9 @@ export class TurnState {
       case "response.output_item.done":
         return this.#output.itemDone(event, event.item, out)
       case "response.content_part.added":
+        return this.#partAdded(event, "part")
       case "response.reasoning_summary_part.added":
+        return this.#partAdded(event, "summary")
       case "keepalive":
       case "response.metadata":
       case "codex.response.metadata":
@@ -307,17 +309,14 @@ export class TurnState {
     })
   }
 
-  #partDone(event: Raw, out: Array<TurnEvent.TurnEvent>): void {
-    const part = asObject(event["part"])
-    const index = event["content_index"]
-    switch (part?.["type"]) {
-      case "refusal":
-        return this.#output.partDone(event, "refusal", index, part["refusal"], out)
-      case "output_text":
-        return this.#output.partDone(event, "text", index, part["text"], out, part["annotations"])
-      case "reasoning_text":
-        return this.#output.partDone(event, "content", index, part["text"], out)
-    }
+  #partAdded(event: Raw, of: "part" | "summary"): void {
+    const part = partOf(event, of)
+    if (part !== undefined) this.#output.partAdded(event, part.kind, part.index, part.text)
+  }
+
+  #partDone(event: Raw, of: "part" | "summary", out: Array<TurnEvent.TurnEvent>): void {
+    const part = partOf(event, of)
+    if (part !== undefined) this.#output.partDone(event, part.kind, part.index, part.text, out, part.whole)
   }
 
   #headers(value: unknown, out: Array<TurnEvent.TurnEvent>): void {
@@ -447,4 +446,24 @@ export const fold = (
   const out: Array<TurnEvent.TurnEvent> = []
   for (const event of events) state.step(event, out)
   return { state, events: out }
+}
+
+const logprobsOf = (event: Raw): Raw => ({ logprobs: event["logprobs"] })
+
+/** The part of an event that begins or ends one; `undefined` for a part without text. */
+const partOf = (event: Raw, of: "part" | "summary") => {
+  const whole = asObject(event["part"])
+  if (of === "summary") return { kind: "summary", index: event["summary_index"], text: whole?.["text"], whole } as const
+  const index = event["content_index"]
+  switch (whole?.["type"]) {
+    case "refusal":
+      return { kind: "refusal", index, text: whole["refusal"], whole } as const
+    case "output_text":
+    case "text":
+      return { kind: "text", index, text: whole["text"], whole } as const
+    case "reasoning_text":
+      return { kind: "content", index, text: whole["text"], whole } as const
+    default:
+      return undefined
+  }
 }

@@ -340,3 +340,79 @@ describe("streamed output", () => {
     })
   }
 })
+
+describe("what is said of a part", () => {
+  const place = { output_index: 0, item_id: "msg_1", content_index: 0 }
+  const delta = { type: "response.output_text.delta", ...place, delta: "Hi" }
+  const part = (rest: Raw) => ({ type: "response.content_part.done", ...place, part: { type: "output_text", ...rest } })
+  const message = (content: unknown) => done({ type: "message", id: "msg_1", role: "assistant", content })
+  const contentOf = (events: ReadonlyArray<object>) => {
+    const { failure, turn } = decodeText(frames([...events, completed([])]))
+    assert.isUndefined(failure)
+    return { content: (turn?.items[0] as Raw | undefined)?.["content"], drift: turn?.diagnostics.driftCount }
+  }
+  const hi = { type: "output_text", text: "Hi", annotations: [] }
+  const [one, two] = [{ url: "1" }, { url: "2" }]
+
+  it("is kept if its item has no part, or has it without that", () => {
+    const fields = { logprobs: [{ token: "Hi", logprob: -1 }], new_field: { x: 1 } }
+    for (const content of [null, [], "", [{ type: "output_text" }], [{ ...hi, logprobs: [], new_field: {} }]]) {
+      assert.deepStrictEqual(contentOf([delta, part({ text: "Hi", ...fields }), message(content)]).content, [
+        { ...hi, ...fields }
+      ])
+    }
+    const textDone = { type: "response.output_text.done", ...place, text: "Hi", logprobs: fields.logprobs }
+    assert.deepStrictEqual(contentOf([textDone, message([])]).content, [{ ...hi, logprobs: fields.logprobs }])
+  })
+
+  it("wins if it says more than before, and is noted if the item says less", () => {
+    const annotation = { type: "response.output_text.annotation.added", ...place, annotation: one }
+    const both = part({ text: "Hi", annotations: [one, two] })
+    assert.deepStrictEqual(contentOf([delta, annotation, both, message([])]).content, [
+      { ...hi, annotations: [one, two] }
+    ])
+    assert.strictEqual(contentOf([delta, both, message([{ ...hi, annotations: [one] }])]).drift, 1)
+  })
+
+  it("at its beginning is kept if nothing follows", () => {
+    const added = { ...part({ text: "Hello" }), type: "response.content_part.added" }
+    for (const content of [null, [], [{ type: "output_text", text: " " }]]) {
+      for (const between of [[], [part({ text: "" })]]) {
+        const { content: found } = contentOf([added, ...between, message(content)])
+        assert.include(JSON.stringify(found), '"text":"Hello"')
+      }
+    }
+    assert.deepStrictEqual(contentOf([added, delta, message([])]).content, [hi])
+    assert.deepStrictEqual(contentOf([added, message([hi])]).content, [hi])
+    const summary = {
+      type: "response.reasoning_summary_part.added",
+      output_index: 0,
+      summary_index: 0,
+      item_id: "rs_1",
+      part: { type: "summary_text", text: "I think" }
+    }
+    const { turn } = decodeText(frames([summary, done({ type: "reasoning", id: "rs_1", summary: [] }), completed([])]))
+    assert.deepInclude(turn?.items[0], { summary: [{ type: "summary_text", text: "I think" }] })
+  })
+
+  it("is kept in the depth of an item, but two versions of a call are not mixed", () => {
+    const both = (added: Raw, finished: Raw) =>
+      decodeText(
+        frames([{ type: "response.output_item.added", output_index: 0, item: added }, done(finished), completed([])])
+      ).turn?.items[0]
+    const search = { type: "web_search_call", id: "ws_1", action: { type: "search", query: "q" } }
+    const empty = { type: "search", query: "" }
+    assert.deepInclude(both(search, { ...search, action: empty }), { action: search.action })
+    const shell = { type: "local_shell_call", id: "lsh_1", call_id: "c", action: { type: "exec", command: ["a", "b"] } }
+    const other = { type: "exec", command: ["a", ""] }
+    assert.deepInclude(both(shell, { ...shell, action: other }), { action: other })
+  })
+
+  it("otherwise at the end is noted in items of every type", () => {
+    const item = { type: "from_the_future", id: "x", note: "one" }
+    const drift = (listed: Raw) =>
+      decodeText(frames([done(item), completed([listed])])).turn?.diagnostics.drift.map(({ field }) => field)
+    assert.deepStrictEqual(drift({ ...item, note: "two" }), ["differs from its item"])
+    assert.deepStrictEqual(drift({ ...item, note: "", more: 1 }), [])
+  })
+})

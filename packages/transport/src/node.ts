@@ -218,7 +218,8 @@ class Multiplexed extends Undici.Dispatcher {
     const noting: Undici.buildConnector.connector = (to, done) =>
       connector(to, (...result) => {
         const socket = result[1]
-        if (socket !== null && "alpnProtocol" in socket && socket.alpnProtocol === "h2") {
+        // undici leaves it out when the connection fails, against its types
+        if (socket && "alpnProtocol" in socket && socket.alpnProtocol === "h2") {
           this.#speaking.add(`${to.protocol}//${to.host}`)
         }
         done(...result)

@@ -9,9 +9,7 @@ import { credentials } from "./fixture.ts"
 
 const environment = (variables: Record<string, string>) =>
   CodexConfig.layerConfig().pipe(
-    Layer.provide(
-      Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
-    )
+    Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))))
   )
 
 const problemsOf = (options: CodexConfig.Options) =>

@@ -41,6 +41,7 @@ export const carriers: Readonly<
   Record<string, (options?: NodeTransport.Options) => Layer.Layer<Carrier.Carrier, TransportError.InvalidConfig>>
 > = {
   dispatcher: (options) => NodeTransport.layer({ proxy: "none", ...options }),
+  "dispatcher, http2": (options) => NodeTransport.layer({ proxy: "none", http2: true, ...options }),
   "undici HttpClient": (options) =>
     Layer.map(NodeTransport.layer({ proxy: "none", ...options }), (context) =>
       Context.add(context, Carrier.Carrier, Carrier.fromHttpClient(Context.get(context, HttpClient.HttpClient)))

@@ -14,12 +14,16 @@ import * as Stream from "effect/Stream"
 import * as Certificates from "./certificates.ts"
 import { attempt, read } from "./fixture.ts"
 
-const over = (baseUrl: string, options: CodexConfig.Options = {}) =>
+const over = (
+  baseUrl: string,
+  options: CodexConfig.Options = {},
+  extraCertificates: ReadonlyArray<string> = [Certificates.authority]
+) =>
   CodexTransport.layer.pipe(
     Layer.provide([
       CodexConfig.layer({ baseUrl, ...options }),
       TestAuth.layer(),
-      NodeTransport.layer({ proxy: "none", http2: true, extraCertificates: [Certificates.authority] })
+      NodeTransport.layer({ proxy: "none", http2: true, extraCertificates })
     ])
   )
 
@@ -133,6 +137,21 @@ describe("HTTP/2", () => {
       }).pipe(Effect.provide(over(`${url}/lost/backend-api`)))
     })
   )
+
+  for (const [what, certificates, port] of [
+    ["is refused", [Certificates.authority], () => 1],
+    ["has an unknown certificate", [], (port: string) => port]
+  ] as const) {
+    it.scopedLive(`fails when a connection ${what}`, () =>
+      Effect.gen(function* () {
+        const { hostname, port: own } = new URL((yield* server(1)).url)
+        const error = yield* Effect.flip(
+          Effect.provide(read, over(`https://${hostname}:${port(own)}`, {}, certificates))
+        )
+        assert.strictEqual(error._tag, "ConnectionFailed")
+      })
+    )
+  }
 
   it.scopedLive("is HTTP/1.1 with a server that offers nothing else: no turn waits for another", () =>
     Effect.gen(function* () {

@@ -1,7 +1,7 @@
 /** The output of one turn while it streams. */
 import { type Item, Turn, type TurnEvent } from "@effect-codex/schema"
 import * as Compare from "./compare.ts"
-import { type Added, type Kind as PartKind, Parts } from "./parts.ts"
+import { type Added, fieldsOf, type Kind as PartKind, Parts } from "./parts.ts"
 import { type Place, Places } from "./places.ts"
 import * as Slots from "./slot.ts"
 import { kindOf, type Slot } from "./slot.ts"
@@ -83,14 +83,26 @@ export class Output {
     out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
   }
 
-  /** The full text of one part, with its annotations. */
-  partDone(place: Place, kind: PartKind, index: unknown, text: unknown, out: Out, annotations?: unknown): void {
-    if (typeof text !== "string" || this.#isDeep(annotations)) return
-    const slot = this.#places.ofClosing(place, kind === "text" || kind === "refusal" ? "message" : "reasoning")
+  /** The text of a part at its beginning, in case nothing more is said of it. */
+  partAdded(place: Place, kind: PartKind, index: unknown, text: unknown): void {
+    if (asNonBlank(text) === undefined) return
+    const slot = this.#places.ofClosing(place, ownerOf(kind))
+    slot?.begunTexts.push({ kind, index: partIndex(index), text: text as string, annotations: [] })
+    this.#grow()
+  }
+
+  /** The full text of one part; `whole` is the part with its other fields. */
+  partDone(place: Place, kind: PartKind, index: unknown, text: unknown, out: Out, whole?: Raw): void {
+    if (typeof text !== "string" || this.#isDeep(whole)) return
+    const slot = this.#places.ofClosing(place, ownerOf(kind))
     if (slot === undefined) return
     const part = partIndex(index)
     const known = slot.parts.part(kind, part)
-    if (Array.isArray(annotations) && annotations.length > 0) known.annotations ??= annotations.slice()
+    const annotations = whole?.["annotations"]
+    if (Array.isArray(annotations) && annotations.length > (known.annotations?.length ?? 0)) {
+      known.annotations = annotations.slice()
+    }
+    known.fields = fieldsOf(whole) ?? known.fields
     const delta = known.text.settle(text)
     if (delta === undefined) this.#note(differs)
     else if (delta !== "") out.push(textDelta(slot, kind, part, delta))
@@ -210,7 +222,7 @@ export class Output {
         const isWhole = slot.argumentsDone && !slot.isIncomplete && slot.name !== undefined
         if (completed && isWhole) this.#finish(slot, Slots.rebuiltCall(slot), out, true)
       } else if (slot.kind !== "item") {
-        if (slot.parts.isEmpty && slot.begun !== undefined) this.#loadBegun(slot, out)
+        this.#loadBegun(slot, out)
         if (slot.parts.hasText) this.#finish(slot, Slots.rebuilt(slot), out, true)
       }
     }
@@ -279,12 +291,16 @@ export class Output {
 
   /** Emits the text of the added item if no deltas followed it, for each kind of text that the finished item lacks. */
   #loadBegun(slot: Slot, out: Out, end?: Item.Item): void {
-    if (slot.begun === undefined) return
+    if (slot.parts.hasText) return
+    const begun = [...(slot.begun === undefined ? [] : Turn.textsOf(slot.begun)), ...slot.begunTexts]
+    if (begun.length === 0) return
     const texts = end === undefined ? [] : Turn.textsOf(end).filter(({ text }) => !isBlank(text))
     const kinds = new Set<PartKind>(texts.map(({ kind }) => kind))
     const words = new Set(texts.map(({ text }) => text.trim()))
-    slot.parts.load(slot.begun, ({ kind, text }) => !kinds.has(kind) && !words.has(text.trim()))
-    for (const { index, kind, text } of slot.parts.inOrder()) out.push(textDelta(slot, kind, index, text.value))
+    slot.parts.load(begun, ({ kind, text }) => !kinds.has(kind) && !words.has(text.trim()))
+    for (const { index, kind, text } of slot.parts.inOrder()) {
+      if (text.length > 0) out.push(textDelta(slot, kind, index, text.value))
+    }
   }
 
   #finish(slot: Slot, item: Raw, out: Out, isRebuilt = false): void {
@@ -292,7 +308,7 @@ export class Output {
     switch (slot.kind) {
       case "message":
       case "reasoning": {
-        if (slot.parts.isEmpty && slot.begun !== undefined) this.#loadBegun(slot, out, whole)
+        this.#loadBegun(slot, out, whole)
         const added: Added = (kind, index, delta) => out.push(textDelta(slot, kind, index, delta))
         const settled = slot.parts.settle(whole, added)
         if (!settled.agrees) this.#note(differs)
@@ -421,7 +437,7 @@ export class Output {
     let later: Raw = rest
     if (slot.kind === "message" || slot.kind === "reasoning") {
       const parts = new Parts(() => {})
-      parts.load(slot.item as Item.Item)
+      parts.load(Turn.textsOf(slot.item as Item.Item))
       const added: Array<TurnEvent.TurnEvent> = []
       const settled = parts.settle(rest as unknown as Item.Item, (kind, index, delta) => {
         added.push(textDelta(slot, kind, index, delta))
@@ -446,7 +462,7 @@ export class Output {
       return settled.agrees
     }
     slot.item = filledFrom(done, later) as Item.Item
-    return true
+    return isWithin(slot.item, filledFrom(later, slot.item))
   }
 
   /** Finds the slots of a list of items: by id, else by equal content, else by position. */
@@ -482,6 +498,9 @@ export class Output {
 }
 
 const differs = "differs from its deltas"
+
+const ownerOf = (kind: PartKind): "message" | "reasoning" =>
+  kind === "text" || kind === "refusal" ? "message" : "reasoning"
 
 const textDelta = (slot: Slot, kind: PartKind, index: number, delta: string): TurnEvent.TurnEvent => {
   switch (kind) {

@@ -1,7 +1,7 @@
 /** The texts of one output item while it streams: the content parts of a message, or the parts of reasoning. */
 import { type Item, Turn } from "@effect-codex/schema"
 import { Text } from "./text.ts"
-import { asNonBlank, asObject, isBlank, type Raw } from "./values.ts"
+import { asNonBlank, asObject, filledFrom, isBlank, isEmpty, type Raw } from "./values.ts"
 
 export type Kind = Turn.ItemText["kind"]
 
@@ -10,6 +10,8 @@ export interface Part {
   readonly index: number
   readonly text: Text
   annotations: Array<unknown> | undefined
+  /** Its other fields, for an item that lacks them. */
+  fields: Raw | undefined
 }
 
 /** Receives text of a finished item that the deltas lacked. */
@@ -52,7 +54,7 @@ export class Parts {
     const key = keyOf(kind, index)
     let part = this.#parts.get(key)
     if (part === undefined) {
-      part = { kind, index, text: new Text(), annotations: undefined }
+      part = { kind, index, text: new Text(), annotations: undefined, fields: undefined }
       this.#parts.set(key, part)
       this.#opened()
     }
@@ -65,8 +67,8 @@ export class Parts {
   }
 
   /** Adds the texts of an earlier item. */
-  load(item: Item.Item, isWanted: (text: Turn.ItemText) => boolean = () => true): void {
-    for (const one of Turn.textsOf(item)) {
+  load(texts: ReadonlyArray<Turn.ItemText>, isWanted: (text: Turn.ItemText) => boolean = () => true): void {
+    for (const one of texts) {
       const { annotations, index, kind, text } = one
       if (text === "" || !isWanted(one)) continue
       const part = this.part(kind, index)
@@ -111,12 +113,13 @@ export class Parts {
       else if (delta !== "") added(part.kind, part.index, delta)
       const text = part.text.value
       const annotations = final.annotations.length === 0 ? part.annotations : undefined
-      if (text !== final.text || annotations !== undefined) {
-        fills.push({ kind: final.kind, index: final.index, text, annotations })
+      if (annotations === undefined && final.annotations.length < (part.annotations?.length ?? 0)) agrees = false
+      if (text !== final.text || annotations !== undefined || part.fields !== undefined) {
+        fills.push({ kind: final.kind, index: final.index, text, annotations, fields: part.fields })
       }
     })
-    for (const { annotations, kind, text } of [...open].sort((a, b) => a.index - b.index)) {
-      if (text.length > 0) fills.push({ kind, index: undefined, text: text.value, annotations })
+    for (const { annotations, fields, kind, text } of [...open].sort((a, b) => a.index - b.index)) {
+      if (text.length > 0) fills.push({ kind, index: undefined, text: text.value, annotations, fields })
     }
     return { item: fills.length === 0 ? item : fill(item, fills), agrees }
   }
@@ -174,6 +177,7 @@ interface Fill {
   readonly index: number | undefined
   readonly text: string
   readonly annotations: ReadonlyArray<unknown> | undefined
+  readonly fields: Raw | undefined
 }
 
 const fill = (item: Item.Item, fills: ReadonlyArray<Fill>): Item.Item => {
@@ -198,7 +202,8 @@ const listOf = (value: unknown, kind: Kind): Array<unknown> =>
             kind: kind === "refusal" ? "text" : kind,
             index: 0,
             text: value as string,
-            annotations: undefined
+            annotations: undefined,
+            fields: undefined
           })
         ]
 
@@ -209,10 +214,22 @@ const types: Readonly<Record<Kind, string>> = {
   content: "reasoning_text"
 }
 
-const partOf = (value: unknown, { annotations, kind, text }: Fill): unknown => ({
-  type: types[kind],
-  ...(kind === "text" && { annotations: [] }),
-  ...asObject(value),
-  [kind === "refusal" ? "refusal" : "text"]: text,
-  ...(annotations !== undefined && { annotations })
-})
+const partOf = (value: unknown, { annotations, fields, kind, text }: Fill): unknown =>
+  filledFrom(
+    {
+      type: types[kind],
+      ...(kind === "text" && { annotations: [] }),
+      ...asObject(value),
+      [kind === "refusal" ? "refusal" : "text"]: text,
+      ...(annotations !== undefined && { annotations })
+    },
+    fields
+  )
+
+const described: ReadonlySet<string> = new Set(["type", "text", "refusal", "annotations"])
+
+/** The fields of a part that hold something, besides its text and annotations. */
+export const fieldsOf = (part: Raw | undefined): Raw | undefined => {
+  const entries = Object.entries(part ?? {}).filter(([key, value]) => !(described.has(key) || isEmpty(value)))
+  return entries.length === 0 ? undefined : Object.fromEntries(entries)
+}

@@ -1,8 +1,8 @@
 /** One output item while it streams. */
-import type { Item, Turn } from "@effect-codex/schema"
+import { type Item, Turn } from "@effect-codex/schema"
 import { type Kind as PartKind, Parts } from "./parts.ts"
 import { Text } from "./text.ts"
-import { asNonBlank, asText, isBlank, isEmpty, type Raw } from "./values.ts"
+import { asNonBlank, asText, filledFrom, isBlank, isEmpty, type Raw } from "./values.ts"
 
 export type Kind = "message" | "reasoning" | "call" | "item"
 
@@ -29,6 +29,8 @@ export class Slot {
   kept = false
   readonly parts: Parts
   readonly arguments = new Text()
+  /** The texts of parts at their beginning. */
+  readonly begunTexts: Array<Turn.ItemText> = []
   /** Whether the arguments are complete. */
   argumentsDone = false
   /** Whether an event contained the complete arguments. */
@@ -77,12 +79,18 @@ const names: ReadonlySet<string> = new Set(["id", "role", "phase", "namespace", 
 /** Fills empty fields of the item from the added item and from its deltas. */
 export const inherit = (slot: Slot, item: Raw): Raw => {
   let whole: Record<string, unknown> | undefined
+  // two versions of a call are never mixed
+  const isCall = Turn.callOf(item as unknown as Item.Item) !== undefined
+  const given = (key: string, earlier: unknown): unknown => {
+    const value = item[key]
+    if (names.has(key)) return asNonBlank(value) ?? asNonBlank(earlier) ?? value
+    return isCall && !isEmpty(value) ? value : filledFrom(value, earlier)
+  }
   const give = (key: string, earlier: unknown) => {
-    if (names.has(key) ? asNonBlank(earlier) === undefined || asNonBlank(item[key]) !== undefined : !isEmpty(item[key]))
-      return
-    if (isEmpty(earlier)) return
+    const value = given(key, earlier)
+    if (value === item[key]) return
     whole ??= { ...item }
-    whole[key] = earlier
+    whole[key] = value
   }
   const begun = slot.begun as Raw | undefined
   const text =

@@ -128,10 +128,12 @@ export const pairCalls = (
       }
     } else {
       const callId = (item as { readonly call_id?: unknown }).call_id
-      if (typeof callId !== "string" || taken.has(callId) || !canBeCall(item)) paired.push(placed)
+      // of an unknown type, nothing is known about its name
+      const named = prefixes.has(item.type) ? { index, item: rename(item, index, report) } : placed
+      if (typeof callId !== "string" || taken.has(callId) || !canBeCall(item)) paired.push(named)
       else {
         taken.add(callId)
-        open(callId, placed, true)
+        open(callId, named, true)
       }
     }
   }
@@ -153,10 +155,10 @@ const isLegalId = (callId: string): boolean => /^[!-~]+$/.test(callId) && callId
 const fitCall = (call: Call, index: number, report: Report): Call => {
   if (call.type === "tool_search_call" && call.execution !== "client") {
     report.push({ _tag: "FieldRepaired", index, field: "execution", problem: "does not say who runs the search" })
-    return { ...call, execution: "client" }
+    return fitCall({ ...call, execution: "client" }, index, report)
   }
-  if (call.type !== "function_call" && call.type !== "custom_tool_call") return call
   const named = rename(call, index, report)
+  if (named.type !== "function_call" && named.type !== "custom_tool_call") return named
   const length = named.type === "function_call" ? named.arguments.length : named.input.length
   if (length <= maxArgumentsLength) return named
   report.push({ _tag: "ArgumentsReplaced", index, callId: named.call_id, length })

@@ -26,15 +26,14 @@ export const isModelOutput = (item: Item.Item): boolean => {
     case "message":
       return item.role === "assistant"
     case "reasoning":
-    case "function_call_output":
-    case "custom_tool_call_output":
-    case "tool_search_output":
+    case "agent_message":
     case "compaction_trigger":
     case "configuration_update":
     case "additional_tools":
       return false
     default:
-      return true
+      // an output answers a call, also one of a type unknown here
+      return !item.type.endsWith("_output")
   }
 }
 

@@ -224,7 +224,7 @@ const calls: Readonly<Record<string, { readonly name: string; readonly outputs: 
   function_call: { name: "function call", outputs: ["function_call_output"] },
   custom_tool_call: { name: "custom tool call", outputs: ["custom_tool_call_output"] },
   local_shell_call: { name: "local shell call", outputs: ["local_shell_call_output", "function_call_output"] },
-  tool_search_call: { name: "tool search call", outputs: ["tool_search_output"] }
+  tool_search_call: { name: "tool search call", outputs: ["tool_search_output", "function_call_output"] }
 }
 
 const outputNames: Readonly<Record<string, string>> = {
