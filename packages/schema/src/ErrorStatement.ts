@@ -102,10 +102,10 @@ const read = (value: unknown, now: number | undefined, nesting: number): ErrorSt
   if (Array.isArray(value)) return ofList(value, now, nesting)
   const error = asObject(value)
   if (error === undefined) return {}
-  const type = asWords(error["type"])
+  const type = asWords(error["type"])?.trim()
   const resetsIn = asNumber(error["resets_in_seconds"])
   const own: ErrorStatement = defined({
-    code: asWords(error["code"]),
+    code: asWords(error["code"])?.trim(),
     // the type of a terminal event is not an error type
     type: type === undefined || ResponseEvent.isTerminalType(type) ? undefined : type,
     message:
@@ -121,7 +121,10 @@ const read = (value: unknown, now: number | undefined, nesting: number): ErrorSt
     windowMinutes: asNumber(error["limit_window_minutes"]),
     retryAfterMillis: delayOf(error, now)
   })
-  const stated = nesting === 0 ? undefined : [error["error"], error["detail"], error["errors"]].find(isPresent)
+  const stated =
+    nesting === 0
+      ? undefined
+      : [error["error"], error["detail"], error["errors"], asObject(error["response"])?.["error"]].find(isPresent)
   if (stated === undefined) return nesting === 0 ? own : { ...own, ...quoted(own.message, now, nesting) }
   const inner = read(stated, now, nesting - 1)
   // a string next to a more detailed error is its code
@@ -201,6 +204,9 @@ const htmlTitle = (text: string): string | undefined => {
   )
 }
 
+/** The first object in JSON lines, or in server-sent events with the status of an error. */
+const jsonLine = /^(?:data: ?)?(\{.*\})\s*$/m
+
 /**
  * The error in the text of a body: JSON in any format, an HTML page (its title is used), or plain text.
  *
@@ -210,9 +216,8 @@ const htmlTitle = (text: string): string | undefined => {
 export const fromText = (body: string, now?: number): ErrorStatement => {
   // some servers put a byte order mark before their JSON
   const text = body.replace(/^\uFEFF/, "").trim()
-  const json = parse(text)
-  if (typeof json === "object" && json !== null) return fromValue(json, now)
-  if (typeof json === "string") return fromValue(json, now)
+  const json = parse(text) ?? parse(jsonLine.exec(text)?.[1] ?? "")
+  if (typeof json === "object" || typeof json === "string") return fromValue(json, now)
   const message = isHtml(text) ? htmlTitle(text) : asWords(text)
   return message === undefined ? {} : { message }
 }

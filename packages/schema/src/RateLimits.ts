@@ -199,13 +199,22 @@ const asAmount = (value: unknown): string | undefined => (typeof value === "numb
 /** The last time a `Date` can hold. */
 const lastDate = 8.64e15
 
+/** Larger times are in milliseconds, not seconds. */
+const latestSeconds = 100_000_000_000
+
 /** Converts a time in seconds since 1970, or else a delay in seconds from `now`, to milliseconds since 1970. */
 const resetTime = (at: unknown, after: unknown, now: number | undefined): number | undefined => {
   const seconds = asNumber(at)
   const delay = asNumber(after)
   const millis =
-    seconds !== undefined ? seconds * 1000 : delay !== undefined && now !== undefined ? now + delay * 1000 : undefined
-  return millis !== undefined && Math.abs(millis) <= lastDate ? millis : undefined
+    seconds !== undefined
+      ? seconds > latestSeconds
+        ? seconds
+        : seconds * 1000
+      : delay !== undefined && now !== undefined
+        ? now + delay * 1000
+        : undefined
+  return millis !== undefined && millis >= 0 && millis <= lastDate ? millis : undefined
 }
 
 /** A window, or `undefined` if it is empty: 0 % used, no length and no reset time (B.6). */
@@ -214,9 +223,10 @@ const makeWindow = (
   minutes: number | undefined,
   resetsAt: number | undefined
 ): ReadonlyArray<RateLimitWindow> => {
-  if (usedPercent === undefined) return []
-  if (usedPercent === 0 && (minutes ?? 0) === 0 && resetsAt === undefined) return []
-  return [defined({ usedPercent, windowMinutes: minutes === 0 ? undefined : minutes, resetsAt })]
+  if (usedPercent === undefined || usedPercent < 0) return []
+  const windowMinutes = minutes !== undefined && minutes > 0 ? minutes : undefined
+  if (usedPercent === 0 && windowMinutes === undefined && resetsAt === undefined) return []
+  return [defined({ usedPercent, windowMinutes, resetsAt })]
 }
 
 type Optional<A> = { readonly [K in keyof A]?: A[K] | undefined }
@@ -308,7 +318,7 @@ const snapshot = (
   return { limits: limits.slice(0, maxLimits), ...rest, ...(receivedAt !== undefined && { receivedAt }) }
 }
 
-const familySuffix = "-primary-used-percent"
+const familyHeader = /^x-(.+)-(?:primary|secondary)-used-percent$/
 
 /**
  * The snapshot in a response's headers (names in lower case), or `undefined` if there is none. `now` is when they were
@@ -329,9 +339,12 @@ export const fromHeaders = (
       resetTime(headers[`${prefix}-reset-at`], headers[`${prefix}-reset-after-seconds`], now)
     )
   const limits: Array<RateLimit> = []
+  const families = new Set<string>()
   for (const name in headers) {
-    if (!name.startsWith("x-") || !name.endsWith(familySuffix) || limits.length === maxLimits) continue
-    const family = name.slice(2, -familySuffix.length)
+    const family = familyHeader.exec(name)?.[1]
+    if (family !== undefined && families.size < maxLimits) families.add(family)
+  }
+  for (const family of families) {
     const windows = [...windowOf(`x-${family}-primary`), ...windowOf(`x-${family}-secondary`)]
     const limitName = asText(headers[`x-${family}-limit-name`])
     limits.push(...makeLimit(family.replaceAll("-", "_"), windows, { limitName }))

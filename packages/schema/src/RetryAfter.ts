@@ -6,6 +6,11 @@
 
 const decimal = /^\d+(?:\.\d+)?$/
 const date = /^(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)|\d{4}-\d\d-\d\dT)/
+const zone = /(?:[a-z]{3}|Z|[+-]\d\d:?\d\d)$/i
+
+/** A date without a zone, such as that of `asctime`, is in UTC, not in the zone of this machine (RFC 9110). */
+const timeOf = (text: string): number =>
+  Date.parse(zone.test(text) ? text : text.includes("T") && /^\d/.test(text) ? `${text}Z` : `${text} GMT`)
 
 /** The largest valid `Date`. */
 const latest = 8_640_000_000_000_000
@@ -14,7 +19,7 @@ const within = (millis: number): number => Math.min(latest, Math.ceil(millis))
 
 /** Where proxies have added one of their own, the longest counts. */
 const number = (text: string | undefined): number | undefined => {
-  const all = text?.trim().split(/, +/) ?? []
+  const all = text?.split(",").map((one) => one.trim()) ?? []
   return all.length > 0 && all.every((one) => decimal.test(one)) ? Math.max(...all.map(Number)) : undefined
 }
 
@@ -38,7 +43,7 @@ export const fromHeaders = (headers: Readonly<Record<string, string | undefined>
   const seconds = number(text)
   if (seconds !== undefined) return within(seconds * 1000)
   if (text === undefined || !date.test(text.trim())) return undefined
-  const wait = Math.max(0, Date.parse(text) - now)
+  const wait = Math.max(0, timeOf(text.trim()) - now)
   return Number.isNaN(wait) ? undefined : wait
 }
 
@@ -47,12 +52,14 @@ const unitMillis: ReadonlyArray<readonly [unit: RegExp, millis: number]> = [
   [/^(?:s|secs?|seconds?)$/i, 1000],
   [/^(?:m|mins?|minutes?)$/i, 60_000],
   [/^(?:h|hrs?|hours?)$/i, 3_600_000],
-  [/^(?:d|days?)$/i, 86_400_000]
+  [/^(?:d|days?)$/i, 86_400_000],
+  [/^(?:w|wks?|weeks?)$/i, 604_800_000]
 ]
 
 const part = "(?:\\d{1,15}(?:\\.\\d{1,15})?|an?\\s|one\\s)\\s?(?:[a-z]{1,12})"
+const request = "(?: (?:the|this|that|your) (?:request|call)| it| this)?"
 const invitation = new RegExp(
-  `\\b(?:try again|retry|wait)(?: again)?(?: in| after| for)?(?: about| at least)? ?(${part}(?:(?:,| and|, and)?\\s?${part})*)`,
+  `\\b(?:(?:try|retry)${request}(?: again)?|wait)(?: in| after| for)?(?: about| at least| another)? ?~?(${part}(?:(?:,| and|, and)?\\s?${part})*)`,
   "i"
 )
 
@@ -64,7 +71,7 @@ const invitation = new RegExp(
  * @category constructors
  */
 export const fromText = (text: string): number | undefined => {
-  const asked = invitation.exec(text)?.[1] ?? ""
+  const asked = invitation.exec(text.replace(/\s+/g, " ").replace(/(\d),(?=\d{3}\b)/g, "$1"))?.[1] ?? ""
   let millis: number | undefined
   for (const [, count, unit = ""] of asked.matchAll(/(\d+(?:\.\d+)?|an?\s|one\s)\s?([a-z]+)/gi)) {
     const one = unitMillis.find(([pattern]) => pattern.test(unit))?.[1]

@@ -322,11 +322,11 @@ const kinds: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["data_residency_mismatch", "failed"]
 ])
 
-const kindOfCode = (code: string | undefined): Kind | undefined =>
-  code === undefined
-    ? undefined
-    : (kinds.get(code) ??
-      (code.startsWith("invalid_image") || code.startsWith("invalid_audio") ? "invalid" : undefined))
+const kindOfCode = (given: string | undefined): Kind | undefined => {
+  const code = given?.trim().toLowerCase()
+  if (code === undefined) return undefined
+  return kinds.get(code) ?? (/^invalid_(?:image|audio)/.test(code) ? "invalid" : undefined)
+}
 
 const overflowText = /context (?:window|length)|maximum context|too many tokens/i
 const modelText = /^model not found|\bmodel is not supported when using codex|requires a newer version of codex/i

@@ -7,6 +7,11 @@ describe("what an error states", () => {
     [{ error: { type: "usage_limit_reached" } }, { type: "usage_limit_reached" }],
     [{ type: "error", error: { message: "no" } }, { message: "no" }],
     [{ detail: "no" }, { message: "no" }],
+    [{ error: { code: " slow_down\n", type: "x " } }, { code: "slow_down", type: "x" }],
+    [
+      { type: "response.failed", response: { error: { code: "a_b", message: "no" } } },
+      { code: "a_b", message: "no" }
+    ],
     [{ detail: [{ loc: ["body"], msg: "a" }, { msg: "b" }, "c"] }, { message: "a; b; c" }],
     [{ detail: { code: "deactivated_workspace" } }, { code: "deactivated_workspace" }],
     [{ errors: [{ code: 403, message: "no" }] }, { status: 403, message: "no" }],
@@ -95,5 +100,21 @@ describe("what an error states", () => {
     assert.deepStrictEqual(ErrorStatement.fromText(`${"[".repeat(depth)}${"]".repeat(depth)}`), {})
     const page = `<html>${"<title".repeat(20_000)}`
     assert.deepStrictEqual(ErrorStatement.fromText(page), {})
+  })
+})
+
+describe("an error in a line of a body", () => {
+  const error = '{"type":"error","error":{"code":"slow_down","message":"Later."}}'
+
+  it.each([`event: error\ndata: ${error}\n\n`, `data:${error}`, `: ping\r\ndata: ${error}\r\n`, `${error}\n{"x":1}`])(
+    "is read: %j",
+    (body) => {
+      assert.deepStrictEqual(ErrorStatement.fromText(body), { code: "slow_down", message: "Later." })
+    }
+  )
+
+  it.each(["data: {not JSON}", "words {} and more", "{}\nx}"])("is else its text: %j", (body) => {
+    const { message } = ErrorStatement.fromText(body)
+    assert.isTrue(message === undefined || message === body)
   })
 })

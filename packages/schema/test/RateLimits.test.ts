@@ -271,3 +271,32 @@ describe("Usage", () => {
     assert.notProperty(Usage.add(Usage.zero, Usage.zero), "extra")
   })
 })
+
+describe("odd numbers", () => {
+  const read = (headers: Record<string, string>) => RateLimits.fromHeaders(headers, 1_000)?.limits
+
+  it("below zero say nothing", () => {
+    const prefix = "x-codex-primary"
+    assert.isUndefined(read({ [`${prefix}-used-percent`]: "-5" }))
+    assert.deepStrictEqual(
+      read({
+        [`${prefix}-used-percent`]: "5",
+        [`${prefix}-window-minutes`]: "-300",
+        [`${prefix}-reset-at`]: "-1"
+      }),
+      [{ limitId: "codex", windows: [{ usedPercent: 5 }] }]
+    )
+  })
+
+  it("of a time may be in milliseconds", () => {
+    const event = { rate_limits: { primary: { used_percent: 5, reset_at: 1_795_400_000_000 } } }
+    assert.strictEqual(RateLimits.fromEvent(event)?.limits[0]?.windows[0]?.resetsAt, 1_795_400_000_000)
+  })
+
+  it("may stand in the second window alone", () => {
+    assert.deepStrictEqual(
+      read({ "x-codex-secondary-used-percent": "5", "x-codex-secondary-window-minutes": "10080" }),
+      [{ limitId: "codex", windows: [{ usedPercent: 5, windowMinutes: 10080 }] }]
+    )
+  })
+})

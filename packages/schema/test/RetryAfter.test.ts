@@ -1,0 +1,57 @@
+import { assert, describe, it } from "@effect/vitest"
+import { RetryAfter, ServiceError } from "@effect-codex/schema"
+
+describe("a delay in a header", () => {
+  const now = Date.UTC(1994, 10, 6, 8, 49, 0)
+
+  it.each([
+    ["2", 2_000],
+    ["2,3", 3_000],
+    ["2, 3", 3_000],
+    ["Sun, 06 Nov 1994 08:49:37 GMT", 37_000],
+    ["Sunday, 06-Nov-94 08:49:37 GMT", 37_000],
+    ["Sun Nov  6 08:49:37 1994", 37_000],
+    ["1994-11-06T08:49:37", 37_000],
+    ["1994-11-06T09:49:37+01:00", 37_000],
+    ["Sun, 06 Nov 1994 08:00:00 GMT", 0],
+    ["2,x", undefined],
+    ["-5", undefined],
+    ["NaN", undefined]
+  ])("is read: %j", (text, millis) => {
+    const zone = process.env["TZ"]
+    // a date without a zone does not depend on that of the machine
+    process.env["TZ"] = "Asia/Tokyo"
+    try {
+      assert.strictEqual(RetryAfter.fromHeaders({ "retry-after": text }, now), millis)
+    } finally {
+      if (zone === undefined) delete process.env["TZ"]
+      else process.env["TZ"] = zone
+    }
+  })
+})
+
+describe("a delay in words", () => {
+  it.each([
+    ["Please try again in 3.2s.", 3_200],
+    ["Please try your request again in 20 seconds.", 20_000],
+    ["Please retry your request after 30 seconds.", 30_000],
+    ["Try again in\n  20s", 20_000],
+    ["Try again in ~5s", 5_000],
+    ["You must wait another 20 seconds.", 20_000],
+    ["Try again in 3,600 seconds.", 3_600_000],
+    ["Try again in 2 weeks.", 1_209_600_000],
+    ["Try again in 1 day, 2 hours and 3 minutes", 93_780_000],
+    ["Try again later.", undefined],
+    ["Try again in 5 apples.", undefined]
+  ])("is read: %j", (text, millis) => {
+    assert.strictEqual(RetryAfter.fromText(text), millis)
+  })
+})
+
+describe("a code", () => {
+  it("is known in any case and with blanks around it", () => {
+    for (const code of ["rate_limit_exceeded", "RATE_LIMIT_EXCEEDED", " Rate_Limit_Exceeded\n"]) {
+      assert.strictEqual(ServiceError.classify({ code })?._tag, "RateLimited")
+    }
+  })
+})
