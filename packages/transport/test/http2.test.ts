@@ -46,7 +46,13 @@ const server = (together: number) =>
           stream.respond({ ":status": 200, "content-type": "text/event-stream" })
           stream.write(event)
           if (headers[":path"]?.startsWith("/held") === true) return
-          if (headers[":path"]?.startsWith("/lost") === true) return void stream.session?.destroy()
+          if (headers[":path"]?.startsWith("/lost") === true) {
+            // Node 22 crashes if the body arrives at a session that is destroyed already
+            stream
+              .resume()
+              .on("end", () => stream.session?.destroy(new Error("lost"), Http2.constants.NGHTTP2_CONNECT_ERROR))
+            return
+          }
           waiting.push(stream)
           if (waiting.length >= together) for (const one of waiting.splice(0)) one.end(event)
         })
