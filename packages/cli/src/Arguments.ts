@@ -1,5 +1,6 @@
-/** Reorders the command-line arguments for `@effect/cli`. */
+/** Reorders and checks the command-line arguments for `@effect/cli`. */
 import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
 
 /** An unknown option. */
 export class UnknownOption extends Data.TaggedError("UnknownOption")<{
@@ -8,6 +9,13 @@ export class UnknownOption extends Data.TaggedError("UnknownOption")<{
 }> {
   override get message() {
     return `There is no option ${this.option}. \`${this.command} --help\` lists the options. Words after \`--\` are never options.`
+  }
+}
+
+/** A known option that the parser left over. */
+export class MisusedOption extends Data.TaggedError("MisusedOption")<{ readonly option: string }> {
+  override get message() {
+    return `The option ${this.option} has no value, or is given twice.`
   }
 }
 
@@ -42,6 +50,21 @@ export const unknownOption = (argv: ReadonlyArray<string>): UnknownOption | unde
     : undefined
 }
 
-/** The first remaining word that looks like an option, after the parser has consumed the known ones. */
-export const optionAmong = (words: ReadonlyArray<string>, argv: ReadonlyArray<string>): string | undefined =>
-  words.slice(0, words.length - split(argv).plain.length).find((word) => /^--?[a-z][\w-]*(=.*)?$/i.test(word))
+const looksLikeOption = /^--?[a-z][\w-]*(=.*)?$/i
+
+/**
+ * Fails if a word before `--` looks like an option: the parser treats the options that it cannot use as words.
+ * `known` are the options of the command.
+ */
+export const checkWords = (
+  words: ReadonlyArray<string>,
+  { command, known }: { readonly command: string; readonly known: ReadonlyArray<string> }
+): Effect.Effect<void, UnknownOption | MisusedOption> => {
+  const option = words
+    .slice(0, words.length - split(process.argv).plain.length)
+    .find((word) => looksLikeOption.test(word))
+  if (option === undefined) return Effect.void
+  return known.includes(option)
+    ? new MisusedOption({ option })
+    : new UnknownOption({ option, command: `effect-codex ${command}` })
+}

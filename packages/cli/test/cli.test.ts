@@ -151,6 +151,34 @@ describe("effect-codex", () => {
     assert.notInclude((help?.stdout ?? "") + (wrong?.stdout ?? "") + (wrong?.stderr ?? ""), "\u001b")
   })
 
+  it("a prompt may have several words; a blank line separates it from standard input", timeout, async () => {
+    const { stdout } = await run(["--mock", "ask", "What", "is", "this?"], { input: "some text\n" })
+    assert.include(stdout, "“What is this?\n\nsome text”")
+  })
+
+  it("a known option without a value, or given twice, is not called unknown", timeout, async () => {
+    const [without, twice] = await Promise.all([
+      run(["--mock", "ask", "Hi", "--model"]),
+      run(["--mock", "ask", "--effort", "low", "--effort", "high", "Hi"])
+    ])
+    assert.deepStrictEqual([without.code, twice.code], [2, 2])
+    assert.strictEqual(without.stderr, "The option --model has no value, or is given twice.\n")
+    assert.strictEqual(twice.stderr, "The option --effort has no value, or is given twice.\n")
+  })
+
+  it("an unknown option of chat is not the name of a chat, but a word behind -- can be", timeout, async () => {
+    const [wrong, right] = await Promise.all([run(["--mock", "chat", "--lst"]), run(["--mock", "chat", "--", "--lst"])])
+    assert.strictEqual(wrong.code, 2)
+    assert.match(wrong.stderr, /^There is no option --lst\. /)
+    assert.deepStrictEqual([right.code, right.stderr], [0, "The new chat --lst.\n"])
+  })
+
+  it("an invalid variable is named", timeout, async () => {
+    const { code, stderr } = await run(["ask", "Hi"], { env: { OPENAI_CODEX_IDLE_TIMEOUT: "soon" } })
+    assert.strictEqual(code, 3)
+    assert.match(stderr, /^The settings are invalid: .*OPENAI_CODEX_IDLE_TIMEOUT.*docs\/settings\.md.*\n$/)
+  })
+
   it("an unknown option of ask is not sent as a prompt", timeout, async () => {
     const { code, stderr, stdout } = await run(["--mock", "ask", "--modell", "gpt", "Hi"])
     assert.strictEqual(code, 2, stderr)
@@ -168,7 +196,7 @@ describe("effect-codex", () => {
         run(["--modell", "ask"])
       ])
       assert.deepInclude(JSON.parse(json.stdout.trim().split("\n").at(-1) ?? ""), { _tag: "Completed" })
-      assert.include(words.stdout, "“--json\n\n--mock”")
+      assert.include(words.stdout, "“--json --mock”")
       assert.deepStrictEqual([json.code, words.code, program.code], [0, 0, 2])
       assert.match(program.stderr, /^There is no option --modell\. /)
     }
@@ -267,7 +295,7 @@ describe("effect-codex", () => {
     const [short, long] = await Promise.all(
       [[], ["--debug"]].map((more) => run([...more, "--mock", "chat"], { env: { XDG_DATA_HOME: notFolder } }))
     )
-    assert.strictEqual(short?.code, 1)
+    assert.strictEqual(short?.code, 3)
     assert.match(short?.stderr ?? "", /^Chats cannot be saved in .*XDG_DATA_HOME.*\n$/)
     assert.include(long?.stderr ?? "", "ENOTDIR")
   })
@@ -277,7 +305,7 @@ describe("effect-codex", () => {
       run(["--mock", "chat"], { env: { XDG_DATA_HOME: "/proc" } }),
       run(["login", "--device"], { env: { CODEX_HOME: "/proc/effect-codex" } })
     ])
-    assert.deepStrictEqual([chat.code, login.code], [1, 3])
+    assert.deepStrictEqual([chat.code, login.code], [3, 3])
     assert.match(chat.stderr, /^Chats cannot be saved in /)
     assert.match(login.stderr, /^Cannot write the credential file \/proc\/effect-codex\/auth\.json/)
   })

@@ -80,7 +80,7 @@ export interface Facts {
   readonly planType?: string
   /** When the access token expires, in milliseconds since 1970. */
   readonly expiresAt?: number
-  /** How many models the account has. */
+  /** How many models the account has, without hidden ones. */
   readonly models?: number
   /** How far the clock of this computer is ahead of the server's, in milliseconds. */
   readonly clockAheadMillis?: number
@@ -215,9 +215,10 @@ export const examine: Effect.Effect<
       findings.push(...checkClock(clockAheadMillis))
     }
     const { models } = ModelCatalogue.decode(json)
-    facts = { ...facts, models: models.length }
+    const listed = ModelCatalogue.listed(models)
+    facts = { ...facts, models: listed.length }
     if (ModelCatalogue.resolve(models, config.model) === undefined) {
-      const names = ModelCatalogue.listed(models).map(({ slug }) => slug)
+      const names = listed.map(({ slug }) => slug)
       const instead =
         names.length === 0 ? "It has none: check the account and its plan." : `Use one of: ${names.join(", ")}.`
       findings.push(finding("ModelNotInPlan", `The account has no model \`${config.model}\`. ${instead}`))

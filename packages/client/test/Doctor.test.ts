@@ -110,7 +110,7 @@ describe("Doctor.examine", () => {
         routes: { "/codex/models": models({ date: new Date(0).toUTCString() }) }
       })
       assert.deepStrictEqual(findings, [])
-      assert.deepInclude(facts, { planType: "plus", models: ModelCatalogue.bundled.length })
+      assert.deepInclude(facts, { planType: "plus", models: ModelCatalogue.listed(ModelCatalogue.bundled).length })
       assert.isBelow(Math.abs(facts.clockAheadMillis ?? Number.NaN), 60_000)
       assert.deepStrictEqual(
         asked.map(({ method }) => method),

@@ -9,9 +9,7 @@ import { credentials } from "./fixture.ts"
 
 const environment = (variables: Record<string, string>) =>
   CodexConfig.layerConfig().pipe(
-    Layer.provide(
-      Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)), { pathDelim: "_" }))
-    )
+    Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))))
   )
 
 const problemsOf = (options: CodexConfig.Options) =>
@@ -225,7 +223,7 @@ describe("CodexConfig", () => {
   it.effect("fails for a variable that cannot be read or is not valid", () =>
     Effect.gen(function* () {
       const unreadable = yield* Effect.flip(Layer.build(environment({ OPENAI_CODEX_RETRIES: "many" })))
-      assert.include(String(unreadable), "OPENAI_CODEX")
+      assert.include(String(unreadable), "OPENAI_CODEX_RETRIES")
       const invalid = yield* Effect.flip(Layer.build(environment({ OPENAI_CODEX_RETRIES: "-1" })))
       assert.strictEqual((invalid as TransportError.InvalidConfig)._tag, "InvalidConfig")
     }).pipe(Effect.scoped)

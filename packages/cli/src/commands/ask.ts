@@ -65,8 +65,12 @@ const outputOf = (file: string) =>
 
 const file = Options.file
 const options = {
-  prompt: Args.text({ name: "prompt" }).pipe(Args.repeated),
-  model: Options.text("model").pipe(Options.withAlias("m"), Options.optional),
+  prompt: Args.text({ name: "prompt" }).pipe(Args.repeated, Args.withDescription("The words of the prompt.")),
+  model: Options.text("model").pipe(
+    Options.withAlias("m"),
+    Options.optional,
+    Options.withDescription("The model. By default the configured one.")
+  ),
   effort: Options.text("effort").pipe(
     Options.optional,
     Options.withDescription("The reasoning effort: low, medium, high, …")
@@ -76,6 +80,8 @@ const options = {
   schema: file("schema").pipe(Options.optional, Options.withDescription("A file with a JSON Schema for the answer.")),
   json: Options.boolean("json").pipe(Options.withDescription("Print one JSON event per line."))
 }
+
+const known = ["-m", "--model", "--effort", "--image", "--instructions", "--schema", "--json"]
 
 const showJson = (events: Stream.Stream<ToolLoop.LoopEvent<unknown>, CodexError.CodexError>) =>
   events.pipe(
@@ -87,10 +93,8 @@ const showJson = (events: Stream.Stream<ToolLoop.LoopEvent<unknown>, CodexError.
 export const ask = Command.make("ask", options, ({ effort, image, instructions, json, model, prompt, schema }) =>
   Effect.gen(function* () {
     const { debug, mock } = yield* root
-    // the parser treats an unknown option as a word of the prompt
-    const option = Arguments.optionAmong(prompt, process.argv)
-    if (option !== undefined) return yield* new Arguments.UnknownOption({ option, command: "effect-codex ask" })
-    const text = [...prompt, yield* stdin].filter((part) => part.trim() !== "").join("\n\n")
+    yield* Arguments.checkWords(prompt, { command: "ask", known })
+    const text = [prompt.join(" "), yield* stdin].filter((part) => part.trim() !== "").join("\n\n")
     if (text === "" && image.length === 0) return yield* new NothingToAsk()
     const images = yield* Effect.forEach(image, imageOf)
     const request: Codex.Request = {

@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { Conversation } from "effect-codex"
+import * as Arguments from "../Arguments.ts"
 import * as Backend from "../Backend.ts"
 import * as CtrlC from "../CtrlC.ts"
 import * as ExitCode from "../ExitCode.ts"
@@ -93,12 +94,13 @@ const talk = (name: string) =>
 export const chat = Command.make(
   "chat",
   {
-    name: Args.text({ name: "name" }).pipe(Args.withDefault("default")),
+    name: Args.text({ name: "name" }).pipe(Args.withDefault("default"), Args.withDescription("The name of the chat.")),
     list: Options.boolean("list").pipe(Options.withDescription("List the saved chats."))
   },
   ({ list: isList, name }) =>
     Effect.gen(function* () {
       const { mock } = yield* root
+      yield* Arguments.checkWords([name], { command: "chat", known: ["--list"] })
       if (isList) return yield* list
       yield* talk(name).pipe(Effect.provide(Layer.merge(Backend.codex(mock), store)))
     })

@@ -22,7 +22,9 @@ class NotARecording extends Data.TaggedError("NotARecording")<{ readonly file: s
   }
 }
 
-export const replay = Command.make("replay", { file: Args.file({ name: "file" }) }, ({ file }) =>
+const recording = Args.file({ name: "file" }).pipe(Args.withDescription("The file with the recording."))
+
+export const replay = Command.make("replay", { file: recording }, ({ file }) =>
   Effect.gen(function* () {
     const decoder = new TurnDecoder.TurnDecoder()
     decoder.push(new TextEncoder().encode(asEvents(yield* Files.readText(file))))
