@@ -6,9 +6,9 @@ import * as Path from "node:path"
 import { inspect } from "node:util"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
+import { Script, ScriptedBackend } from "@effect-codex/testing"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -40,20 +40,17 @@ interface Seen {
   readonly body: Record<string, string>
 }
 
-/** A login server as an `HttpClient`: answers what `reply` says and remembers what it was asked. */
+/** A login server that answers what `reply` says, and what it was asked. */
 const loginServer = (reply: (seen: Seen) => { readonly status?: number; readonly body?: unknown }) => {
   const seen: Array<Seen> = []
-  const client = HttpClient.make((request, url) =>
-    Effect.sync(() => {
-      const text = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
-      const body = text.startsWith("{") ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text))
-      seen.push({ path: url.pathname, body })
-      const { status = 200, body: answer = {} } = reply({ path: url.pathname, body })
-      return HttpClientResponse.fromWeb(request, new Response(JSON.stringify(answer), { status }))
-    })
-  )
-  const layer = OAuth.layer().pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
-  return { seen, layer }
+  const backend = ScriptedBackend.layer(({ body: received, path }) => {
+    const body = typeof received === "string" ? Object.fromEntries(new URLSearchParams(received)) : received
+    const request = { path, body: body as Seen["body"] }
+    seen.push(request)
+    const { status = 200, body: answer = {} } = reply(request)
+    return Script.status(status, { body: answer })
+  })
+  return { seen, layer: Layer.provide(OAuth.layer(), backend) }
 }
 
 const granted = {
