@@ -5,7 +5,6 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { inspect } from "node:util"
 import * as FileSystem from "@effect/platform/FileSystem"
-import * as HttpClient from "@effect/platform/HttpClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import { Script, ScriptedBackend } from "@effect-codex/testing"
@@ -762,12 +761,9 @@ describe("Logout", () => {
     Effect.gen(function* () {
       const store = yield* AuthStore.makeMemory(old)
       const asked = yield* Deferred.make<void>()
-      const silent = HttpClient.make(() => Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never))
+      const silent = ScriptedBackend.layer(() => Effect.as(Deferred.succeed(asked, undefined), Script.silence))
       const fiber = yield* Logout.logout.pipe(
-        Effect.provide([
-          OAuth.layer().pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, silent))),
-          Layer.succeed(AuthStore.AuthStore, store)
-        ]),
+        Effect.provide([Layer.provide(OAuth.layer(), silent), Layer.succeed(AuthStore.AuthStore, store)]),
         Effect.fork
       )
       yield* Deferred.await(asked)
