@@ -126,12 +126,20 @@ const readBody = (incoming: Http.IncomingMessage): Effect.Effect<unknown> =>
     })
   })
 
-const written = (write: (done: () => void) => void): Effect.Effect<void> =>
-  Effect.async<void>((resume) => write(() => resume(Effect.void)))
+/** Completes when the bytes are sent. Does not complete if the connection closes first: that interrupts the response. */
+const sent = (outgoing: Http.ServerResponse, bytes: Uint8Array): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    outgoing.write(bytes, (error) => {
+      if (!error) resume(Effect.void)
+    })
+  })
 
 /** Completes when everything is sent, or when the connection is closed. */
-const ended = (outgoing: Http.ServerResponse): Effect.Effect<void> =>
-  written((done) => outgoing.once("close", done).end(done))
+const ended = (outgoing: Http.ServerResponse, last = ""): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    const done = () => resume(Effect.void)
+    outgoing.once("close", done).end(last, done)
+  })
 
 /** Adds headers to the 101 response, because the WebSocket library has no option for it. */
 const addToUpgrade = (socket: Net.Socket, headers: ReadonlyArray<readonly [name: string, value: string]>): void => {
@@ -221,7 +229,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
           outgoing.flushHeaders()
           for (const piece of Play.pieces(step, entry.request)) {
             yield* wait(piece.wait)
-            yield* written((done) => outgoing.write(piece.bytes, done))
+            yield* sent(outgoing, piece.bytes)
           }
           yield* wait(step.endDelay)
           if (step.ending === "silence") return yield* Effect.never
@@ -263,7 +271,7 @@ export const make = (options: Options): Effect.Effect<BackendServer.Service, Htt
         if (status !== 101) {
           const outgoing = NodeHttpServerRequest.toServerResponse(request)
           outgoing.writeHead(status, [...all, ["connection", "close"]].flat() as Array<string>)
-          yield* written((done) => outgoing.end(body, done))
+          yield* ended(outgoing, body)
           return HttpServerResponse.empty()
         }
         addToUpgrade(incoming.socket, all)
