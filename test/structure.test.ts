@@ -195,6 +195,22 @@ describe("documents", () => {
     }
   })
 
+  it("READMEs install the packages that their snippets import", () => {
+    for (const path of documents.filter((path) => path.endsWith("README.md"))) {
+      const text = Fs.readFileSync(path, "utf8")
+      const installed = new Set(
+        [...text.matchAll(/npm install ([^#`\n]+)/g)].flatMap(([, specs = ""]) =>
+          specs
+            .trim()
+            .split(/\s+/)
+            .map((spec) => spec.replace(/(?<=.)@.*$/, ""))
+        )
+      )
+      const imported = [...text.matchAll(/^import .* from "((?:@[^/"]+\/)?[^/":]+)/gm)].map(([, name = ""]) => name)
+      for (const name of imported) assert.isTrue(installed.has(name), `${Path.relative(root, path)} imports ${name}`)
+    }
+  })
+
   it("link to files that exist", () => {
     for (const path of documents) {
       for (const [, target = "", section] of Fs.readFileSync(path, "utf8").matchAll(
@@ -233,7 +249,7 @@ describe("documents", () => {
     const config = Fs.readFileSync(Path.join(root, "packages/transport/src/CodexConfig.ts"), "utf8")
     const read = config.slice(config.indexOf("export const config"))
     for (const [, name] of read.matchAll(/(?:string|boolean|duration|integer|literal)\("([A-Z_]+)"/g)) {
-      assert.include(settings, `\`OPENAI_CODEX_${name}\``)
+      assert.include(settings, `\`${name}\``)
     }
   })
 

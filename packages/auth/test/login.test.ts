@@ -5,10 +5,9 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { inspect } from "node:util"
 import * as FileSystem from "@effect/platform/FileSystem"
-import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
+import { Script, ScriptedBackend } from "@effect-codex/testing"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -40,20 +39,17 @@ interface Seen {
   readonly body: Record<string, string>
 }
 
-/** A login server as an `HttpClient`: answers what `reply` says and remembers what it was asked. */
+/** A login server that answers what `reply` says, and what it was asked. */
 const loginServer = (reply: (seen: Seen) => { readonly status?: number; readonly body?: unknown }) => {
   const seen: Array<Seen> = []
-  const client = HttpClient.make((request, url) =>
-    Effect.sync(() => {
-      const text = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
-      const body = text.startsWith("{") ? JSON.parse(text) : Object.fromEntries(new URLSearchParams(text))
-      seen.push({ path: url.pathname, body })
-      const { status = 200, body: answer = {} } = reply({ path: url.pathname, body })
-      return HttpClientResponse.fromWeb(request, new Response(JSON.stringify(answer), { status }))
-    })
-  )
-  const layer = OAuth.layer().pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
-  return { seen, layer }
+  const backend = ScriptedBackend.layer(({ body: received, path }) => {
+    const body = typeof received === "string" ? Object.fromEntries(new URLSearchParams(received)) : received
+    const request = { path, body: body as Seen["body"] }
+    seen.push(request)
+    const { status = 200, body: answer = {} } = reply(request)
+    return Script.status(status, { body: answer })
+  })
+  return { seen, layer: Layer.provide(OAuth.layer(), backend) }
 }
 
 const granted = {
@@ -765,12 +761,9 @@ describe("Logout", () => {
     Effect.gen(function* () {
       const store = yield* AuthStore.makeMemory(old)
       const asked = yield* Deferred.make<void>()
-      const silent = HttpClient.make(() => Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never))
+      const silent = ScriptedBackend.layer(() => Effect.as(Deferred.succeed(asked, undefined), Script.silence))
       const fiber = yield* Logout.logout.pipe(
-        Effect.provide([
-          OAuth.layer().pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, silent))),
-          Layer.succeed(AuthStore.AuthStore, store)
-        ]),
+        Effect.provide([Layer.provide(OAuth.layer(), silent), Layer.succeed(AuthStore.AuthStore, store)]),
         Effect.fork
       )
       yield* Deferred.await(asked)

@@ -1,10 +1,8 @@
 // Nothing that is secret or personal may be seen in an error, a log line or a span.
 
 import { inspect } from "node:util"
-import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientError from "@effect/platform/HttpClientError"
-import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
+import { Script, ScriptedBackend } from "@effect-codex/testing"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -59,37 +57,24 @@ const observed = <A, E, R>(self: Effect.Effect<A, E, R>) =>
     return { written: written.join("\n"), result }
   })
 
-const server = (answer: () => Response | "unreachable") =>
-  OAuth.layer().pipe(
-    Layer.provide(
-      Layer.succeed(
-        HttpClient.HttpClient,
-        HttpClient.make((request) => {
-          const response = answer()
-          return response === "unreachable"
-            ? Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", description: "planted" }))
-            : Effect.succeed(HttpClientResponse.fromWeb(request, response))
-        })
-      )
-    )
-  )
+const server = (answer: Script.Step) => Layer.provide(OAuth.layer(), ScriptedBackend.layer(Script.always(answer)))
 
 /** Everything that was sent, and what belongs to it. */
-const echo = JSON.stringify({
+const echo = {
   error: {
     code: "planted-refresh",
     message: `planted-refresh ${planted} planted-account planted@example.org planted-user`
   },
   refresh_token: null
-})
+}
 
 describe("secrets", () => {
   for (const [what, answer] of [
-    ["the network fails", () => "unreachable" as const],
-    ["the server repeats what it was sent", () => new Response(echo, { status: 400 })],
-    ["the server refuses", () => new Response(echo, { status: 401 })],
-    ["the server answers anything", () => new Response("<html>planted-refresh")],
-    ["all goes well", () => new Response(JSON.stringify({ access_token: planted, refresh_token: "planted-2" }))]
+    ["the network fails", Script.refuse],
+    ["the server repeats what it was sent", Script.status(400, { body: echo })],
+    ["the server refuses", Script.status(401, { body: echo })],
+    ["the server answers anything", Script.status(200, { body: "<html>planted-refresh" })],
+    ["all goes well", Script.status(200, { body: { access_token: planted, refresh_token: "planted-2" } })]
   ] as const) {
     it.effect(`stay unseen when ${what}`, () =>
       Effect.gen(function* () {

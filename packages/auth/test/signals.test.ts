@@ -2,12 +2,12 @@
 
 import { spawn } from "node:child_process"
 import * as Fs from "node:fs"
-import * as Http from "node:http"
-import type { AddressInfo } from "node:net"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
+import { Script } from "@effect-codex/testing"
+import { BackendServer } from "@effect-codex/testing/node"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { bundle } from "./support/bundle.ts"
@@ -17,19 +17,21 @@ const program = fileURLToPath(new URL("./support/refresher.ts", import.meta.url)
 
 /** A token endpoint that responds when it is told to. */
 const endpoint = Effect.gen(function* () {
-  const asked = yield* Deferred.make<Http.ServerResponse>()
-  const server = yield* Effect.acquireRelease(
-    Effect.async<Http.Server>((resume) => {
-      const server = Http.createServer((_, response) => Deferred.unsafeDone(asked, Effect.succeed(response)))
-      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-    }),
-    (server) => Effect.sync(() => server.close().closeAllConnections())
-  )
-  return { asked: Deferred.await(asked), url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  const asked = yield* Deferred.make<void>()
+  const told = yield* Deferred.make<void>()
+  const tokens = { access_token: accessToken({ serial: 2 }), refresh_token: "rt_2" }
+  const { url } = yield* BackendServer.make({
+    script: () =>
+      Deferred.succeed(asked, undefined).pipe(
+        Effect.zipRight(Deferred.await(told)),
+        Effect.as(Script.status(200, { body: tokens }))
+      )
+  })
+  return { asked: Deferred.await(asked), respond: Deferred.succeed(told, undefined), issuer: new URL(url).origin }
 })
 
 const refreshing = Effect.gen(function* () {
-  const { asked, url } = yield* endpoint
+  const { asked, issuer, respond } = yield* endpoint
   const directory = yield* Effect.acquireRelease(
     Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "auth-signals-"))),
     (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true }))
@@ -42,7 +44,7 @@ const refreshing = Effect.gen(function* () {
   Fs.chmodSync(file, 0o600)
   const compiled = yield* bundle(program)
   const child = yield* Effect.acquireRelease(
-    Effect.sync(() => spawn(process.execPath, [compiled, file, url], { stdio: ["ignore", "pipe", "inherit"] })),
+    Effect.sync(() => spawn(process.execPath, [compiled, file, issuer], { stdio: ["ignore", "pipe", "inherit"] })),
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
   const end = yield* Deferred.make<{ readonly code: number | null; readonly signal: string | null }>()
@@ -64,13 +66,11 @@ const refreshing = Effect.gen(function* () {
       child.kill(signal)
     })
 
-  const response = yield* asked
+  yield* asked
   return {
     send,
     end: Deferred.await(end),
-    respond: Effect.sync(() => {
-      response.end(JSON.stringify({ access_token: accessToken({ serial: 2 }), refresh_token: "rt_2" }))
-    }),
+    respond,
     refreshToken: () => JSON.parse(Fs.readFileSync(file, "utf8")).tokens.refresh_token as string
   }
 })

@@ -17,6 +17,7 @@ import { areNormalized, normalizeReferences } from "./internal/references.ts"
 import { at, both, isObject } from "./internal/schemaTree.ts"
 import { acceptable, isObjectRoot, objectRoot, type Report } from "./internal/serverForms.ts"
 import { strictSubset } from "./internal/strictSubset.ts"
+import * as Wire from "./internal/wire.ts"
 
 /**
  * A JSON Schema object, or a fragment of one.
@@ -174,10 +175,6 @@ export interface Form<A> {
   readonly warnings: ReadonlyArray<string>
 }
 
-/** `Schema.Struct({})` alone decodes every value but `null`. */
-const ofObject = <A>(codec: Schema.Schema<A, unknown>): Schema.Schema<A, unknown> =>
-  Schema.compose(Schema.Unknown.pipe(Schema.filter(isObject, { message: () => "Expected an object" })), codec)
-
 /**
  * The synchronous version of {@link strictFromSchema} and {@link openFromSchema}.
  *
@@ -215,10 +212,10 @@ export const fromSchema = <A, I>(
     const read = strict ? nullForAbsent(encoded) : encoded
     return {
       jsonSchema: strict ? strictSubset(open, "null", problem) : open,
-      codec: ofObject(
+      codec: Wire.ofObject(
         strict ? Schema.compose(Schema.make<I, unknown>(read), schema) : Schema.make<A, unknown>(schema.ast)
       ),
-      encodedCodec: ofObject(Schema.make<unknown, unknown>(read)),
+      encodedCodec: Wire.ofObject(Schema.make<unknown, unknown>(read)),
       warnings
     }
   })

@@ -55,6 +55,18 @@ const png = "iVBORw0KGgoAAAANSUhEUg=="
 
 const tags = (history: ReadonlyArray<History.Entry>) => History.compile(history).repairs.map((repair) => repair._tag)
 
+class Unwritable {
+  toJSON(): never {
+    throw new Error("no")
+  }
+}
+
+class Big {
+  toJSON(): bigint {
+    return 1n
+  }
+}
+
 describe("items that are right", () => {
   it("replay verbatim, in output order, with ids, phase and encrypted content", () => {
     const compiled = History.compile(roundTrip)
@@ -863,12 +875,23 @@ describe("odd fields", () => {
       "values JSON cannot hold",
       { type: "new_thing", a: 1n, b: [Number.NaN, 1], c: { d: () => 1, e: "x" } },
       { type: "new_thing", b: [null, 1], c: { e: "x" } }
+    ],
+    [
+      "values whose JSON cannot be read",
+      { type: "new_thing", a: new Unwritable(), b: [new Big(), new Date(0)], c: 1 },
+      { type: "new_thing", b: [null, "1970-01-01T00:00:00.000Z"], c: 1 }
     ]
   ])("do not cost the item: %s", (_, item, sent) => {
     const { items, repairs } = odd(item)
     assert.deepStrictEqual(items[0], sent as Item.Item)
     assert.isTrue(repairs.some((repair) => repair._tag === "FieldRepaired" && repair.index === 0))
     assert.match(History.validate([item as Item.Item]).join(), /has a field/)
+  })
+
+  it("is what they write of themselves", () => {
+    const { items, repairs } = History.compile([{ type: "new_thing", at: new Date(0) } as never, user("on")])
+    assert.strictEqual(JSON.stringify(items[0]), '{"type":"new_thing","at":"1970-01-01T00:00:00.000Z"}')
+    assert.isEmpty(repairs)
   })
 
   it("of outputs become text", () => {

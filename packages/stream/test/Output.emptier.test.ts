@@ -1,6 +1,6 @@
 /** A later, emptier value never erases an earlier, fuller one: every item type, every field, every event that closes. */
 import { assert, describe, it } from "@effect/vitest"
-import { decodeText, frames } from "./support.ts"
+import { decodeText, frames, shown } from "./support.ts"
 
 type Raw = Readonly<Record<string, unknown>>
 
@@ -414,5 +414,66 @@ describe("what is said of a part", () => {
       decodeText(frames([done(item), completed([listed])])).turn?.diagnostics.drift.map(({ field }) => field)
     assert.deepStrictEqual(drift({ ...item, note: "two" }), ["differs from its item"])
     assert.deepStrictEqual(drift({ ...item, note: "", more: 1 }), [])
+  })
+})
+
+describe("a blank text", () => {
+  it("is no beginning of the text that follows", () => {
+    const place = { output_index: 0, item_id: "msg_1", content_index: 0 }
+    for (const blank of [" ", "\n", "\u00a0"]) {
+      const { events, turn } = decodeText(
+        frames([
+          { type: "response.output_text.done", ...place, text: blank },
+          done({ type: "message", id: "msg_1", role: "assistant", content: [{ type: "output_text", text: "Hello" }] }),
+          completed([])
+        ])
+      )
+      assert.strictEqual(turn?.text, "Hello")
+      assert.strictEqual(shown(events).trim(), "Hello")
+      assert.strictEqual(turn?.diagnostics.driftCount, 0)
+    }
+  })
+})
+
+describe("without ids or at other indexes", () => {
+  const text = (output_index: number | undefined, item_id: string | undefined, delta: string) => ({
+    type: "response.output_text.delta",
+    content_index: 0,
+    ...(output_index !== undefined && { output_index }),
+    ...(item_id !== undefined && { item_id }),
+    delta
+  })
+  const message = (words: string, id?: string) => ({
+    type: "message",
+    role: "assistant",
+    content: [{ type: "output_text", text: words, annotations: [] }],
+    ...(id !== undefined && { id })
+  })
+  const textsOf = (events: ReadonlyArray<object>) =>
+    decodeText(frames(events)).turn?.items.map((item) => JSON.stringify((item as unknown as Raw)["content"]))
+
+  it("an item that begins is not taken for an open one with another id", () => {
+    const [one, two] = [message("One", "msg_1"), message("Two", "msg_2")]
+    const events = [
+      text(undefined, "msg_1", "One"),
+      { type: "response.output_item.added", item: { ...two, content: [] } },
+      text(undefined, "msg_2", "Two"),
+      { type: "response.output_item.done", item: two },
+      completed([one])
+    ]
+    assert.deepStrictEqual(
+      textsOf(events),
+      [one, two].map(({ content }) => JSON.stringify(content))
+    )
+  })
+
+  it("a listed item is the one whose text has streamed", () => {
+    const reasoning = { type: "reasoning", summary: [{ type: "summary_text", text: "R" }], encrypted_content: "gAAAA" }
+    const summary = { type: "response.reasoning_summary_text.delta", output_index: 1, summary_index: 0, delta: "R" }
+    const listed = [reasoning, message("One"), message("Two")]
+    const { turn } = decodeText(
+      frames([summary, text(2, undefined, "One"), text(3, undefined, "Two"), completed(listed)])
+    )
+    assert.deepStrictEqual(turn?.items, listed as never)
   })
 })

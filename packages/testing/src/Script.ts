@@ -414,7 +414,8 @@ export const recording = (text: string): ReadonlyArray<Step> => {
 /** A short description of a request. */
 const outline = (request: Request): string => {
   const { input, method, model, number, path, prompt } = request
-  const asked = model === undefined ? "" : `, ${model}, ${input.length} items, ${JSON.stringify(prompt.slice(0, 80))}`
+  const items = input.length === 1 ? "1 item" : `${input.length} items`
+  const asked = model === undefined ? "" : `, ${model}, ${items}, ${JSON.stringify(prompt.slice(0, 80))}`
   return `Request ${number} (${method} ${path}${asked})`
 }
 

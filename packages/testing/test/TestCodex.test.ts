@@ -74,7 +74,7 @@ describe("TestCodex", () => {
       const error = yield* Effect.flip(codex.turn({ prompt: "Two" }))
       assert.strictEqual(error._tag, "InvalidRequest")
       const { verify } = yield* ScriptedBackend.ScriptedBackend
-      assert.include((yield* Effect.flip(verify)).message, '1 items, "Two") has no step: the script has 1.')
+      assert.include((yield* Effect.flip(verify)).message, '1 item, "Two") has no step: the script has 1.')
     }).pipe(Effect.provide(TestCodex.layer([Script.turn({ text: "One" })], {}, { onUnexpected: "answer" })))
   )
 

@@ -184,7 +184,7 @@ describe("recordings", () => {
 })
 
 describe("a service of one's own", () => {
-  /** `POST /ask` answers with what Codex says to the body. */
+  /** `POST /ask` responds with the answer of Codex to the body. */
   const service = HttpServer.serve(
     Effect.gen(function* () {
       const { text } = yield* HttpServerRequest.HttpServerRequest
@@ -193,7 +193,7 @@ describe("a service of one's own", () => {
     })
   )
 
-  /** The client as the service has it, but for the address and the login. */
+  /** The client of the service, with another address and login. */
   const client = Layer.unwrapEffect(
     Effect.map(BackendServer.BackendServer, ({ url }) =>
       Codex.layer.pipe(

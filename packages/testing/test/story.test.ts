@@ -160,7 +160,7 @@ describe("a request that was not in the script", () => {
       assert.strictEqual(yield* outcome([Script.turn({ text: "One" }), Script.turn({ text: "Two" })], twice), "passed")
       assert.include(
         yield* outcome([Script.turn({ text: "One" })], twice),
-        'Request 2 (POST /backend-api/codex/responses, gpt-5.5, 1 items, "Two") has no step: the script has 1.'
+        'Request 2 (POST /backend-api/codex/responses, gpt-5.5, 1 item, "Two") has no step: the script has 1.'
       )
       assert.include(
         yield* outcome(Script.routes({ "/codex/models": Script.always(Script.status(200)) }), ask([user("One")])),

@@ -44,7 +44,7 @@ const isPlain = (value: unknown, depth: number): boolean => {
       return true
     case "object": {
       if (value === null) return true
-      if (depth === 0) return false
+      if (depth === 0 || hasToJson(value)) return false
       if (Array.isArray(value)) {
         for (const inner of value) if (!isPlain(inner, depth - 1)) return false
         return true
@@ -59,7 +59,19 @@ const isPlain = (value: unknown, depth: number): boolean => {
   }
 }
 
+/** JSON holds what `toJSON` returns, which can be anything. */
+const hasToJson = (value: object): value is { readonly toJSON: () => unknown } =>
+  "toJSON" in value && typeof value.toJSON === "function"
+
 const unreadable = Symbol()
+
+const ownJson = (value: { readonly toJSON: () => unknown }): unknown => {
+  try {
+    return value.toJSON()
+  } catch {
+    return unreadable
+  }
+}
 
 const propertyOf = (value: object, key: string): unknown => {
   try {
@@ -94,7 +106,8 @@ export const sanitize = (value: unknown): Sanitized => {
     removed.push({ path, what })
     return undefined
   }
-  const visit = (value: unknown, path: string): unknown => {
+  const visit = (given: unknown, path: string): unknown => {
+    const value = typeof given === "object" && given !== null && hasToJson(given) ? ownJson(given) : given
     switch (typeof value) {
       case "bigint":
       case "function":
@@ -109,7 +122,7 @@ export const sanitize = (value: unknown): Sanitized => {
         if (open.has(value)) return remove(path, "a reference to itself")
         if (open.size >= maxDepth) return remove(path, "nested too deeply")
         open.add(value)
-        const inner = (key: string | number, value: unknown) => visit(value, path === "" ? `${key}` : `${path}.${key}`)
+        const inner = (key: string | number, one: unknown) => visit(one, path === "" ? `${key}` : `${path}.${key}`)
         const copy = Array.isArray(value)
           ? Array.from(value, (element: unknown, index) => inner(index, element) ?? null)
           : Object.fromEntries(

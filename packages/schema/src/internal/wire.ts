@@ -3,6 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import type { Open } from "../Open.ts"
+import { isObject } from "./schemaTree.ts"
 
 /** A key that may be absent (never `undefined`, which JSON cannot represent). */
 export const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
@@ -20,6 +21,10 @@ export const otherThan = (known: Iterable<string>, message: string) => {
   const names = new Set(known)
   return Schema.String.pipe(Schema.filter((text) => !names.has(text), { message: () => message }))
 }
+
+/** Only objects: `Schema.Struct({})` alone decodes every value but `null`. */
+export const ofObject = <A>(codec: Schema.Schema<A, unknown>): Schema.Schema<A, unknown> =>
+  Schema.compose(Schema.Unknown.pipe(Schema.filter(isObject, { message: () => "Expected an object" })), codec)
 
 /** An object whose keys are data. */
 export const record = <A, I, R>(value: Schema.Schema<A, I, R>) => Schema.Record({ key: Schema.String, value })

@@ -42,19 +42,17 @@ export const isSameCall = (done: Raw, call: Turn.ToolCall, item: Raw, again: Tur
 
 /** A key that is equal for two copies of one item, independent of ids. */
 export const contentKey = (item: Item.Item): string => {
-  const raw = item as unknown as Raw
+  const { id: _, status: __, ...rest } = item as unknown as Raw
   switch (item.type) {
     case "message":
-      return JSON.stringify(["message", Turn.textsOf(item).map(({ kind, text }) => [kind, text])])
+      return textKey(item)
     case "reasoning":
-      return JSON.stringify([
-        "reasoning",
-        Turn.textsOf(item).map(({ kind, text }) => [kind, text]),
-        raw["encrypted_content"]
-      ])
-    default: {
-      const { id: _, status: __, ...rest } = raw
+      return textKey(item) + JSON.stringify(rest["encrypted_content"] ?? null)
+    default:
       return JSON.stringify(rest)
-    }
   }
 }
+
+/** The same for the copies of an item of which only the texts have arrived. */
+export const textKey = (item: Item.Item): string =>
+  JSON.stringify([item.type, Turn.textsOf(item).map(({ kind, text }) => [kind, text])])

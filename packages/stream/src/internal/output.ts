@@ -103,9 +103,10 @@ export class Output {
       known.annotations = annotations.slice()
     }
     known.fields = fieldsOf(whole) ?? known.fields
-    const delta = known.text.settle(text)
-    if (delta === undefined) this.#note(differs)
-    else if (delta !== "") out.push(textDelta(slot, kind, part, delta))
+    if (known.text.length === 0 && isBlank(text)) return
+    const { added, agrees } = known.text.settle(text)
+    if (!agrees) this.#note(differs)
+    if (added !== "") out.push(textDelta(slot, kind, part, added))
   }
 
   /** The full arguments of a call. */
@@ -393,9 +394,9 @@ export class Output {
   }
 
   #settleArguments(slot: Slot, text: string, out: Out): void {
-    const delta = slot.arguments.settle(text)
-    if (delta === undefined) this.#note(differs)
-    else if (delta !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta })
+    const { added, agrees } = slot.arguments.settle(text)
+    if (!agrees) this.#note(differs)
+    if (added !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta: added })
   }
 
   #repeats(slot: Slot, call: Turn.ToolCall, out: Out): void {
@@ -465,7 +466,7 @@ export class Output {
     return isWithin(slot.item, filledFrom(later, slot.item))
   }
 
-  /** Finds the slots of a list of items: by id, else by equal content, else by position. */
+  /** Finds the slots of a list of items: by id, else by equal content or streamed text, else by position. */
   #match(items: ReadonlyArray<Raw>): ReadonlyArray<Slot | undefined> {
     const taken = new Set<Slot>()
     const take = (slot: Slot | undefined): Slot | undefined => {
@@ -477,14 +478,14 @@ export class Output {
     if (!slots.includes(undefined)) return slots
     const byContent = new Map<string, Array<Slot>>()
     for (const slot of [...this.#places.inOrder()].reverse()) {
-      if (slot.item === undefined || taken.has(slot)) continue
-      const key = Compare.contentKey(slot.item)
-      const same = byContent.get(key)
-      if (same === undefined) byContent.set(key, [slot])
-      else same.push(slot)
+      const key = taken.has(slot) ? undefined : Slots.contentKey(slot)
+      const same = key === undefined ? undefined : byContent.get(key)
+      if (same !== undefined) same.push(slot)
+      else if (key !== undefined) byContent.set(key, [slot])
     }
-    items.forEach((item, n) => {
-      slots[n] ??= take(byContent.get(Compare.contentKey(item as unknown as Item.Item))?.pop())
+    items.forEach((raw, n) => {
+      const item = raw as unknown as Item.Item
+      slots[n] ??= take(byContent.get(Compare.contentKey(item))?.pop() ?? byContent.get(Compare.textKey(item))?.pop())
     })
     items.forEach((item, n) => {
       if (slots[n] !== undefined) return

@@ -108,9 +108,9 @@ export class Parts {
         if (final.text !== "") added(final.kind, final.index, final.text)
         return
       }
-      const delta = part.text.settle(final.text)
-      if (delta === undefined) agrees = false
-      else if (delta !== "") added(part.kind, part.index, delta)
+      const settled = part.text.settle(final.text)
+      if (!settled.agrees) agrees = false
+      if (settled.added !== "") added(part.kind, part.index, settled.added)
       const text = part.text.value
       const annotations = final.annotations.length === 0 ? part.annotations : undefined
       if (annotations === undefined && final.annotations.length < (part.annotations?.length ?? 0)) agrees = false

@@ -95,7 +95,12 @@ export class Places {
     if (known?.item !== undefined) return undefined
     const at = known ?? this.#at(kind, index)
     const callId = asNonBlank(item["call_id"])
-    const isOther = at?.begun !== undefined && at !== known && (callId === undefined || callId !== at.callId)
+    const isOther =
+      at !== undefined &&
+      at !== known &&
+      (at.begun === undefined
+        ? index === undefined && differ(id, at.itemId)
+        : callId === undefined || callId !== at.callId)
     const slot = at === undefined || at.item !== undefined || isOther ? this.open(kind, index) : at
     return this.#goOn(this.#identified(slot, id), place.output_index, item["id"])
   }

@@ -1,5 +1,6 @@
 /** One output item while it streams. */
 import { type Item, Turn } from "@effect-codex/schema"
+import * as Compare from "./compare.ts"
 import { type Kind as PartKind, Parts } from "./parts.ts"
 import { Text } from "./text.ts"
 import { asNonBlank, asText, filledFrom, isBlank, isEmpty, type Raw } from "./values.ts"
@@ -123,6 +124,13 @@ export const rebuilt = (slot: Slot): Raw => {
   // the encrypted content of an added item can be incomplete
   const { content, encrypted_content: _, ...rest } = begun
   return { type: "reasoning", ...rest, summary: [], ...(Array.isArray(content) && { content: [] }) }
+}
+
+/** Finds the slot of an item by what it says; `undefined` if nothing has arrived of that. */
+export const contentKey = (slot: Slot): string | undefined => {
+  if (slot.item !== undefined) return Compare.contentKey(slot.item)
+  if (!slot.parts.hasText) return undefined
+  return Compare.textKey(slot.parts.settle(rebuilt(slot) as unknown as Item.Item, () => {}).item)
 }
 
 /** Builds the item of a call with complete arguments but without an `output_item.done`. */

@@ -33,17 +33,17 @@ export class Text {
   }
 
   /**
-   * Replaces the text with a later full text and returns the added suffix. A blank text never replaces an existing one.
-   * If the full text does not start with the current text, it still replaces it and `undefined` is returned, because no
-   * suffix can be emitted without repeating text.
+   * Replaces the text with a later full text. A blank text never replaces an existing one. `added` is what to emit: the
+   * rest of the full text, all of it if only blanks came before, or nothing if that would repeat text.
    */
-  settle(full: string): string | undefined {
+  settle(full: string): { readonly added: string; readonly agrees: boolean } {
     const length = this.length
-    if (length > 0 && (full.length === 0 || isBlank(full))) return ""
+    if (length > 0 && isBlank(full)) return { added: "", agrees: true }
     const current = full.length < length ? undefined : this.value
+    const onlyBlanks = isBlank(current ?? this.value)
     this.#whole = full
     this.#tail = ""
-    if (full.length === length) return full === current ? "" : undefined
-    return current === undefined || !full.startsWith(current) ? undefined : full.slice(length)
+    if (current !== undefined && full.startsWith(current)) return { added: full.slice(length), agrees: true }
+    return { added: onlyBlanks ? full : "", agrees: false }
   }
 }

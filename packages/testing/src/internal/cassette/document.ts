@@ -1,17 +1,17 @@
 /**
- * A body that is changed in places, while the bounds of its chunks stay where they were.
+ * A body that can be edited. The chunk boundaries stay at the same places.
  */
 import { concat } from "../bytes.ts"
 
 export interface Document {
   readonly text: string
-  /** Bytes that are not UTF-8 are one character each. */
+  /** If it is not UTF-8, each byte is one character. */
   readonly encoding: "utf8" | "latin1"
-  /** Where chunks end, in bytes; the last one is the length. */
+  /** Where chunks end, in bytes. The last one is the length. */
   readonly bounds: ReadonlyArray<number>
 }
 
-/** A part of the text, and what stands there instead. */
+/** A range of the text, and its replacement. */
 export interface Edit {
   readonly start: number
   readonly end: number
@@ -51,7 +51,7 @@ export const make = (chunks: ReadonlyArray<Uint8Array>): Document => {
     : { text, encoding: "utf8", bounds }
 }
 
-/** The bytes as the chunks they came in. */
+/** The bytes in their chunks. */
 export const chunks = (document: Document): ReadonlyArray<Uint8Array> => {
   const bytes = encode(document.text, document.encoding)
   let start = 0
@@ -62,7 +62,7 @@ export const chunks = (document: Document): ReadonlyArray<Uint8Array> => {
   })
 }
 
-/** Edits do not overlap, and each takes something away. A bound inside an edit moves as far into the new text as it was in the old one. */
+/** Edits must not overlap, and none is empty. A chunk boundary inside an edit keeps its distance from the start of the edit. */
 export const edit = (document: Document, edits: ReadonlyArray<Edit>): Document => {
   if (edits.length === 0) return document
   const { encoding, text } = document

@@ -1,5 +1,5 @@
 /**
- * The forms in which a value may stand in a text: as it is, escaped in JSON, in a URL, in base64, in hex.
+ * The encodings of a value in a text: plain, escaped in JSON, in a URL, base64, hex.
  */
 
 import * as Either from "effect/Either"
@@ -21,7 +21,7 @@ const base64 = (bytes: Uint8Array): string => {
   return out
 }
 
-/** The base64 digits that depend on the value alone, for each of the three places it may have in a group. */
+/** The base64 digits that depend only on the value, for each of its three possible positions in a group. */
 const base64Cores = (bytes: Uint8Array): ReadonlyArray<string> =>
   [0, 1, 2].flatMap((offset) => {
     const shifted = new Uint8Array(offset + bytes.length)
@@ -43,13 +43,13 @@ const percent = (bytes: Uint8Array): string =>
 
 export interface Forms {
   readonly exact: ReadonlyArray<string>
-  /** In lower case, to be compared with the lower case of a text. */
+  /** In lower case, to compare it with a text in lower case. */
   readonly anyCase: ReadonlyArray<string>
-  /** The digits in which base64 has the value, without those it shares with what is around it. */
+  /** The base64 digits of the value, without the digits shared with the neighbouring characters. */
   readonly base64: ReadonlyArray<string>
 }
 
-/** Every form of a value, itself first. */
+/** All forms of a value, the value itself first. */
 export const of = (value: string): Forms => {
   const bytes = encoder.encode(value)
   const cores = base64Cores(bytes)
@@ -62,7 +62,7 @@ export const of = (value: string): Forms => {
   }
 }
 
-// the other way ------------------------------------------------------------------------------------------------------
+// decoding -----------------------------------------------------------------------------------------------------------
 
 const isReadable = (text: string): boolean => /^[\t\n\r\x20-\x7e\u00a0-\ufffc]+$/.test(text)
 
@@ -72,16 +72,16 @@ const decoded = (result: Either.Either<string, unknown>): ReadonlyArray<string> 
 const runs = (text: string, pattern: RegExp): ReadonlyArray<string> =>
   Array.from(text.matchAll(pattern), ([run]) => run)
 
-/** A run of base64 that says something readable. */
+/** A run of base64 that decodes to readable text. */
 export interface Base64Run {
   readonly start: number
   readonly end: number
   readonly decoded: string
-  /** Another text in the same alphabet. */
+  /** Encodes another text in the same alphabet. */
   readonly encode: (text: string) => string
 }
 
-/** The runs of a text that are base64 of something readable, and of nothing else. */
+/** The runs of a text that are base64 of readable text only. */
 export const base64Runs = (text: string): ReadonlyArray<Base64Run> =>
   Array.from(text.matchAll(/[\w+/-]{12,65536}={0,2}/g)).flatMap((match) => {
     const [run] = match
@@ -101,10 +101,10 @@ export const base64Runs = (text: string): ReadonlyArray<Base64Run> =>
     )
   })
 
-/** What readable base64 in a text says. */
+/** The decoded runs of readable base64 in a text. */
 export const base64Decodings = (text: string): ReadonlyArray<string> =>
   runs(text, /[\w+/-]{12,65536}/g).flatMap((run) => {
-    // of a run that is longer than its base64, such as one glued to a word, what begins later
+    // a word can stand directly before the base64, so later starts are tried too
     const standard = run.replaceAll("-", "+").replaceAll("_", "/")
     return [0, 1, 2, 3].flatMap((skip) => {
       const digits = standard.slice(skip)
@@ -113,7 +113,7 @@ export const base64Decodings = (text: string): ReadonlyArray<string> =>
     })
   })
 
-/** base64 in lines, as mail has it. */
+/** base64 with line breaks, as in mail. */
 const wrapped = /(?:[\w+/-]{16,}(?:\r?\n|\\r\\n|\\n)[ \t]*)+[\w+/-]+={0,2}/g
 
 const entities: Readonly<Record<string, string>> = {
@@ -126,7 +126,7 @@ const entities: Readonly<Record<string, string>> = {
   gt: ">"
 }
 
-/** What a text says in other encodings, one step of decoding away. */
+/** The texts that one step of decoding finds in a text. */
 export const decodings = (text: string): ReadonlyArray<string> => [
   ...base64Decodings(text),
   // UTF-16 is read as UTF-8

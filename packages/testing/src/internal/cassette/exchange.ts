@@ -1,9 +1,9 @@
 /**
- * A request with what came back, byte by byte.
+ * A request and its response, byte by byte.
  */
 
 export interface Chunk {
-  /** Milliseconds since the chunk before it, or since the headers. */
+  /** Milliseconds since the previous chunk, or since the headers. */
   readonly wait: number
   readonly bytes: Uint8Array
 }
@@ -22,13 +22,13 @@ export interface Response {
   /** Milliseconds from the request to the headers. */
   readonly wait: number
   readonly chunks: ReadonlyArray<Chunk>
-  /** What followed the last chunk: the end, a broken connection, or a client that had enough. */
+  /** What followed the last chunk: the end, a broken connection, or an abort by the client. */
   readonly ending: "end" | "reset" | "abort"
-  /** Milliseconds from the last chunk to that. */
+  /** Milliseconds from the last chunk to the ending. */
   readonly endWait: number
 }
 
-/** No response: the connection was refused or broke, or the client gave up. */
+/** No response: the connection was refused or broke, or the client aborted. */
 export interface NoResponse {
   readonly _tag: "NoResponse"
   readonly reason: "refused" | "reset" | "abort"

@@ -1,8 +1,9 @@
 /**
- * Exchanges as text that a person can review and a program can read back to the last byte.
+ * Writes exchanges as text that a person can review, and reads exactly the same bytes back.
  *
- * A line of a body begins with what it is: `|` text that a newline follows, `-` text that none follows, `"` a JSON string
- * of which no newline is left out, `=` base64 of bytes that are not text, `~` JSON that is sent without this layout.
+ * The first character of a line of a body says what it is: `|` text with a newline after it, `-` text without one, `"` a
+ * JSON string that includes its newlines, `=` base64 of bytes that are not text, `~` a line of formatted JSON that is sent
+ * without the formatting.
  */
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
@@ -16,7 +17,7 @@ export const name = "codex-cassette"
 
 const encoder = new TextEncoder()
 
-// what a person would not see as it is: controls, marks of direction and width, separators
+// characters that are invisible or ambiguous: controls, direction marks, zero-width characters, separators
 const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 
 const escape = (char: string): string =>
@@ -29,7 +30,7 @@ const quoted = (text: string): string => escapeAll(JSON.stringify(text), "")
 
 const isPlain = (line: string): boolean => !invisible.test(line) && !/\s$/.test(line)
 
-/** The lines of a chunk, each with its newline but the last. */
+/** The lines of a chunk, each with its newline except the last. */
 function* linesOf(bytes: Uint8Array): Generator<Uint8Array> {
   let start = 0
   while (start < bytes.length) {
@@ -51,7 +52,7 @@ const printLine = (bytes: Uint8Array): string => {
 
 const printBytes = (bytes: Uint8Array): ReadonlyArray<string> => Array.from(linesOf(bytes), printLine)
 
-/** JSON is laid out for the reader where that can be undone. */
+/** JSON is formatted if the formatting can be undone. */
 const printBody = (bytes: Uint8Array): ReadonlyArray<string> => {
   const text = decodeUtf8(bytes)
   const json = text === undefined ? undefined : parseJson(text)
@@ -96,7 +97,7 @@ export const print = (exchanges: ReadonlyArray<Exchange>): string =>
 
 // reading ------------------------------------------------------------------------------------------------------------
 
-/** A line that is not as it should be, counted from 1, and what was expected there. */
+/** An invalid line, counted from 1, and what was expected there. */
 export interface Malformed {
   readonly line: number
   readonly expected: string
@@ -114,7 +115,7 @@ class Lines {
   next(): string | undefined {
     return this.lines[this.at++]
   }
-  /** The match of the next line, which is then read. */
+  /** Consumes the next line if it matches, and returns the match. */
   take(pattern: RegExp): RegExpExecArray | undefined {
     const match = pattern.exec(this.peek ?? "")
     if (match === null) return undefined
@@ -207,7 +208,7 @@ const readExchange = (lines: Lines): Either.Either<Exchange, Malformed> => {
   return Either.map(readResponse(lines), (response) => ({ request: { method, url, headers, body }, response }))
 }
 
-/** The exchanges of a text whose seal has been taken off. */
+/** The exchanges of a text without its seal. */
 export const read = (text: string): Either.Either<ReadonlyArray<Exchange>, Malformed> => {
   const lines = new Lines(text.split("\n"))
   lines.next()

@@ -1,5 +1,5 @@
 /**
- * Looks once more at what is about to be written, for anything that must not be in it.
+ * The final check before a cassette is written: finds secrets that are still in it.
  */
 import * as Document from "./document.ts"
 import * as Encodings from "./encodings.ts"
@@ -8,7 +8,7 @@ import type * as Placeholders from "./placeholders.ts"
 import * as Scrub from "./scrub.ts"
 
 export interface Leak {
-  /** What is left: never the value itself. */
+  /** What was found, without the value itself. */
   readonly what: string
   readonly where: string
 }
@@ -19,7 +19,7 @@ const compressed: ReadonlyArray<readonly [string, ReadonlyArray<number>]> = [
   ["zlib", [0x78, 0x9c]]
 ]
 
-/** How a body is compressed, which nobody can look into. */
+/** The compression of a body, which cannot be searched. */
 export const compression = (body: Uint8Array, headers: Readonly<Record<string, string>>): string | undefined => {
   const found = compressed.find(([, magic]) => magic.every((byte, n) => body[n] === byte))
   if (found !== undefined) return found[0]
@@ -44,7 +44,7 @@ const textsOf = ({ request, response }: Exchange, n: number): ReadonlyArray<read
   ]
 }
 
-/** In another case it is still the same to who reads it; short values would be found by chance. */
+/** A value in another case is still a leak. Short values would match by chance. */
 const longEnough = 10
 
 const knownIn = (text: string, forms: ReadonlyArray<Forms>): string | undefined => {
@@ -84,19 +84,19 @@ const formsOf = (table: Placeholders.Table): ReadonlyArray<Forms> =>
     .filter(([value, { kind }]) => Scrub.isSecret(kind, value))
     .map(([value, { kind }]) => {
       const { anyCase, base64, exact } = Encodings.of(value)
-      // names of headers are written in lower case, whatever was in them
+      // header names are written in lower case, so base64 in them is too
       const lower = base64.filter((digits) => digits.length >= longEnough).map((digits) => digits.toLowerCase())
       return { value: value.toLowerCase(), kind, exact: [...exact, ...base64], anyCase: [...anyCase, ...lower] }
     })
 
-/** The first thing found, in the exchanges or in the text they make. */
+/** The first leak in the exchanges or in their text. */
 export const find = (exchanges: ReadonlyArray<Exchange>, text: string, table: Placeholders.Table): Leak | undefined => {
   const forms = formsOf(table)
   for (const [where, text] of exchanges.flatMap((exchange, n) => textsOf(exchange, n + 1))) {
     const what = leakIn(text, forms)
     if (what !== undefined) return { what, where }
   }
-  // a placeholder cut by the bounds of chunks looks like anything
+  // only known values: a placeholder that is split between chunks can look like a secret
   const what = knownIn(text, forms)
   return what === undefined ? undefined : { what, where: "the file" }
 }

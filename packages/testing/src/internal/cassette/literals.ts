@@ -1,31 +1,31 @@
 /**
- * The string values in a text that holds JSON: where each stands, and under which keys.
+ * The string values in a text that contains JSON, each with its position and keys.
  */
 import { parseJson } from "../json.ts"
 
 export interface Literal {
-  /** Of the opening quote. */
+  /** The position of the opening quote. */
   readonly start: number
-  /** After the closing quote. */
+  /** The position after the closing quote. */
   readonly end: number
-  /** The names of the keys around it; array indexes are left out. */
+  /** The keys around it, without array indexes. */
   readonly path: ReadonlyArray<string>
   readonly value: string
 }
 
 const isSpace = (code: number) => code === 32 || code === 10 || code === 13 || code === 9
 
-/** After the closing quote of the string that begins here. */
+/** The position after the closing quote of the string that begins here. */
 const endOfString = (text: string, start: number): number => {
   let at = start + 1
   while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1
   return at + 1
 }
 
-/** The strings of a text known to be JSON. */
+/** The strings of a text that is JSON. */
 const walk = (text: string, from: number, to: number): ReadonlyArray<Literal> => {
   const found: Array<Literal> = []
-  /** The open containers: an object with the key that stands, or an array. */
+  /** The open containers: an object with its current key, or an array. */
   const open: Array<{ key: string | undefined; readonly isArray: boolean }> = []
   let at = from
   while (at < to) {
@@ -53,7 +53,7 @@ const walk = (text: string, from: number, to: number): ReadonlyArray<Literal> =>
   return found
 }
 
-/** Pairs of a key and a text in what is not whole JSON, such as the end of a stream that was cut. */
+/** Pairs of a key and a string in incomplete JSON, such as the end of a stream that was cut. */
 const pairs = (text: string, from: number, to: number): ReadonlyArray<Literal> => {
   const found: Array<Literal> = []
   for (let at = text.indexOf('"', from); at !== -1 && at < to; at = text.indexOf('"', at)) {
@@ -75,13 +75,13 @@ const pairs = (text: string, from: number, to: number): ReadonlyArray<Literal> =
   return found
 }
 
-/** The string values between two places of a text. */
+/** The string values in a range of a text. */
 export const inRange = (text: string, from: number, to: number): ReadonlyArray<Literal> => {
   const value = parseJson(text.slice(from, to))
   return typeof value === "object" && value !== null ? walk(text, from, to) : pairs(text, from, to)
 }
 
-/** The ranges of a body that may hold JSON: the data of an event stream line by line, or all of it. */
+/** The ranges of a body that can be JSON: each data line of an event stream, or the whole body. */
 export const ranges = (text: string): ReadonlyArray<readonly [from: number, to: number]> => {
   if (!/^(?:data|event|id|retry)?:/m.test(text.slice(0, 4096))) return [[0, text.length]]
   return Array.from(text.matchAll(/^data: ?(.*)$/gm), (match) => {

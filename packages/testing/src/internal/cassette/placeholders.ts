@@ -1,11 +1,11 @@
 /**
- * What stands in a cassette in place of what must not: the same for the same value, whoever records it.
+ * The placeholders of secrets in a cassette: the same for the same value, whoever records it.
  */
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import { asObject, asString, parseJson } from "../json.ts"
 
-/** What a value is, which its placeholder says. */
+/** The kind of a value. Its placeholder contains the kind. */
 export type Kind =
   | "token"
   | "jwt"
@@ -28,25 +28,25 @@ export const isPlaceholder = (value: string): boolean =>
 const placeholders =
   /eyJ[\w-]+\.eyJ[\w-]+\.scrubbed-jwt-\d+|scrubbed-\d+@example\.invalid|(?:gAAAA)?scrubbed-([a-z]+)-\d+/g
 
-/** The text with what is not one any more where a placeholder is. */
+/** The text with `*` instead of its placeholders. */
 export const without = (text: string): string => text.replace(placeholders, "*")
 
-/** Without the numbers, since who plays a cassette counts anew; tokens say whom they are for, which may be anybody. */
+/** The text without the numbers of placeholders and without the claims of tokens, which differ between recording and replay. */
 export const withoutNumbers = (text: string): string =>
   text.replace(placeholders, (found, kind: string | undefined) =>
     found.startsWith("eyJ") ? "scrubbed-token" : `scrubbed-${kind ?? "email"}`
   )
 
 export interface Table {
-  /** What takes the place of a value; a value that is a placeholder already stays. */
+  /** The placeholder of a value. A value that is already a placeholder is returned unchanged. */
   readonly of: (kind: Kind, value: string) => string
-  /** Every value so far, with its placeholder. */
+  /** All values so far, with their placeholders. */
   readonly values: ReadonlyMap<string, { readonly kind: Kind; readonly placeholder: string }>
 }
 
 const authClaim = "https://api.openai.com/auth"
 
-/** The claims of a token, where it is one. */
+/** The claims of a token. `undefined` if it is not a JWT. */
 export const claimsOf = (token: string) => {
   const [, payload, signature] = token.split(".")
   if (payload === undefined || signature === undefined || !token.startsWith("eyJ")) return undefined
@@ -64,7 +64,7 @@ export const make = (): Table => {
     return count
   }
 
-  /** A token of the same form, for the same plan, that never ends: clients read it. */
+  /** A JWT for the same plan that never expires, because clients read its claims. */
   const token = (value: string): string => {
     const claims = claimsOf(value) ?? {}
     const auth = asObject(claims[authClaim]) ?? {}

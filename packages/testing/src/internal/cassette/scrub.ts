@@ -1,6 +1,6 @@
 /**
- * Takes out of an exchange what must not be shown to anybody: by where it stands, by what it looks like, and then
- * wherever else it stands, in any encoding and across the events of a stream.
+ * Removes secrets from an exchange. First it finds them by their position and by their form, then it finds all other
+ * occurrences of the same values, in any encoding and across the events of a stream.
  */
 import { asString, parseJson } from "../json.ts"
 import * as Document from "./document.ts"
@@ -9,7 +9,7 @@ import type { Exchange, Request } from "./exchange.ts"
 import * as Literals from "./literals.ts"
 import * as Placeholders from "./placeholders.ts"
 
-// by place -----------------------------------------------------------------------------------------------------------
+// by position ---------------------------------------------------------------------------------------------------------
 
 const keyKinds: Readonly<Record<string, Placeholders.Kind>> = {
   access_token: "token",
@@ -57,13 +57,13 @@ const keyKinds: Readonly<Record<string, Placeholders.Kind>> = {
   "x-codex-turn-metadata": "value"
 }
 
-/** Keys of logins that elsewhere mean something harmless. */
+/** Keys that are secret in a login and harmless elsewhere. */
 const loginKinds: Readonly<Record<string, Placeholders.Kind>> = { code: "code", state: "code", token: "token" }
 
 const telling = /(?:^|_)(?:token|secret|password|credential|api_?key)s?$/
 
 interface Place {
-  /** A request to the login server, where a code is a code. */
+  /** A request to the login server, where `code` is a secret. */
   readonly isLogin: boolean
 }
 
@@ -71,15 +71,15 @@ const kindOf = (path: ReadonlyArray<string>, { isLogin }: Place): Placeholders.K
   const key = path.at(-1)?.toLowerCase() ?? ""
   if (Object.hasOwn(keyKinds, key)) return keyKinds[key]
   if (isLogin && Object.hasOwn(loginKinds, key)) return loginKinds[key]
-  // the tokens of a text are words
+  // in logprobs, `token` is a piece of text
   if (path.some((name) => name.endsWith("logprobs"))) return undefined
   if (path.at(-2) === "accounts" && (key === "id" || key === "name")) return key === "id" ? "account" : "name"
   return telling.test(key) ? "token" : undefined
 }
 
-// by look ------------------------------------------------------------------------------------------------------------
+// by form ------------------------------------------------------------------------------------------------------------
 
-/** With a text that each has in it, which is quicker to look for. */
+/** Each with a text that every match contains, because searching for that is faster. */
 const looks: ReadonlyArray<readonly [Placeholders.Kind, RegExp, string?]> = [
   ["jwt", /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*/g],
   ["token", /(?<=\bBearer\s{1,4})[\w.~+/-]{8,}=*/gi],
@@ -91,7 +91,7 @@ const looks: ReadonlyArray<readonly [Placeholders.Kind, RegExp, string?]> = [
   ["email", /[\w.+-]{1,64}%40(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b/gi, "%40"]
 ]
 
-/** What in a text looks like a secret. */
+/** The parts of a text that look like a secret. */
 export const suspects = (text: string): ReadonlyArray<readonly [Placeholders.Kind, string]> => {
   const rest = Placeholders.without(text)
   return looks.flatMap(([kind, look, needle]) =>
@@ -106,7 +106,7 @@ export const suspects = (text: string): ReadonlyArray<readonly [Placeholders.Kin
 
 // headers ------------------------------------------------------------------------------------------------------------
 
-/** Headers that say nothing about anybody. */
+/** Headers without personal data. */
 const harmless: ReadonlySet<string> = new Set([
   "accept",
   "accept-encoding",
@@ -208,7 +208,7 @@ const scrubHeaders = (headers: Readonly<Record<string, string>>, table: Placehol
 
 // URLs and forms -----------------------------------------------------------------------------------------------------
 
-/** Parameters that say nothing about anybody. */
+/** Parameters without personal data. */
 const harmlessParameters: ReadonlySet<string> = new Set([
   "client_version",
   "client_id",
@@ -256,7 +256,7 @@ const isForm = (text: string, headers: Readonly<Record<string, string>>): boolea
   /x-www-form-urlencoded/i.test(headers["content-type"] ?? "") ||
   (/^[\w.-]+=[^\s&]*(?:&[\w.-]+=[^\s&]*)*$/.test(text) && !/^\s*[[{"]/.test(text))
 
-/** Takes note of what the text of a value holds, which may be JSON itself, such as the arguments of a call. */
+/** Collects the secrets in the text of a value. The text can be JSON, such as the arguments of a call. */
 const note = (value: string, place: Place, table: Placeholders.Table, depth = 0): void => {
   for (const [kind, found] of suspects(value)) table.of(kind, found)
   if (depth > 3) return
@@ -297,14 +297,14 @@ const scrubByPlace = (
 const literalsOf = (text: string): ReadonlyArray<Literals.Literal> =>
   Literals.ranges(text).flatMap(([from, to]) => Literals.inRange(text, from, to))
 
-/** Another value in place of a literal, which a cut may have left open. */
+/** Replaces the value of a literal. A cut stream can leave a literal without its closing quote. */
 const rewritten = (text: string, { end, start }: Literals.Literal, value: string): Document.Edit => {
   const isClosed = text[end - 1] === '"' && end > start + 1
   const literal = JSON.stringify(value)
   return { start, end, text: isClosed ? literal : literal.slice(0, -1) }
 }
 
-/** What is not in a literal, each character in its place. */
+/** The text outside of literals. All characters keep their positions. */
 const outside = (text: string, literals: ReadonlyArray<Literals.Literal>): string => {
   let out = ""
   let at = 0
@@ -315,12 +315,12 @@ const outside = (text: string, literals: ReadonlyArray<Literals.Literal>): strin
   return out + text.slice(at)
 }
 
-// wherever else it stands ---------------------------------------------------------------------------------------------
+// all other occurrences ----------------------------------------------------------------------------------------------
 
-/** A value that is common enough to stand somewhere by chance is a secret in its own place only. */
+/** Whether a value is too rare to occur elsewhere by chance. Others are replaced only at their own position. */
 const isDistinct = (value: string): boolean => value.length >= 6 && !(value.length < 10 && /^[a-z]+$/.test(value))
 
-/** Values that only tell conversations apart are no secrets. */
+/** Ids of conversations are not secret. */
 export const isSecret = (kind: Placeholders.Kind, value: string): boolean => kind !== "session" && isDistinct(value)
 
 export interface Finder {
@@ -335,7 +335,7 @@ interface Form {
 const longestFirst = (forms: ReadonlyArray<Form>): ReadonlyArray<Form> =>
   [...forms].sort((a, b) => b.form.length - a.form.length)
 
-/** Finds the values of a table in every form: plain ones first, so that base64 within them is not taken for its own. */
+/** Finds the values of a table in all forms. Plain values come first, so that base64 inside of them is not matched separately. */
 export const finder = (table: Placeholders.Table): Finder => {
   const values = Array.from(table.values)
     .filter(([value, { kind }]) => isSecret(kind, value))
@@ -344,7 +344,7 @@ export const finder = (table: Placeholders.Table): Finder => {
     longestFirst(values.flatMap(({ placeholder, ...forms }) => forms[key].map((form) => ({ form, placeholder }))))
   const exact = formsOf("exact")
   const anyCase = formsOf("anyCase")
-  // what is left of a run of base64 must not be taken for a part of the placeholder
+  // separates the placeholder from the rest of the base64 run
   const base64 = formsOf("base64").map(({ form, placeholder }) => ({ form, placeholder: `.${placeholder}.` }))
 
   const find = (text: string): ReadonlyArray<Document.Edit> => {
@@ -361,7 +361,7 @@ export const finder = (table: Placeholders.Table): Finder => {
     }
     const lower = text.toLowerCase()
     search(text, exact)
-    // letters whose lower case has another length would shift every place
+    // if lower case changes the length, positions would be wrong
     search(lower.length === text.length ? lower : text, anyCase)
     for (const { decoded, encode, end, start } of Encodings.base64Runs(text)) {
       const inner = find(decoded)
@@ -375,7 +375,7 @@ export const finder = (table: Placeholders.Table): Finder => {
   return { find }
 }
 
-/** Texts that a stream sends in pieces: the literals of the pieces in order, whatever the protocol names them. */
+/** The texts that a stream sends in deltas, each as its literals in order. */
 const deltas = (text: string): ReadonlyArray<ReadonlyArray<Literals.Literal>> => {
   const runs = new Map<string, Array<Literals.Literal>>()
   for (const [from, to] of Literals.ranges(text)) {
@@ -383,7 +383,7 @@ const deltas = (text: string): ReadonlyArray<ReadonlyArray<Literals.Literal>> =>
     if (literals.length === 0) continue
     const event = text.slice(from, to)
     const type = /"type":\s*"([^"]*)"/.exec(event)?.[1] ?? ""
-    // items are told apart by their places: some servers give them another id in every event
+    // items are distinguished by their indexes: some servers send another id in every event
     const place = event.match(/"(?:output_|content_|summary_|command_)?index":\s*\d+/g)?.join() ?? ""
     for (const literal of literals) {
       const key = `${type} ${place} ${literal.path.join(".")}`
@@ -393,7 +393,7 @@ const deltas = (text: string): ReadonlyArray<ReadonlyArray<Literals.Literal>> =>
   return [...runs.values()]
 }
 
-/** The edits of a text that comes in pieces, for each piece: the first one that is touched has the placeholder. */
+/** Divides the edits of a joined text among its pieces. The first piece of an edit gets the placeholder. */
 const spread = (
   pieces: ReadonlyArray<Literals.Literal>,
   edits: ReadonlyArray<Document.Edit>
@@ -421,7 +421,7 @@ const scrubDeltas = (document: Document.Document, { find }: Finder): Document.Do
     deltas(document.text).flatMap((pieces) => spread(pieces, find(pieces.map(({ value }) => value).join(""))))
   )
 
-/** The texts that a stream sends in pieces, whole. */
+/** The joined texts of the deltas of a stream. */
 export const joined = (text: string): ReadonlyArray<string> =>
   deltas(text).map((pieces) => pieces.map(({ value }) => value).join(""))
 
@@ -470,7 +470,7 @@ const byPlace = (exchange: Exchange, table: Placeholders.Table): Scrubbed => {
   }
 }
 
-/** The text without the values of a table, in literals by what they say. */
+/** Replaces the values of a table in a text. Literals are searched in their decoded form. */
 const replaceInText = (document: Document.Document, { find }: Finder): Document.Document => {
   const { text } = document
   const literals = literalsOf(text)
@@ -504,7 +504,7 @@ const everywhere = ({ exchange, request, response }: Scrubbed, finder: Finder): 
   }
 }
 
-/** Exchanges without what must not be shown, and the table of what was taken out. `secrets` go wherever they stand. */
+/** The exchanges without secrets, and the table of the replaced values. `secrets` are replaced everywhere. */
 export const scrub = (
   exchanges: ReadonlyArray<Exchange>,
   secrets: ReadonlyArray<string> = []
@@ -519,16 +519,16 @@ export const scrub = (
   return { exchanges: placed.map((one) => everywhere(one, found)), table }
 }
 
-/** A request as it would stand in a cassette, to be compared with those that do. */
+/** A request as it would be written to a cassette, to compare it with the recorded ones. */
 export const scrubRequest = (request: Request): Request => {
   const response = { _tag: "NoResponse", reason: "abort", wait: 0 } as const
   return scrub([{ request, response }]).exchanges[0]?.request ?? request
 }
 
-/** The text of a body that is JSON, with its placeholders. */
+/** The text of a JSON body, with placeholders. */
 export const bodyText = (body: Uint8Array): string => asString(Document.decodeUtf8(body)) ?? ""
 
-/** A body as it is compared: JSON as a value. */
+/** A body in the form that is compared: JSON as a value. */
 export const bodyValue = (body: Uint8Array): unknown => {
   const text = Placeholders.withoutNumbers(bodyText(body))
   const json = parseJson(text)

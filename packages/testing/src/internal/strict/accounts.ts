@@ -1,5 +1,5 @@
 /**
- * The accounts of the backend, as it tells of them (protocol A.4).
+ * The accounts of the backend, as it reports them (protocol A.4).
  */
 import type { Account } from "../../StrictBackend.ts"
 import type { Subject } from "../jwt.ts"
@@ -17,7 +17,7 @@ export const subjectOf = (account: Account): Subject => ({
   isFedramp: account.isFedramp ?? false
 })
 
-/** Whether this account may ask, with a token of another one or its own (protocol E.1). */
+/** Whether a request for this account is allowed with this token (protocol E.1). */
 export const checkAccount = (asked: string | undefined, own: Account): Found => {
   if (asked !== undefined && asked !== own.id) return detailCode(403, "invalid_workspace_selected")
   if (own.isDeactivated === true) return detailCode(402, "deactivated_workspace")
@@ -48,7 +48,7 @@ export const check = (all: ReadonlyArray<Account>, own: Account): unknown => {
   }
 }
 
-/** What a request with no usable token is told. */
+/** The refusal of a request without a valid token. */
 export const unauthorized = (reason: "unknown" | "expired" | "revoked"): Found => {
   switch (reason) {
     case "unknown":

@@ -1,6 +1,6 @@
 /**
- * The state of a strict backend, and what becomes of a request: an answer of the backend itself, or a turn that is to be
- * answered by the model.
+ * The state of a strict backend, and its decision about a request: a response of the backend itself, or a turn that the
+ * model answers.
  */
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
@@ -33,11 +33,11 @@ export interface State {
   readonly models: ReadonlyArray<Json>
   /** How far the backend's clock is ahead, in milliseconds. */
   readonly ahead: number
-  /** What the person at the browser does next. */
+  /** What the user in the browser does next. */
   readonly nextLogin: OAuth.Decision | undefined
 }
 
-/** A PKCE pair the request needs: made for it, or the challenge of the verifier it carries. */
+/** The PKCE pair of the request: a new one, or the challenge of the verifier in the request. */
 export interface Pkce {
   readonly verifier: string
   readonly challenge: string
@@ -50,11 +50,11 @@ export type Outcome =
       readonly _tag: "Turn"
       readonly account: Account
       readonly headers: Readonly<Record<string, string>>
-      /** What is said in headers over HTTP, and in events over a WebSocket. */
+      /** Sent in headers over HTTP, and in events over a WebSocket. */
       readonly events: ReadonlyArray<Json>
     }
 
-/** What becomes of a handshake. */
+/** The decision about a handshake. */
 export type Door = { readonly refused: Refusal | undefined; readonly headers: Readonly<Record<string, string>> }
 
 const clientId = "app_EMoamEEZ73f0CkXaXp7hrann"
@@ -66,7 +66,7 @@ const notFound = refuse(404, { detail: "Not Found" })
 
 const notAllowed = (allow: string): Refusal => refuse(405, { detail: "Method Not Allowed" }, { allow })
 
-/** What the network in front of the backend lets nobody do. */
+/** Requests that the network edge refuses. */
 const blocked = refuse(
   403,
   "<!DOCTYPE html><html><head><title>Attention Required! | Cloudflare</title></head><body><h1>Sorry, you have been blocked</h1></body></html>",
@@ -76,7 +76,7 @@ const blocked = refuse(
 const isSuspicious = (userAgent: string | undefined): boolean =>
   userAgent === undefined || userAgent === "" || /^(?:curl|wget|python-requests)\b/i.test(userAgent)
 
-/** The end of a path that names the endpoint, in either style of base URL (protocol A). */
+/** The end of the path, which identifies the endpoint with both kinds of base URL (protocol A). */
 const endpointOf = (path: string): string => {
   const inBackend = /\/backend-api(\/.*)$/.exec(path)?.[1]
   if (inBackend !== undefined) return inBackend
@@ -84,14 +84,14 @@ const endpointOf = (path: string): string => {
   return inApi === undefined ? path.replace(/\/+$/, "") : `/wham/${inApi}`
 }
 
-/** Headers that every answer has. */
+/** Headers of all responses. */
 const common = (state: State, which: number | string): Readonly<Record<string, string>> => ({
   "x-request-id": `req_${Invented.letters(`${state.logins.salt}/request/${which}`, 24)}`,
   "cf-ray": `${Invented.letters(`${state.logins.salt}/ray/${which}`, 16).toLowerCase()}-PRG`,
   server: "cloudflare"
 })
 
-/** Whose the request is, or why it goes no further. */
+/** The account of the request, or the refusal. */
 const authenticate = (settings: Settings, state: State, request: Script.Request, now: number): Account | Refusal => {
   const token = /^Bearer (\S+)$/i.exec(request.headers["authorization"] ?? "")?.[1]
   const owner = token === undefined ? "unknown" : Logins.verify(state.logins, token, now)
@@ -104,7 +104,7 @@ const authenticate = (settings: Settings, state: State, request: Script.Request,
 
 const isRefusal = (value: Account | Refusal): value is Refusal => "status" in value
 
-/** Of all the account has, whatever the version of the client: it says whether a list fetched before is still good. */
+/** The ETag covers all models of the account, for any client version. It says whether an earlier list is still valid. */
 const etagOf = (state: State, account: Account): string =>
   `W/"${Invented.letters(JSON.stringify(state.models.filter(Catalogue.isAvailable(account))), 16)}"`
 
@@ -173,7 +173,7 @@ const codex = (settings: Settings, state: State, request: Script.Request, endpoi
         "openai-model": request.model ?? "",
         "x-models-etag": etagOf(state, account),
         "x-reasoning-included": "true",
-        // given to the first request of a turn, which the others bring back (protocol B.5)
+        // sent to the first request of a turn; the other requests of the turn return it (protocol B.5)
         ...(turnState === undefined
           ? { "x-codex-turn-state": `ts_${Invented.letters(`${state.logins.salt}/turn/${request.number}`, 32)}` }
           : {})
@@ -188,7 +188,7 @@ const codex = (settings: Settings, state: State, request: Script.Request, endpoi
   }
 }
 
-/** Whether a WebSocket may be opened. Public reports have the backend look at no other header (protocol H.2). */
+/** Whether a WebSocket can be opened. According to public reports, the backend checks no other header (protocol H.2). */
 export const door = (settings: Settings, state: State, request: Script.Request, socket: number): Door => {
   const headers = common(state, `socket/${socket}`)
   if (endpointOf(request.path) !== "/codex/responses") return { refused: notFound, headers }
@@ -199,7 +199,7 @@ export const door = (settings: Settings, state: State, request: Script.Request, 
     : { refused: undefined, headers: { ...headers, "x-models-etag": etagOf(state, account) } }
 }
 
-/** What the person decides whom the authorize endpoint sends to. */
+/** The decision of the user at the authorize endpoint. */
 const decide = (settings: Settings, state: State, workspaces: ReadonlyArray<string> | undefined): OAuth.Decision => {
   if (state.nextLogin !== undefined) return state.nextLogin
   const account = settings.accounts.find(({ id }) => workspaces?.includes(id) ?? true)
@@ -253,7 +253,7 @@ const endpoints: ReadonlySet<string> = new Set([
   "/wham/accounts/check"
 ])
 
-/** What becomes of a request, and the state after it. */
+/** The decision about a request, and the new state. */
 export const handle = (
   settings: Settings,
   state: State,
@@ -272,9 +272,9 @@ export const handle = (
     : [{ _tag: "Answer", answer: notFound, headers: common(state, request.number) }, state]
 }
 
-// what a turn leaves behind -------------------------------------------------------------------------------------------
+// after a turn -------------------------------------------------------------------------------------------------------
 
-/** After an event of a turn was sent: encrypted content is the account's, and usage is counted. */
+/** The state after an event of a turn was sent: its encrypted content belongs to the account, and usage is counted. */
 export const sent = (state: State, account: Account, event: Json, at: number): State => {
   const response = asObject(event["response"])
   const item = asObject(event["item"])

@@ -4,7 +4,7 @@
 import type { Account } from "../../StrictBackend.ts"
 import { asArray, type Json } from "../json.ts"
 
-/** The three numbers of a version, `undefined` for anything else. */
+/** The three numbers of a version, or `undefined`. */
 const versionOf = (value: unknown): ReadonlyArray<number> | undefined => {
   const parts = Array.isArray(value) ? value.map(String) : String(value).split(".")
   const numbers = parts.map(Number)
@@ -28,7 +28,7 @@ export const isAvailable =
     return listed && (plans === undefined || plans.includes(account.planType ?? "plus"))
   }
 
-/** What a client of this version may see of the catalogue; an unreadable version sees what needs none. */
+/** The models for a client of this version. With an invalid version, only models that need no version. */
 export const visible = (models: ReadonlyArray<Json>, account: Account, clientVersion: string): ReadonlyArray<Json> => {
   const version = versionOf(clientVersion)
   return models.filter(isAvailable(account)).filter((model) => {

@@ -1,6 +1,6 @@
 /**
- * What the backend demands of the items of a request: their fields, the limits of these (protocol C.4, N.9), calls and
- * outputs in pairs, reasoning with what it led to, and encrypted content of the backend's own making (C.5).
+ * Checks the items of a request: their fields and limits (protocol C.4, N.9), pairs of calls and outputs, reasoning with
+ * its output, and encrypted content issued by this backend (C.5).
  */
 import { asArray, asObject, asString, type Json } from "../json.ts"
 import { type Found, firstIn, firstOf, invalid, missing, tooLong, wrongType, wrongValue } from "./refusal.ts"
@@ -8,13 +8,13 @@ import { type Found, firstIn, firstOf, invalid, missing, tooLong, wrongType, wro
 type Kind = "string" | "array" | "object" | "string or array" | "anything"
 
 interface Shape {
-  /** How ids of such items begin; the backend refuses others. */
+  /** The prefix of the ids of such items. The backend refuses others. */
   readonly prefix?: string
   readonly required: Readonly<Record<string, Kind>>
   readonly optional?: Readonly<Record<string, Kind>>
 }
 
-/** Longest values, in characters. */
+/** Maximum lengths, in characters. */
 const limits = { id: 64, callId: 64, name: 64, arguments: 1_048_576, output: 10_485_760, items: 131_072 }
 
 const namePattern = /^[a-zA-Z0-9_-]+$/
@@ -109,7 +109,7 @@ const atMost = (item: Json, param: string, key: string, limit: number): Found =>
   return typeof value === "string" && value.length > limit ? tooLong(`${param}.${key}`, limit, value.length) : undefined
 }
 
-/** The name of a function or tool, wherever it stands. */
+/** The name of a function or tool, in any field. */
 export const checkName = (name: unknown, param: string): Found => {
   if (name === undefined) return missing(param)
   if (typeof name !== "string") return wrongType(param, "a string", name)
@@ -205,7 +205,7 @@ const checkItem = (value: unknown, param: string): Found => {
     () => checkFields(item, param, shape),
     () => checkId(item, param, shape.prefix),
     () => ("call_id" in shape.required ? atMost(item, param, "call_id", limits.callId) : undefined),
-    // an output may name its tool, too
+    // an output can also name its tool
     () =>
       typeof (item["name"] ?? undefined) === "string" || "name" in shape.required
         ? checkName(item["name"], `${param}.name`)
@@ -219,7 +219,7 @@ const checkItem = (value: unknown, param: string): Found => {
 
 // pairs --------------------------------------------------------------------------------------------------------------
 
-/** Which outputs answer a call, and how the two are called. */
+/** The output type of each call type, and their names in messages. */
 const calls: Readonly<Record<string, { readonly name: string; readonly outputs: ReadonlyArray<string> }>> = {
   function_call: { name: "function call", outputs: ["function_call_output"] },
   custom_tool_call: { name: "custom tool call", outputs: ["custom_tool_call_output"] },
@@ -234,7 +234,7 @@ const outputNames: Readonly<Record<string, string>> = {
   tool_search_output: "tool search output"
 }
 
-/** Every call has its output after it, every output its call before it (protocol C.5). */
+/** Every call needs an output after it, and every output a call before it (protocol C.5). */
 const checkPairs = (items: ReadonlyArray<Json>): Found => {
   const open = new Map<string, string>()
   const answered = new Map<string, string>()
@@ -243,7 +243,7 @@ const checkPairs = (items: ReadonlyArray<Json>): Found => {
     const id = asString(item["call_id"])
     if (id === undefined) continue
     if (Object.hasOwn(calls, type)) {
-      // a search the server has made is answered by the server
+      // the server itself answers a search that it made
       if (type !== "tool_search_call" || item["execution"] === "client") open.set(id, type)
       continue
     }
@@ -277,14 +277,14 @@ const checkDuplicates = (items: ReadonlyArray<Json>): Found => {
   return undefined
 }
 
-/** What reasoning leads to. */
+/** The items that can follow reasoning. */
 const isLed = (item: Json | undefined): boolean => {
   const type = String(item?.["type"])
   if (type === "message") return item?.["role"] === "assistant"
   return type === "reasoning" || type.endsWith("_call")
 }
 
-/** Reasoning stands before the output it led to (protocol C.5). */
+/** Reasoning must be followed by its output (protocol C.5). */
 const checkReasoning = (items: ReadonlyArray<Json>): Found =>
   firstIn(items, (item, n) => {
     const id = asString(item["id"])
@@ -311,7 +311,7 @@ const checkEncrypted = (items: ReadonlyArray<Json>, isMine: (content: string) =>
         )
   )
 
-/** What is wrong with the input. `isMine` tells whether the backend has issued an encrypted content to this account. */
+/** The first problem of the input. `isMine` says whether the backend issued an encrypted content to this account. */
 export const check = (input: ReadonlyArray<unknown>, isMine: (content: string) => boolean): Found => {
   if (input.length > limits.items) {
     return invalid(

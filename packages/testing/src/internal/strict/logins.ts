@@ -1,13 +1,13 @@
 /**
- * Logins: codes, tokens, and what becomes of them. Every refresh token can be used once; one that is used again ends
- * the whole family it belongs to, which is every token that came of one login (protocol F).
+ * Logins, with their codes and tokens. All tokens of one login are a family. A refresh token can be used once. If it is
+ * used again, its whole family ends (protocol F).
  */
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import * as Invented from "../invented.ts"
 import { jwt, type Subject } from "../jwt.ts"
 
-/** All that came of one login. */
+/** All tokens of one login. */
 export interface Family {
   readonly accountId: string
   readonly ended: boolean
@@ -32,11 +32,11 @@ interface Code {
   readonly redirectUri: string
   readonly challenge: string
   readonly expiresAt: number
-  /** The login that came of it. */
+  /** The login that it was exchanged for. */
   readonly family: string | undefined
 }
 
-/** A device login under way. */
+/** A pending device login. */
 interface Device {
   readonly userCode: string
   readonly expiresAt: number
@@ -47,7 +47,7 @@ interface Device {
 }
 
 export interface Logins {
-  /** Makes everything that is made up different from another backend's. */
+  /** Makes generated values differ from those of another backend. */
   readonly salt: string
   readonly count: number
   readonly families: HashMap.HashMap<string, Family>
@@ -57,7 +57,7 @@ export interface Logins {
   readonly devices: HashMap.HashMap<string, Device>
 }
 
-/** How long tokens live, in milliseconds. */
+/** The lifetimes of tokens, in milliseconds. */
 export interface Lifetimes {
   readonly access: number
   readonly refresh: number
@@ -88,7 +88,7 @@ export const empty = (salt: string): Logins => ({
 const find = <A>(map: HashMap.HashMap<string, A>, key: string): A | undefined =>
   Option.getOrUndefined(HashMap.get(map, key))
 
-/** A text nobody has seen yet. */
+/** A new unique text. */
 const next = (logins: Logins, prefix: string, length: number): readonly [string, Logins] => [
   `${prefix}${Invented.letters(`${logins.salt}/${prefix}${logins.count}`, length)}`,
   { ...logins, count: logins.count + 1 }
@@ -115,7 +115,7 @@ const issue = (
       ...logins,
       accessTokens: HashMap.set(logins.accessTokens, accessToken, {
         family,
-        // what the token itself says, to the second
+        // as in the token itself, in whole seconds
         expiresAt: seconds(expiresAt) * 1000,
         revoked: false
       }),
@@ -154,7 +154,7 @@ export const endAll = (logins: Logins, accountId: string): Logins => ({
   )
 })
 
-/** Lets the access tokens of an account expire now; its refresh tokens stay. */
+/** Makes the access tokens of an account expire now. Its refresh tokens stay valid. */
 export const expireAll = (logins: Logins, accountId: string, now: number): Logins => ({
   ...logins,
   accessTokens: HashMap.map(logins.accessTokens, (token) =>
@@ -164,7 +164,7 @@ export const expireAll = (logins: Logins, accountId: string, now: number): Login
   )
 })
 
-/** Whose an access token is, or why it is not good. */
+/** The account of an access token, or why the token is invalid. */
 export const verify = (
   logins: Logins,
   accessToken: string,
@@ -179,7 +179,7 @@ export const verify = (
 
 export type RefreshProblem = "refresh_token_expired" | "refresh_token_reused" | "refresh_token_invalidated"
 
-/** Spends a refresh token; one that was spent before ends its family. */
+/** Uses a refresh token. If it was used before, its family ends. */
 export const refresh = (
   before: Logins,
   refreshToken: string,
@@ -198,7 +198,7 @@ export const refresh = (
   return issue({ ...before, refreshTokens: spent }, token.family, subject, now, lifetimes)
 }
 
-/** Makes a token worthless: a refresh token with its family, an access token alone. */
+/** Revokes a token: a refresh token with its whole family, an access token alone. */
 export const revoke = (logins: Logins, token: string): Logins => {
   const refreshToken = find(logins.refreshTokens, token)
   return refreshToken === undefined
@@ -221,7 +221,7 @@ export const authorize = (
   return [text, { ...logins, codes: HashMap.set(logins.codes, text, made) }]
 }
 
-/** `undefined` where the code cannot be exchanged like this; one that was exchanged before ends the login it became. */
+/** Exchanges a code. `undefined` if the code or its parameters are invalid. If it was exchanged before, its login ends. */
 export const exchange = (
   before: Logins,
   offered: { readonly code: string; readonly redirectUri: string; readonly challenge: string },
@@ -264,7 +264,7 @@ export const startDevice = (
   ]
 }
 
-/** What the person does with the code; `false` where there is no such code. */
+/** Applies the decision of the user about the code. `false` if there is no such code. */
 export const decideDevice = (
   logins: Logins,
   userCode: string,
@@ -285,7 +285,7 @@ export type Polled =
   | "expired"
   | "unknown"
 
-/** One poll; a device login that is granted hands its code out once. */
+/** One poll. A granted device login returns its code once. */
 export const pollDevice = (
   before: Logins,
   offered: { readonly id: string; readonly userCode: string; readonly redirectUri: string },

@@ -6,22 +6,22 @@ import type { Subject } from "../jwt.ts"
 import * as Logins from "./logins.ts"
 import { type Refusal, refuse } from "./refusal.ts"
 
-/** An answer that is not an event stream. */
+/** A response that is not an event stream. */
 export type Answer = Refusal
 
-/** What the endpoints depend on besides the logins. */
+/** What the endpoints need besides the logins. */
 export interface Context {
   readonly now: number
   readonly lifetimes: Logins.Lifetimes
   readonly clientId: string
   readonly isRedirectUri: (uri: string) => boolean
   readonly deviceLogin: boolean
-  /** Where this server is, as in `https://auth.openai.com`. */
+  /** The origin of this server, such as `https://auth.openai.com`. */
   readonly issuer: string
   readonly subjectOf: (accountId: string) => Subject | undefined
 }
 
-/** What the person at the browser does; `undefined` where nobody may log in. */
+/** The decision of the user in the browser. `undefined` if no account is allowed. */
 export type Decision = { readonly accountId: string } | { readonly denied: string }
 
 const ok = (body: unknown): Answer => refuse(200, body)
@@ -29,7 +29,7 @@ const ok = (body: unknown): Answer => refuse(200, body)
 const page = (status: number, text: string): Answer =>
   refuse(status, `<!doctype html><html><body><h1>${text}</h1></body></html>`)
 
-/** The errors of OAuth itself. */
+/** The errors of the OAuth standard. */
 const oauthError = (error: string, error_description: string): Answer => refuse(400, { error, error_description })
 
 const codedError = (status: number, code: string, message: string): Answer =>
@@ -52,11 +52,11 @@ const granted = (tokens: Logins.Tokens, { lifetimes }: Context): Answer =>
     scope: "openid profile email offline_access"
   })
 
-/** JSON and forms are both taken. */
+/** JSON and forms are both accepted. */
 export const fieldsOf = (body: unknown): Json =>
   asObject(body) ?? (typeof body === "string" ? Object.fromEntries(new URLSearchParams(body)) : {})
 
-/** `GET /oauth/authorize`: what is wrong with the request is said on a page, what the person decides by a redirect. */
+/** `GET /oauth/authorize`: an invalid request gets an error page, a decision of the user a redirect. */
 export const authorize = (
   logins: Logins.Logins,
   query: URLSearchParams,
@@ -91,7 +91,7 @@ export const authorize = (
   return [redirect({ code, scope: query.get("scope") ?? "" }), next]
 }
 
-/** `POST /oauth/token`; `challenge` is what the verifier in the request stands for. */
+/** `POST /oauth/token`. `challenge` belongs to the verifier in the request. */
 export const token = (
   logins: Logins.Logins,
   body: unknown,
@@ -122,7 +122,7 @@ export const token = (
   }
 }
 
-/** `POST /oauth/revoke`: says yes to any token, as RFC 7009 wants it. */
+/** `POST /oauth/revoke`: succeeds for any token, as RFC 7009 requires. */
 export const revoke = (logins: Logins.Logins, body: unknown): readonly [Answer, Logins.Logins] => {
   const text = asString(fieldsOf(body)["token"])
   return text === undefined

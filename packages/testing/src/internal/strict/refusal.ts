@@ -1,19 +1,19 @@
 /**
- * How the backend says no: statuses and bodies in its own words (protocol E.1, C.1, C.5, N.9).
+ * Refusals: the statuses and bodies of the real backend (protocol E.1, C.1, C.5, N.9).
  */
 import * as Encoding from "effect/Encoding"
 
 export interface Refusal {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  /** JSON, or text as it is. */
+  /** JSON, or plain text. */
   readonly body: unknown
 }
 
-/** What a check finds; `undefined` when all is well. */
+/** The result of a check: a refusal, or `undefined`. */
 export type Found = Refusal | undefined
 
-/** The first refusal of checks that are made one after the other. */
+/** Makes checks in order, and returns the first refusal. */
 export const firstOf = (...checks: ReadonlyArray<() => Found>): Found => {
   for (const check of checks) {
     const found = check()
@@ -44,7 +44,7 @@ export const detail = (text: string, status = 400): Refusal => refuse(status, { 
 export const invalid = (message: string, param: string | null, code: string | null): Refusal =>
   refuse(400, { error: { message, type: "invalid_request_error", param, code } })
 
-/** What a value is, as the API words it. */
+/** The type of a value, in the words of the API. */
 export const kindOf = (value: unknown): string => {
   if (value === null) return "null"
   if (Array.isArray(value)) return "an array"
@@ -93,7 +93,7 @@ export const tooLong = (param: string, limit: number, length: number): Refusal =
     "string_above_max_length"
   )
 
-/** A refusal of who is asking, with the headers that name it (protocol B.6). */
+/** A refusal of the credentials, with its headers (protocol B.6). */
 export const identity = (status: 401 | 403, code: string, message: string): Refusal => {
   const error = { message, type: "invalid_request_error", code, param: null }
   return refuse(

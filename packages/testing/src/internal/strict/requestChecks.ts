@@ -1,5 +1,5 @@
 /**
- * What the backend demands of the body of `POST /codex/responses` besides its items (protocol C.1, C.2, C.6 … C.11).
+ * Checks the body of `POST /codex/responses`, except its items (protocol C.1, C.2, C.6 … C.11).
  */
 import { asArray, asObject, asString, type Json } from "../json.ts"
 import * as ItemChecks from "./itemChecks.ts"
@@ -18,7 +18,7 @@ import {
 } from "./refusal.ts"
 import * as SchemaChecks from "./schemaChecks.ts"
 
-/** What the checks depend on besides the body. */
+/** What the checks need besides the body. */
 export interface Context {
   /** The whole catalogue. */
   readonly models: ReadonlyArray<Json>
@@ -26,7 +26,7 @@ export interface Context {
   readonly isAvailable: (model: Json) => boolean
   readonly instructionsRequired: boolean
   readonly isMine: (content: string) => boolean
-  /** Whether it came over a WebSocket. */
+  /** Whether the request came over a WebSocket. */
   readonly overSocket: boolean
 }
 
@@ -92,7 +92,7 @@ const toolTypes = [
   "local_shell"
 ]
 
-/** An optional key that must be of one of these values. */
+/** An optional key that must have one of these values. */
 const oneOf = (holder: Json, key: string, param: string, values: ReadonlyArray<string>): Found => {
   const value = holder[key] ?? undefined
   if (value === undefined) return undefined
@@ -170,7 +170,7 @@ const checkTool = (value: unknown, param: string): Found => {
 
 const checkParameters = (tool: Json, param: string): Found => {
   const { parameters } = tool
-  // a function without parameters takes none
+  // a function without `parameters` has no parameters
   if (parameters === undefined || parameters === null) return undefined
   const problem = SchemaChecks.check(parameters, tool["strict"] === true)
   if (problem === undefined) return undefined
@@ -222,12 +222,12 @@ const checkReasoning = (body: Json, model: Json): Found => {
   const effort = reasoning["effort"] ?? undefined
   const levels = (asArray(model["supported_reasoning_levels"]) ?? [])
     .map((level) => String(asObject(level)?.["effort"]))
-    // a name of the clients' own (protocol C.8)
+    // a name that only clients use (protocol C.8)
     .filter((level) => level !== "ultra")
   return firstOf(
     () => optionalObject(body, "reasoning"),
     () => {
-      // the catalogue lists it nowhere, and the newer models do not take it
+      // no catalogue entry lists it, and newer models refuse it
       const isNone = effort === "none" && model["use_responses_lite"] !== true
       if (effort === undefined || isNone) return undefined
       if (typeof effort !== "string") return wrongType("reasoning.effort", "a string", effort)
@@ -314,7 +314,7 @@ const checkMetadata = (body: Json): Found => {
 
 // input --------------------------------------------------------------------------------------------------------------
 
-/** A request over a WebSocket that only prepares the next one (protocol H.3). */
+/** A warm-up request over a WebSocket, which prepares the next one (protocol H.3). */
 export const isWarmUp = (body: unknown): boolean => asObject(body)?.["generate"] === false
 
 const checkInput = (body: Json, { isMine }: Context): Found => {
@@ -327,7 +327,7 @@ const checkInput = (body: Json, { isMine }: Context): Found => {
   return invalid(message, "input", "missing_required_parameter")
 }
 
-/** Opaque content and images are not counted by their letters. */
+/** Encrypted content and images are not counted by their length. */
 const countedLetters = (value: unknown): number => {
   if (typeof value === "string") return value.length
   if (Array.isArray(value)) return value.reduce((sum: number, inner) => sum + countedLetters(inner), 0)
@@ -350,7 +350,7 @@ const checkWindow = (body: Json, model: Json): Found => {
       )
 }
 
-/** What is wrong with a body; the layer in front of the model looks first. */
+/** The first problem of a body. The layer in front of the model checks first. */
 export const check = (value: unknown, context: Context): Found => {
   const body = asObject(value)
   if (body === undefined) {

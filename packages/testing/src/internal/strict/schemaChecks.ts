@@ -1,10 +1,10 @@
 /**
- * What the backend demands of JSON schemas, of tools and of structured output: a little of every schema, much of strict
- * ones (protocol C.6, N.9).
+ * Checks the JSON schemas of tools and of structured output: a few rules for all schemas, many for strict ones (protocol
+ * C.6, N.9).
  */
 import { asArray, asObject, asString, type Json } from "../json.ts"
 
-/** A message in the API's words, and which of its two codes it comes with. */
+/** A message in the words of the API, and the kind of its code. */
 export interface Problem {
   readonly kind: "schema" | "lookaround"
   readonly message: string
@@ -21,7 +21,7 @@ const at = (path: ReadonlyArray<string>, message: string): Problem => ({
 const dotted = (path: ReadonlyArray<string>): string =>
   path.reduce((text, key) => (/^\d+$/.test(key) ? `${text}[${key}]` : `${text}.${key}`), "$")
 
-/** Keywords that strict mode does not know. */
+/** Keywords that strict mode does not support. */
 const notPermitted: ReadonlyArray<string> = [
   "allOf",
   "oneOf",
@@ -92,7 +92,7 @@ const resolve = (root: Json, reference: string): unknown => {
   return found
 }
 
-/** Arrays say what is in them, strict or not. */
+/** Arrays need `items`, also outside of strict mode. */
 const checkArray = (schema: Json, path: ReadonlyArray<string>): Problem | undefined => {
   if (!typesOf(schema).includes("array")) return undefined
   if (schema["items"] === undefined) return at(path, "array schema missing items.")
@@ -179,7 +179,7 @@ const visit = (
 
 const topLevel = ["oneOf", "anyOf", "allOf", "enum", "not"]
 
-/** What is wrong with the schema of an object. */
+/** The first problem of the schema of an object. */
 export const check = (schema: unknown, strict: boolean): Problem | undefined => {
   const root = asObject(schema)
   const type = root?.["type"]

@@ -1,12 +1,12 @@
 /**
- * How much of an account's limits is used: windows that begin with their first use, fill with tokens, and start over
- * when they end (protocol A.5, B.6, E.4, N.4).
+ * The usage of an account's limits. A window begins with its first use, fills with tokens, and resets at its end
+ * (protocol A.5, B.6, E.4, N.4).
  */
 import type { Account, Limit } from "../../StrictBackend.ts"
 import type { Json } from "../json.ts"
 import { type Refusal, refuse } from "./refusal.ts"
 
-/** What is used of one window; `startedAt` in milliseconds since 1970. */
+/** The usage of one window. `startedAt` is in milliseconds since 1970. */
 export interface Window {
   readonly tokens: number
   readonly startedAt: number
@@ -29,7 +29,7 @@ const limitOf = (account: Account, slot: Slot): Limit | undefined => {
   return given === null ? undefined : (given ?? defaults[slot])
 }
 
-/** A window of an account as it stands now. */
+/** The current state of a window of an account. */
 interface Standing {
   readonly slot: Slot
   readonly limit: Limit
@@ -51,7 +51,7 @@ const standings = (account: Account, used: Used, now: number): ReadonlyArray<Sta
     return [{ slot, limit, usedPercent, resetAt, resetAfter: Math.max(0, resetAt - Math.floor(now / 1000)) }]
   })
 
-/** After a turn that cost so many tokens. */
+/** The state after a turn that used this many tokens. */
 export const spend = (account: Account, used: Used, tokens: number, now: number): Used =>
   Object.fromEntries(
     slots.flatMap((slot) => {
@@ -64,7 +64,7 @@ export const spend = (account: Account, used: Used, tokens: number, now: number)
     })
   )
 
-/** With a window filled to so many percent. */
+/** The state with a window filled to this percentage. */
 export const fill = (account: Account, used: Used, slot: Slot, percent: number, now: number): Used => {
   const limit = limitOf(account, slot)
   if (limit === undefined) return used
@@ -87,11 +87,11 @@ const fullOf = (all: ReadonlyArray<Standing>): Standing | undefined =>
 
 const planOf = (account: Account): string => account.planType ?? "plus"
 
-/** Members of a workspace are told whose limit it is (protocol E.5). */
+/** Members of a workspace learn that it is their own limit (protocol E.5). */
 const reachedType = (account: Account, full: Standing | undefined): string | undefined =>
   full !== undefined && account.structure === "workspace" ? "workspace_member_usage_limit_reached" : undefined
 
-/** The headers of every answer of the account. */
+/** The headers of all responses to the account. */
 export const headers = (account: Account, used: Used, now: number): Readonly<Record<string, string>> => {
   const all = standings(account, used, now)
   const reached = reachedType(account, fullOf(all))
@@ -113,7 +113,7 @@ export const headers = (account: Account, used: Used, now: number): Readonly<Rec
   }
 }
 
-/** What tells of the limits over a WebSocket, where answers have no headers (protocol D.6). */
+/** The event with the limits, for a WebSocket, where responses have no headers (protocol D.6). */
 export const event = (account: Account, used: Used, now: number): Json => {
   const all = standings(account, used, now)
   const full = fullOf(all)
@@ -137,7 +137,7 @@ export const event = (account: Account, used: Used, now: number): Json => {
   }
 }
 
-/** The refusal of an account whose plan has no Codex, or of which a window is full. */
+/** The refusal if the plan does not include Codex, or if a window is full. */
 export const check = (account: Account, used: Used, now: number): Refusal | undefined => {
   if (account.hasCodex === false) {
     const message = "To use Codex with your ChatGPT plan, upgrade to Plus."
@@ -158,7 +158,7 @@ export const check = (account: Account, used: Used, now: number): Refusal | unde
   })
 }
 
-/** The answer of `/wham/usage`. */
+/** The response of `/wham/usage`. */
 export const report = (account: Account, used: Used, now: number): unknown => {
   const all = standings(account, used, now)
   const full = fullOf(all)
