@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Tool } from "@effect-codex/schema"
+import { type History, Message, Tool } from "@effect-codex/schema"
 import { Script, TestCodex } from "@effect-codex/testing"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -265,6 +265,22 @@ describe("a call", () => {
       )
     )
   )
+
+  for (const [name, earlier] of Object.entries<History.Entry>({
+    "of an item": { type: "function_call", call_id: "c1", name: "pay", arguments: "{}" },
+    "of a message": Message.assistant([
+      Message.toolCall({ type: "function", callId: "c1", name: "pay", arguments: "{}" })
+    ])
+  })) {
+    it.effect(`does not run again if a limit stopped it in an earlier loop: that ${name}`, () =>
+      Effect.gen(function* () {
+        const { handler, ran } = yield* counted()
+        const events = yield* collect({ tools: [handler], input: [earlier] })
+        assert.deepStrictEqual(ran, [])
+        assert.deepInclude(failures(events)[0], { _tag: "CallRejected", reason: "repeated" })
+      }).pipe(Effect.provide(TestCodex.layer([calls({ name: "pay", callId: "c1" }), done])))
+    )
+  }
 
   for (const [name, item] of Object.entries({
     "of another namespace": { type: "function_call", name: "pay", namespace: "mcp__other", arguments: "{}" },

@@ -1,7 +1,7 @@
 /**
  * The request loop: it continues unfinished turns, executes and answers tool calls, and keeps all completed work.
  */
-import { Failure, History, Message, Monotonic, Origin, Turn, Usage } from "@effect-codex/schema"
+import { Failure, type History, Message, Monotonic, Origin, Turn, Usage } from "@effect-codex/schema"
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -106,12 +106,15 @@ const outputProblem = (output: unknown): string | undefined => {
   return output.map(Message.contentProblem).find((problem) => problem !== undefined)
 }
 
-/** The ids of calls with a result in the history. */
-const answered = (history: ReadonlyArray<History.Entry>): ReadonlyArray<string> =>
-  history.filter(History.isToolOutput).flatMap((entry): ReadonlyArray<string> => {
-    const { call_id: callId, content } = entry as { readonly call_id?: unknown; readonly content?: unknown }
-    const results: ReadonlyArray<{ readonly callId?: unknown } | null> = Array.isArray(content) ? content : []
-    return [callId, ...results.map((result) => result?.callId)].filter((id) => typeof id === "string")
+/** The ids of calls in the history, with or without a result: a call that was interrupted has none. */
+const earlierCalls = (history: ReadonlyArray<History.Entry>): ReadonlyArray<string> =>
+  history.flatMap((entry): ReadonlyArray<string> => {
+    const { call_id: callId, content } = (entry ?? {}) as { readonly call_id?: unknown; readonly content?: unknown }
+    const parts: ReadonlyArray<{ readonly callId?: unknown; readonly call?: { readonly callId?: unknown } } | null> =
+      Array.isArray(content) ? content : []
+    return [callId, ...parts.flatMap((part) => [part?.callId, part?.call?.callId])].filter(
+      (id) => typeof id === "string"
+    )
   })
 
 export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, R, S>> =>
@@ -138,8 +141,8 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
     let usage = Usage.zero
     let steps = 0
     let followUps = 0
-    /** Ids of calls that already ran or have a result, so that a call runs only once. */
-    const executed = new Set(answered(history))
+    /** Ids of calls of earlier turns and of those that ran, so that a call runs only once. */
+    const executed = new Set(earlierCalls(history))
 
     const limitReached = (limit: LoopLimitReached["limit"]) =>
       new LoopLimitReached({ limit, steps, history: Redacted.make(history) }, Failure.trusted)
