@@ -457,7 +457,7 @@ export class ScriptMismatch extends Data.TaggedError("ScriptMismatch")<{
     const { unusedSteps } = this
     const last =
       unusedSteps === 1 ? "The last step of the script was" : `The last ${unusedSteps} steps of the script were`
-    const unused = unusedSteps === 0 ? [] : [`${last} not asked for.`]
+    const unused = unusedSteps === 0 ? [] : [`${last} not used.`]
     return [...this.problems, ...unused].join("\n")
   }
 }

@@ -194,8 +194,8 @@ export interface Options {
    */
   readonly time?: "virtual" | "real" | "fast"
   /**
-   * How the WebSockets that are asked for are answered, in turn; the rest are let in, or answered as a strict backend
-   * does. They take no step of the script.
+   * The responses to WebSocket handshakes, in order. Later handshakes are accepted, or checked as by a strict backend.
+   * A handshake does not use a step of the script.
    */
   readonly handshakes?: ReadonlyArray<Script.Handshake>
 }

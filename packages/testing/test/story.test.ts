@@ -184,7 +184,7 @@ describe("a request that was not in the script", () => {
       const { verify } = yield* ScriptedBackend.ScriptedBackend
       assert.strictEqual((yield* Effect.flip(verify)).unusedSteps, 2)
       yield* ask([user("One")])
-      assert.include((yield* Effect.flip(verify)).message, "The last step of the script was not asked for.")
+      assert.include((yield* Effect.flip(verify)).message, "The last step of the script was not used.")
       yield* ask([user("Two")])
       yield* verify
     }).pipe(Effect.provide(ScriptedBackend.layer([Script.turn({ text: "One" }), Script.turn({ text: "Two" })])))
