@@ -150,6 +150,16 @@ const revisionOf = (text: string): number | undefined => {
   return Number.isSafeInteger(revision + 1) ? revision : undefined
 }
 
+/** Whether the first save was interrupted while it was written, so that nothing has been stored yet. */
+const isUnfinishedFirst = ([second, first]: ReadonlyArray<Option.Option<string>>): boolean =>
+  second !== undefined &&
+  first !== undefined &&
+  Option.isNone(second) &&
+  Option.exists(
+    first,
+    (text) => (revisionOf(text) === 1 || '{"revision":1,'.startsWith(text)) && Either.isLeft(parse(text))
+  )
+
 /**
  * Loads the conversation with this id, if the store has one.
  *
@@ -164,6 +174,7 @@ export const load = (
     const texts = yield* Effect.forEach([0, 1], (place) => store.get(keyOf(id, place))).pipe(
       Effect.mapError((cause) => new StoreFailed({ id, operation: "load", reason: "unavailable", cause }))
     )
+    if (isUnfinishedFirst(texts)) return Option.none()
     const found = yield* Effect.forEach(texts.flatMap(Option.toArray), (text) =>
       Effect.either(Effect.map(fromJson(text), (snapshot): Saved => ({ snapshot, revision: revisionOf(text) ?? 0 })))
     )

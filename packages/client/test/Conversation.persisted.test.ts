@@ -92,6 +92,25 @@ describe("Conversation.persisted", () => {
     }).pipe(Effect.provide(TestCodex.layer(Script.always(says("A")))), Effect.provide(KeyValueStore.layerMemory))
   )
 
+  it.effect("a first write that was cut off has stored nothing, so the conversation begins", () =>
+    Effect.gen(function* () {
+      const store = yield* KeyValueStore.KeyValueStore
+      yield* run((yield* Conversation.persisted("holiday")).send("one"))
+      const first = (yield* texts)[1] ?? ""
+      for (const length of [0, 5, 14, 30, first.length - 1]) {
+        yield* store.set("holiday.1", first.slice(0, length))
+        const conversation = yield* Conversation.persisted("holiday")
+        assert.isEmpty(yield* conversation.history)
+        yield* run(conversation.send("one"))
+        assert.lengthOf(yield* (yield* Conversation.persisted("holiday")).history, 3)
+      }
+      // two that cannot be read were a conversation
+      yield* store.set("holiday.0", "")
+      yield* store.set("holiday.1", "")
+      assert.strictEqual((yield* Effect.flip(Conversation.persisted("holiday")))._tag, "InvalidSnapshot")
+    }).pipe(Effect.provide(TestCodex.layer(Script.always(says("A")))), Effect.provide(KeyValueStore.layerMemory))
+  )
+
   it.effect("loses nothing after a revision that cannot grow", () =>
     Effect.forEach(["9".repeat(20), "9".repeat(400), "9007199254740991", "9007199254740990", "-1", "1.5"], (revision) =>
       Effect.gen(function* () {
@@ -304,7 +323,9 @@ describe("a conversation in a file", () => {
       for (let life = 0; life < 3; life++) {
         const child = spawn(process.execPath, [program, directory], { stdio: "ignore" })
         const ended = once(child, "exit")
-        yield* Effect.repeat(Effect.zipRight(Effect.sleep("20 millis"), stored), {
+        // it can be read while it is written
+        const glance = Effect.orElseSucceed(stored, () => before)
+        yield* Effect.repeat(Effect.zipRight(Effect.sleep("20 millis"), glance), {
           until: (history) => history.length >= before.length + 20
         })
         child.kill("SIGKILL")
