@@ -321,7 +321,10 @@ describe("a conversation in a file", () => {
       )
       let before: ReadonlyArray<History.Entry> = []
       for (let life = 0; life < 3; life++) {
-        const child = spawn(process.execPath, [program, directory], { stdio: "ignore" })
+        const child = yield* Effect.acquireRelease(
+          Effect.sync(() => spawn(process.execPath, [program, directory], { stdio: "ignore" })),
+          (child) => Effect.sync(() => child.kill("SIGKILL"))
+        )
         const ended = once(child, "exit")
         // it can be read while it is written
         const glance = Effect.orElseSucceed(stored, () => before)
