@@ -151,9 +151,7 @@ const revisionOf = (text: string): number | undefined => {
 }
 
 /** Whether the first save was interrupted while it was written, so that nothing has been stored yet. */
-const isUnfinishedFirst = ([second, first]: ReadonlyArray<Option.Option<string>>): boolean =>
-  second !== undefined &&
-  first !== undefined &&
+const isUnfinishedFirst = ([second, first]: readonly [Option.Option<string>, Option.Option<string>]): boolean =>
   Option.isNone(second) &&
   Option.exists(
     first,
@@ -171,7 +169,7 @@ export const load = (
   id: string
 ): Effect.Effect<Option.Option<Saved>, StoreFailed | InvalidSnapshot> =>
   Effect.gen(function* () {
-    const texts = yield* Effect.forEach([0, 1], (place) => store.get(keyOf(id, place))).pipe(
+    const texts = yield* Effect.all([store.get(keyOf(id, 0)), store.get(keyOf(id, 1))]).pipe(
       Effect.mapError((cause) => new StoreFailed({ id, operation: "load", reason: "unavailable", cause }))
     )
     if (isUnfinishedFirst(texts)) return Option.none()
