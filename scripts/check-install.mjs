@@ -38,12 +38,14 @@ const managers = {
     command: ["npm"],
     add: ["install", "--no-audit", "--no-fund", "--legacy-peer-deps"],
     dev: "-D",
-    spec: floor
+    spec: floor,
+    typescript: "5.7"
   },
   pnpm: {
     command: ["npx", "--yes", packageManager],
     add: ["add", "--config.auto-install-peers=false", "--ignore-scripts"],
-    dev: "-D"
+    dev: "-D",
+    typescript: "5.9"
   },
   yarn: { command: ["npx", "--yes", "@yarnpkg/cli-dist@4"], add: ["add"], dev: "-D" },
   bun: { command: ["npx", "--yes", "bun@1"], add: ["add"], dev: "-d" }
@@ -86,7 +88,7 @@ const streams = (project, name, command, args) =>
     if (!output.includes("Hello, stranger")) throw new Error(output)
   })
 
-for (const [name, { add, command, dev, spec = (text) => text }] of Object.entries(managers)) {
+for (const [name, { add, command, dev, spec = (text) => text, typescript = "latest" }] of Object.entries(managers)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue
   const project = join(base, name)
   mkdirSync(project)
@@ -103,7 +105,7 @@ for (const [name, { add, command, dev, spec = (text) => text }] of Object.entrie
   if (name === "yarn")
     writeFileSync(join(project, ".yarnrc.yml"), "nodeLinker: node-modules\nenableImmutableInstalls: false\n")
   let installed = true
-  for (const line of [...lines, { dev: true, specs: ["typescript@5.9", "@types/node@20"] }]) {
+  for (const line of [...lines, { dev: true, specs: [`typescript@${typescript}`, "@types/node@20"] }]) {
     const args = [
       ...command.slice(1),
       ...add,

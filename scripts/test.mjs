@@ -11,7 +11,11 @@ rmSync(reportFile, { force: true })
 const checks = [
   ["types", "tsc", ["-b", "tsconfig.json"]],
   ["lint", "biome", ["check", "--error-on-warnings", "."]],
-  ["Effect diagnostics", "tsx", [join(root, "scripts/effect-diagnostics.mjs")]],
+  [
+    "Effect diagnostics",
+    "effect-tsgo",
+    ["diagnostics", "--strict", "--severity", "error,warning", "--project", "tsconfig.lint.json"]
+  ],
   // after the types, which build what is packed
   ["packed packages and snippets", "tsx", [join(root, "scripts/check-packages.mjs")]],
   // in what that has laid out

@@ -3,7 +3,6 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
-import Ts from "typescript"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
@@ -35,23 +34,17 @@ const filesOf = (folder: string): ReadonlyArray<string> =>
     return path.endsWith(".ts") ? [path] : []
   })
 
-/** The exports that a source declares, each with its doc comment; overloads share theirs. A namespace goes with its class. */
+/**
+ * The exports that a source declares, each with its doc comment; overloads share theirs. A namespace goes with its class.
+ * The formatter sees to it that a declaration begins its line and that its comment ends on the line before.
+ */
 const documentedIn = (path: string): ReadonlyMap<string, string> => {
   const docs = new Map<string, string>()
-  for (const statement of Ts.createSourceFile(path, Fs.readFileSync(path, "utf8"), Ts.ScriptTarget.Latest, true)
-    .statements) {
-    if (!Ts.canHaveModifiers(statement) || Ts.isModuleDeclaration(statement)) continue
-    if (!Ts.getModifiers(statement)?.some(({ kind }) => kind === Ts.SyntaxKind.ExportKeyword)) continue
-    const declared = Ts.isVariableStatement(statement) ? statement.declarationList.declarations : [statement]
-    const doc = Ts.getJSDocCommentsAndTags(statement)
-      .filter(Ts.isJSDoc)
-      .map((node) => node.getText())
-      .join("\n")
-    for (const one of declared) {
-      const name = Ts.getNameOfDeclaration(one as Ts.Declaration)?.getText() ?? ""
-      const key = `${name} (${Ts.SyntaxKind[statement.kind]})`
-      docs.set(key, `${docs.get(key) ?? ""}${doc}`)
-    }
+  const declaration =
+    /(?:(\/\*\*(?:(?!\*\/)[\s\S])*\*\/)\n(?:\/\/.*\n)*)?^export (?:declare |abstract |async )*(const|let|function|class|interface|type|enum)\*? (\w+)/gm
+  for (const [, doc = "", kind, name] of Fs.readFileSync(path, "utf8").matchAll(declaration)) {
+    const key = `${name} (${kind})`
+    docs.set(key, `${docs.get(key) ?? ""}${doc}`)
   }
   return docs
 }
