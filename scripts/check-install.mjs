@@ -155,7 +155,7 @@ for (const [name, { add, command, dev, spec = (text) => text, typescript = "late
         cwd: project,
         encoding: "utf8"
       })
-      const ours = stdout.split("\n").filter((line) => /error/.test(line) && /^(?:all|.*effect-codex)/.test(line))
+      const ours = stdout.split("\n").filter((line) => /^(?:error|(?:all|.*effect-codex).*error)/.test(line))
       if (ours.length > 0) throw new Error(ours.join("\n"))
     })
   }
