@@ -11,8 +11,8 @@ import type { ViteUserConfig } from "vitest/config"
 export default {
   test: {
     setupFiles: [fileURLToPath(new URL("test/yielding.ts", import.meta.url))],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     sequence: { concurrent: true },
     minWorkers: 2,
     maxWorkers: 2,

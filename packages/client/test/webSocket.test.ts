@@ -312,7 +312,7 @@ describe("a conversation over a WebSocket", () => {
   )
 })
 
-describe.sequential("what fails over a WebSocket", () => {
+describe("what fails over a WebSocket", () => {
   for (const row of Rows.rows) {
     it.effect(row.name, () =>
       Effect.gen(function* () {
@@ -517,7 +517,7 @@ describe("a conversation that connects ahead", () => {
   )
 })
 
-describe.sequential("a client has so many sockets at the most", () => {
+describe("a client has so many sockets at the most", () => {
   const many = (n: number) => Effect.replicateEffect(Conversation.make(), n)
   const all = (conversations: ReadonlyArray<Conversation.Conversation>, said: string) =>
     Effect.forEach(conversations, (conversation) => conversation.send(said), { concurrency: "unbounded" })
@@ -745,7 +745,7 @@ const whole = Script.events(answerEvents)
 
 type Seen = TurnEvent.TurnEvent | TurnEvent.TurnRestarted | { readonly _tag: "Text"; readonly text: string }
 
-describe.sequential("a socket that dies at frame k, for every k", () => {
+describe("a socket that dies at frame k, for every k", () => {
   type Mode = (codex: Codex.Service) => Stream.Stream<Seen, CodexError.CodexError>
   const modes: Readonly<Record<string, Mode>> = {
     restart: (codex) => codex.stream({ prompt: "?" }),
@@ -793,7 +793,7 @@ describe.sequential("a socket that dies at frame k, for every k", () => {
   }
 })
 
-describe.sequential("interruption at every moment", () => {
+describe("interruption at every moment", () => {
   // a handshake of two seconds, then an event each second
   const last = answerEvents.length + 2
   it.effect("leaves no socket, and the next turn sends everything on a new one", () =>
@@ -894,7 +894,7 @@ const play = (moves: ReadonlyArray<Move>, transport: "sse" | "websocket") =>
 
 const conversations = exhaustive ? 200 : 10
 
-describe.sequential("the law of incremental input", () => {
+describe("the law of incremental input", () => {
   it.effect(
     "what the server has cached and what is sent are the full input of SSE, item for item",
     () =>

@@ -4,6 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { History, Item, Message, Origin } from "@effect-codex/schema"
+import { exhaustive } from "../../../test/exhaustive.ts"
 import { type Arbitrary, draw, drawFrom } from "../../../test/property.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: what comes of JSON.parse
@@ -438,7 +439,7 @@ const options: Arbitrary<History.Options> = draw.record(
   },
   { requiredKeys: [] }
 )
-const runs = { fastCheck: { numRuns: 1000 } }
+const runs = { fastCheck: { numRuns: exhaustive ? 1000 : 250 } }
 
 describe("compile", () => {
   it.prop(

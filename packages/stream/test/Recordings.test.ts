@@ -14,7 +14,7 @@ type Wire = Readonly<Record<string, unknown>>
 /** Lets the test runner hear of a test that takes minutes. */
 const breathe = (n: number): Promise<void> | undefined =>
   exhaustive && n % 1000 === 0 ? new Promise((resolve) => setImmediate(resolve)) : undefined
-const timeout = exhaustive ? 900_000 : 30_000
+const timeout = exhaustive ? 900_000 : 60_000
 
 interface Response {
   readonly name: string
@@ -93,7 +93,7 @@ describe("recordings", () => {
       const text = shown(whole.events)
       // only the terminal event's blank line may be missing
       const length = bytes.length - 2
-      const step = stepOf(length, 300)
+      const step = stepOf(length, 100)
       const places = Array.from({ length: Math.ceil(length / step) }, (_, n) => n * step)
       const fed = new TurnDecoder.TurnDecoder()
       let at = 0
@@ -181,7 +181,7 @@ describe("mutations", () => {
         const driftBefore = baseline.state.diagnostics.driftCount
         const all = mutants(slim(event))
         // spread over the fields, so that the largest recordings stay quick
-        const step = stepOf(all.length, 60)
+        const step = stepOf(all.length, 25)
         for (let n = checked % step; n < all.length; n += step) {
           const mutant = all[n]
           if (mutant === undefined) continue
