@@ -10,7 +10,7 @@ import type { ViteUserConfig } from "vitest/config"
  */
 export default {
   test: {
-    setupFiles: [fileURLToPath(new URL("test/yielding.ts", import.meta.url))],
+    setupFiles: [fileURLToPath(new URL("test/setup.ts", import.meta.url))],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     sequence: { concurrent: true },

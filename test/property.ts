@@ -12,7 +12,7 @@ export const draw = FastCheck
 /** Values of a schema, drawn at random. */
 export const drawFrom = <A, I>(schema: Schema.Schema<A, I>): Arbitrary<A> => make(schema)
 
-/** How many values are drawn, 100 by default, and from which seed, another one each time by default. */
+/** How many values are drawn, 100 by default, and from which seed: see `test/setup.ts`. */
 interface Options {
   readonly runs?: number
   readonly seed?: number

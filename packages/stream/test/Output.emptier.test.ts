@@ -130,6 +130,24 @@ describe("a later, emptier item", () => {
     }
   })
 
+  it("takes a part of another type whole, or not at all", () => {
+    const message = (...content: ReadonlyArray<unknown>) => ({
+      type: "message",
+      id: "msg_1",
+      role: "assistant",
+      content
+    })
+    const unknown = { type: "from_the_future", text: "z" }
+    for (const [earlier, later, kept] of [
+      [{ type: "output_text", text: "" }, unknown, unknown],
+      [unknown, { type: "output_text", text: "" }, unknown],
+      [{ type: "output_text", text: " " }, unknown, { type: "output_text", text: " " }]
+    ]) {
+      const { turn } = decodeText(frames([done(message(earlier)), completed([message(later)])]))
+      assert.deepStrictEqual(turn?.items as unknown, [message(kept)])
+    }
+  })
+
   it("takes no text twice where the later one has fewer parts", () => {
     const message = (content: ReadonlyArray<unknown>) => ({ type: "message", id: "msg_1", role: "assistant", content })
     const full = message([{ type: "output_text", text: "Hel" }, null])

@@ -72,15 +72,26 @@ export const isEmpty = (value: unknown): boolean => {
   return true
 }
 
+/** Whether an object says nothing but its type; a blank text was shown, and counts. */
+const isOnlyType = (object: object): boolean =>
+  Object.entries(object).every(
+    ([key, value]) => key === "type" || value === "" || (typeof value !== "string" && isEmpty(value))
+  )
+
 /**
- * Fills empty parts of the value from `other`, key by key; arrays of equal length element by element. Returns the same
- * value if `other` adds nothing. Time is linear in `other`. Neither may be deep.
+ * Fills empty parts of the value from `other`, key by key; arrays of equal length element by element. Of two
+ * objects of different types one is taken whole. Returns the same value if `other` adds nothing. Time is linear in
+ * `other`. Neither may be deep.
  */
 export const filledFrom = (value: unknown, other: unknown): unknown => {
   if (isEmpty(value)) return isEmpty(other) ? value : other
   if (typeof value !== "object" || value === null || typeof other !== "object" || other === null) return value
   if (Array.isArray(value) !== Array.isArray(other)) return value
   if (Array.isArray(value) && value.length !== (other as ReadonlyArray<unknown>).length) return value
+  const [type, otherType] = [asNonBlank((value as Raw)["type"]), asNonBlank((other as Raw)["type"])]
+  if (type !== undefined && otherType !== undefined && type !== otherType) {
+    return isOnlyType(value) && !isOnlyType(other) ? other : value
+  }
   let filled: Record<string, unknown> | undefined
   for (const key in other) {
     const before = Object.hasOwn(value, key) ? (value as Raw)[key] : undefined
