@@ -130,15 +130,19 @@ const messageOf = (thrown: unknown): string => {
 
 /**
  * Decodes JSON text and reports all issues at once. Issues do not mention `undefined` as an alternative for optional
- * keys, because JSON cannot represent it. Values nested more than 256 levels deep and codecs that throw are reported as
- * issues: model output never causes a defect.
+ * keys, because JSON cannot represent it. Values nested more than 256 levels deep, numbers that
+ * overflow and codecs that throw are reported as issues: model output never causes a defect.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const parse = <A, I>(schema: Schema.Schema<A, I>, text: string): Effect.Effect<A, Unparsed> => {
-  const fail = (reason: Unparsed["reason"], message: string): Effect.Effect<never, Unparsed> =>
-    Effect.fail({ reason, issues: [{ path: [], message: message.slice(0, maxIssueLength) }] })
+  const fail = (
+    reason: Unparsed["reason"],
+    message: string,
+    path: Issue["path"] = []
+  ): Effect.Effect<never, Unparsed> =>
+    Effect.fail({ reason, issues: [{ path, message: message.slice(0, maxIssueLength) }] })
   return Effect.suspend((): Effect.Effect<A, Unparsed> => {
     let value: unknown
     try {
@@ -147,6 +151,10 @@ export const parse = <A, I>(schema: Schema.Schema<A, I>, text: string): Effect.E
       return fail("invalid_json", cause instanceof Error ? cause.message : "not JSON")
     }
     if (isDeeperThan(text, maxDepth)) return fail("mismatch", `is nested more than ${maxDepth} levels deep`)
+    const tooLarge = notJson(value)
+    if (tooLarge !== undefined) {
+      return fail("mismatch", "is a number that is too large", tooLarge.path === "" ? [] : tooLarge.path.split("."))
+    }
     return Effect.mapError(Schema.decodeUnknown(schema, { errors: "all" })(value), (error) => ({
       reason: "mismatch" as const,
       issues: ParseResult.ArrayFormatter.formatErrorSync(error)

@@ -314,6 +314,24 @@ describe("arguments that come back", () => {
   const deepObject = (depth: number) => `${'{"parent":'.repeat(depth)}{"name":1}${"}".repeat(depth)}`
   const Anything = Schema.Struct({ x: Schema.Unknown })
 
+  it.effect("with a number that overflows are a typed error with any schema", () =>
+    Effect.gen(function* () {
+      const tools: ReadonlyArray<Tool.Tool<unknown>> = [
+        yield* Tool.make({ name: "sum", parameters: Schema.Struct({ x: Schema.Number }) }),
+        yield* Tool.make({ name: "sum", parameters: Schema.Struct({ x: Schema.Number }), strict: true }),
+        yield* Tool.make({ name: "any", parameters: Anything }),
+        yield* Tool.fromJsonSchema({ name: "raw", parameters: { type: "object" } })
+      ]
+      for (const tool of tools) {
+        for (const number of ["1e999", "-1e400", `1${"0".repeat(400)}`]) {
+          const error = yield* Effect.flip(tool.decode(call(`{"x":${number}}`)))
+          assert.deepStrictEqual(error.issues, [{ path: ["x"], message: "is a number that is too large" }])
+        }
+        assert.deepInclude(yield* tool.decode(call('{"x":1e300}')), { x: 1e300 })
+      }
+    })
+  )
+
   it.effect("nested too deeply are a typed error with any schema", () =>
     Effect.gen(function* () {
       const tools: ReadonlyArray<Tool.Tool<unknown>> = [
