@@ -1,5 +1,5 @@
 /** Shapes that no honest server sends, each made of `n` pieces: decoding is linear in the bytes, whatever they are. */
-import { ErrorStatement, History, type Item, RetryAfter } from "@effect-codex/schema"
+import { ErrorStatement, History, type Item, JsonSchema, RetryAfter } from "@effect-codex/schema"
 import { TurnDecoder } from "@effect-codex/stream"
 import { EncryptedReasoning } from "@effect-codex/transport"
 import * as Measure from "./measure.ts"
@@ -203,7 +203,14 @@ const reasoning = (n: number): Event => ({
   encrypted_content: `gAAAA${n}`.padEnd(1_000, "x")
 })
 
-/** What else of the server and of a history is read: how many pieces it has at first, and what is done with `n` of them. */
+const property = (n: number): Event => ({ properties: { [`p${n}`]: { type: "string" } } })
+
+const normalizing = (allOf: ReadonlyArray<Event>): Task => ({
+  bytes: JSON.stringify(allOf).length,
+  run: () => JsonSchema.normalize("tool", { type: "object", properties: {}, allOf })
+})
+
+/** What else of the server, of a history and of a tool is read: how many pieces it has at first, and what is done with `n` of them. */
 const others: ReadonlyArray<readonly [name: string, pieces: number, task: (n: number) => Task]> = [
   [
     "an error page of titles",
@@ -250,7 +257,9 @@ const others: ReadonlyArray<readonly [name: string, pieces: number, task: (n: nu
         range(n).map((n) => ({ ...call(n), name: `a.${n}` })),
         (items) => History.compile(items)
       )
-  ]
+  ],
+  ["members of a tool's allOf", 250, (n) => normalizing(range(n).map(property))],
+  ["keys that a tool's allOf requires", 1_000, (n) => normalizing(range(n).map((n) => ({ required: [`p${n}`] })))]
 ]
 
 const growthOf = (name: string, pieces: number, task: (n: number) => Task, rounds: number): Growth => {

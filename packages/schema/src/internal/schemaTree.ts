@@ -169,6 +169,15 @@ export const both = (a: JsonSchema, b: JsonSchema): JsonSchema => {
   return Object.fromEntries(out)
 }
 
+/** The conjunction of many, in pairs: one by one, the keys of the first would be copied as often as there are others. */
+export const allOf = (schemas: ReadonlyArray<JsonSchema>): JsonSchema => {
+  const [first = {}, second, ...rest] = schemas
+  if (second === undefined) return first
+  if (rest.length === 0) return both(first, second)
+  const middle = schemas.length >> 1
+  return both(allOf(schemas.slice(0, middle)), allOf(schemas.slice(middle)))
+}
+
 /** `allOf` merged into the schema itself, as far as single values can express it. */
 export const flat = (schema: JsonSchema): JsonSchema => {
   const members = schema["allOf"]
@@ -176,6 +185,6 @@ export const flat = (schema: JsonSchema): JsonSchema => {
   const mergeable = members.filter((member) => isObject(member) && !Object.hasOwn(member, "$ref"))
   const rest = members.filter((member) => !mergeable.includes(member))
   const own = omit(schema, "allOf")
-  const merged = mergeable.reduce<JsonSchema>((all, member) => both(flat(member), all), own)
+  const merged = allOf([...mergeable.map(flat).reverse(), own])
   return rest.length === 0 ? merged : both(merged, { allOf: rest })
 }

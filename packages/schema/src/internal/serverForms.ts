@@ -8,7 +8,7 @@
 import * as Either from "effect/Either"
 import { portable } from "./pattern.ts"
 import { resolve } from "./references.ts"
-import { at, both, brief, isObject, type JsonSchema, mapInner, omit, typesOf } from "./schemaTree.ts"
+import { allOf, at, both, brief, isObject, type JsonSchema, mapInner, omit, typesOf } from "./schemaTree.ts"
 
 /** Reports an unsupported part of a schema: its path, a description, and what is sent instead. */
 export interface Report {
@@ -288,11 +288,10 @@ const asObject = (schema: JsonSchema, root: JsonSchema, seen: ReadonlySet<JsonSc
       return asObject(both(target ?? {}, omit(member, "$ref")), root, inside)
     })
   }
-  let out: JsonSchema = { ...omit(schema, ...notAtRoot), type: "object" }
-  for (const member of members("allOf")) {
-    if (member === undefined) return undefined
-    out = both(member, out)
-  }
+  const conjuncts = members("allOf")
+  if (conjuncts.includes(undefined)) return undefined
+  const own: JsonSchema = { ...omit(schema, ...notAtRoot), type: "object" }
+  let out = allOf([...conjuncts.filter((member) => member !== undefined).reverse(), own])
   for (const key of ["anyOf", "oneOf"]) {
     const all = members(key)
     const objects = all.filter((member) => member !== undefined)
