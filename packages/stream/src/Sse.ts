@@ -140,6 +140,9 @@ export class Parser {
 
   #read(text: string, start: number, end: number): void {
     if (start === end) return this.#dispatch()
+    // the same for a line that arrives whole and for one that arrives in parts
+    this.#bound(end - start + this.#size)
+    if (this.#stopped) return
     switch (text.charCodeAt(start)) {
       case COLON:
         return
@@ -173,11 +176,10 @@ export class Parser {
   #append(value: string): void {
     if (this.#data === undefined) {
       this.#data = value
-      return this.#bound(value.length)
+      return
     }
     if (this.#lines.length === 0) this.#lines.append(this.#data)
     this.#lines.append(`\n${value}`)
-    this.#bound(this.#lines.length)
   }
 
   #dispatch(): void {
@@ -217,7 +219,7 @@ export interface SseEvent {
  * @category models
  */
 export interface Options {
-  /** Maximum size of one event in characters; default {@link defaultMaxEventSize}, at most {@link largestSize}. */
+  /** Maximum size of one event in characters, its data and the line that is read; default {@link defaultMaxEventSize}, at most {@link largestSize}. */
   readonly maxEventSize?: number
 }
 

@@ -122,7 +122,12 @@ describe("Sse", () => {
     const limit = 100
     for (const [text, passes] of [
       [`data: ${"x".repeat(limit - 6)}\n\n`, true],
-      [`data: ${"x".repeat(limit + 1)}\n\n`, false],
+      [`data: ${"x".repeat(limit - 5)}\n\n`, false],
+      [`data: ${"x".repeat(limit - 6)}\r\n\r\n`, true],
+      ["data: xxxx\n".repeat(10).concat(`data: ${"x".repeat(limit - 55)}\n\n`), true],
+      ["data: xxxx\n".repeat(10).concat(`data: ${"x".repeat(limit - 54)}\n\n`), false],
+      [`: ${"x".repeat(limit - 2)}\n\n`, true],
+      [`: ${"x".repeat(limit - 1)}\n\n`, false],
       [`data: ${"x".repeat(limit + 100)}`, false],
       [`${"data: xxxxx\n".repeat(20)}\n`, false],
       [`: ${"x".repeat(limit + 1)}`, false],
