@@ -20,7 +20,7 @@ import * as LanguageModel from "@effect/ai/LanguageModel"
 import * as AiModel from "@effect/ai/Model"
 import type * as Response from "@effect/ai/Response"
 import * as Telemetry from "@effect/ai/Telemetry"
-import { OutputFormat, type Repair, RoutingToken, Turn } from "@effect-codex/schema"
+import { OutputFormat, Redaction, type Repair, RoutingToken, Turn } from "@effect-codex/schema"
 import { ConversationId } from "@effect-codex/transport"
 import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
@@ -205,9 +205,11 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
       })
 
     const annotate = ({ options: { span } }: Run, { reason, turn }: Outcome.Outcome): void => {
+      // any text of the server can quote the request
+      const scrub = (text: string | undefined) => text && Redaction.scrub(text)
       Telemetry.addGenAIAnnotations(span, {
         system: "openai",
-        response: { id: turn.responseId, model: turn.model, finishReasons: [reason] },
+        response: { id: scrub(turn.responseId), model: scrub(turn.model), finishReasons: [reason] },
         usage: { inputTokens: turn.usage?.inputTokens, outputTokens: turn.usage?.outputTokens }
       })
     }

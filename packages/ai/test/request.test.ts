@@ -564,6 +564,24 @@ describe("failures", () => {
   }
 })
 
+it.effect("spans carry no secret that the server says as an id", () => {
+  const id = `eyJ${"a".repeat(40)}.eyJ${"b".repeat(40)}.c`
+  const step = Script.events([
+    { type: "response.created", response: { id } },
+    { type: "response.output_text.delta", output_index: 0, content_index: 0, item_id: "msg_1", delta: "Hello" },
+    { type: "response.completed", response: { id, status: "completed", output: [] } }
+  ])
+  return Effect.gen(function* () {
+    let span: Tracer.Span | undefined
+    yield* LanguageModel.generateText({ prompt: "Hi" }).pipe(
+      Effect.provideService(Telemetry.CurrentSpanTransformer, (options) => {
+        span = options.span
+      })
+    )
+    assert.strictEqual(span?.attributes.get("gen_ai.response.id"), "<redacted>")
+  }).pipe(Effect.provide(layer([step])))
+})
+
 it.effect("spans carry the attributes of GenAI, and a transformer sees the whole response", () =>
   Effect.gen(function* () {
     let span: Tracer.Span | undefined

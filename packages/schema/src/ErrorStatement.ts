@@ -188,16 +188,19 @@ const hasWords = (value: unknown, depth = maxNesting): boolean =>
     ? depth > 0 && Object.values(value).some((inner) => hasWords(inner, depth - 1))
     : typeof value === "number" || asWords(value) !== undefined
 
-const isHtml = (text: string): boolean => /^\s*<(?:!doctype|html|head|body|title|\?xml)\b/i.test(text)
+const isMarkup = (text: string): boolean => /^\s*<(?:!doctype|html|head|body|title|\?xml|error)\b/i.test(text)
 
-/** Searches in steps: a single pattern would search for the end after every `<title`, which takes quadratic time. */
-const htmlTitle = (text: string): string | undefined => {
-  const start = text.search(/<title[\s>]/i)
-  const open = start === -1 ? -1 : text.indexOf(">", start)
+/**
+ * The text of the first element with this name. Searches in steps: a single pattern would search for the end after every
+ * beginning, which takes quadratic time.
+ */
+const elementIn = (markup: string, name: "title" | "message" | "code"): string | undefined => {
+  const start = markup.search(new RegExp(`<${name}[\\s>]`, "i"))
+  const open = start === -1 ? -1 : markup.indexOf(">", start)
   if (open === -1) return undefined
-  const end = text.indexOf("<", open)
+  const end = markup.indexOf("<", open)
   return asWords(
-    text
+    markup
       .slice(open + 1, end === -1 ? undefined : end)
       .replace(/\s+/g, " ")
       .trim()
@@ -208,7 +211,8 @@ const htmlTitle = (text: string): string | undefined => {
 const jsonLine = /^(?:data: ?)?(\{.*\})\s*$/m
 
 /**
- * The error in the text of a body: JSON in any format, an HTML page (its title is used), or plain text.
+ * The error in the text of a body: JSON in any format, an HTML page (its title is used), XML (its elements
+ * `Code` and `Message`), or plain text.
  *
  * @since 0.1.0
  * @category constructors
@@ -218,14 +222,17 @@ export const fromText = (body: string, now?: number): ErrorStatement => {
   const text = body.replace(/^\uFEFF/, "").trim()
   const json = parse(text) ?? parse(jsonLine.exec(text)?.[1] ?? "")
   if (typeof json === "object" || typeof json === "string") return fromValue(json, now)
-  const message = isHtml(text) ? htmlTitle(text) : asWords(text)
-  return message === undefined ? {} : { message }
+  if (!isMarkup(text)) return defined({ message: asWords(text) })
+  return defined({
+    code: elementIn(text, "code"),
+    message: elementIn(text, "title") ?? elementIn(text, "message")
+  })
 }
 
 /**
- * Whether a text is an HTML page.
+ * Whether a text is an HTML page or XML.
  *
  * @since 0.1.0
  * @category predicates
  */
-export const isPage: (text: string) => boolean = isHtml
+export const isPage: (text: string) => boolean = isMarkup

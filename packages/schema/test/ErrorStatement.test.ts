@@ -94,6 +94,15 @@ describe("what an error states", () => {
     assert.deepStrictEqual(ErrorStatement.fromText("upstream connect error"), { message: "upstream connect error" })
   })
 
+  it("of XML has its code and its words", () => {
+    for (const before of ["", '<?xml version="1.0" encoding="UTF-8"?>\n']) {
+      assert.deepStrictEqual(
+        ErrorStatement.fromText(`${before}<Error><Code>SlowDown</Code><Message>Reduce your\n rate.</Message></Error>`),
+        { code: "SlowDown", message: "Reduce your rate." }
+      )
+    }
+  })
+
   it("is read however deep and long it is", () => {
     const depth = 100_000
     assert.deepStrictEqual(ErrorStatement.fromText(`${'{"error":'.repeat(depth)}1${"}".repeat(depth)}`), {})
