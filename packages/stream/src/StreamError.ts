@@ -30,7 +30,7 @@ export class StreamTruncated extends Failure.Class<StreamTruncated>("@effect-cod
         ? this.bytes === 0
           ? "The response body was empty"
           : `The response body (${this.bytes} bytes) held no event`
-        : `The stream ended after ${this.events} events (the last one ${this.lastEventType ?? "unnamed"}) without its terminal event`
+        : `The stream ended after event ${this.events} (${this.lastEventType ?? "unnamed"}), without its terminal event`
     return Failure.describe(`${seen}; the turn is not complete, try again.`, this)
   }
 }
