@@ -3,6 +3,7 @@ import * as Package from "@effect-codex/schema"
 import { RateLimits, Redaction, ServiceError, type Turn } from "@effect-codex/schema"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { fewer } from "../../../test/exhaustive.ts"
 import { drawFrom, forAll } from "../../../test/property.ts"
 
 const exported = Object.entries(Package).flatMap(([module, namespace]) =>
@@ -43,7 +44,7 @@ describe("every exported schema", () => {
           assert.deepStrictEqual(plain(back), plain(value))
           assert.deepStrictEqual(plain(encode(back)), plain(wire))
         },
-        { runs: 25 }
+        { runs: fewer(25) }
       )
     })
   }

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Guard, ResponseEvent, Usage } from "@effect-codex/schema"
 import * as Schema from "effect/Schema"
+import { fewer } from "../../../test/exhaustive.ts"
 import { draw, drawFrom, forAll } from "../../../test/property.ts"
 import * as Delta from "../src/internal/delta.ts"
 import { mutants } from "./mutate.ts"
@@ -31,7 +32,7 @@ describe("Guard", () => {
             if (mutant !== undefined) check(mutant.event, mutant.name)
           }
         },
-        { runs: 25 }
+        { runs: fewer(25) }
       )
       forAll([draw.anything()], (value) => check({ ...Object(value), type }, "anything"))
       for (const value of [undefined, null, 1, "x", [], {}]) check(value)
@@ -107,9 +108,9 @@ describe("Delta", () => {
           assert.strictEqual(read[key], parsed[key], text)
         }
       },
-      { runs: 5000 }
+      { runs: fewer(5000) }
     )
-    assert.isAbove(matched, 20)
+    assert.isAbove(matched, fewer(20))
   })
 
   it("matches the events of the backend", () => {

@@ -1,6 +1,7 @@
 /** Whatever events come, in whatever order and with whatever odd values: what was shown is in the turn and in its items. */
 import { assert, describe, it } from "@effect/vitest"
 import { Turn, type TurnEvent } from "@effect-codex/schema"
+import { fewer } from "../../../test/exhaustive.ts"
 import { draw, forAll } from "../../../test/property.ts"
 import { decodeText, frames } from "./support.ts"
 
@@ -121,8 +122,8 @@ describe("any mixture of events", () => {
           assert.strictEqual(seen, characters([kind === "text" ? turn.text : (turn.refusal ?? "")]))
         }
       },
-      { runs: 4000 }
+      { runs: fewer(4000) }
     )
-    assert.isAbove(compared, 2000)
+    assert.isAbove(compared, fewer(2000))
   })
 })

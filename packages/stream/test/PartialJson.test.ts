@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { PartialJson } from "@effect-codex/stream"
+import { fewer } from "../../../test/exhaustive.ts"
 import { draw, forAll } from "../../../test/property.ts"
 
 /** Whether `part` can be read from a beginning of the text of `whole`. */
@@ -49,7 +50,7 @@ describe("PartialJson", () => {
       (tokens) => {
         PartialJson.parse(tokens.join(""))
       },
-      { runs: 2000 }
+      { runs: fewer(2000) }
     )
   })
 

@@ -7,6 +7,7 @@ import * as TestCodex from "@effect-codex/testing/TestCodex"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Codex } from "effect-codex"
+import { fewer } from "../../../test/exhaustive.ts"
 import { type Arbitrary, forAll, forAllEffect, sample } from "../../../test/property.ts"
 import * as ItemChecks from "../src/internal/strict/itemChecks.ts"
 
@@ -113,7 +114,7 @@ describe("bodies", () => {
           assert.lengthOf(varied.toolCalls, turn.toolCalls?.length ?? 0)
           assert.deepStrictEqual(varied.usage, plain.usage)
         }),
-      { runs: 60 }
+      { runs: fewer(60) }
     )
   )
 })
@@ -128,7 +129,7 @@ describe("histories", () => {
           undefined
         )
       },
-      { runs: 300 }
+      { runs: fewer(300) }
     ))
 
   it("are of every kind", () => {
