@@ -95,8 +95,6 @@ export class TurnState {
     this.diagnostics.differs(this.diagnostics.lastEventType ?? "", difference)
   )
   #started = false
-  /** The number of events emitted by the current step that are not progress. */
-  #nonProgress = 0
 
   constructor(options: Options = {}) {
     this.#now = options.now
@@ -115,9 +113,8 @@ export class TurnState {
     if (drift !== undefined) this.diagnostics.differs(type, drift)
     const before = out.length
     const size = this.#output.size
-    this.#nonProgress = 0
     this.#read(event, hosted, out)
-    if (out.length - before > this.#nonProgress || this.#output.size > size) this.progress++
+    if (this.#output.size > size || out.slice(before).some(isProgress)) this.progress++
     if (this.#output.problem !== undefined && this.outcome === undefined) this.#break(this.#output.problem)
   }
 
@@ -285,7 +282,6 @@ export class TurnState {
     }
     const type: string = event.type
     this.diagnostics.unknown++
-    if (!type.startsWith("response.")) this.#nonProgress++
     out.push({ _tag: "UnknownEvent", type, raw: event })
   }
 
@@ -330,7 +326,6 @@ export class TurnState {
   #limits(limits: RateLimits.RateLimits | undefined, out: Array<TurnEvent.TurnEvent>): void {
     if (limits === undefined) return
     this.rateLimits = this.rateLimits === undefined ? limits : RateLimits.merge(this.rateLimits, limits)
-    this.#nonProgress++
     out.push({ _tag: "RateLimitsUpdated", rateLimits: this.rateLimits })
   }
 
@@ -350,7 +345,8 @@ export class TurnState {
     }
     const status = response?.["status"]
     // a response with a failed status or an error has failed, whatever the event type
-    if (status === "failed" || ErrorStatement.isPresent(response?.["error"])) return this.#failed(event as Raw, out)
+    const hasFailed = status === "failed" || errorsOf(event as Raw, response).some(ErrorStatement.isPresent)
+    if (hasFailed) return this.#failed(event as Raw, out)
     this.#usage(response, out)
     const details = response?.["incomplete_details"]
     const completed =
@@ -387,12 +383,11 @@ export class TurnState {
     out.push({ _tag: "TurnCompleted", turn })
   }
 
-  /** A failed response. Its error is in the response, in its details, or in the event itself. */
+  /** A failed response. Its error can also be the event itself. */
   #failed(event: Raw, out: Array<TurnEvent.TurnEvent>): void {
     const response = this.#response(event["response"], out)
     this.#usage(response, out)
-    const stated = [response?.["error"], asObject(response?.["status_details"])?.["error"], event["error"], event]
-    const error = stated.find(ErrorStatement.isPresent)
+    const error = [...errorsOf(event, response), event].find(ErrorStatement.isPresent)
     this.#fail(error, [event["headers"], response?.["headers"]])
   }
 
@@ -419,6 +414,19 @@ export class TurnState {
     this.outcome = { _tag: "Failed", error: ServiceError.classify(facts) ?? ServiceError.responseFailed(facts) }
   }
 }
+
+/** Rate limits, repeated calls and events that do not concern the response keep a stream open, but not forever. */
+const isProgress = (event: TurnEvent.TurnEvent): boolean =>
+  event._tag === "UnknownEvent"
+    ? event.type.startsWith("response.")
+    : event._tag !== "RateLimitsUpdated" && event._tag !== "ToolCallRepeated"
+
+/** Where an error can be stated: in the response, in its details, or beside it. */
+const errorsOf = (event: Raw, response: Raw | undefined): ReadonlyArray<unknown> => [
+  response?.["error"],
+  asObject(response?.["status_details"])?.["error"],
+  event["error"]
+]
 
 /** The remaining keys of a response object. */
 const extraOf = (response: Raw | undefined): Raw | undefined => {

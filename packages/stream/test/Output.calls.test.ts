@@ -132,6 +132,8 @@ describe("a turn that did not end well", () => {
       end({ error: { code: "server_error" } }),
       end({ status: undefined, error: { type: "server_error", message: "boom" } }),
       end({ error: "server_error" }),
+      end({ status_details: { error: { code: "server_error" } } }),
+      { ...end(), error: { code: "server_error" } },
       end({ status: "failed" }),
       end({ error: { code: "server_error" } }, "response.incomplete")
     ]) {

@@ -257,10 +257,16 @@ describe("progress", () => {
       type: "codex.rate_limits",
       rate_limits: { primary: { used_percent: n, window_minutes: 300 } }
     })
+    const call: Wire = {
+      type: "response.output_item.done",
+      output_index: 1,
+      item: { type: "function_call", id: "fc_1", call_id: "call_1", name: "ls", arguments: "{}" }
+    }
     const before: ReadonlyArray<Wire> = [
       created,
       delta("Hi"),
-      { ...delta("Hi"), type: "response.output_text.done", text: "Hi" }
+      { ...delta("Hi"), type: "response.output_text.done", text: "Hi" },
+      call
     ]
     const base = progressOf(before)
     assert.isAbove(base, 1)
@@ -287,6 +293,8 @@ describe("progress", () => {
       () => delta(null),
       () => ({ ...delta("Hi"), type: "response.output_text.done", text: "Hi" }),
       () => ({ ...delta("Hi"), type: "response.output_text.done", text: "" }),
+      () => call,
+      () => ({ ...call, item: { ...(call["item"] as object), arguments: "[]" } }),
       () => ({ type: "response.content_part.added", item_id: "msg_1", output_index: 0, content_index: 0, part: {} })
     ]
     for (const event of idle) {
