@@ -114,7 +114,10 @@ export interface Limits<out R = never> {
   readonly maxSteps?: number | undefined
   /** No further request is sent after this many tokens in all turns together. Default: no limit. */
   readonly maxTokens?: number | undefined
-  /** The time limit of the whole loop, including its tools. Default: none. */
+  /**
+   * The time limit of the whole loop, including its tools. A handler that cannot be interrupted runs to its end. Default:
+   * none.
+   */
   readonly timeLimit?: Duration.DurationInput | undefined
   /** How many calls of one turn run concurrently. Default: 8. */
   readonly concurrency?: number | undefined

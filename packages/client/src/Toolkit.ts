@@ -40,7 +40,7 @@ export interface Invocation {
  * @category models
  */
 export interface Handler<out E = never, out R = never> extends Pick<Tool.Tool<unknown>, "name" | "spec"> {
-  /** The time limit of one call. Default: none. */
+  /** The time limit of one call. A handler that cannot be interrupted runs to its end. Default: none. */
   readonly timeLimit: Duration.DurationInput | undefined
   /** Decodes the arguments of a call, and returns the function that runs it. */
   readonly prepare: (

@@ -266,6 +266,22 @@ describe("a call", () => {
     )
   )
 
+  it.effect("that was answered with a refusal does not run under the same id either", () =>
+    Effect.gen(function* () {
+      const { handler, ran } = yield* counted()
+      const events = yield* collect({ tools: [handler] })
+      assert.isEmpty(ran)
+      assert.deepStrictEqual(
+        failures(events).map(({ _tag, reason }) => reason ?? _tag),
+        ["UnknownTool", "repeated"]
+      )
+    }).pipe(
+      Effect.provide(
+        TestCodex.layer([calls({ name: "refund", callId: "c1" }), calls({ name: "pay", callId: "c1" }), done])
+      )
+    )
+  )
+
   for (const [name, earlier] of Object.entries<History.Entry>({
     "of an item": { type: "function_call", call_id: "c1", name: "pay", arguments: "{}" },
     "of a message": Message.assistant([

@@ -3,7 +3,7 @@
  * twice, none runs from a turn that did not end well, and every call has exactly one output. `EXHAUSTIVE=1` draws more.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { History, type Item, Tool } from "@effect-codex/schema"
+import { History, type Item, Tool, type Turn } from "@effect-codex/schema"
 import { Script, TestCodex } from "@effect-codex/testing"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -109,6 +109,12 @@ const stepOf = ({ events, last, output }: Drawn, n: number) => {
   ] as ReadonlyArray<Script.Event>)
 }
 
+/** Whether an item of the turn says that the call is complete. */
+const saysDone = ({ events, output }: Drawn, callId: string): boolean =>
+  [...events.flatMap(({ item, type }) => (type === "response.output_item.done" ? [item as Raw] : [])), ...output].some(
+    (item) => item["call_id"] === callId && (item["status"] ?? "completed") === "completed"
+  )
+
 const isCall = ({ type }: Raw) => type === "function_call" || type === "custom_tool_call"
 const isOutput = ({ type }: Raw) => type === "function_call_output" || type === "custom_tool_call_output"
 
@@ -150,10 +156,10 @@ const ways = [
 /** How many handlers ran. */
 const play = (turns: ReadonlyArray<Drawn>, loop: (typeof ways)[number][1]) =>
   Effect.gen(function* () {
-    const ran: Array<string> = []
+    const ran: Array<Turn.ToolCall> = []
     const pay = Toolkit.handler(
       Tool.unsafeMake({ name: "pay", parameters: Schema.Struct({ amount: Schema.Number }) }),
-      (_, { call }) => Effect.sync(() => `paid ${ran.push(call.callId)}`)
+      (_, { call }) => Effect.sync(() => `paid ${ran.push(call)}`)
     )
     let ended: string | undefined
     let handedOut: ReadonlyArray<string> = []
@@ -166,7 +172,9 @@ const play = (turns: ReadonlyArray<Drawn>, loop: (typeof ways)[number][1]) =>
               handedOut = event.turn.toolCalls.map(({ callId }) => callId)
             }
             if (event._tag !== "ToolStarted") return
-            assert.isTrue(endsWell(turns[Number(ended?.slice(5))]?.last), "a call of a turn that did not end well ran")
+            const turn = turns[Number(ended?.slice(5))]
+            assert.isTrue(endsWell(turn?.last), "a call of a turn that did not end well ran")
+            assert.isTrue(turn !== undefined && saysDone(turn, event.call.callId), "half a call ran")
             assert.include(handedOut, event.call.callId)
           })
         )
@@ -176,7 +184,12 @@ const play = (turns: ReadonlyArray<Drawn>, loop: (typeof ways)[number][1]) =>
         exit._tag === "Failure" && exit.cause._tag !== "Fail" ? Effect.failCause(exit.cause) : Effect.void
       )
     )
-    assert.deepStrictEqual(ran, [...new Set(ran)], "a call ran twice")
+    const callIds = ran.map(({ callId }) => callId)
+    assert.deepStrictEqual(callIds, [...new Set(callIds)], "a call ran twice")
+    for (const call of ran) {
+      assert.deepInclude(call, { type: "function", name: "pay" })
+      assert.isUndefined(call.namespace, "a call of another namespace ran")
+    }
     for (const { input } of yield* bodies) {
       assert.isEmpty(History.validate(input as unknown as ReadonlyArray<Item.Item>))
       const outputs = idsOf(input, isOutput)

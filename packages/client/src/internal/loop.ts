@@ -141,8 +141,8 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
     let usage = Usage.zero
     let steps = 0
     let followUps = 0
-    /** Ids of calls of earlier turns and of those that ran, so that a call runs only once. */
-    const executed = new Set(earlierCalls(history))
+    /** Ids of calls of earlier turns and of those that have an answer, so that a call is answered only once. */
+    const answered = new Set(earlierCalls(history))
 
     const limitReached = (limit: LoopLimitReached["limit"]) =>
       new LoopLimitReached({ limit, steps, history: Redacted.make(history) }, Failure.trusted)
@@ -198,7 +198,7 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
 
     const rejection = (call: Turn.ToolCall): UnknownTool | CallRejected | undefined => {
       const { callId, name, namespace, type, unreadable } = call
-      if (executed.has(callId)) return new CallRejected({ name, reason: "repeated" })
+      if (answered.has(callId)) return new CallRejected({ name, reason: "repeated" })
       if (namespace !== undefined) return new UnknownTool({ name: `${namespace}.${name}`, known })
       if (handlers.get(name)?.spec.type !== type) return new UnknownTool({ name, known })
       return unreadable === undefined ? undefined : new CallRejected({ name, reason: "unreadable" })
@@ -252,10 +252,10 @@ export const make = <E, R, S>(options: Options<E, R, S>): Effect.Effect<Loop<E, 
       Effect.suspend((): Effect.Effect<Output, E | ToolError, R> => {
         const rejected = rejection(call)
         const handler = handlers.get(call.name)
+        answered.add(call.callId)
         if (rejected !== undefined || handler === undefined) {
           return Effect.fail(rejected ?? new UnknownTool({ name: call.name, known }))
         }
-        executed.add(call.callId)
         return handle(handler, call, report)
       })
 
