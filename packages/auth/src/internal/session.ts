@@ -43,6 +43,8 @@ const failureMemory = Duration.toMillis("3 seconds")
 const refusalMemory = Duration.toMillis("5 minutes")
 /** If the backend rejects a recovered token, no further recovery is tried for this long. */
 const recoveryMemory = Duration.toMillis("5 minutes")
+/** Bounds the memory of exchanged refresh tokens; a file restored by another program is not that many exchanges old. */
+const maxSpent = 1000
 /** After a race, the winner writes the file after the loser got its error, so the loser reads it again. */
 const lookAgain = Schedule.intersect(Schedule.spaced("400 millis"), Schedule.recurs(5))
 
@@ -132,7 +134,7 @@ export const make = (options: {
     let logged: string | undefined
     /** A refreshed login that is not stored yet. */
     let unsaved: Login | undefined
-    /** The refresh tokens that this process has exchanged, and the login after the last exchange. */
+    /** The latest refresh tokens that this process has exchanged, and the login after the last exchange. */
     const spent: Array<Redacted.Redacted> = []
     let latest: Login | undefined
     /** How far this computer's clock is ahead of the server's. Set once it is known to be wrong. */
@@ -263,6 +265,7 @@ export const make = (options: {
               const login = yield* send(session, refreshToken, reason, own, held)
               // The sent refresh token is invalid from here on, so keep the new one in memory.
               if (!same(login.refreshToken, refreshToken)) spent.push(refreshToken)
+              if (spent.length > maxSpent) spent.shift()
               latest = login
               unsaved = login
               return [login, login] as const
