@@ -56,6 +56,9 @@ const unitMillis: ReadonlyArray<readonly [unit: RegExp, millis: number]> = [
   [/^(?:w|wks?|weeks?)$/i, 604_800_000]
 ]
 
+/** Longer texts are not messages; only their beginning is read. */
+const maxLength = 65_536
+
 const part = "(?:\\d{1,15}(?:\\.\\d{1,15})?|an?\\s|one\\s)\\s?(?:[a-z]{1,12})"
 const request = "(?: (?:the|this|that|your) (?:request|call)| it| this)?"
 const invitation = new RegExp(
@@ -71,7 +74,13 @@ const invitation = new RegExp(
  * @category constructors
  */
 export const fromText = (text: string): number | undefined => {
-  const asked = invitation.exec(text.replace(/\s+/g, " ").replace(/(\d),(?=\d{3}\b)/g, "$1"))?.[1] ?? ""
+  const asked =
+    invitation.exec(
+      text
+        .slice(0, maxLength)
+        .replace(/\s+/g, " ")
+        .replace(/(\d),(?=\d{3}\b)/g, "$1")
+    )?.[1] ?? ""
   let millis: number | undefined
   for (const [, count, unit = ""] of asked.matchAll(/(\d+(?:\.\d+)?|an?\s|one\s)\s?([a-z]+)/gi)) {
     const one = unitMillis.find(([pattern]) => pattern.test(unit))?.[1]

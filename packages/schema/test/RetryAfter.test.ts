@@ -46,6 +46,12 @@ describe("a delay in words", () => {
   ])("is read: %j", (text, millis) => {
     assert.strictEqual(RetryAfter.fromText(text), millis)
   })
+
+  it("is read from the beginning of a long text", () => {
+    const long = "x ".repeat(100_000)
+    assert.strictEqual(RetryAfter.fromText(`Try again in 2s. ${long}`), 2_000)
+    assert.isUndefined(RetryAfter.fromText(`${long} Try again in 2s.`))
+  })
 })
 
 describe("a code", () => {
