@@ -57,7 +57,7 @@ const read = (events: ReadonlyArray<Raw>): Recorded => {
   const isFailure =
     ["response.failed", "response.error", "error"].includes(typeOf(last)) ||
     response?.["status"] === "failed" ||
-    ErrorStatement.isPresent(response?.["error"])
+    [response?.["error"], last["error"]].some(ErrorStatement.isPresent)
   return {
     statements: [done, listed].filter((items) => items.length > 0),
     ending: !ResponseEvent.isTerminalType(typeOf(last)) ? "cut" : isFailure ? "failure" : "well",

@@ -88,6 +88,7 @@ describe("replay", () => {
       assert.strictEqual(yield* replayed([done(call("completed")), ending("response.done")]), 0)
       assert.strictEqual(yield* replayed([ending("response.failed", { error: { message: "no" } })]), 0)
       assert.strictEqual(yield* replayed([{ type: "error", code: "server_error", message: "no" }]), 0)
+      assert.strictEqual(yield* replayed([{ ...ending("response.completed"), error: { message: "no" } }]), 0)
     })
   )
 
