@@ -256,6 +256,30 @@ describe("text", () => {
   )
 })
 
+it.effect("a call that an earlier turn of the chat made is not carried out again, and the model is told", () =>
+  Effect.gen(function* () {
+    const ran: Array<string> = []
+    yield* Effect.gen(function* () {
+      const chat = yield* Chat.empty
+      yield* chat.generateText({ prompt: "Go", toolkit: tools })
+      const { text } = yield* chat.generateText({ prompt: "Go on", toolkit: tools })
+      assert.strictEqual(text, "Done.")
+    }).pipe(Effect.provide(handlers(ran)))
+    assert.deepStrictEqual(ran, ["weather Prague"])
+    const input = (yield* sent).at(-1)?.input ?? []
+    assert.strictEqual(outline(input), "user call:weather output user call:weather output")
+    assert.match((input.at(-1) as { readonly output?: string } | undefined)?.output ?? "", /repeats an earlier call/)
+  }).pipe(
+    Effect.provide(
+      layer([
+        Script.turn({ toolCalls: [{ ...weather("Prague"), callId: "call_1" }] }),
+        Script.turn({ toolCalls: [{ ...weather("Brno"), callId: "call_1" }] }),
+        Script.turn({ text: "Done." })
+      ])
+    )
+  )
+)
+
 it.effect("free-form tools and the shell reach their handlers, and their outputs go back as such", () =>
   Effect.gen(function* () {
     const toolkit = Toolkit.make(CodexTool.custom("sql", { description: "One query." }), CodexTool.localShell({}))

@@ -1,8 +1,10 @@
 /** Decides after each request of a call whether another one follows. */
 import { type History, type Repair, Turn } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { ToolError } from "effect-codex"
 import * as Outcome from "./outcome.ts"
-import type { Misfit, Toolkit } from "./toolkit.ts"
+import type { Fit, Misfit, Toolkit } from "./toolkit.ts"
 
 /** The maximum number of hidden requests to answer turns without a valid tool call. */
 const maxHidden = 3
@@ -32,6 +34,12 @@ export interface Done {
 
 export type Next = { readonly _tag: "Again"; readonly progress: Progress } | Done
 
+/** The ids of the calls that the request already had: these are not carried out again. */
+const earlierCalls = ({ input }: Turn.Turn): ReadonlySet<unknown> =>
+  new Set(
+    (input === undefined ? [] : Redacted.value(input)).flatMap((item) => ("call_id" in item ? [item.call_id] : []))
+  )
+
 /** The next step after a finished turn. `repairs` are those of its request, which includes all earlier entries. */
 export const conclude = (
   { invalidToolCalls, toolkit }: { readonly invalidToolCalls: "answer" | "fail"; readonly toolkit: Toolkit },
@@ -40,7 +48,12 @@ export const conclude = (
   repairs: ReadonlyArray<Repair.Repair>
 ): Effect.Effect<Next, Misfit["error"]> =>
   Effect.gen(function* () {
-    const judged = yield* Effect.forEach(turn.toolCalls, toolkit.judge)
+    const earlier = earlierCalls(turn)
+    const judged = yield* Effect.forEach(turn.toolCalls, (call): Effect.Effect<Fit | Misfit> => {
+      if (!earlier.has(call.callId)) return toolkit.judge(call)
+      const error = new ToolError.CallRejected({ name: call.name, reason: "repeated" })
+      return Effect.succeed({ _tag: "Misfit", call, error })
+    })
     const calls = judged.flatMap((one) => (one._tag === "Fit" ? [one] : []))
     const misfits = judged.flatMap((one) => (one._tag === "Misfit" ? [one] : []))
     if (invalidToolCalls === "fail" && misfits[0] !== undefined) return yield* Effect.fail(misfits[0].error)
