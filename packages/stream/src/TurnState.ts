@@ -114,7 +114,7 @@ export class TurnState {
     const before = out.length
     const size = this.#output.size
     this.#read(event, hosted, out)
-    if (this.#output.size > size || out.slice(before).some(isProgress)) this.progress++
+    if (this.#output.size > size || hasProgress(out, before)) this.progress++
     if (this.#output.problem !== undefined && this.outcome === undefined) this.#break(this.#output.problem)
   }
 
@@ -420,6 +420,12 @@ const isProgress = (event: TurnEvent.TurnEvent): boolean =>
   event._tag === "UnknownEvent"
     ? event.type.startsWith("response.")
     : event._tag !== "RateLimitsUpdated" && event._tag !== "ToolCallRepeated"
+
+/** Whether one of the events from `start` on is progress; without a copy, because it is asked for every event. */
+const hasProgress = (events: ReadonlyArray<TurnEvent.TurnEvent>, start: number): boolean => {
+  for (let at = start; at < events.length; at++) if (isProgress(events[at] as TurnEvent.TurnEvent)) return true
+  return false
+}
 
 /** Where an error can be stated: in the response, in its details, or beside it. */
 const errorsOf = (event: Raw, response: Raw | undefined): ReadonlyArray<unknown> => [
