@@ -112,6 +112,32 @@ describe("what an error states", () => {
   })
 })
 
+describe("an error at the beginning of a body that was cut off", () => {
+  const echo = "x".repeat(65_536)
+  it.each<readonly [string, ErrorStatement.ErrorStatement]>([
+    [`{"error":{"code":"a_b","message":"Too long: ${echo}`, { code: "a_b", message: "Too long: " }],
+    [
+      `{"error":{"type":"a_b","message":"No.","param":"input"},"debug":"${echo}`,
+      { type: "a_b", message: "No.", param: "input" }
+    ],
+    [`{"detail":[{"msg":"missing","input":"a"},{"msg":"missing","input":"${echo}`, { message: "missing; missing" }],
+    [`{"detail":"No.","sent":["${echo}`, { message: "No." }],
+    [`[{"error":{"code":"a_b"}},{"debug":"${echo}`, { code: "a_b" }],
+    ['{"error":{"code":"a_b","message":"One, two."}} and more', { code: "a_b", message: "One, two." }]
+  ])("is read: %#", (body, expected) => {
+    assert.deepStrictEqual(ErrorStatement.fromText(body), expected)
+  })
+
+  it("has no half word, which could be half a secret", () => {
+    for (const [message, kept] of [
+      ["of a canary", { message: "of a " }],
+      ["canary", {}]
+    ] as const) {
+      assert.deepStrictEqual(ErrorStatement.fromText(`{"code":"a_b","message":"${message}`), { code: "a_b", ...kept })
+    }
+  })
+})
+
 describe("an error in a line of a body", () => {
   const error = '{"type":"error","error":{"code":"slow_down","message":"Later."}}'
 
