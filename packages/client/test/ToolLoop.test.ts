@@ -300,6 +300,7 @@ describe("a call", () => {
 
   for (const [name, item] of Object.entries({
     "of another namespace": { type: "function_call", name: "pay", namespace: "mcp__other", arguments: "{}" },
+    "of a namespace that is no text": { type: "function_call", name: "pay", namespace: ["mcp"], arguments: "{}" },
     "of another kind": { type: "custom_tool_call", name: "pay", input: "{}" },
     "of an illegal name": { type: "function_call", name: "pay now.please", arguments: "{}" }
   })) {

@@ -6,6 +6,7 @@ import * as Encoding from "effect/Encoding"
 import * as Predicate from "effect/Predicate"
 import type { KeptTurn } from "../CodexMetadata.ts"
 import * as Digest from "./digest.ts"
+import * as Refused from "./refused.ts"
 import type { Toolkit } from "./toolkit.ts"
 import type { Remembered, TurnMemory } from "./turnMemory.ts"
 
@@ -110,7 +111,7 @@ export const read = (
   }
 ): Effect.Effect<Read> =>
   Effect.gen(function* () {
-    const entries: Array<History.Entry> = []
+    let entries: Array<History.Entry> = []
     let digest = digests.start(seed)
     let asked: Prompt.Message | undefined
     let last: KeptTurn | undefined
@@ -122,6 +123,14 @@ export const read = (
       entries.push(...(owed === undefined ? results : inOrder([...owed.answers, ...results], owed.items)))
       owed = undefined
     }
+
+    const resume = (kept: KeptTurn) =>
+      Effect.map(Refused.omitDigests(entries, kept.refused), (readable) => {
+        if (readable !== entries) entries = [...readable]
+        entries.push(...kept.items)
+        last = kept
+        owed = kept
+      })
 
     /**
      * A turn without text leaves no message. Consecutive user messages do not prove such a turn, so the message object
@@ -145,9 +154,7 @@ export const read = (
           const silent = asked?.role === "user" || asked?.role === "tool" ? yield* silentTurn(digest, asked) : undefined
           settle([])
           if (silent !== undefined) {
-            entries.push(...silent.items)
-            last = silent
-            owed = silent
+            yield* resume(silent)
             settle([])
           }
           routingToken = undefined
@@ -170,9 +177,7 @@ export const read = (
               content: message.content.flatMap((part) => assistantContent(part, toolkit))
             })
           } else {
-            entries.push(...kept.items)
-            last = kept
-            owed = kept
+            yield* resume(kept)
             routingToken = remembered?.routingToken
           }
           break
