@@ -13,6 +13,7 @@ import {
 } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { fewer } from "../../../test/exhaustive.ts"
 import { type Arbitrary, draw } from "../../../test/property.ts"
 
 const defaults: TurnRequest.Defaults = { model: "gpt-5.5" }
@@ -647,5 +648,5 @@ it.prop(
       assert.isAbove(result.left.problems?.length ?? 0, 0)
     }
   },
-  { fastCheck: { numRuns: 500 } }
+  { fastCheck: { numRuns: fewer(500) } }
 )
