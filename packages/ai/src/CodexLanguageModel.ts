@@ -38,6 +38,7 @@ import * as Digest from "./internal/digest.ts"
 import * as Outcome from "./internal/outcome.ts"
 import * as Parts from "./internal/parts.ts"
 import * as PromptReader from "./internal/prompt.ts"
+import * as Refused from "./internal/refused.ts"
 import * as Rounds from "./internal/rounds.ts"
 import * as Toolkit from "./internal/toolkit.ts"
 import * as TurnMemory from "./internal/turnMemory.ts"
@@ -110,11 +111,11 @@ interface Run {
 }
 
 /** The next request. */
-const requestOf = ({ prompt, request }: Run, { items, turn }: Rounds.Progress): Codex.Request => {
-  const routingToken = RoutingToken.first(prompt.routingToken, turn?.routingToken)
+const requestOf = ({ prompt, request }: Run, progress: Rounds.Progress): Codex.Request => {
+  const routingToken = RoutingToken.first(prompt.routingToken, progress.turn?.routingToken)
   return {
     ...request,
-    input: [...prompt.entries, ...items],
+    input: Rounds.entriesOf(prompt, progress),
     ...(routingToken !== undefined && { routingToken })
   }
 }
@@ -193,12 +194,18 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Service
     /** Remembers a finished turn. `text` is its text in the response. */
     const keep = (
       { conversationId, prompt }: Run,
-      { answers, items, outcome }: Rounds.Done,
+      { answers, items, outcome, refused }: Rounds.Done,
       text: string
     ): Effect.Effect<KeptTurn> =>
       Effect.gen(function* () {
         const said = yield* Digest.ofSaid({ text, callIds: outcome.calls.map(({ call }) => call.callId) })
-        const kept: KeptTurn = { items, answers, said, conversationId }
+        const kept: KeptTurn = {
+          items,
+          answers,
+          said,
+          conversationId,
+          ...(refused.size > 0 && { refused: yield* Refused.digests([...refused]) })
+        }
         const digest = yield* Digest.join(prompt.digest, said)
         memory.remember({ digest, asked: prompt.asked }, { ...kept, routingToken: outcome.turn.routingToken })
         return kept

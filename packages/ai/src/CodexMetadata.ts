@@ -8,7 +8,8 @@ import type { History, RateLimits, Repair } from "@effect-codex/schema"
 /**
  * A finished turn, kept for the next request. `items` are the exact items sent and received, including ids, encrypted
  * reasoning and calls answered in hidden requests; `answers` are tool results to send with the next request; `said` is
- * a digest of the turn's text and calls, used to detect edited messages.
+ * a digest of the turn's text and calls, used to detect edited messages; `refused` has digests of earlier encrypted
+ * reasoning that the server refused in this turn, so that later requests omit it.
  *
  * @since 0.1.0
  * @category models
@@ -18,6 +19,7 @@ export type KeptTurn = {
   readonly answers: ReadonlyArray<History.Entry>
   readonly said: string
   readonly conversationId: string
+  readonly refused?: ReadonlyArray<string>
 }
 
 /**

@@ -3,12 +3,15 @@ import { Chat, LanguageModel, Prompt, type Response } from "@effect/ai"
 import * as Persistence from "@effect/experimental/Persistence"
 import { assert, describe, it } from "@effect/vitest"
 import { CodexLanguageModel, CodexPrompt } from "@effect-codex/ai"
-import { Script, ScriptedBackend, TestCodex } from "@effect-codex/testing"
+import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
+import { CodexConfig } from "@effect-codex/transport"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { Codex } from "effect-codex"
+import { fewer } from "../../../test/exhaustive.ts"
 import { type Arbitrary, draw } from "../../../test/property.ts"
 import * as TurnMemory from "../src/internal/turnMemory.ts"
 import { handlers, outline, rounds, sent, tools } from "./support.ts"
@@ -70,7 +73,7 @@ describe("conversations with the same content", () => {
         const all = ids.flatMap((set) => [...set])
         assert.strictEqual(new Set(all).size, all.length, "two conversations have one id")
       }).pipe(Effect.provide(layer(always("OK.")))),
-    { fastCheck: { numRuns: 25 } }
+    { fastCheck: { numRuns: fewer(30) } }
   )
 })
 
@@ -251,6 +254,94 @@ describe("CodexPrompt.fromResponseParts", () => {
       openai: { itemId: "msg_1" }
     })
   })
+})
+
+describe("encrypted reasoning that the server refuses", () => {
+  const thinks = (text: string) => Script.turn({ reasoning: "Hm.", text })
+  const refusal = Script.status(400, {
+    body: { error: { message: "The encrypted content could not be verified.", code: null } }
+  })
+  const reasoningSent = Effect.map(sent, (all) => all.map(({ input }) => secretsIn(input ?? []).length))
+  const another = (script: Script.Script, accountId: string) =>
+    Layer.provideMerge(
+      CodexLanguageModel.layer(),
+      Codex.layer.pipe(
+        Layer.provide(CodexConfig.layer()),
+        Layer.provide(TestAuth.layer({ accountId })),
+        Layer.provideMerge(ScriptedBackend.layer(script))
+      )
+    )
+  const ask = (history: Prompt.Prompt, words: string) =>
+    Effect.gen(function* () {
+      const asked = Prompt.merge(history, words)
+      const { content } = yield* LanguageModel.generateText({ prompt: asked })
+      return Prompt.merge(asked, CodexPrompt.fromResponseParts(content))
+    })
+  const throughJson = (prompt: Prompt.Prompt) =>
+    Effect.flatMap(Schema.encode(Prompt.FromJson)(prompt), Schema.decode(Prompt.FromJson))
+
+  for (const how of ["generateText", "streamText"] as const) {
+    it.effect(`is left out for good, and new reasoning stays: ${how}`, () =>
+      Effect.gen(function* () {
+        const chat = yield* Chat.empty
+        for (const prompt of ["one", "two", "three", "four"]) {
+          if (how === "generateText") yield* chat.generateText({ prompt })
+          else yield* Stream.runDrain(chat.streamText({ prompt }))
+        }
+        assert.deepStrictEqual(yield* reasoningSent, [0, 1, 0, 1, 2])
+        assert.notInclude(JSON.stringify(yield* sent), '"effect-codex":')
+      }).pipe(Effect.provide(layer([thinks("A"), refusal, thinks("B"), thinks("C"), thinks("D")])))
+    )
+  }
+
+  it.effect("is left out of the hidden requests of the same call, too", () =>
+    Effect.gen(function* () {
+      const chat = yield* Chat.empty
+      yield* chat.generateText({ prompt: "one", toolkit: tools })
+      yield* chat.generateText({ prompt: "two", toolkit: tools })
+      yield* chat.generateText({ prompt: "three", toolkit: tools })
+      assert.deepStrictEqual(yield* reasoningSent, [0, 1, 0, 1, 2])
+    }).pipe(
+      Effect.provide(handlers()),
+      Effect.provide(
+        layer([
+          thinks("A"),
+          refusal,
+          Script.turn({ reasoning: "Hm.", toolCalls: [{ name: "nope", arguments: {} }] }),
+          thinks("B"),
+          thinks("C")
+        ])
+      )
+    )
+  )
+
+  it.effect("is left out in another process as well", () =>
+    Effect.gen(function* () {
+      const stored = yield* Effect.gen(function* () {
+        const first = yield* ask(Prompt.empty, "one")
+        return yield* Effect.flatMap(ask(first, "two"), throughJson)
+      }).pipe(Effect.provide(layer([thinks("A"), refusal, thinks("B")])))
+      yield* Effect.gen(function* () {
+        yield* ask(stored, "three")
+        assert.deepStrictEqual(yield* reasoningSent, [1])
+      }).pipe(Effect.provide(layer([thinks("C")])))
+    })
+  )
+
+  it.effect("because it is of another account is not even sent", () =>
+    Effect.gen(function* () {
+      const stored = yield* Effect.flatMap(ask(Prompt.empty, "one"), throughJson).pipe(
+        Effect.provide(another([thinks("A")], "acc_one"))
+      )
+      yield* Effect.gen(function* () {
+        // the ids of a script begin anew with each backend
+        yield* ask(Prompt.empty, "something else")
+        const next = yield* ask(stored, "two")
+        yield* ask(next, "three")
+        assert.deepStrictEqual(yield* reasoningSent, [0, 0, 1])
+      }).pipe(Effect.provide(another([thinks("B"), thinks("C"), thinks("D")], "acc_two")))
+    })
+  )
 })
 
 describe("the memory", () => {

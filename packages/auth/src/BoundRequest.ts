@@ -66,6 +66,15 @@ const unseen =
 const elsewhere = "The HTTP client followed a redirect to another origin."
 
 /**
+ * Whether the request failed because the client followed a redirect to another origin, where its body must not be sent.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isRedirected = (error: HttpClientError.HttpClientError): boolean =>
+  error._tag === "RequestError" && error.description === elsewhere
+
+/**
  * Sends a request with its secrets. If the client follows a redirect to another origin, that request is sent without
  * the secrets. If the body is secret, it fails instead.
  *

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Failure, type Tool } from "@effect-codex/schema"
+import { Failure, Redaction, type Tool } from "@effect-codex/schema"
 import * as Schema from "effect/Schema"
 
 /**
@@ -17,9 +17,10 @@ export class UnknownTool extends Failure.Class<UnknownTool>("effect-codex/Unknow
   known: Schema.Array(Schema.String)
 }) {
   override get message(): string {
+    const name = Redaction.visible(this.name)
     return this.known.length === 0
-      ? `There is no tool named "${this.name}"; no tools are available.`
-      : `There is no tool named "${this.name}". The available tools are: ${this.known.join(", ")}.`
+      ? `There is no tool named "${name}"; no tools are available.`
+      : `There is no tool named "${name}". The available tools are: ${this.known.join(", ")}.`
   }
 }
 
@@ -38,7 +39,7 @@ export class CallRejected extends Failure.Class<CallRejected>("effect-codex/Call
   override get message(): string {
     return {
       unreadable: `The arguments of the call to "${this.name}" cannot be parsed. Call it again with the arguments as one JSON object.`,
-      repeated: `The call to "${this.name}" repeats an earlier call. It was not executed again.`,
+      repeated: `The call to "${Redaction.visible(this.name)}" repeats an earlier call. It was not executed again.`,
       denied: `The call to "${this.name}" was denied: ${this.problem ?? "no reason was given"}`
     }[this.reason]
   }

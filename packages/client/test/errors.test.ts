@@ -54,6 +54,23 @@ describe("an error that is remembered and shared", () => {
   )
 })
 
+describe("an error that quotes the model", () => {
+  const said = "a\u001b[31mb\u202Ec\u0007\nd"
+  const issues = [{ path: [said], message: said }]
+  for (const error of [
+    new ToolError.UnknownTool({ name: said, known: [] }),
+    new ToolError.UnknownTool({ name: said, known: ["pay"] }),
+    new ToolError.CallRejected({ name: said, reason: "repeated" }),
+    new Tool.InvalidToolArguments({ tool: "pay", callId: "c", arguments: said, reason: "mismatch", issues }),
+    new OutputFormat.InvalidOutput({ format: "answer", reason: "refused", text: said, issues: [] }),
+    new OutputFormat.InvalidOutput({ format: "answer", reason: "mismatch", text: said, issues })
+  ]) {
+    it(`changes nothing on a terminal: ${error._tag}`, () => {
+      assert.include(error.message, "abc\nd")
+    })
+  }
+})
+
 describe("an error that is explained", () => {
   const failure = (body: object, status = 400) =>
     Effect.gen(function* () {

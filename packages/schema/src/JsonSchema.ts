@@ -519,10 +519,6 @@ const generateBy = (
         return union(ast, path)
       case "Transformation":
         return transformation(ast, path)
-      case "Declaration": {
-        const surrogate = AST.getSurrogateAnnotation(ast)
-        return Option.isSome(surrogate) ? visit(surrogate.value, path) : unsayable(ast, path)
-      }
       case "ObjectKeyword":
         problem(path, "is any object or array, which the server does not accept: declare its keys or items.")
         return refused

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Failure from "./Failure.ts"
 import * as JsonSchema from "./JsonSchema.ts"
+import * as Redaction from "./Redaction.ts"
 import type * as ResponsesRequest from "./ResponsesRequest.ts"
 import * as ToolSpec from "./ToolSpec.ts"
 import type * as Turn from "./Turn.ts"
@@ -61,7 +62,7 @@ export class InvalidOutput extends Failure.Class<InvalidOutput>("@effect-codex/s
       invalid_json: `The answer is not valid JSON (${issues}); ask again.`,
       mismatch: `The answer does not fit the form "${this.format}" (${issues}); ask again.`
     }
-    return sentences[this.reason]
+    return Redaction.visible(sentences[this.reason])
   }
 }
 

@@ -165,6 +165,15 @@ const invisible = new RegExp(
   "gu"
 )
 
+/**
+ * Removes escape sequences, control characters except line breaks and tabs, and bidirectional control marks, which could
+ * change what a terminal shows.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const visible = (text: string): string => text.replaceAll("\r\n", "\n").replaceAll(invisible, "")
+
 /** The base64 characters that depend only on the secret if this many bytes precede it. */
 const base64At = (secret: string, before: number): string => {
   const text = Encoding.encodeBase64(" ".repeat(before) + secret)
@@ -207,10 +216,9 @@ export const scrub = (
   options: { readonly secrets?: ReadonlyArray<string>; readonly limit?: number } = {}
 ): string => {
   const limit = options.limit ?? 2000
-  const visible = text.replaceAll("\r\n", "\n").replaceAll(invisible, "")
   // Redact before truncating, which could leave part of a secret.
   const rest = without(
-    visible,
+    visible(text),
     (options.secrets ?? []).filter((secret) => secret.length >= minLength)
   )
   const cut = rest.length > limit ? `${rest.slice(0, limit)}${ellipsis}` : rest

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as Failure from "./Failure.ts"
 import * as Wire from "./internal/wire.ts"
 import * as JsonSchema from "./JsonSchema.ts"
+import * as Redaction from "./Redaction.ts"
 import * as ToolSpec from "./ToolSpec.ts"
 import type * as Turn from "./Turn.ts"
 
@@ -57,7 +58,8 @@ export class InvalidToolArguments extends Failure.Class<InvalidToolArguments>(
 }) {
   override get message(): string {
     const what = this.reason === "invalid_json" ? "are not valid JSON" : "do not fit its parameters"
-    return `The arguments of "${this.tool}" ${what} (${JsonSchema.formatIssues(this.issues)}); call it again with corrected ones.`
+    const issues = Redaction.visible(JsonSchema.formatIssues(this.issues))
+    return `The arguments of "${this.tool}" ${what} (${issues}); call it again with corrected ones.`
   }
 }
 

@@ -248,7 +248,8 @@ const content = {
  *   (`max_output_tokens`, `content_filter`, …) or, if there is none, the response's status.
  * - `items` are the finished output items in output order: add them to the next request to continue (C.5). They are
  *   unchanged, except that streamed text missing from an item is added to it.
- * - `toolCalls` may be executed: their items are complete, no two share a `callId`, and the turn completed. All other
+ * - `toolCalls` may be executed: their items are complete wherever the server shows them, no two share a `callId`, and the
+ *   turn completed. All other
  *   calls are in `abandonedToolCalls` and must not be executed.
  * - `text` is all text blocks joined; `refusal` all refusals.
  * - `endTurn: false` without a tool call asks for another request with the history so far (D.4).
@@ -411,6 +412,10 @@ const jsonArguments = (value: unknown): Arguments => {
   return json === undefined ? { arguments: "null", unreadable: "too_deep" } : { arguments: json }
 }
 
+/** A namespace that is no text is not the local one either. */
+const namespaceOf = (value: unknown): string | undefined =>
+  typeof value === "string" || value === null ? notBlank(value) : jsonOf(value)
+
 /**
  * The call in an item for the client to execute, or `undefined`: a `function_call`, a `custom_tool_call`, a
  * `local_shell_call`, or a `tool_search_call` whose `execution` is `client`. For a `local_shell_call` without a
@@ -422,7 +427,7 @@ const jsonArguments = (value: unknown): Arguments => {
 export const callOf = (item: Item.Item): ToolCall | undefined => {
   const raw: Raw = item
   const callId = asText(raw["call_id"]) ?? ""
-  const namespace = notBlank(raw["namespace"])
+  const namespace = namespaceOf(raw["namespace"])
   const named = { callId, name: asText(raw["name"]) ?? "", ...(namespace !== undefined && { namespace }) }
   switch (item.type) {
     case "function_call":

@@ -726,6 +726,27 @@ describe("parts", () => {
     assert.deepStrictEqual(jpeg, [shown(image("data:image/jpeg;base64,/9j/4AAQ+A=="))])
   })
 
+  it("lose a level of detail that the backend does not have", () => {
+    const url = "https://example.org/a.png"
+    for (const detail of ["", "hd", "HIGH", "medium", " auto"]) {
+      const image = { type: "input_image", image_url: url, detail } as const
+      const { items, repairs } = History.compile([
+        Message.user([{ _tag: "Image", url, detail }]),
+        { type: "message", role: "user", content: [image] },
+        { type: "function_call", call_id: "call_1", name: "f", arguments: "{}" },
+        { type: "function_call_output", call_id: "call_1", output: [image] }
+      ])
+      assert.notInclude(JSON.stringify(items), "detail")
+      assert.deepStrictEqual(
+        repairs,
+        [0, 1, 3].map((index) => ({ _tag: "PartRewritten", index, part: 0 }))
+      )
+    }
+    for (const detail of ["auto", "low", "high", "original"]) {
+      assert.isEmpty(History.compile([Message.user([{ _tag: "Image", url, detail }])]).repairs)
+    }
+  })
+
   it("have the types their role allows", () => {
     const said = (role: "user" | "assistant", ...content: ReadonlyArray<Item.ContentPart>): Item.Item => ({
       type: "message",

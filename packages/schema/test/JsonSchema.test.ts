@@ -168,6 +168,22 @@ describe("every word of a schema is sent", () => {
     })
   })
 
+  it("also where the description has the same letters or digits", () => {
+    const text = Schema.String.pipe(Schema.length({ min: 1, max: 10 })).annotations({
+      description: "a code of 2010, given when known",
+      default: "en"
+    })
+    assert.strictEqual(
+      keyOf(text, true)?.["description"],
+      "a code of 2010, given when known (minLength: 1) (maxLength: 10) (default: en)"
+    )
+    assert.strictEqual(keyOf(Schema.Char, true)?.["description"], "a single character (minLength: 1) (maxLength: 1)")
+    const curious = Schema.Any.annotations({
+      jsonSchema: { type: "string", format: "uri", description: "a curious one" }
+    })
+    assert.strictEqual(keyOf(curious)?.["description"], "a curious one (format: uri)")
+  })
+
   it("recursive schemas need no name, and may create a new AST at every recursion", () => {
     for (const schema of [Category, Schema.typeSchema(Category), Schema.encodedSchema(Category)]) {
       for (const strict of both) {
@@ -301,6 +317,7 @@ describe("what the server takes from no tool is refused with its path", () => {
     ],
     ["a bigint", Schema.BigIntFromSelf, /is bigint, which JSON cannot represent/],
     ["a Date", Schema.DateFromSelf, /is DateFromSelf, which JSON cannot represent/],
+    ["the decoded side of a class", Schema.typeSchema(Person), /is Person, which JSON cannot represent/],
     ["NaN", Schema.Literal(Number.NaN), /is NaN, which JSON cannot represent/],
     [
       "an infinite bound",

@@ -228,10 +228,49 @@ describe("a call with a status of its own", () => {
     }
   })
 
+  it("is not handed out once the server says that it is not complete, wherever it says so", () => {
+    const kinds: ReadonlyArray<Raw> = [
+      call(),
+      { type: "custom_tool_call", id: "ctc_1", call_id: "call_1", name: "sh", input: "rm -rf /" },
+      { type: "local_shell_call", id: "lsh_1", call_id: "call_1", action: { type: "exec", command: ["ls"] } },
+      { type: "tool_search_call", id: "tsc_1", call_id: "call_1", execution: "client", arguments: { query: "x" } }
+    ]
+    for (const item of kinds) {
+      for (const status of ["incomplete", "in_progress", "failed", 1]) {
+        for (const before of ["completed", undefined]) {
+          const first = done(0, { ...item, status: before })
+          const half = { ...item, status }
+          const renamed = { ...half, id: "other" }
+          for (const events of [
+            [first, end({ output: [half] })],
+            [first, end({ output: [renamed] })],
+            [first, end({ output: [{ type: "reasoning", id: "rs_1", summary: [] }, half] })],
+            [first, done(0, half), end()],
+            [first, done(1, renamed), end()]
+          ]) {
+            const { turn } = play(...events)
+            assert.isEmpty(turn?.toolCalls, JSON.stringify(events))
+            assert.isTrue(turn?.abandonedToolCalls.some(({ callId }) => callId === "call_1"))
+          }
+        }
+      }
+    }
+  })
+
   it("gives way to the complete one of the same id", () => {
     const { turn } = play(done(0, call({ status: "in_progress" })), done(1, call({ id: "fc_2" })), end())
     assert.lengthOf(turn?.toolCalls ?? [], 1)
     assert.deepStrictEqual(callIdsOf(turn?.items), ["call_1"])
+  })
+})
+
+describe("a namespace", () => {
+  it("that is no text is not that of the local tools", () => {
+    const namespaceOf = (namespace: unknown) => play(done(0, call({ namespace })), end()).turn?.toolCalls[0]?.namespace
+    for (const namespace of [5, true, {}, [], { name: "mcp" }]) {
+      assert.strictEqual(namespaceOf(namespace), JSON.stringify(namespace))
+    }
+    for (const namespace of [undefined, null, "", " "]) assert.isUndefined(namespaceOf(namespace))
   })
 })
 

@@ -16,7 +16,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as BoundRequest from "@effect-codex/auth/BoundRequest"
 import type * as ResponsesRequest from "@effect-codex/schema/ResponsesRequest"
-import * as RoutingToken from "@effect-codex/schema/RoutingToken"
+import type * as RoutingToken from "@effect-codex/schema/RoutingToken"
 import type { Route } from "@effect-codex/schema/Turn"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -67,15 +67,15 @@ export interface Turn {
 }
 
 /**
- * Why a request failed. `cause` is the client's error; only its codes are used. `url` means an invalid URL, `defect` a
- * bug in the client.
+ * Why a request failed. `cause` is the client's error; only its codes are used. `url` means an invalid URL,
+ * `redirect` that the client followed a redirect to another origin, `defect` a bug in the client.
  *
  * @since 0.1.0
  * @category models
  */
 export interface CarrierFailure {
   readonly cause: unknown
-  readonly reason?: "url" | "defect"
+  readonly reason?: "url" | "redirect" | "defect"
 }
 
 /**
@@ -134,20 +134,23 @@ const responseOf = (
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError> =>
   error._tag === "ResponseError" && error.reason === "StatusCode" ? Effect.succeed(error.response) : Effect.fail(error)
 
-/** Headers that must not be sent to other hosts, because a client may follow redirects. */
-const secretHeaders: ReadonlySet<string> = new Set([
-  "authorization",
-  "chatgpt-account-id",
-  "cookie",
-  RoutingToken.header
+/** Headers that hold no secret. All others, also those of the configuration, may. */
+const openHeaders: ReadonlySet<string> = new Set([
+  "accept",
+  "content-encoding",
+  "content-type",
+  "openai-beta",
+  "originator",
+  "user-agent",
+  "version"
 ])
 
-/** Splits off the secret headers, which are sent only to the request's own origin. */
+/** Splits off what is sent only to the request's own origin, because a client may follow redirects. */
 const bind = (request: Request): readonly [HttpClientRequest.HttpClientRequest, BoundRequest.Bound] => {
   const headers = Object.entries(request.headers)
-  const pick = (secret: boolean) => Object.fromEntries(headers.filter(([name]) => secretHeaders.has(name) === secret))
+  const pick = (open: boolean) => Object.fromEntries(headers.filter(([name]) => openHeaders.has(name) === open))
   const origin = URL.canParse(request.url) ? new URL(request.url).origin : request.url
-  return [toClientRequest({ ...request, headers: pick(false) }), { origin, headers: pick(true) }]
+  return [toClientRequest({ ...request, headers: pick(true) }), { origin, headers: pick(false), isBodySecret: true }]
 }
 
 const toClientRequest = ({ body, headers, method, url }: Request): HttpClientRequest.HttpClientRequest => {
@@ -166,6 +169,7 @@ const failureOf = (cause: Cause.Cause<HttpClientError.HttpClientError>): Carrier
     return Cause.isInterruptedOnly(cause) ? { cause: undefined } : { cause: Cause.squash(cause), reason: "defect" }
   }
   const error = failed.value
+  if (BoundRequest.isRedirected(error)) return { cause: undefined, reason: "redirect" }
   return error._tag === "RequestError" && error.reason === "InvalidUrl"
     ? { cause: error.cause, reason: "url" }
     : { cause: error.cause }

@@ -38,6 +38,7 @@ const connectionReasons = {
   proxy: "The proxy refused the connection. Check HTTPS_PROXY and its credentials",
   protocol: "The response is not valid HTTP or its headers are too large. Check that the base URL names the backend",
   url: "The URL is not valid. Check the base URL",
+  redirect: "The server redirected the request to another host, which does not get it. Check the base URL",
   unknown: "Try again; if it persists, check the network"
 } as const
 
@@ -52,14 +53,25 @@ export class ConnectionFailed extends Failure.Class<ConnectionFailed>(
   "account"
 )("ConnectionFailed", {
   ...fields,
-  reason: Schema.Literal("refused", "reset", "dns", "unreachable", "tls", "proxy", "protocol", "url", "unknown"),
+  reason: Schema.Literal(
+    "refused",
+    "reset",
+    "dns",
+    "unreachable",
+    "tls",
+    "proxy",
+    "protocol",
+    "url",
+    "redirect",
+    "unknown"
+  ),
   phase: Phase,
   /** The system error code, such as `ECONNREFUSED`. */
   systemCode: optional(Schema.String)
 }) {
-  /** Certificate, proxy and URL errors are permanent. */
+  /** Certificate, proxy and URL errors are permanent, and so are redirects. */
   override get isRetryable(): boolean {
-    return !["tls", "proxy", "protocol", "url"].includes(this.reason)
+    return !["tls", "proxy", "protocol", "url", "redirect"].includes(this.reason)
   }
   override get message(): string {
     const when = this.phase === "body" ? "while receiving the response" : "before a response was received"

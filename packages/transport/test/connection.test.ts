@@ -117,7 +117,7 @@ describe("other clients", () => {
     })
   )
 
-  it.scoped("one that follows redirects takes no secret to another origin", () => {
+  it.scoped("one that follows redirects takes neither secrets nor the conversation to another origin", () => {
     const { backend, client } = ScriptedBackend.make(({ number, url }) =>
       url.startsWith("https://elsewhere.example")
         ? Script.turn({ text: "Stolen" })
@@ -125,18 +125,26 @@ describe("other clients", () => {
           ? Script.turn({ text: "Hello" }).pipe(Script.headers({ "set-cookie": "__cflb=route-1; Path=/" }))
           : Script.redirect("https://elsewhere.example/codex/responses", 307)
     )
-    const secrets = ["authorization", "chatgpt-account-id", "cookie", "x-codex-turn-state"]
+    const secrets = ["authorization", "chatgpt-account-id", "cookie", "x-codex-turn-state", "x-gateway-key"]
     return Effect.gen(function* () {
       yield* attempt()
-      yield* Effect.ignore(attempt(request, { routingToken: Redacted.make("ts-1") }))
+      const error = yield* Effect.flip(attempt(request, { routingToken: Redacted.make("ts-1") }))
+      assertFields(error, { _tag: "ConnectionFailed", reason: "redirect", isRetryable: false })
       const [, sent, ...later] = yield* backend.requests
       for (const name of secrets) assert.property(sent?.headers, name)
-      for (const { headers, url } of later) {
+      for (const { body, headers, url } of later) {
         assert.include(url, "elsewhere")
+        assert.isUndefined(body)
         for (const name of secrets) assert.notProperty(headers, name)
       }
       assert.isNotEmpty(later)
-    }).pipe(Effect.provide(over(Layer.succeed(HttpClient.HttpClient, HttpClient.followRedirects(client)))))
+    }).pipe(
+      Effect.provide(
+        over(Layer.succeed(HttpClient.HttpClient, HttpClient.followRedirects(client)), {
+          headers: { "x-gateway-key": "key-1" }
+        })
+      )
+    )
   })
 
   it.effect("one that refuses bad statuses itself loses nothing of them", () =>

@@ -6,6 +6,8 @@ import * as Encoding from "effect/Encoding"
 import * as Predicate from "effect/Predicate"
 import type { KeptTurn } from "../CodexMetadata.ts"
 import * as Digest from "./digest.ts"
+import { jsonOf } from "./json.ts"
+import * as Refused from "./refused.ts"
 import type { Toolkit } from "./toolkit.ts"
 import type { Remembered, TurnMemory } from "./turnMemory.ts"
 
@@ -58,7 +60,10 @@ const assistantContent = (
 }
 
 /** Text is sent unchanged, anything else as JSON. */
-const outputOf = (result: unknown): string => (typeof result === "string" ? result : (JSON.stringify(result) ?? ""))
+const outputOf = (result: unknown): string =>
+  typeof result === "string"
+    ? result
+    : (jsonOf(result, "The result of the tool cannot be shown: it cannot be written as JSON.") ?? "")
 
 const resultOf = ({ id, isFailure, result }: Prompt.ToolResultPart): Message.ToolMessage => ({
   role: "tool",
@@ -110,7 +115,7 @@ export const read = (
   }
 ): Effect.Effect<Read> =>
   Effect.gen(function* () {
-    const entries: Array<History.Entry> = []
+    let entries: Array<History.Entry> = []
     let digest = digests.start(seed)
     let asked: Prompt.Message | undefined
     let last: KeptTurn | undefined
@@ -122,6 +127,14 @@ export const read = (
       entries.push(...(owed === undefined ? results : inOrder([...owed.answers, ...results], owed.items)))
       owed = undefined
     }
+
+    const resume = (kept: KeptTurn) =>
+      Effect.map(Refused.omitDigests(entries, kept.refused), (readable) => {
+        if (readable !== entries) entries = [...readable]
+        entries.push(...kept.items)
+        last = kept
+        owed = kept
+      })
 
     /**
      * A turn without text leaves no message. Consecutive user messages do not prove such a turn, so the message object
@@ -145,9 +158,7 @@ export const read = (
           const silent = asked?.role === "user" || asked?.role === "tool" ? yield* silentTurn(digest, asked) : undefined
           settle([])
           if (silent !== undefined) {
-            entries.push(...silent.items)
-            last = silent
-            owed = silent
+            yield* resume(silent)
             settle([])
           }
           routingToken = undefined
@@ -170,9 +181,7 @@ export const read = (
               content: message.content.flatMap((part) => assistantContent(part, toolkit))
             })
           } else {
-            entries.push(...kept.items)
-            last = kept
-            owed = kept
+            yield* resume(kept)
             routingToken = remembered?.routingToken
           }
           break

@@ -1,9 +1,10 @@
 /** Decides after each request of a call whether another one follows. */
-import { type History, type Repair, Turn } from "@effect-codex/schema"
+import { type History, Origin, type Repair, Turn } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { ToolError } from "effect-codex"
 import * as Outcome from "./outcome.ts"
+import * as Refused from "./refused.ts"
 import type { Fit, Misfit, Toolkit } from "./toolkit.ts"
 
 /** The maximum number of hidden requests to answer turns without a valid tool call. */
@@ -20,9 +21,19 @@ export interface Progress {
   readonly requests: number
   readonly hidden: number
   readonly followUps: number
+  /** The encrypted reasoning that the server refused so far. */
+  readonly refused: ReadonlySet<string>
 }
 
-export const beginning: Progress = { turn: undefined, items: [], misfits: [], requests: 1, hidden: 0, followUps: 0 }
+export const beginning: Progress = {
+  turn: undefined,
+  items: [],
+  misfits: [],
+  requests: 1,
+  hidden: 0,
+  followUps: 0,
+  refused: new Set()
+}
 
 /** `items` is everything after the prompt; `answers` are sent with the next request. */
 export interface Done {
@@ -30,7 +41,14 @@ export interface Done {
   readonly outcome: Outcome.Outcome
   readonly items: ReadonlyArray<History.Entry>
   readonly answers: ReadonlyArray<History.Entry>
+  readonly refused: ReadonlySet<string>
 }
+
+/** The entries of the next request. */
+export const entriesOf = (
+  prompt: { readonly entries: ReadonlyArray<History.Entry> },
+  { items, refused }: Progress
+): ReadonlyArray<History.Entry> => Refused.omit([...prompt.entries, ...items], refused)
 
 export type Next = { readonly _tag: "Again"; readonly progress: Progress } | Done
 
@@ -42,7 +60,15 @@ const earlierCalls = ({ input }: Turn.Turn): ReadonlySet<unknown> =>
 
 /** The next step after a finished turn. `repairs` are those of its request, which includes all earlier entries. */
 export const conclude = (
-  { invalidToolCalls, toolkit }: { readonly invalidToolCalls: "answer" | "fail"; readonly toolkit: Toolkit },
+  {
+    invalidToolCalls,
+    prompt,
+    toolkit
+  }: {
+    readonly invalidToolCalls: "answer" | "fail"
+    readonly prompt: { readonly entries: ReadonlyArray<History.Entry> }
+    readonly toolkit: Toolkit
+  },
   before: Progress,
   turn: Turn.Turn,
   repairs: ReadonlyArray<Repair.Repair>
@@ -59,13 +85,16 @@ export const conclude = (
     if (invalidToolCalls === "fail" && misfits[0] !== undefined) return yield* Effect.fail(misfits[0].error)
     const answers = misfits.map(Outcome.answerOf)
     const whole = before.turn === undefined ? turn : Turn.join(before.turn, turn)
-    const items = [...before.items, ...turn.items]
+    const { origin } = turn
+    const items = [...before.items, ...(origin === undefined ? turn.items : Origin.tag(turn.items, origin))]
+    const refused = new Set([...before.refused, ...Refused.inRequest(entriesOf(prompt, before), turn)])
     const again: Progress = {
       ...before,
       turn: whole,
       items,
       misfits: [...before.misfits, ...misfits],
-      requests: before.requests + 1
+      requests: before.requests + 1,
+      refused
     }
     const noneFits = calls.length === 0 && misfits.length > 0
     if (noneFits && before.hidden < maxHidden) {
@@ -83,5 +112,5 @@ export const conclude = (
       calls,
       reason: noneFits ? "error" : Outcome.finishReason(turn, calls)
     }
-    return { _tag: "Done", outcome, items, answers }
+    return { _tag: "Done", outcome, items, answers, refused }
   })

@@ -79,12 +79,11 @@ const formats: ReadonlySet<unknown> = new Set([
   "uuid"
 ])
 
-/** Adds an unsupported keyword to the description, unless the description already has its value. */
+/** Adds an unsupported keyword to the description, once. */
 export const addToDescription = (schema: JsonSchema, key: string, value: unknown): JsonSchema => {
   const description = typeof schema["description"] === "string" ? schema["description"] : ""
-  const text = typeof value === "string" ? value : brief(value)
-  if (description.includes(text)) return schema
-  return { ...schema, description: `${description} (${key}: ${text})`.trimStart() }
+  const note = `(${key}: ${typeof value === "string" ? value : brief(value)})`
+  return description.includes(note) ? schema : { ...schema, description: `${description} ${note}`.trimStart() }
 }
 
 /**

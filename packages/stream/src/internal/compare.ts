@@ -35,7 +35,7 @@ export const isSameCall = (done: Raw, call: Turn.ToolCall, item: Raw, again: Tur
     call.type === again.type &&
     !differs(asNonBlank(done["id"]), id) &&
     !differs(call.name, name) &&
-    !differs(call.namespace, again.namespace) &&
+    !differs(call.namespace, asNonBlank(item["namespace"])) &&
     (again.unreadable !== undefined || !differs(call.arguments, text))
   )
 }

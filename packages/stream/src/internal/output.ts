@@ -243,11 +243,12 @@ export class Output {
     const others: Array<Turn.ToolCall> = []
     for (const slot of this.#places.inOrder()) {
       const call = slot.call ?? (slot.kind === "call" ? Slots.unfinishedCall(slot) : undefined)
+      const runs = slot.executable && !slot.isWithdrawn
       if (call !== undefined) {
         calls.push(call)
-        ;(slot.executable ? executable : others).push(call)
+        ;(runs ? executable : others).push(call)
       }
-      if (slot.item !== undefined && slot.kept && (completed || call === undefined || slot.executable)) {
+      if (slot.item !== undefined && slot.kept && (completed || call === undefined || runs)) {
         items.push(slot.item)
       }
       if (slot.kind === "call") {
@@ -348,6 +349,9 @@ export class Output {
     const status = (item as Raw)["status"]
     const call = read !== undefined && (slot.kind === "call" || !isBlank(read.callId)) ? read : undefined
     if (call !== undefined) {
+      // a rebuilt item still has its initial status
+      const isDone = Compare.isCompleted(status) || (isRebuilt && status === "in_progress")
+      if (!isDone) this.#withdraw(call)
       // a call without an id cannot be answered, and an incomplete call must not be answered
       if (isBlank(call.callId) || status === "incomplete") {
         slot.begun = item
@@ -355,8 +359,6 @@ export class Output {
         slot.isIncomplete = true
         return
       }
-      // a rebuilt item still has its initial status
-      const isDone = Compare.isCompleted(status) || (isRebuilt && status === "in_progress")
       const earlier = this.#calls.get(call.callId)
       slot.call = call
       if (slot.kind === "item") slot.hasFullArguments = call.unreadable === undefined
@@ -399,6 +401,12 @@ export class Output {
     if (added !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta: added })
   }
 
+  /** Withdraws a call that the server calls complete in one place and something else in another. */
+  #withdraw({ callId }: Turn.ToolCall): void {
+    const slot = this.#calls.get(callId)
+    if (slot?.executable === true) slot.isWithdrawn = true
+  }
+
   #repeats(slot: Slot, call: Turn.ToolCall, out: Out): void {
     this.#note(`repeats the call ${call.callId}`)
     out.push({ _tag: "ToolCallRepeated", outputIndex: slot.index, call })
@@ -407,6 +415,7 @@ export class Output {
   /** Handles a second `output_item.done`: the first item is kept, and its missing fields are filled. */
   #again(slot: Slot, item: Raw, out: Out): void {
     const call = slot.call === undefined ? undefined : Turn.callOf(item as unknown as Item.Item)
+    if (slot.call !== undefined && !Compare.isCompleted(item["status"])) this.#withdraw(slot.call)
     if (call !== undefined) this.#repeats(slot, call, out)
     else if (!isWithin(slot.item, item)) {
       this.#note("differs from its item")
@@ -421,6 +430,7 @@ export class Output {
     const done = slot.item as unknown as Raw
     if (isWithin(done, item)) return
     if (slot.call !== undefined) {
+      if (!Compare.isCompleted(item["status"])) this.#withdraw(slot.call)
       const call = Turn.callOf(item as unknown as Item.Item)
       if (call === undefined) return
       if (!slot.hasFullArguments && Compare.hasArgumentsOf(call, slot.call))

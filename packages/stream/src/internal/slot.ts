@@ -48,6 +48,8 @@ export class Slot {
   call: Turn.ToolCall | undefined
   /** Whether the call may be executed if the turn completes. */
   executable = false
+  /** Whether the server has also stated a status of the executable call that is not completed. */
+  isWithdrawn = false
   /** The tool of an unfinished hosted item. */
   tool: string | undefined
 

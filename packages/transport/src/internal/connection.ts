@@ -94,9 +94,8 @@ export const fromFailure = (
   { silentMillis, ...rest }: Circumstances
 ): ConnectionFailed | TimedOut | StreamIdle => {
   const { phase, ...fields } = rest
-  if (failure.reason === "url") {
-    return new ConnectionFailed({ ...fields, phase: "request", reason: "url" })
-  }
+  if (failure.reason === "url") return new ConnectionFailed({ ...fields, phase: "request", reason: "url" })
+  if (failure.reason === "redirect") return new ConnectionFailed({ ...fields, phase, reason: "redirect" })
   const levels = chain(failure.cause)
   const codes = levels.flatMap((level) => codeOf(level) ?? [])
   if (codes.includes("UND_ERR_CONNECT_TIMEOUT")) return new TimedOut({ ...fields, phase: "connect" })

@@ -77,8 +77,10 @@ const fitPart = (part: Item.ContentPart, ofAssistant: boolean): Fitted => {
         return { part: ofAssistant ? { ...part, refusal: text } : textPart(text, false), leftOut }
       }
       return ofAssistant ? { part } : { part: textPart(part.refusal, false) }
-    case "input_image":
-      return fitMedia(part, "image", part.image_url, ofAssistant, (image_url) => ({ ...part, image_url }))
+    case "input_image": {
+      const image = withKnownDetail(part)
+      return fitMedia(image, "image", image.image_url, ofAssistant, (image_url) => ({ ...image, image_url }))
+    }
     case "input_audio":
       return fitMedia(part, "sound", part.audio_url, ofAssistant, (audio_url) => ({ ...part, audio_url }))
     case "input_file": {
@@ -95,6 +97,15 @@ const fitPart = (part: Item.ContentPart, ofAssistant: boolean): Fitted => {
     default:
       return fitForeign(part, ofAssistant)
   }
+}
+
+const details: ReadonlySet<string> = new Set(["auto", "low", "high", "original"])
+
+/** The server refuses every other level of detail, and its own default is near enough. */
+const withKnownDetail = (part: Item.InputImage): Item.InputImage => {
+  if (part.detail === undefined || details.has(part.detail)) return part
+  const { detail: _, ...rest } = part
+  return rest
 }
 
 /** Whether the server could have such a type. */
