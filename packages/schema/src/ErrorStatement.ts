@@ -128,8 +128,10 @@ const read = (value: unknown, now: number | undefined, nesting: number): ErrorSt
       : [error["error"], error["detail"], error["errors"], asObject(error["response"])?.["error"]].find(isPresent)
   if (stated === undefined) return nesting === 0 ? own : { ...own, ...quoted(own.message, now, nesting) }
   const inner = read(stated, now, nesting - 1)
-  // a string next to a more detailed error is its code
-  const isName = typeof stated === "string" && inner.code === inner.message
+  // a string next to a more detailed error is its code, or a name such as "Bad Request"
+  const isName =
+    typeof stated === "string" &&
+    (inner.code === inner.message || (own.message?.length ?? 0) > (inner.message?.length ?? 0))
   return isName ? { ...inner, ...own } : { ...own, ...inner }
 }
 

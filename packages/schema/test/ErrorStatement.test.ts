@@ -3,6 +3,9 @@ import { ErrorStatement } from "@effect-codex/schema"
 
 describe("what an error states", () => {
   it.each<readonly [unknown, ErrorStatement.ErrorStatement]>([
+    [{ error: "Unauthorized", message: "The token has expired." }, { message: "The token has expired." }],
+    [{ message: "Bad Request", error: "The model 'x' is unknown." }, { message: "The model 'x' is unknown." }],
+    [{ error: "conflict", error_description: "Wait for the other one." }, { message: "Wait for the other one." }],
     [{ error: { code: "slow_down", message: "Later." } }, { code: "slow_down", message: "Later." }],
     [{ error: { type: "usage_limit_reached" } }, { type: "usage_limit_reached" }],
     [{ type: "error", error: { message: "no" } }, { message: "no" }],
