@@ -393,6 +393,14 @@ describe("what is wrong", () => {
     })
   )
 
+  it.effect("is said of a model that is not a string", () =>
+    Effect.forEach([5, {}, ["gpt-5.5"], true], (model) =>
+      Effect.map(problems({ prompt: "Hi", model: model as unknown as string }), (found) =>
+        assert.deepStrictEqual(found, ["The model is not a string: give its name."])
+      )
+    )
+  )
+
   it.effect("is in the message of one InvalidRequest", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(compile({}))
