@@ -165,10 +165,8 @@ export class TurnDecoder {
       this.#parser.flush()
     }
     if (this.state.outcome === undefined) {
-      const isLast = this.#explanation?.after === this.state.diagnostics.events
-      const error =
-        (isLast ? this.#explanation?.payload : undefined) ??
-        (this.#stray === "" ? undefined : Statement.inText(this.#stray))
+      const explanation = this.state.diagnostics.events === 0 ? this.#explanation?.payload : undefined
+      const error = explanation ?? (this.#stray === "" ? undefined : Statement.inText(this.#stray))
       if (error !== undefined) this.state.stepAs("error", error, this.#out)
     }
     if (!this.#takeOutcome() && this.state.outcome === undefined) this.failure = this.truncated()
@@ -181,7 +179,7 @@ export class TurnDecoder {
     const { lastEventType } = diagnostics
     return new StreamTruncated(
       {
-        ...ServiceError.failure({ message: ErrorStatement.fromText(this.#otherText).message }),
+        ...ServiceError.failure(this.#statement()),
         bytes: this.bytes,
         events: this.state.diagnostics.events,
         ...(lastEventType !== undefined && { lastEventType }),
@@ -192,9 +190,13 @@ export class TurnDecoder {
     )
   }
 
-  /** The text of a proxy. Other stray text may be output of the model. */
-  get #otherText(): string {
-    return ErrorStatement.isPage(this.#stray) ? this.#stray : this.#words
+  /** The last words of the server or of a proxy. Other stray text may be output of the model. */
+  #statement(): Pick<ServiceError.Facts, "code" | "message"> {
+    const isLast = this.#explanation?.after === this.state.diagnostics.events
+    const { code, message } = isLast
+      ? ErrorStatement.fromValue(this.#explanation?.payload)
+      : ErrorStatement.fromText(ErrorStatement.isPage(this.#stray) ? this.#stray : this.#words)
+    return { code, message }
   }
 
   #take(): ReadonlyArray<TurnEvent.TurnEvent> {

@@ -391,11 +391,6 @@ describe("an error in other clothes", () => {
           { _tag: "ServerOverloaded", serverMessage: "x" }
         ] as const
     ),
-    [
-      "a detail as the last words",
-      'data: {"detail":"The workspace is gone."}\n\n: bye\n\n',
-      { _tag: "ResponseFailed", serverMessage: "The workspace is gone." }
-    ],
     ["a body cut before its blank line", 'data: {"error":{"code":"slow_down"}}', { _tag: "ServerOverloaded" }]
   ])("is read: %s", (_, body, expected) => {
     const failure = failureOf(body)
@@ -461,6 +456,8 @@ describe("an error in other clothes", () => {
       `${frames([created])}data: {"type":"resp\n<html><title>502 Bad Gateway</title></html>`,
       "502 Bad Gateway"
     ],
+    ["a detail", `${frames([created])}data: {"detail":"It is gone."}\n\n: bye\n\n`, "It is gone."],
+    ["a detail, and more events", `data: {"detail":"No."}\n\n${frames([created])}`, undefined],
     ["a word that keeps the connection open", "data: keepalive\n\n", undefined],
     ["half an event", 'data: {"type": "resp\n\n', undefined],
     ["half an event over lines", `${frames([created])}data: {"type":"resp\nwords of the model`, undefined]
