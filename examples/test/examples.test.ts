@@ -8,33 +8,21 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { build } from "esbuild"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { bundle } from "../../packages/auth/test/support/bundle.ts"
 
 const folder = fileURLToPath(new URL("..", import.meta.url))
 const tsx = Path.join(folder, "../node_modules/.bin/tsx")
-const bundles = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-examples-"))
-
+/** The examples, bundled once: see `run`. */
+let program = ""
+const scope = Effect.runSync(Scope.make())
 beforeAll(async () => {
-  const examples = Fs.readdirSync(folder).filter((file) => file.endsWith(".ts") && file !== "vitest.config.ts")
-  await build({
-    entryPoints: [...examples, "demo/main.ts"].map((file) => Path.join(folder, file)),
-    outdir: bundles,
-    outbase: folder,
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    logLevel: "error",
-    // for the dependencies that are CommonJS
-    banner: {
-      js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);'
-    }
-  })
+  const files = Fs.readdirSync(folder).filter((file) => file.endsWith(".ts") && file !== "vitest.config.ts")
+  program = await Effect.runPromise(Scope.extend(bundle({ folder, files: [...files, "demo/main.ts"] }), scope))
 })
-
-afterAll(() => Fs.rmSync(bundles, { recursive: true }))
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
 interface Ran {
   readonly code: number | null
@@ -47,7 +35,7 @@ const run = (file: string, ...args: ReadonlyArray<string>): Promise<Ran> => runW
 
 /** The same with something to read on standard input. */
 const runWith = (input: string, file: string, ...args: ReadonlyArray<string>): Promise<Ran> =>
-  execute(input, process.execPath, [Path.join(bundles, file.replace(/\.ts$/, ".mjs")), ...args])
+  execute(input, process.execPath, [program, file, ...args])
 
 const execute = (input: string, command: string, args: ReadonlyArray<string>): Promise<Ran> =>
   new Promise((resolve, reject) => {
@@ -113,7 +101,7 @@ describe("chat.ts", () => {
   it("keeps the finished steps when Ctrl-C cancels the next one", { timeout: 60_000 }, async () => {
     const store = Fs.mkdtempSync(Path.join(Os.tmpdir(), "effect-codex-chat-"))
     const cancelled = await new Promise<Ran>((resolve, reject) => {
-      const child = spawn(process.execPath, [Path.join(bundles, "chat.mjs"), store], {
+      const child = spawn(process.execPath, [program, "chat.ts", store], {
         env: { ...process.env, HOME: store }
       })
       let stdout = ""

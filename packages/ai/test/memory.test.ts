@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Codex } from "effect-codex"
+import { fewer } from "../../../test/exhaustive.ts"
 import { type Arbitrary, draw } from "../../../test/property.ts"
 import * as TurnMemory from "../src/internal/turnMemory.ts"
 import { handlers, outline, rounds, sent, tools } from "./support.ts"
@@ -72,7 +73,7 @@ describe("conversations with the same content", () => {
         const all = ids.flatMap((set) => [...set])
         assert.strictEqual(new Set(all).size, all.length, "two conversations have one id")
       }).pipe(Effect.provide(layer(always("OK.")))),
-    { fastCheck: { numRuns: 25 } }
+    { fastCheck: { numRuns: fewer(30) } }
   )
 })
 

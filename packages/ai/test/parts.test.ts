@@ -8,6 +8,7 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { fewer } from "../../../test/exhaustive.ts"
 import * as Parts from "../src/internal/parts.ts"
 import { outline, sent } from "./support.ts"
 
@@ -102,7 +103,7 @@ it.effect.prop(
         )
       }).pipe(Effect.provide(layer(Script.always(step))))
     }),
-  { fastCheck: { numRuns: 30 } }
+  { fastCheck: { numRuns: fewer(30) } }
 )
 
 it.effect("a stream without response.created still has response metadata", () =>

@@ -88,6 +88,38 @@ describe("the prompt", () => {
     }).pipe(Effect.provide(layer([])))
   )
 
+  it.effect("results and parameters that JSON cannot hold are told in words", () =>
+    Effect.gen(function* () {
+      const cyclic: Record<string, unknown> = {}
+      cyclic["self"] = cyclic
+      const deep = Array.from({ length: 100_000 }).reduce<unknown>((inner) => [inner], 1)
+      const throwing = {
+        toJSON: () => {
+          throw new Error("boom")
+        }
+      }
+      for (const odd of [cyclic, { n: 1n }, deep, throwing]) {
+        const id = "call_1"
+        const asked = Prompt.makePart("tool-call", { id, name: "weather", params: odd, providerExecuted: false })
+        const answer = { id, name: "weather", result: odd, isFailure: false, providerExecuted: false }
+        yield* LanguageModel.generateText({
+          prompt: Prompt.fromMessages([
+            Prompt.makeMessage("user", { content: [Prompt.makePart("text", { text: "Go" })] }),
+            Prompt.makeMessage("assistant", { content: [asked] }),
+            Prompt.makeMessage("tool", { content: [Prompt.makePart("tool-result", answer)] })
+          ])
+        })
+      }
+      for (const { input } of yield* sent) {
+        assert.strictEqual(outline(input), "user call:weather output")
+        assert.deepInclude(input[1], { arguments: "{}" })
+        assert.deepInclude(input[2], {
+          output: "The result of the tool cannot be shown: it cannot be written as JSON."
+        })
+      }
+    }).pipe(Effect.provide(layer(Script.always(Script.turn({ text: "Hello" })))))
+  )
+
   it.effect("results that stock providers lost go back in their place: provider-executed calls are not answered", () =>
     Effect.gen(function* () {
       const call = { id: "ws_1", name: "web_search", providerExecuted: true } as const

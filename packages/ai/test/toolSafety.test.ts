@@ -331,3 +331,43 @@ it.effect("free-form tools and the shell reach their handlers, and their outputs
     )
   )
 )
+
+describe("a call whose arguments did not arrive", () => {
+  const toolkit = Toolkit.make(CodexTool.custom("sql"), Tool.make("clock", { success: Schema.String }))
+  const items = {
+    "free-form, without input": { type: "custom_tool_call", id: "ctc_1", name: "sql" },
+    "free-form, with null": { type: "custom_tool_call", id: "ctc_1", name: "sql", input: null },
+    "without parameters, with a number": { type: "function_call", id: "fc_1", name: "clock", arguments: 5 },
+    "without parameters, with true": { type: "function_call", id: "fc_1", name: "clock", arguments: true }
+  }
+  for (const [name, item] of Object.entries(items)) {
+    it.effect(`reaches no handler: ${name}`, () =>
+      Effect.gen(function* () {
+        const ran: Array<string> = []
+        const handle = (tool: string) => Effect.sync(() => `${ran.push(tool)}`)
+        const live = toolkit.toLayer({ sql: () => handle("sql"), clock: () => handle("clock") })
+        const response = yield* Effect.provide(LanguageModel.generateText({ prompt: "Go", toolkit }), live)
+        assert.strictEqual(response.text, "Done.")
+        assert.deepStrictEqual(ran, [])
+        const [, second] = yield* sent
+        const output = second?.input.at(-1) as { readonly output: string } | undefined
+        assert.match(output?.output ?? "", /^Error: .*cannot be parsed/)
+      }).pipe(
+        Effect.provide(
+          layer([
+            Script.events([
+              { type: "response.created", response: { id: "resp_1" } },
+              {
+                type: "response.output_item.done",
+                output_index: 0,
+                item: { ...item, call_id: "call_1", status: "completed" }
+              },
+              { type: "response.completed", response: { id: "resp_1", status: "completed", output: [] } }
+            ]),
+            Script.turn({ text: "Done." })
+          ])
+        )
+      )
+    )
+  }
+})

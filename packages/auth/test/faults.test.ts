@@ -204,7 +204,7 @@ const sweep = (
     assert.includeMembers(names, ["send", "answer", "sync", "rename", "writeAll"])
     const problems = yield* Effect.forEach(
       // from the sending on each of them
-      [...names.keys()].filter((at) => at >= names.indexOf("send") || at % stepOf(names.length, 16) === 0),
+      [...names.keys()].filter((at) => at >= names.indexOf("send") || at % stepOf(names.length, 6) === 0),
       (at) =>
         Effect.flatMap(setup(isMount), (world) => disturb(world, at, names)).pipe(
           Effect.scoped,

@@ -392,7 +392,9 @@ describe("a call", () => {
     Effect.gen(function* () {
       const { handler } = yield* counted(() => Effect.succeed([{ _tag: "Image", url: "file:///tmp/cat.png" }]))
       const events = yield* collect({ tools: [handler] })
-      assert.deepInclude(failures(events)[0], { _tag: "HandlerFailed", reason: "output" })
+      const [failure] = failures(events)
+      assert.deepInclude(failure, { _tag: "HandlerFailed", reason: "output" })
+      assert.match(String((failure as { readonly message?: unknown }).message), /file: URL; .*[^.]\.$/)
       assert.strictEqual(events.at(-1)?._tag, "LoopCompleted")
     }).pipe(Effect.provide(TestCodex.layer([calls({ name: "pay", callId: "c1" }), done])))
   )

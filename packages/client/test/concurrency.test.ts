@@ -28,7 +28,7 @@ const client = (url: string, transport: "sse" | "websocket") =>
     Layer.provide(TransportNode.layer())
   )
 
-const count = exhaustive ? 1000 : 100
+const count = exhaustive ? 1000 : 50
 
 /** Three turns of one conversation. */
 const talk = (n: number) =>

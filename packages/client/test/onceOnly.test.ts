@@ -216,9 +216,9 @@ describe("turns that repeat, shift, rename and half-finish calls", () => {
               Effect.map(Effect.scoped(play(turns, loop)).pipe(Effect.provide(TestContext.TestContext)), (count) => {
                 ran += count
               }),
-            exhaustive ? { runs: 500 } : { runs: 30, seed: 7 }
+            exhaustive ? { runs: 500 } : { runs: 15, seed: 7 }
           )
-          assert.isAbove(ran, exhaustive ? 100 : 6)
+          assert.isAbove(ran, exhaustive ? 100 : 3)
         }),
       exhaustive ? 300_000 : undefined
     )

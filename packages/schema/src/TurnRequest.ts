@@ -138,6 +138,10 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
   Effect.suspend(() => {
     const input = [...(request.input ?? []), ...(request.prompt === undefined ? [] : [Message.user(request.prompt)])]
     const model = request.model ?? defaults.model
+    // the catalogue is searched by its name
+    if (typeof model !== "string") {
+      return Effect.fail(new InvalidRequest({ problems: ["The model is not a string: give its name."] }))
+    }
     const models = defaults.models ?? ModelCatalogue.bundled
     const entry = ModelCatalogue.resolve(models, model)
     const outputLimit = toolOutputLimit(defaults.toolOutputLimit, entry)

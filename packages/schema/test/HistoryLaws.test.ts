@@ -439,7 +439,7 @@ const options: Arbitrary<History.Options> = draw.record(
   },
   { requiredKeys: [] }
 )
-const runs = { fastCheck: { numRuns: exhaustive ? 1000 : 250 } }
+const runs = { fastCheck: { numRuns: exhaustive ? 1000 : 100 } }
 
 describe("compile", () => {
   it.prop(

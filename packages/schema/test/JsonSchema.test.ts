@@ -536,7 +536,7 @@ const drawing = (seed: number) => {
 }
 
 describe("schemas drawn at random", () => {
-  const runs = 100
+  const runs = fewer(100)
 
   for (const strict of both) {
     it(`keep the server's rules, every word and every value, with strict ${strict}`, () => {

@@ -3,6 +3,7 @@ import { History, Message } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import * as Schema from "effect/Schema"
+import { fewer } from "../../../test/exhaustive.ts"
 import { draw } from "../../../test/property.ts"
 
 const ascii = (text: string) => [...text].map((character) => character.charCodeAt(0))
@@ -150,7 +151,7 @@ describe("laws", () => {
         assert.include(JSON.stringify(compiled.items), JSON.stringify(made.left.message).slice(1, -1))
       assert.strictEqual(Message.contentProblem(literal), made._tag === "Right" ? undefined : made.left.message)
     },
-    { fastCheck: { numRuns: 500 } }
+    { fastCheck: { numRuns: fewer(500) } }
   )
 
   it("the error survives JSON", () => {

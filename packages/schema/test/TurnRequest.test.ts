@@ -13,6 +13,7 @@ import {
 } from "@effect-codex/schema"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { fewer } from "../../../test/exhaustive.ts"
 import { type Arbitrary, draw } from "../../../test/property.ts"
 
 const defaults: TurnRequest.Defaults = { model: "gpt-5.5" }
@@ -392,6 +393,14 @@ describe("what is wrong", () => {
     })
   )
 
+  it.effect("is said of a model that is not a string", () =>
+    Effect.forEach([5, {}, ["gpt-5.5"], true], (model) =>
+      Effect.map(problems({ prompt: "Hi", model: model as unknown as string }), (found) =>
+        assert.deepStrictEqual(found, ["The model is not a string: give its name."])
+      )
+    )
+  )
+
   it.effect("is in the message of one InvalidRequest", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(compile({}))
@@ -639,5 +648,5 @@ it.prop(
       assert.isAbove(result.left.problems?.length ?? 0, 0)
     }
   },
-  { fastCheck: { numRuns: 500 } }
+  { fastCheck: { numRuns: fewer(500) } }
 )

@@ -93,7 +93,7 @@ describe("recordings", () => {
       const text = shown(whole.events)
       // only the terminal event's blank line may be missing
       const length = bytes.length - 2
-      const step = stepOf(length, 100)
+      const step = stepOf(length, 40)
       const places = Array.from({ length: Math.ceil(length / step) }, (_, n) => n * step)
       const fed = new TurnDecoder.TurnDecoder()
       let at = 0
@@ -181,7 +181,7 @@ describe("mutations", () => {
         const driftBefore = baseline.state.diagnostics.driftCount
         const all = mutants(slim(event))
         // spread over the fields, so that the largest recordings stay quick
-        const step = stepOf(all.length, 25)
+        const step = stepOf(all.length, 10)
         for (let n = checked % step; n < all.length; n += step) {
           const mutant = all[n]
           if (mutant === undefined) continue

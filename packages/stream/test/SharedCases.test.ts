@@ -11,7 +11,7 @@ import { byteByByte, concat, type Decoded, decode, shown } from "./support.ts"
 
 /** The bytes whole, one by one, and cut in two: at each byte where they are few, else at so many places. */
 const cuts = (bytes: Uint8Array): ReadonlyArray<ReadonlyArray<Uint8Array>> => {
-  const step = bytes.length > 6000 ? Math.floor(bytes.length / 150) : stepOf(bytes.length, 150)
+  const step = bytes.length > 6000 ? Math.floor(bytes.length / 60) : stepOf(bytes.length, 60)
   const splits = Array.from({ length: Math.ceil(bytes.length / step) }, (_, n) => n * step)
   return [
     [bytes],

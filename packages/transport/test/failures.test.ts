@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
+import { exhaustive } from "../../../test/exhaustive.ts"
 import { assertFields, attempt, carriers, scripted, textOf } from "./fixture.ts"
 import * as Rows from "./rows.ts"
 
@@ -139,9 +140,11 @@ describe("the same over real sockets, a hundred times faster", () => {
       assert.strictEqual((yield* server.requests).length, refused ? 0 : row.waits.length + 1, row.name)
     }).pipe(Effect.scoped)
 
-  for (const [name, carrier] of Object.entries(carriers)) {
-    it.live(`every row, over ${name}`, () =>
-      Effect.forEach(Rows.rows, play, { concurrency: 8, discard: true }).pipe(Effect.provide(carrier()))
+  // every row over the first carrier, every second one over the others
+  for (const [n, [name, carrier]] of Object.entries(carriers).entries()) {
+    const rows = Rows.rows.filter((_, row) => exhaustive || n === 0 || (row + n) % 2 === 0)
+    it.live(`the rows, over ${name}`, () =>
+      Effect.forEach(rows, play, { concurrency: 8, discard: true }).pipe(Effect.provide(carrier()))
     )
   }
 })

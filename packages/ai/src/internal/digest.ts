@@ -22,7 +22,7 @@ const canonicalJson = (value: unknown): string => {
   try {
     return JSON.stringify(sorted(JSON.parse(JSON.stringify(value) ?? "null")))
   } catch {
-    return String(value)
+    return "not JSON"
   }
 }
 

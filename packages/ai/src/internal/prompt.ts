@@ -6,6 +6,7 @@ import * as Encoding from "effect/Encoding"
 import * as Predicate from "effect/Predicate"
 import type { KeptTurn } from "../CodexMetadata.ts"
 import * as Digest from "./digest.ts"
+import { jsonOf } from "./json.ts"
 import * as Refused from "./refused.ts"
 import type { Toolkit } from "./toolkit.ts"
 import type { Remembered, TurnMemory } from "./turnMemory.ts"
@@ -59,7 +60,10 @@ const assistantContent = (
 }
 
 /** Text is sent unchanged, anything else as JSON. */
-const outputOf = (result: unknown): string => (typeof result === "string" ? result : (JSON.stringify(result) ?? ""))
+const outputOf = (result: unknown): string =>
+  typeof result === "string"
+    ? result
+    : (jsonOf(result, "The result of the tool cannot be shown: it cannot be written as JSON.") ?? "")
 
 const resultOf = ({ id, isFailure, result }: Prompt.ToolResultPart): Message.ToolMessage => ({
   role: "tool",

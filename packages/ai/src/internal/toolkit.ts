@@ -8,6 +8,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { ToolError } from "effect-codex"
 import * as CodexTool from "../CodexTool.ts"
+import { jsonOf } from "./json.ts"
 
 /** A valid call, with the handler's input. */
 export interface Fit {
@@ -205,7 +206,7 @@ export const make = (
       judge,
       earlierCall: (callId, name, params) => {
         const one = declared.find(({ tool }) => tool.name === name)
-        const json = JSON.stringify(one === undefined ? params : encoded(one, params)) ?? "{}"
+        const json = jsonOf(one === undefined ? params : encoded(one, params), "{}") ?? "{}"
         if (one?.kind === "custom") {
           const { input } = (params ?? {}) as { readonly input?: unknown }
           return { type: "custom", callId, name, arguments: typeof input === "string" ? input : json }

@@ -99,11 +99,14 @@ const failureOf = <E>(name: string, cause: Cause.Cause<E>): E | HandlerFailed =>
 
 const isContent = Schema.is(Message.Content)
 
-/** Why an output cannot be sent. Untyped handlers can return anything. */
+/** Why an output cannot be sent, as the end of a sentence. Untyped handlers can return anything. */
 const outputProblem = (output: unknown): string | undefined => {
   if (typeof output === "string") return undefined
   if (!Array.isArray(output) || !output.every(isContent)) return "it is neither text nor parts"
-  return output.map(Message.contentProblem).find((problem) => problem !== undefined)
+  return output
+    .map(Message.contentProblem)
+    .find((problem) => problem !== undefined)
+    ?.replace(/\.$/, "")
 }
 
 /** The ids of calls in the history, with or without a result: a call that was interrupted has none. */

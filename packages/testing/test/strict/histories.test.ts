@@ -4,6 +4,7 @@ import * as TestCodex from "@effect-codex/testing/TestCodex"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { Codex, type History, Message } from "effect-codex"
+import { stepOf } from "../../../../test/exhaustive.ts"
 
 type Json = Record<string, unknown>
 
@@ -57,7 +58,7 @@ describe("a history of items with odd fields", () => {
     it.effect(`is refused nothing: ${whole["type"]} ${whole["role"] ?? ""}`.trim(), () =>
       Effect.gen(function* () {
         const codex = yield* Codex.Codex
-        for (const item of [whole, ...oddOf(whole)]) {
+        for (const item of [whole, ...oddOf(whole).filter((_, n) => n % stepOf(oddValues.length, 3) === 0)]) {
           // what was there before the last answer is mended without a question
           const input = [Message.user("one"), item as History.Entry, Message.assistant("so"), Message.user("two")]
           const turn = yield* Effect.either(codex.turn({ input }))
