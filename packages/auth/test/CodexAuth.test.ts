@@ -13,7 +13,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import { AuthError, AuthStore, CodexAuth, type Login, OAuth } from "../src/index.ts"
+import { AuthError, AuthStore, CodexAuth, type Login, OAuth, Signals } from "../src/index.ts"
+import * as Session from "../src/internal/session.ts"
 import { accessToken, secret } from "./support/jwt.ts"
 
 const minute = 60_000
@@ -508,6 +509,36 @@ describe("refresh", () => {
       }
       assert.deepStrictEqual(oauth.calls, ["rt proactive_expiry"])
       assert.strictEqual(Redacted.value((yield* store.read).refreshToken ?? secret("")), "rt_2")
+    })
+  )
+
+  it.scoped("a spent refresh token that another program restores is not sent again, unless it is very old", () =>
+    Effect.gen(function* () {
+      const store = yield* AuthStore.makeMemory(login({ expiresAt: 0, refresh: "0" }))
+      const oauth = scripted((token) =>
+        Effect.map(
+          Effect.clockWith(({ currentTimeMillis }) => currentTimeMillis),
+          (now) => ({
+            accessToken: secret(accessToken({ issuedAt: now, expiresAt: now + hour })),
+            refreshToken: secret(`${Number(Redacted.value(token)) + 1}`)
+          })
+        )
+      )
+      const signals = yield* Signals.Signals
+      const auth = yield* Session.make({ store, oauth: oauth.service, signals, maxSpent: 3 })
+      const refreshed = Effect.zipRight(TestClock.adjust("1 hour"), auth.credentials)
+      /** The refresh token that is sent once another program has restored this one. */
+      const sentAfter = (restored: number) =>
+        Effect.gen(function* () {
+          yield* store.replace(login({ expiresAt: 0, refresh: `${restored}` }))
+          yield* refreshed
+          return oauth.calls.at(-1)?.split(" ")[0]
+        })
+      for (let n = 0; n < 4; n++) yield* refreshed
+      assert.lengthOf(oauth.calls, 4)
+      assert.strictEqual(yield* sentAfter(3), "4")
+      assert.strictEqual(yield* sentAfter(3), "5")
+      assert.strictEqual(yield* sentAfter(2), "2")
     })
   )
 

@@ -112,8 +112,8 @@ export interface Service {
   /**
    * Streams the events of a turn. If an attempt fails after something was shown and can be retried, the stream emits
    * `TurnRestarted` and starts over: discard what was shown. With `onceShown: "fail"` the stream fails instead, and
-   * `partial` of the error contains what had arrived. Text, reasoning, refusals, calls and items count as shown. A
-   * silent retry may repeat `TurnStarted`.
+   * `partial` of the error contains what had arrived. Text, refusals, visible reasoning, calls and other items count as
+   * shown. A silent retry may repeat the events that do not.
    *
    * A program that shows fewer events can allow more silent retries. With `shown: "text"` only text and refusals count
    * as shown. With `shown: "nothing"` nothing does, for programs that wait for the end. The earlier events of a silent
@@ -166,15 +166,19 @@ const never = () => false
 const isText = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta"
 const isTextOrRefusal = (event: TurnEvent.TurnEvent) => event._tag === "TextDelta" || event._tag === "RefusalDelta"
 
-/** Whether a user could have seen the event, or a program acted on it. */
+/** Whether a user could have seen the event. */
 const isVisible = (event: TurnEvent.TurnEvent): boolean => {
   switch (event._tag) {
     case "RequestRepaired":
     case "TurnStarted":
     case "UsageReported":
     case "RateLimitsUpdated":
+    case "UnknownEvent":
     case "TurnCompleted":
       return false
+    case "ItemCompleted":
+      // what can be seen of reasoning are its deltas, and most reasoning has none
+      return event.item.type !== "reasoning"
     default:
       return true
   }

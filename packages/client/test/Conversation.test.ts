@@ -220,23 +220,34 @@ describe("Conversation", () => {
     }).pipe(Effect.provide(TestCodex.layer([Script.turn({ toolCalls: [{ name: "ls" }] }), says("Done.")])))
   )
 
-  it.effect("a call that would wait for its own stream fails with words", () =>
-    Effect.gen(function* () {
-      const conversation = yield* Conversation.make()
-      const error = yield* run(
-        Effect.flip(
-          Stream.runDrain(
-            Stream.mapEffect(conversation.stream("one"), (event) =>
-              event._tag === "TextDelta" ? Effect.asVoid(conversation.send("two")) : Effect.void
+  const beside: Readonly<Record<string, <A, E>(call: Effect.Effect<A, E>) => Effect.Effect<A, unknown>>> = {
+    "in the fiber that reads it": (call) => call,
+    "in a fiber that is waited for": (call) => Effect.flatMap(Effect.fork(call), Fiber.join),
+    "in a race": (call) => Effect.raceFirst(call, Effect.never),
+    "with a time limit": (call) => Effect.timeout(call, "1 minute")
+  }
+  for (const [where, call] of Object.entries(beside)) {
+    for (const concurrency of [1, 4]) {
+      it.effect(`a call that would wait for its own stream fails with words: ${where}, ${concurrency} at once`, () =>
+        Effect.gen(function* () {
+          const conversation = yield* Conversation.make()
+          const error = yield* run(
+            Effect.flip(
+              Stream.runDrain(
+                Stream.mapEffect(
+                  conversation.stream("one"),
+                  (event) => (event._tag === "TextDelta" ? Effect.asVoid(call(conversation.send("two"))) : Effect.void),
+                  { concurrency }
+                )
+              )
             )
           )
-        )
+          assert.include(String(error), "Read the stream to its last `TurnCompleted` first")
+          assert.strictEqual((yield* run(conversation.send("three"))).text, "B")
+        }).pipe(Effect.provide(TestCodex.layer([says("A"), says("B")])))
       )
-      assert.strictEqual(error._tag, "InvalidRequest")
-      assert.include(error.message, "TurnCompleted")
-      assert.strictEqual((yield* run(conversation.send("three"))).text, "B")
-    }).pipe(Effect.provide(TestCodex.layer([says("A"), says("B")])))
-  )
+    }
+  }
 
   it.effect("a stream that is broken off gives the conversation back", () =>
     Effect.gen(function* () {

@@ -115,6 +115,48 @@ describe("a stream that breaks after event k, for every k", () => {
   }
 })
 
+describe("an attempt that breaks before anything could be seen of it", () => {
+  const created: Script.Event = { type: "response.created", response: { id: "resp_1" } }
+  const beginnings: Readonly<Record<string, Script.Event>> = {
+    "limits and metadata": {
+      type: "codex.rate_limits",
+      rate_limits: { primary: { used_percent: 5, window_minutes: 300 } }
+    },
+    "an event nobody knows": { type: "codex.something_new", detail: "?" },
+    "an empty message": { type: "response.output_item.added", output_index: 0, item: { type: "message", id: "msg_1" } },
+    "an empty delta": { type: "response.output_text.delta", output_index: 0, content_index: 0, delta: "" },
+    "reasoning without a word": {
+      type: "response.output_item.done",
+      output_index: 0,
+      item: { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "gAAA" }
+    }
+  }
+  const limit = { code: "rate_limit_exceeded", message: "Please try again in 1s." }
+  const endings: Readonly<Record<string, ReadonlyArray<Script.Event>>> = {
+    "response.failed": [{ type: "response.failed", response: { error: limit } }],
+    error: [{ type: "error", error: { code: "server_error", message: "Oops." } }],
+    "the end": []
+  }
+
+  for (const [beginning, event] of Object.entries(beginnings)) {
+    it.effect(`is tried again in silence: ${beginning}`, () =>
+      Effect.gen(function* () {
+        for (const ending of Object.values(endings)) {
+          const broken = Script.events([created, event, ...ending])
+          for (const step of [broken, broken.pipe(Script.resetAfterEvents(2))]) {
+            for (const mode of ["fail", "restart"] as const) {
+              const { seen, sent } = yield* Effect.provide(collect(mode), TestCodex.layer([step, whole]))
+              assert.strictEqual(sent, 2)
+              assert.isFalse(seen.some(({ _tag }) => _tag === "TurnRestarted"))
+              assert.strictEqual(turnOf(seen).text, answer.text)
+            }
+          }
+        }
+      })
+    )
+  }
+})
+
 describe("a stream that breaks again and again", () => {
   const afterWord = firstWord + 1
 

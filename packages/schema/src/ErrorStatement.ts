@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import { defined } from "./Defined.ts"
+import * as PartialJson from "./PartialJson.ts"
 import * as ResponseEvent from "./ResponseEvent.ts"
 import * as RetryAfter from "./RetryAfter.ts"
 
@@ -127,8 +128,10 @@ const read = (value: unknown, now: number | undefined, nesting: number): ErrorSt
       : [error["error"], error["detail"], error["errors"], asObject(error["response"])?.["error"]].find(isPresent)
   if (stated === undefined) return nesting === 0 ? own : { ...own, ...quoted(own.message, now, nesting) }
   const inner = read(stated, now, nesting - 1)
-  // a string next to a more detailed error is its code
-  const isName = typeof stated === "string" && inner.code === inner.message
+  // a string next to a more detailed error is its code, or a name such as "Bad Request"
+  const isName =
+    typeof stated === "string" &&
+    (inner.code === inner.message || (own.message?.length ?? 0) > (inner.message?.length ?? 0))
   return isName ? { ...inner, ...own } : { ...own, ...inner }
 }
 
@@ -211,7 +214,18 @@ const elementIn = (markup: string, name: "title" | "message" | "code"): string |
 const jsonLine = /^(?:data: ?)?(\{.*\})\s*$/m
 
 /**
- * The error in the text of a body: JSON in any format, an HTML page (its title is used), XML (its elements
+ * The statement at the beginning of JSON that was cut off, if there is one. The last word is left out: it can be a part
+ * of a secret, which would not be recognized.
+ */
+const inBeginning = (text: string, now: number | undefined): ErrorStatement | undefined => {
+  if (!/^[[{]/.test(text)) return undefined
+  const end = Math.max(text.lastIndexOf('"'), text.lastIndexOf(" "))
+  const stated = fromValue(PartialJson.parse(text.slice(0, end + 1)), now)
+  return (stated.code ?? stated.type ?? stated.message) === undefined ? undefined : stated
+}
+
+/**
+ * The error in the text of a body: JSON in any format, also if it was cut off, an HTML page (its title is used), XML (its elements
  * `Code` and `Message`), or plain text.
  *
  * @since 0.1.0
@@ -222,7 +236,7 @@ export const fromText = (body: string, now?: number): ErrorStatement => {
   const text = body.replace(/^\uFEFF/, "").trim()
   const json = parse(text) ?? parse(jsonLine.exec(text)?.[1] ?? "")
   if (typeof json === "object" || typeof json === "string") return fromValue(json, now)
-  if (!isMarkup(text)) return defined({ message: asWords(text) })
+  if (!isMarkup(text)) return inBeginning(text, now) ?? defined({ message: asWords(text) })
   return defined({
     code: elementIn(text, "code"),
     message: elementIn(text, "title") ?? elementIn(text, "message")

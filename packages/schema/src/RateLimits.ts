@@ -495,7 +495,7 @@ const currentLimit = (limit: RateLimit, now: number): RateLimit => {
 
 /**
  * Merges a newer snapshot: limits, windows and fields in `next` replace the earlier ones, the others are kept.
- * `reachedType` is cleared when `next` contains a limit that is not reached. A kept limit stores its time in its own
+ * `reachedType` is cleared when `next` contains a limit that is not reached, and no other one is. A kept limit stores its time in its own
  * `receivedAt`; its windows whose reset time has passed become unused. A snapshot holds at most {@link maxLimits}
  * limits: more are ignored.
  *
@@ -518,7 +518,8 @@ export const merge = (earlier: RateLimits, next: RateLimits): RateLimits => {
     limits.push(limit)
   }
   const { reachedDetails, reachedType, ...rest } = earlier
-  const isOver = next.limits.some((limit) => limit.limitReached === false)
+  const isOver =
+    next.limits.some((limit) => limit.limitReached === false) && !limits.some((limit) => limit.limitReached === true)
   return {
     ...rest,
     ...(!isOver && next.reachedType === undefined && defined({ reachedType, reachedDetails })),

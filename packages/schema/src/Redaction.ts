@@ -98,6 +98,7 @@ const occurrences = (text: string, secret: string): ReadonlyArray<Range> => {
 
 /** The start of a secret, of at least this length, that ends here. */
 const endingAt = (text: string, end: number, secret: string, least: number): ReadonlyArray<Range> => {
+  if (secret.length < least) return []
   const head = secret.slice(0, least)
   const from = Math.max(0, end - secret.length)
   const window = text.slice(from, end)
@@ -117,14 +118,21 @@ const startingAt = (text: string, start: number, secret: string): ReadonlyArray<
   return []
 }
 
-/** Where the original text contains secrets in any notation, and parts of truncated secrets. */
+/** Where the original text contains secrets in any notation, and parts of truncated secrets; `isTight` ignores whitespace. */
 const locate = (text: string, secrets: ReadonlyArray<string>, isTight: boolean): ReadonlyArray<Range> => {
   if (secrets.length === 0) return []
   const { start, text: searched } = canonical(text, isTight)
   const marks = [...searched.matchAll(truncationMark)].slice(0, maxTruncationMarks)
   const ownCut = searched.length - ellipsis.length
   const size = searched.length
-  const found = secrets.flatMap((secret) => {
+  const least = searched.endsWith(ellipsis) ? minLength : minPart
+  const tighten = (part: string) => (isTight ? part.replaceAll(/\s/g, "") : part)
+  const has = (edge: string) => searched.includes(folded(tighten(edge)))
+  const found = secrets.flatMap((given) => {
+    // megabytes of encrypted content are not read if the text has neither the beginning nor the end of one
+    if (!has(given.slice(0, least)) && (marks.length === 0 || !has(given.slice(-minPart)))) return []
+    const secret = tighten(given)
+    if (isTight && secret.length <= minPart) return []
     // only a part of a longer secret can be in the text
     const head = folded(secret.slice(0, size))
     const tail = secret.length > size ? folded(secret.slice(-size)) : head
@@ -145,8 +153,7 @@ const locate = (text: string, secrets: ReadonlyArray<string>, isTight: boolean):
 }
 
 const without = (text: string, secrets: ReadonlyArray<string>): string => {
-  const wrapped = secrets.map((secret) => secret.replaceAll(/\s/g, "")).filter((secret) => secret.length > minPart)
-  const ranges = [...locate(text, secrets, false), ...locate(text, wrapped, true)]
+  const ranges = [...locate(text, secrets, false), ...locate(text, secrets, true)]
   let rest = ""
   let end = 0
   let last = -1

@@ -61,8 +61,10 @@ const maxLength = 65_536
 
 const part = "(?:\\d{1,15}(?:\\.\\d{1,15})?|an?\\s|one\\s)\\s?(?:[a-z]{1,12})"
 const request = "(?: (?:the|this|that|your) (?:request|call)| it| this)?"
+const asks = `(?:(?:try|retry)${request}(?: again)?|wait)(?:,? (?:in|after|for|within))?:?`
+const names = "(?:back off|resets?|available(?: again)?) (?:in|after|for|within)"
 const invitation = new RegExp(
-  `\\b(?:(?:try|retry)${request}(?: again)?|wait)(?: in| after| for)?(?: about| at least| another)? ?~?(${part}(?:(?:,| and|, and)?\\s?${part})*)`,
+  `\\b(?:${asks}|${names})(?: about| approximately| around| at least| another)? ?~?(${part}(?:(?:,| and|, and)?\\s?${part})*)`,
   "i"
 )
 

@@ -74,9 +74,11 @@ export class RateLimited extends Failure.Class<RateLimited>("@effect-codex/schem
   }
 }
 
+const finalInStreams: ReadonlySet<string | undefined> = new Set(["server_is_overloaded", "policy_capacity_unavailable"])
+
 /**
  * The model or the service is at capacity. Retried if reported as an HTTP status or as `slow_down`; not retried if
- * reported as `server_is_overloaded` inside a stream (protocol D.7).
+ * reported as `server_is_overloaded` or `policy_capacity_unavailable` inside a stream (protocol D.7, N.6).
  *
  * @since 0.1.0
  * @category errors
@@ -86,9 +88,7 @@ export class ServerOverloaded extends Failure.Class<ServerOverloaded>("@effect-c
   {}
 ) {
   override get isRetryable(): boolean {
-    return (
-      this.status !== undefined || (this.code !== "server_is_overloaded" && this.code !== "policy_capacity_unavailable")
-    )
+    return this.status !== undefined || !finalInStreams.has(this.code?.toLowerCase())
   }
   override get message(): string {
     return Failure.describe("The service is overloaded; try again later or choose another model.", this)
@@ -137,7 +137,7 @@ export class InvalidRequest extends Failure.Class<InvalidRequest>("@effect-codex
   }
 }
 
-const newerClient = /requires a newer version of codex/i
+const newerClient = /requires? a newer (?:version of )?(?:the )?codex/i
 
 /**
  * The model does not exist, is not available to this account, or requires a newer client.
@@ -329,9 +329,11 @@ const kindOfCode = (given: string | undefined): Kind | undefined => {
 }
 
 const overflowText = /context (?:window|length)|maximum context|too many tokens/i
-const modelText = /^model not found|\bmodel is not supported when using codex|requires a newer version of codex/i
+const modelText = /^model not found|\bmodel is not supported when using codex/i
 
 const kindOf = ({ code, message, status, type }: Facts): Kind | undefined => {
+  // these words come with all kinds of codes
+  if (message !== undefined && newerClient.test(message)) return "model"
   const byCode = kindOfCode(code) ?? kindOfCode(type)
   if (byCode !== undefined) return byCode
   if (message !== undefined && modelText.test(message)) return "model"
@@ -442,4 +444,27 @@ export const delayOf = (facts: Facts): number | undefined => {
     isThrottled && facts.message !== undefined ? RetryAfter.fromText(facts.message) : undefined
   ].filter((time) => time !== undefined)
   return times.length === 0 ? undefined : Math.max(...times)
+}
+
+/**
+ * When the exhausted limit of a plan resets, in milliseconds since 1970: the time in the error, else that of the
+ * exhausted window (protocol E.4). `undefined` if it is not after `now`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const resetOf = (
+  facts: Pick<Facts, "resetsAt" | "rateLimits"> & { readonly windowMinutes?: number | undefined },
+  now: number | undefined
+): number | undefined => {
+  const { rateLimits, windowMinutes } = facts
+  const windows = (rateLimits?.limits ?? [])
+    .filter((limit) => limit.limitId === (rateLimits?.activeLimit ?? "codex"))
+    .flatMap((limit) => limit.windows)
+    .filter(
+      (window) => window.usedPercent >= 100 || (windowMinutes !== undefined && window.windowMinutes === windowMinutes)
+    )
+  const times = facts.resetsAt === undefined ? windows.flatMap(({ resetsAt }) => resetsAt ?? []) : [facts.resetsAt]
+  const time = times.length === 0 ? undefined : Math.max(...times)
+  return time !== undefined && (now === undefined || time > now) ? time : undefined
 }

@@ -3,6 +3,9 @@ import { ErrorStatement } from "@effect-codex/schema"
 
 describe("what an error states", () => {
   it.each<readonly [unknown, ErrorStatement.ErrorStatement]>([
+    [{ error: "Unauthorized", message: "The token has expired." }, { message: "The token has expired." }],
+    [{ message: "Bad Request", error: "The model 'x' is unknown." }, { message: "The model 'x' is unknown." }],
+    [{ error: "conflict", error_description: "Wait for the other one." }, { message: "Wait for the other one." }],
     [{ error: { code: "slow_down", message: "Later." } }, { code: "slow_down", message: "Later." }],
     [{ error: { type: "usage_limit_reached" } }, { type: "usage_limit_reached" }],
     [{ type: "error", error: { message: "no" } }, { message: "no" }],
@@ -109,6 +112,32 @@ describe("what an error states", () => {
     assert.deepStrictEqual(ErrorStatement.fromText(`${"[".repeat(depth)}${"]".repeat(depth)}`), {})
     const page = `<html>${"<title".repeat(20_000)}`
     assert.deepStrictEqual(ErrorStatement.fromText(page), {})
+  })
+})
+
+describe("an error at the beginning of a body that was cut off", () => {
+  const echo = "x".repeat(65_536)
+  it.each<readonly [string, ErrorStatement.ErrorStatement]>([
+    [`{"error":{"code":"a_b","message":"Too long: ${echo}`, { code: "a_b", message: "Too long: " }],
+    [
+      `{"error":{"type":"a_b","message":"No.","param":"input"},"debug":"${echo}`,
+      { type: "a_b", message: "No.", param: "input" }
+    ],
+    [`{"detail":[{"msg":"missing","input":"a"},{"msg":"missing","input":"${echo}`, { message: "missing; missing" }],
+    [`{"detail":"No.","sent":["${echo}`, { message: "No." }],
+    [`[{"error":{"code":"a_b"}},{"debug":"${echo}`, { code: "a_b" }],
+    ['{"error":{"code":"a_b","message":"One, two."}} and more', { code: "a_b", message: "One, two." }]
+  ])("is read: %#", (body, expected) => {
+    assert.deepStrictEqual(ErrorStatement.fromText(body), expected)
+  })
+
+  it("has no half word, which could be half a secret", () => {
+    for (const [message, kept] of [
+      ["of a canary", { message: "of a " }],
+      ["canary", {}]
+    ] as const) {
+      assert.deepStrictEqual(ErrorStatement.fromText(`{"code":"a_b","message":"${message}`), { code: "a_b", ...kept })
+    }
   })
 })
 

@@ -41,6 +41,13 @@ describe("a delay in words", () => {
     ["Try again in 3,600 seconds.", 3_600_000],
     ["Try again in 2 weeks.", 1_209_600_000],
     ["Try again in 1 day, 2 hours and 3 minutes", 93_780_000],
+    ["Try again in approximately 5 minutes.", 300_000],
+    ["Try again within 5s.", 5_000],
+    ["Rate limited. Retry after: 12s", 12_000],
+    ["Please back off for 10s.", 10_000],
+    ["Try again later. The rate limit resets in 12s.", 12_000],
+    ["Request was throttled. Expected available in 12 seconds.", 12_000],
+    ["There are 2 models available. Try again in 3s.", 3_000],
     ["Try again later.", undefined],
     ["Try again in 5 apples.", undefined]
   ])("is read: %j", (text, millis) => {
@@ -54,10 +61,30 @@ describe("a delay in words", () => {
   })
 })
 
+describe("words", () => {
+  it.each([undefined, "invalid_prompt", "server_error", "client_too_old", "model_not_found"])(
+    "that want a newer client are clear whatever the code is: %s",
+    (code) => {
+      for (const message of [
+        "The 'x' model requires a newer version of Codex. Please upgrade to the latest app or CLI.",
+        "Model x requires a newer version of the Codex CLI.",
+        "These models require a newer Codex version."
+      ]) {
+        const error = ServiceError.classify({ code, message, model: "x" })
+        assert.strictEqual(error?._tag, "ModelUnavailable")
+        assert.include(error?.message, "clientVersion")
+      }
+    }
+  )
+})
+
 describe("a code", () => {
   it("is known in any case and with blanks around it", () => {
     for (const code of ["rate_limit_exceeded", "RATE_LIMIT_EXCEEDED", " Rate_Limit_Exceeded\n"]) {
       assert.strictEqual(ServiceError.classify({ code })?._tag, "RateLimited")
     }
+    const capacity = { code: "POLICY_CAPACITY_UNAVAILABLE" }
+    assert.isFalse(ServiceError.classify(capacity)?.isRetryable)
+    assert.isTrue(ServiceError.classify({ ...capacity, status: 503 })?.isRetryable)
   })
 })

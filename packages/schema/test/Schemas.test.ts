@@ -139,6 +139,13 @@ describe("every failure the backend states", () => {
 })
 
 describe("Redaction", () => {
+  it("leaves a short text that happens to begin a secret", () => {
+    for (const text of ["x", "user", "user id"]) {
+      assert.strictEqual(Redaction.scrub(text, { secrets: ["user id 1234", "xyz and more"] }), text)
+    }
+    assert.strictEqual(Redaction.scrub("user…", { secrets: ["user id 1234"] }), "<redacted>…")
+  })
+
   it("cuts no secret in half", () => {
     const secret = "opaque-secret-0123456789"
     const text = Redaction.scrub(`${"x".repeat(90)} ${secret}`, { secrets: [secret], limit: 100 })

@@ -6,7 +6,15 @@
  *
  * @since 0.1.0
  */
-import { ResponseEvent as Events, Failure, type ResponseEvent, type Turn, type TurnEvent } from "@effect-codex/schema"
+import {
+  ErrorStatement,
+  ResponseEvent as Events,
+  Failure,
+  type ResponseEvent,
+  ServiceError,
+  type Turn,
+  type TurnEvent
+} from "@effect-codex/schema"
 import * as Delta from "./internal/delta.ts"
 import * as Statement from "./internal/statement.ts"
 import { asNonBlank, type Raw } from "./internal/values.ts"
@@ -73,8 +81,10 @@ export class TurnDecoder {
   #out: Array<TurnEvent.TurnEvent> = []
   #closing = false
   #stray = ""
-  /** A payload without a type before the first event, which may explain why no events follow. */
-  #explanation: Raw | undefined
+  /** A payload without a type, which may explain why no events follow, and the number of events before it. */
+  #explanation: { readonly payload: Raw; readonly after: number } | undefined
+  /** A payload before the first event that is plain text or a page. */
+  #words = ""
 
   constructor(options: Options = {}) {
     this.#maxEventSize = Math.min(options.maxEventSize ?? Sse.defaultMaxEventSize, Sse.largestSize)
@@ -155,7 +165,7 @@ export class TurnDecoder {
       this.#parser.flush()
     }
     if (this.state.outcome === undefined) {
-      const explanation = this.state.diagnostics.events === 0 ? this.#explanation : undefined
+      const explanation = this.state.diagnostics.events === 0 ? this.#explanation?.payload : undefined
       const error = explanation ?? (this.#stray === "" ? undefined : Statement.inText(this.#stray))
       if (error !== undefined) this.state.stepAs("error", error, this.#out)
     }
@@ -169,6 +179,7 @@ export class TurnDecoder {
     const { lastEventType } = diagnostics
     return new StreamTruncated(
       {
+        ...ServiceError.failure(this.#statement()),
         bytes: this.bytes,
         events: this.state.diagnostics.events,
         ...(lastEventType !== undefined && { lastEventType }),
@@ -177,6 +188,15 @@ export class TurnDecoder {
       },
       Failure.trusted
     )
+  }
+
+  /** The last words of the server or of a proxy. Other stray text may be output of the model. */
+  #statement(): Pick<ServiceError.Facts, "code" | "message"> {
+    const isLast = this.#explanation?.after === this.state.diagnostics.events
+    const { code, message } = isLast
+      ? ErrorStatement.fromValue(this.#explanation?.payload)
+      : ErrorStatement.fromText(ErrorStatement.isPage(this.#stray) ? this.#stray : this.#words)
+    return { code, message }
   }
 
   #take(): ReadonlyArray<TurnEvent.TurnEvent> {
@@ -223,7 +243,10 @@ export class TurnDecoder {
     if (error !== undefined) this.state.stepAs("error", error, this.#out)
     // `[DONE]` is the end marker of other servers and safe to ignore
     else if (!this.#closing && data !== "[DONE]") {
-      if (this.state.diagnostics.events === 0) this.#explanation = Statement.inText(data)
+      const payload = Statement.inText(data)
+      const after = this.state.diagnostics.events
+      if (payload !== undefined) this.#explanation = { payload, after }
+      else if (after === 0 && /^\s*[^\s{[]+\s+\S/.test(data)) this.#words ||= data.slice(0, maxStray)
       this.state.stepMalformed(data, name)
     }
   }

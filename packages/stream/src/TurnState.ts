@@ -398,10 +398,11 @@ export class TurnState {
 
   #fail(error: unknown, headers: ReadonlyArray<unknown> = []): void {
     const now = this.#now?.()
-    const stated: ServiceError.Facts = ErrorStatement.fromValue(error, now)
+    const stated = ErrorStatement.fromValue(error, now)
     const delays = headers.map((one) => RetryAfter.fromHeaders(RetryAfter.headersIn(one), now ?? Number.NaN))
     const facts: ServiceError.Facts = {
       ...stated,
+      resetsAt: ServiceError.resetOf({ ...stated, rateLimits: this.rateLimits }, now),
       retryAfterMillis: ServiceError.delayOf({
         ...stated,
         retryAfterMillis: delays.find((delay) => delay !== undefined) ?? stated.retryAfterMillis

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-export * as PartialJson from "./PartialJson.ts"
 export * as Pulling from "./Pulling.ts"
 export * as Sse from "./Sse.ts"
 export * as StreamError from "./StreamError.ts"

@@ -377,6 +377,20 @@ describe("an error in other clothes", () => {
       'data: {"type":"response.output_text.delta","del\n{"error":{"code":"slow_down"}}',
       { _tag: "ServerOverloaded" }
     ],
+    ...[
+      '{"type": "error", "code": "slow_down", "message": "x"}',
+      '{"code":"slow_down","message":"x"}',
+      '{ "errors": [{"code":"slow_down","message":"x"}] }',
+      '{"status":503,"message":"x"}',
+      '{"message":"x","error":{"code":"slow_down","metadata":{"type":"y"}}}'
+    ].map(
+      (error) =>
+        [
+          `the same, written as ${error}`,
+          `data: {"type":"response.output_text.delta","del${error}\n\n`,
+          { _tag: "ServerOverloaded", serverMessage: "x" }
+        ] as const
+    ),
     ["a body cut before its blank line", 'data: {"error":{"code":"slow_down"}}', { _tag: "ServerOverloaded" }]
   ])("is read: %s", (_, body, expected) => {
     const failure = failureOf(body)
@@ -427,6 +441,47 @@ describe("an error in other clothes", () => {
   ])("%s", (_, data, expected) => {
     const { failure } = decodeText(`${frames([created, delta("Hi")])}data: ${data}\n\n`)
     assert.deepInclude({ ...failure }, expected)
+  })
+
+  it("is no part of an event that was cut off", () => {
+    const item = 'data: {"type":"response.output_item.done","item":{"type":"message","message":"w"}'
+    for (const body of [item, `${item}\n\n`]) assert.strictEqual(failureOf(body)?._tag, "StreamTruncated")
+  })
+
+  it.each([
+    ["plain text", "data: upstream connect error\n\n", "upstream connect error"],
+    ["a page", "data: <html><title>502 Bad Gateway</title></html>\n\n", "502 Bad Gateway"],
+    [
+      "a page behind half an event",
+      `${frames([created])}data: {"type":"resp\n<html><title>502 Bad Gateway</title></html>`,
+      "502 Bad Gateway"
+    ],
+    ["a detail", `${frames([created])}data: {"detail":"It is gone."}\n\n: bye\n\n`, "It is gone."],
+    ["a detail, and more events", `data: {"detail":"No."}\n\n${frames([created])}`, undefined],
+    ["a word that keeps the connection open", "data: keepalive\n\n", undefined],
+    ["half an event", 'data: {"type": "resp\n\n', undefined],
+    ["half an event over lines", `${frames([created])}data: {"type":"resp\nwords of the model`, undefined]
+  ])("has its words in a stream that ends too early: %s", (_, body, words) => {
+    const { failure } = decodeText(body)
+    assert.strictEqual(failure?._tag, "StreamTruncated")
+    assert.strictEqual(failure?.serverMessage, words)
+  })
+
+  it("announces a reset of a plan's limit only if it is to come, by the error or else by the window", () => {
+    const now = 1_795_000_000_000
+    const reset = (error: object, window: object) => {
+      const decoder = new TurnDecoder.TurnDecoder({ now: () => now })
+      const limits = { type: "codex.rate_limits", rate_limits: { primary: { used_percent: 100, ...window } } }
+      decoder.push(encode(frames([limits, { type: "error", error: { code: "usage_limit_reached", ...error } }])))
+      const { failure } = decoder
+      return failure?._tag === "UsageLimit" ? failure.resetsAt : failure
+    }
+    const later = now / 1000 + 60
+    assert.strictEqual(reset({ resets_at: later }, {}), later * 1000)
+    assert.strictEqual(reset({}, { reset_at: later }), later * 1000)
+    assert.isUndefined(reset({ resets_at: now / 1000 - 60 }, { reset_at: later }))
+    assert.isUndefined(reset({ resets_in_seconds: 0 }, {}))
+    assert.isUndefined(reset({}, { used_percent: 50, reset_at: later }))
   })
 
   it.each([

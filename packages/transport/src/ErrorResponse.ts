@@ -47,30 +47,6 @@ const headerCode = (header: string | undefined): string | undefined => {
   return json === undefined ? undefined : ErrorStatement.fromText(json).code
 }
 
-/** The time when an exhausted plan resets, if it is in the future. */
-const resetTime = (
-  statement: ErrorStatement.ErrorStatement,
-  limits: RateLimits.RateLimits | undefined,
-  now: number
-): number | undefined => {
-  const time = statedReset(statement, limits)
-  return time !== undefined && time > now ? time : undefined
-}
-
-/** The reset time from the body, else from the exhausted window (E.4). */
-const statedReset = (
-  statement: ErrorStatement.ErrorStatement,
-  limits: RateLimits.RateLimits | undefined
-): number | undefined => {
-  if (statement.resetsAt !== undefined) return statement.resetsAt
-  const windows = (limits?.limits ?? [])
-    .filter((limit) => limit.limitId === (limits?.activeLimit ?? "codex"))
-    .flatMap((limit) => limit.windows)
-  const full = windows.filter((window) => window.usedPercent >= 100 || window.windowMinutes === statement.windowMinutes)
-  const resets = full.flatMap((window) => window.resetsAt ?? [])
-  return resets.length === 0 ? undefined : Math.max(...resets)
-}
-
 const requestFaults: ReadonlySet<number> = new Set([400, 404, 409, 413, 415, 422])
 
 const edgeText = /cloudflare|challenge-platform|cf-chl|just a moment/i
@@ -133,7 +109,7 @@ export const toError = (response: ErrorResponse, context: Context): TransportErr
     param: clean(statement.param),
     model: context.model,
     planType: clean(statement.planType),
-    resetsAt: resetTime(statement, rateLimits, context.now),
+    resetsAt: ServiceError.resetOf({ ...statement, rateLimits }, context.now),
     rateLimits,
     retryAfterMillis: RetryAfter.fromHeaders(headers, context.now) ?? statement.retryAfterMillis
   }

@@ -21,6 +21,7 @@ describe("the proxy of a request", () => {
     ["ALL_PROXY", { ALL_PROXY: proxy }, [proxy, proxy]],
     ["all_proxy over SOCKS", { all_proxy: "socks5://127.0.0.1:1080" }, Array(2).fill("socks5://127.0.0.1:1080")],
     ["ALL_PROXY beside another", { ALL_PROXY: "http://other:1", HTTPS_PROXY: proxy }, ["http://other:1", proxy]],
+    ["a blank one in lower case", { all_proxy: "", ALL_PROXY: proxy }, [proxy, proxy]],
     ["blank variables", { HTTP_PROXY: " ", HTTPS_PROXY: "", ALL_PROXY: "  " }, [undefined, undefined]]
   ] as ReadonlyArray<readonly [string, Record<string, string>, ReadonlyArray<string | undefined>]>) {
     it.effect(`of the environment: ${name}`, () =>

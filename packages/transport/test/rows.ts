@@ -331,6 +331,18 @@ export const bodies: ReadonlyArray<Row> = [
     error: { _tag: "EdgeBlocked", status: 200 }
   },
   {
+    name: "429 usage_limit_reached in a body above the limit",
+    script: status(429, { error: { type: "usage_limit_reached", message: "Used up." }, debug: "x".repeat(100_000) }),
+    waits: once,
+    error: { _tag: "UsageLimit", reason: "limit_reached", serverMessage: "Used up." }
+  },
+  {
+    name: "a 200 that is a page with a line like a field",
+    script: always(Script.bytes([plainPage.replace("<body>", "<body>\nevent: none\n")])),
+    waits: once,
+    error: { _tag: "HttpFailure", status: 200, serverMessage: "Forbidden" }
+  },
+  {
     name: "a 200 that is a web page",
     script: status(200, plainPage),
     waits: once,

@@ -44,7 +44,7 @@ const refusalMemory = Duration.toMillis("5 minutes")
 /** If the backend rejects a recovered token, no further recovery is tried for this long. */
 const recoveryMemory = Duration.toMillis("5 minutes")
 /** Bounds the memory of exchanged refresh tokens; a file restored by another program is not that many exchanges old. */
-const maxSpent = 1000
+const defaultMaxSpent = 1000
 /** After a race, the winner writes the file after the loser got its error, so the loser reads it again. */
 const lookAgain = Schedule.intersect(Schedule.spaced("400 millis"), Schedule.recurs(5))
 
@@ -118,9 +118,11 @@ export const make = (options: {
   readonly store: AuthStore.Service
   readonly oauth: OAuth.Service
   readonly signals: Signals.Service
+  /** How many exchanged refresh tokens are remembered. */
+  readonly maxSpent?: number
 }): Effect.Effect<CodexAuth.Service, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { store, oauth, signals } = options
+    const { store, oauth, signals, maxSpent = defaultMaxSpent } = options
     const timeLimit = oauth.timeLimit ?? OAuth.defaults.timeLimit
 
     let current: Session | undefined

@@ -2,8 +2,6 @@
 import { ServiceError } from "@effect-codex/schema"
 import * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
-import type * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import type * as Scope from "effect/Scope"
 
@@ -25,50 +23,58 @@ const duringStream =
 const duringHandler =
   "The conversation waits for the handler that makes this call, and the call would wait for the conversation. Use `fork`, or another conversation."
 
-/** The turns that the current fiber is part of. */
-const currentTurns = FiberRef.unsafeMake<ReadonlyArray<object>>([])
+/** The turns whose handlers, and those whose streams, run the current fiber; it inherits them from its parent. */
+const handled = FiberRef.unsafeMake<ReadonlyArray<object>>([])
+const streamed = FiberRef.unsafeMake<ReadonlyArray<object>>([])
 
 export const make: Effect.Effect<TurnLock> = Effect.map(Effect.makeSemaphore(1), (turns): TurnLock => {
-  let holder: { readonly fiber: FiberId.FiberId } | undefined
+  let holder: object | undefined
   /** Fails instead of deadlocking when the caller is part of the turn that holds the lock. */
   const unlessOwnTurn = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | ServiceError.InvalidRequest, R> =>
-    Effect.fiberIdWith((id) =>
-      Effect.flatMap(FiberRef.get(currentTurns), (turns): Effect.Effect<A, E | ServiceError.InvalidRequest, R> => {
+    Effect.flatMap(
+      Effect.all([FiberRef.get(handled), FiberRef.get(streamed)]),
+      ([handled, streamed]): Effect.Effect<A, E | ServiceError.InvalidRequest, R> => {
         if (holder === undefined) return self
-        if (Equal.equals(holder.fiber, id)) return Effect.fail(invalid(duringStream))
-        return turns.includes(holder) ? Effect.fail(invalid(duringHandler)) : self
-      })
+        if (handled.includes(holder)) return Effect.fail(invalid(duringHandler))
+        return streamed.includes(holder) ? Effect.fail(invalid(duringStream)) : self
+      }
     )
-  const setHolder = Effect.fiberIdWith((fiber) =>
-    Effect.sync(() => {
-      holder = { fiber }
-    })
-  )
+  const setHolder = Effect.sync((): object => {
+    holder = {}
+    return holder
+  })
   const clearHolder = Effect.sync(() => {
     holder = undefined
   })
   return {
     acquire: unlessOwnTurn(
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(Effect.zipRight(restore(turns.take(1)), setHolder), () => {
+        Effect.flatMap(Effect.zipRight(restore(turns.take(1)), setHolder), (own) => {
           let held = true
           const release = Effect.suspend(() => {
             if (!held) return Effect.void
             held = false
-            return Effect.zipRight(clearHolder, turns.release(1))
+            return Effect.all(
+              [
+                clearHolder,
+                turns.release(1),
+                FiberRef.update(
+                  streamed,
+                  Array.filter((turn) => turn !== own)
+                )
+              ],
+              { discard: true }
+            )
           })
-          return Effect.as(
-            Effect.addFinalizer(() => release),
-            release
-          )
+          return Effect.all([FiberRef.update(streamed, Array.append(own)), Effect.addFinalizer(() => release)], {
+            discard: true
+          }).pipe(Effect.as(release))
         })
       )
     ),
     withLock: (self) =>
       unlessOwnTurn(turns.withPermits(1)(Effect.zipRight(setHolder, Effect.ensuring(self, clearHolder)))),
     partOfTurn: (self) =>
-      Effect.suspend(() =>
-        holder === undefined ? self : Effect.locallyWith(self, currentTurns, Array.append(holder as object))
-      )
+      Effect.suspend(() => (holder === undefined ? self : Effect.locallyWith(self, handled, Array.append(holder))))
   }
 })

@@ -33,21 +33,21 @@ export const inText = (text: string): Raw | undefined => {
   return isExplanation(object) ? object : undefined
 }
 
-const beginnings = ['{"error"', '{"type":"error"', '{"detail"']
+const beginning = /\{\s*"(?:error|errors|type|detail|code|message|status)"\s*:/g
+
+/** How much of the end is searched, and how many places are tried: an error is short. */
+const maxLength = 65_536
+const maxTries = 8
 
 /** The error that a proxy appended to an incomplete event. */
 export const afterIncompleteEvent = (data: string): Raw | undefined => {
-  for (const beginning of beginnings) {
-    const at = data.lastIndexOf(beginning)
-    const error = at <= 0 ? undefined : objectIn(data.slice(at))
-    if (
-      error !== undefined &&
-      (error["type"] === "error" ||
-        ErrorStatement.isPresent(error["error"]) ||
-        ErrorStatement.isPresent(error["detail"]))
-    ) {
-      return error
-    }
+  const text = data.slice(1).slice(-maxLength)
+  const places = Array.from(text.matchAll(beginning), ({ index }) => index)
+  for (const place of places.slice(-maxTries).reverse()) {
+    const error = objectIn(text.slice(place))
+    if (error === undefined) continue
+    const type = asNonBlank(error["type"])
+    if (type === "error" || isError(error, type) || ErrorStatement.isPresent(error["detail"])) return error
   }
   return undefined
 }

@@ -1,4 +1,5 @@
 /** Detects bodies that are not an event stream, independent of the content type. */
+import { isPage } from "@effect-codex/schema/ErrorStatement"
 import type { Reader } from "../Reader.ts"
 
 /** The maximum number of buffered bytes. */
@@ -41,12 +42,15 @@ export class BeginningReader<A, E> implements Reader<A, E> {
     return this.#reader.end()
   }
 
-  /** The text of a body that is not an event stream; `undefined` if there were events, only comments, or nothing. */
+  /**
+   * The text of a body that is not an event stream; `undefined` if there were events, only comments, or nothing. A line
+   * of a page can look like a field.
+   */
   get otherText(): string | undefined {
     const decoder = new TextDecoder()
     const text = this.#parts.map((part) => decoder.decode(part, { stream: true })).join("")
     const lines = text.split(/\r\n|\r|\n/).filter((line) => line.trim() !== "" && !line.startsWith(":"))
-    return lines.length === 0 || lines.some((line) => field.test(line)) ? undefined : text
+    return lines.length === 0 || (!isPage(text) && lines.some((line) => field.test(line))) ? undefined : text
   }
 
   #remember(bytes: Uint8Array): void {

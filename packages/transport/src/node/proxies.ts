@@ -12,13 +12,15 @@ export interface Proxies {
   readonly isExcluded: (url: URL) => boolean
 }
 
-/** A variable in lower or upper case, trimmed; `undefined` if empty. */
-export const variable = (name: string): Effect.Effect<string | undefined> =>
-  Config.string(name.toLowerCase()).pipe(
-    Config.orElse(() => Config.string(name)),
-    Effect.map((value) => (value.trim() === "" ? undefined : value.trim())),
-    Effect.orElseSucceed(() => undefined)
+const trimmed = (name: string): Effect.Effect<string | undefined> =>
+  Effect.map(
+    Effect.orElseSucceed(Config.string(name), () => ""),
+    (value) => value.trim() || undefined
   )
+
+/** A variable in lower or upper case, trimmed; `undefined` if both are empty. */
+export const variable = (name: string): Effect.Effect<string | undefined> =>
+  Effect.flatMap(trimmed(name.toLowerCase()), (value) => (value === undefined ? trimmed(name) : Effect.succeed(value)))
 
 const schemes: ReadonlySet<string> = new Set(["http:", "https:", "socks:", "socks5:"])
 

@@ -1,6 +1,6 @@
 /**
- * Parses incomplete JSON. A standalone helper for programs that show tool call arguments while they stream; nothing
- * else in this project uses it.
+ * Parses incomplete JSON: tool call arguments while they stream, for programs that show them, and error bodies that were
+ * cut off.
  *
  * Appending deltas to a string is cheap. Parse when you render, not on every delta.
  *
@@ -34,7 +34,7 @@ const words: ReadonlyArray<readonly [string, unknown]> = [
  * @category combinators
  * @example
  * ```ts
- * import { PartialJson } from "@effect-codex/stream"
+ * import { PartialJson } from "@effect-codex/schema"
  *
  * PartialJson.parse('{"path":"/tmp","lines":[1,2') // { path: "/tmp", lines: [1, 2] }
  * PartialJson.parse('{"path":"/t') // { path: "/t" }

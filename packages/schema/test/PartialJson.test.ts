@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { PartialJson } from "@effect-codex/stream"
+import { PartialJson } from "@effect-codex/schema"
 import { fewer } from "../../../test/exhaustive.ts"
 import { draw, forAll } from "../../../test/property.ts"
 
