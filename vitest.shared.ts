@@ -12,7 +12,8 @@ export default {
   test: {
     setupFiles: [fileURLToPath(new URL("test/setup.ts", import.meta.url))],
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // a hook waits for the synchronous tests beside it, which take minutes where every case is tried
+    hookTimeout: 600_000,
     sequence: { concurrent: true },
     minWorkers: 2,
     maxWorkers: 2,

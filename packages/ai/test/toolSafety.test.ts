@@ -280,6 +280,33 @@ it.effect("a call that an earlier turn of the chat made is not carried out again
   )
 )
 
+it.effect("calls of free-form tools and of the shell are what they were in a prompt that nobody remembers, too", () =>
+  Effect.gen(function* () {
+    const toolkit = Toolkit.make(CodexTool.custom("sql"), CodexTool.localShell({}))
+    const live = toolkit.toLayer({ sql: () => Effect.succeed(""), CodexLocalShell: () => Effect.succeed("") })
+    const calls = [
+      { id: "call_1", name: "sql", params: { input: "SELECT 1" } },
+      { id: "call_2", name: "CodexLocalShell", params: { command: ["ls"] } }
+    ]
+    const [asked, answered] = [
+      calls.map((call) => ({ type: "tool-call", ...call, providerExecuted: false }) as const),
+      calls.map(({ id, name }) => {
+        const done = { result: "out", isFailure: false, providerExecuted: false }
+        return { type: "tool-result", id, name, ...done } as const
+      })
+    ]
+    const prompt = [
+      { role: "user", content: "Go" },
+      { role: "assistant", content: asked },
+      { role: "tool", content: answered }
+    ] as const
+    yield* Effect.provide(LanguageModel.generateText({ prompt, toolkit }), live)
+    const input = (yield* sent)[0]?.input ?? []
+    assert.strictEqual(outline(input), "user custom_tool_call local_shell_call custom_tool_call_output output")
+    assert.deepInclude(input[2], { call_id: "call_2", action: { type: "exec", command: ["ls"] } })
+  }).pipe(Effect.provide(layer([Script.turn({ text: "Done." })])))
+)
+
 it.effect("free-form tools and the shell reach their handlers, and their outputs go back as such", () =>
   Effect.gen(function* () {
     const toolkit = Toolkit.make(CodexTool.custom("sql", { description: "One query." }), CodexTool.localShell({}))

@@ -388,6 +388,14 @@ describe("a call", () => {
     )
   }
 
+  it.effect("whose handler shows an image with an undefined detail is answered with it", () =>
+    Effect.gen(function* () {
+      const image = { _tag: "Image", url: "https://example.org/cat.png", detail: undefined } as const
+      const { handler } = yield* counted(() => Effect.succeed([image]))
+      assert.isEmpty(failures(yield* collect({ tools: [handler] })))
+    }).pipe(Effect.provide(TestCodex.layer([calls({ name: "pay", callId: "c1" }), done])))
+  )
+
   it.effect("whose handler shows what cannot be sent is answered in words", () =>
     Effect.gen(function* () {
       const { handler } = yield* counted(() => Effect.succeed([{ _tag: "Image", url: "file:///tmp/cat.png" }]))

@@ -19,8 +19,11 @@ const secrets = {
   account: "acc-canary-account",
   email: "canary@example.org",
   header: "canary-header-value-1",
+  cookie: "canary-cookie-value-1",
   encrypted: "gAAAAABcanary-encrypted-content=="
 }
+
+const cookie = { "set-cookie": `__cf_bm=${secrets.cookie}; Path=/` }
 
 const quoted = Object.values(secrets).join(" and ")
 
@@ -111,7 +114,7 @@ describe("secrets that a stream quotes", () => {
       }).pipe(
         Effect.provide(
           Codex.layer.pipe(
-            Layer.provide(ScriptedBackend.layer(Script.always(step))),
+            Layer.provide(ScriptedBackend.layer(Script.always(step.pipe(Script.headers(cookie))))),
             Layer.provide([
               CodexConfig.layer({ headers: { "x-private": secrets.header }, retry: { retries: 0 } }),
               auth

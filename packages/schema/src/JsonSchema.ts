@@ -12,7 +12,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as AST from "effect/SchemaAST"
 import * as Failure from "./Failure.ts"
-import { notJson } from "./internal/json.ts"
+import { notJson, withoutUndefined } from "./internal/json.ts"
 import { areNormalized, normalizeReferences } from "./internal/references.ts"
 import { at, both, isObject } from "./internal/schemaTree.ts"
 import { acceptable, isObjectRoot, objectRoot, type Report } from "./internal/serverForms.ts"
@@ -304,7 +304,7 @@ export const normalize = (
   const refuse = (problem: string) => Either.left(new UnsupportedSchema({ name, problems: [problem] }))
   const unwritable = notJson(schema)
   if (unwritable !== undefined) return refuse(`${place(unwritable.path)} is ${unwritable.what}.`)
-  const given = schema === true ? {} : schema
+  const given = schema === true ? {} : withoutUndefined(schema)
   if (!isObject(given)) return refuse("It is not a JSON Schema: give an object.")
   const found = attempt((): Normalized | undefined => {
     const hasNormalizedReferences = areNormalized(given)

@@ -42,7 +42,7 @@ export interface Text extends Schema.Schema.Type<typeof Text> {}
  */
 export const Image = Schema.TaggedStruct("Image", {
   url: Schema.String,
-  detail: Wire.optional(Wire.open("auto", "low", "high", "original"))
+  detail: Schema.optional(Wire.open("auto", "low", "high", "original"))
 })
 
 /**
@@ -59,7 +59,7 @@ export interface Image extends Schema.Schema.Type<typeof Image> {}
  */
 export const Document = Schema.TaggedStruct("Document", {
   url: Schema.String,
-  filename: Wire.optional(Schema.String)
+  filename: Schema.optional(Schema.String)
 })
 
 /**

@@ -176,7 +176,7 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
     const problems = [
       ...History.newInputProblems(input, history.repairs),
       ...inputProblems(request, items),
-      ...specs.flatMap((tool, index) => (isToolSpec(tool) ? [] : [`Tool ${index} has fields that fit no tool.`])),
+      ...specs.flatMap(specProblems),
       ...toolProblems(tools, request.toolChoice),
       ...schemas.problems,
       ...(model.trim() === "" ? ["The model name is empty: give one."] : []),
@@ -195,6 +195,17 @@ export const compile = (request: TurnRequest, defaults: Defaults): Effect.Effect
   })
 
 const toolMisfit = Guard.make(ToolSpec.ToolSpec)
+
+const specProblems = (tool: unknown, index: number): ReadonlyArray<string> => {
+  const field = toolMisfit(tool)
+  if (field === undefined) return []
+  const name = Predicate.hasProperty(tool, "name") && typeof tool.name === "string" ? ` ("${tool.name}")` : ""
+  return [
+    field === ""
+      ? `Tool ${index}${name} has fields that fit no tool.`
+      : `Tool ${index}${name} has no field "${field}", or one of another type.`
+  ]
+}
 
 const isToolSpec = (tool: unknown): tool is ToolSpec.ToolSpec => toolMisfit(tool) === undefined
 

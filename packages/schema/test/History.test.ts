@@ -1142,6 +1142,47 @@ describe("what only a caller can write", () => {
     assert.isEmpty(History.validate(JSON.parse(JSON.stringify(items))))
   })
 
+  it("has no key whose value is undefined, which JSON omits", () => {
+    const url = "https://example.org/a.png"
+    const call = { type: "function_call", call_id: "call_1", name: "f", arguments: "{}" }
+    const answer = { _tag: "ToolResult", callId: "call_1", output: "x" }
+    const image = { type: "input_image", image_url: url }
+    const sound: ReadonlyArray<readonly [object, ReadonlyArray<string>]> = [
+      [{ role: "user", content: [{ _tag: "Image", url }] }, ["detail"]],
+      [{ role: "user", content: [{ _tag: "Document", url }] }, ["filename"]],
+      [
+        {
+          role: "user",
+          content: [
+            { _tag: "Text", text: "\ud83d" },
+            { _tag: "Image", url }
+          ]
+        },
+        ["detail"]
+      ],
+      [{ role: "assistant", content: [{ _tag: "Text", text: "a" }] }, ["phase"]],
+      [{ role: "tool", content: [answer] }, ["isError"]],
+      [{ type: "message", role: "user", content: [image] }, ["id", "phase", "status", "detail"]],
+      [{ type: "message", role: "assistant", content: [{ type: "output_text", text: "a" }] }, ["id", "phase"]],
+      [{ type: "function_call_output", call_id: "call_1", output: [image] }, ["id", "name", "detail"]]
+    ]
+    for (const [entry, keys] of sound) {
+      const undefinedIn = (value: unknown): unknown =>
+        Array.isArray(value)
+          ? value.map(undefinedIn)
+          : typeof value === "object" && value !== null
+            ? {
+                ...Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, undefinedIn(inner)])),
+                ...Object.fromEntries(keys.map((key) => [key, undefined]))
+              }
+            : value
+      const compiled = (entry: unknown) => History.compile([call, entry] as ReadonlyArray<History.Entry>)
+      const [given, plain] = [compiled(undefinedIn(entry)), compiled(entry)]
+      assert.strictEqual(JSON.stringify(given.items), JSON.stringify(plain.items))
+      assert.deepStrictEqual(given.repairs, plain.repairs)
+    }
+  })
+
   it("is read where a property fails when it is read, and is never a defect", () => {
     const failing = { type: "message", role: "user", content: [{ type: "input_text", text: "a" }] }
     Object.defineProperty(failing, "more", {

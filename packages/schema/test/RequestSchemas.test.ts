@@ -66,6 +66,42 @@ describe("the tools of a request", () => {
     })
   )
 
+  it.effect("have no key whose value is undefined", () =>
+    Effect.gen(function* () {
+      const parameters = { type: "object", properties: { a: { type: "string", enum: undefined }, b: undefined } }
+      const tools = [
+        { type: "function", name: "f", description: undefined, strict: undefined, parameters },
+        { type: "function", name: "g", parameters: undefined },
+        { type: "custom", name: "h", description: undefined, format: undefined },
+        {
+          type: "namespace",
+          name: "n",
+          description: undefined,
+          tools: [{ type: "custom", name: "i", format: undefined }]
+        }
+      ] as unknown as ReadonlyArray<ToolSpec.ToolSpec>
+      const { body, repairs } = yield* TurnRequest.compile({ prompt: "Hi", tools }, { model: "gpt-5.5" })
+      assert.deepStrictEqual(body.tools as unknown, JSON.parse(JSON.stringify(tools)))
+      assert.deepStrictEqual(repairs, [])
+    })
+  )
+
+  it.effect("that fit no tool are refused with the name and the field", () =>
+    Effect.gen(function* () {
+      const tools = [
+        { type: "function", name: "f", description: 5 },
+        { type: "function", function: { name: "g" } },
+        "h"
+      ] as unknown as ReadonlyArray<ToolSpec.ToolSpec>
+      const error = yield* Effect.flip(TurnRequest.compile({ prompt: "Hi", tools }, { model: "gpt-5.5" }))
+      assert.deepStrictEqual(error.problems, [
+        'Tool 0 ("f") has no field "description", or one of another type.',
+        'Tool 1 has no field "name", or one of another type.',
+        "Tool 2 has fields that fit no tool."
+      ])
+    })
+  )
+
   it.effect("that are left out cannot be chosen", () =>
     Effect.gen(function* () {
       const tools = [raw("bad", { type: "array" }), raw("good", { type: "object", properties: {} })]

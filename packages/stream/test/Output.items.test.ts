@@ -152,6 +152,20 @@ describe("the terminal output", () => {
     assert.strictEqual(new Set(indexes).size, indexes.length)
   })
 
+  it("adds an item whose index another finished item of its kind holds", () => {
+    const pairs: ReadonlyArray<readonly [Raw, Raw]> = [
+      [message("Hi"), message("So", { id: "msg_2" })],
+      [reasoning({ encrypted_content: "gAAAA" }), reasoning({ id: "rs_2", encrypted_content: "gAAAB" })],
+      [
+        { type: "web_search_call", id: "ws_1", action: { type: "search", query: "a" } },
+        { type: "web_search_call", id: "ws_2", action: { type: "search", query: "b" } }
+      ]
+    ]
+    for (const [first, second] of pairs) {
+      assert.deepStrictEqual(types(play(done(0, first), end([second])).turn), [second["id"], first["id"]])
+    }
+  })
+
   it("adds nothing twice, for any item ids", () => {
     const ids = draw.constantFrom("same", "none", "other")
     const withId = (item: Raw, id: string, n: number): Raw =>

@@ -211,6 +211,10 @@ export const make = (
           const { input } = (params ?? {}) as { readonly input?: unknown }
           return { type: "custom", callId, name, arguments: typeof input === "string" ? input : json }
         }
+        if (one?.kind === "local_shell") {
+          const action = { type: "exec", ...(JSON.parse(json) as object) }
+          return { type: "local_shell", callId, name: wireName(one), arguments: JSON.stringify(action) }
+        }
         return { type: "function", callId, name, arguments: json }
       },
       hosted: (type) => {

@@ -141,6 +141,26 @@ export const sanitize = (value: unknown): Sanitized => {
   return { value: visit(value, ""), surrogates, removed }
 }
 
+const holdsUndefined = (value: unknown): boolean => {
+  if (typeof value !== "object" || value === null) return value === undefined
+  for (const key in value) if (holdsUndefined((value as Readonly<Record<string, unknown>>)[key])) return true
+  return false
+}
+
+const present = (value: unknown): unknown => {
+  if (typeof value !== "object" || value === null || hasToJson(value)) return value
+  if (Array.isArray(value)) return value.map(present)
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, inner]) => (inner === undefined ? [] : [[key, present(inner)]]))
+  )
+}
+
+/**
+ * The value without the keys whose value is `undefined`, which JSON omits; the same value if there are none. It must
+ * not be nested too deeply: see {@link notJson}.
+ */
+export const withoutUndefined = (value: unknown): unknown => (holdsUndefined(value) ? present(value) : value)
+
 /** The first part of a value that JSON cannot represent; `undefined` if there is none. */
 export const notJson = (value: unknown): Unserializable | undefined =>
   isSerializable(value) ? undefined : sanitize(value).removed[0]

@@ -29,18 +29,19 @@ export const read = (
   const placed: Array<Placed> = []
   const custom = new Set<string>()
   for (let index = from; index < history.length; index++) {
-    const entry = history[index]
-    const isItem = isRecord(entry) && typeof entry["type"] === "string"
-    const problem = isItem ? unsendable(entry["type"]) : undefined
+    const given = history[index]
+    const isItem = isRecord(given) && typeof given["type"] === "string"
+    const problem = isItem ? unsendable(given["type"]) : undefined
     if (problem !== undefined) {
       report.push({ _tag: "EntryDropped", index, problem })
       continue
     }
+    const entry = isItem || messageMisfit(given) === undefined ? given : present(given)
     if (!isItem && messageMisfit(entry) !== undefined) {
       report.push({ _tag: "EntryDropped", index, problem: "has fields that fit neither a message nor an item" })
       continue
     }
-    for (const raw of isItem ? [entry] : messageItems(entry as Message.Message, custom)) {
+    for (const raw of isItem ? [given] : messageItems(entry as Message.Message, custom)) {
       const read = readItem(raw, index, missingOutput, report)
       if (read === undefined) continue
       const item = read.type === "local_shell_call" ? withCallId(read, index, report) : read
@@ -67,7 +68,8 @@ const withCallId = (item: Item.LocalShellCallItem, index: number, report: Report
 
 const readItem = (raw: unknown, index: number, missingOutput: string, report: Report): Item.Item | undefined => {
   const json = Json.isSerializable(raw) ? raw : readJson(raw, index, report)
-  const readable = withArguments(withRole(withKnownOutput(json, index, report), index, report))
+  const known = withArguments(withRole(withKnownOutput(json, index, report), index, report))
+  const readable = itemMisfit(known) === undefined ? known : present(known)
   const misfit = itemMisfit(readable)
   if (misfit === undefined) return readable as Item.Item
   const item = readable as Raw
@@ -108,6 +110,9 @@ const withRole = (value: unknown, index: number, report: Report): unknown => {
   report.push({ _tag: "FieldRepaired", index, field: "role", problem: "is unknown to the server" })
   return { ...value, role }
 }
+
+/** The value as JSON has it: a key may be `undefined`, which is the same as absent. */
+const present = (value: unknown): unknown => (Json.notJson(value) === undefined ? Json.withoutUndefined(value) : value)
 
 /** A field of any type may be `undefined`, which JSON omits. */
 const withArguments = (value: unknown): unknown => {
