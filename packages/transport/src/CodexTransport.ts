@@ -434,7 +434,10 @@ export const make: Effect.Effect<
         const { call, json } = Sender.newDocument()
         call.span = traced.span
         return Effect.flatMap(sender.send(call, plan), (metadata) =>
-          Effect.map(json, (json) => ({ metadata, json }))
+          Effect.map(
+            json((text) => sender.refusal(call, plan, text)),
+            (json) => ({ metadata, json })
+          )
         ).pipe(
           Effect.catchAll((error) => sender.fail(call, plan, error)),
           Effect.ensuring(Effect.sync(() => call.exchange?.close()))

@@ -135,8 +135,6 @@ export class StreamIdle extends Failure.Class<StreamIdle>("@effect-codex/transpo
   }
 }
 
-const unreadable = { tooLarge: "a document that is too large", notJson: "a document that is not JSON" }
-
 const retryableStatus: ReadonlySet<number> = new Set([408, 429])
 
 /**
@@ -152,8 +150,8 @@ export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/trans
     status: Schema.Number,
     /** The target origin of a redirect. */
     location: optional(Schema.String),
-    /** `handshake`: the server refused a WebSocket. Otherwise why the document of a successful response was rejected. */
-    reason: optional(Schema.Literal("handshake", "tooLarge", "notJson"))
+    /** `handshake`: the server refused a WebSocket. `tooLarge`: the document of a successful response is too large. */
+    reason: optional(Schema.Literal("handshake", "tooLarge"))
   }
 ) {
   override get isRetryable(): boolean {
@@ -171,7 +169,7 @@ export class HttpFailure extends Failure.Class<HttpFailure>("@effect-codex/trans
       status >= 300 && status < 400
         ? `The server redirects${this.location === undefined ? "" : ` to ${this.location}`} (HTTP ${status}); redirects are not followed. Set the base URL to the final address if you trust it.`
         : status < 300
-          ? `The server answered HTTP ${status} with ${reason === undefined ? "unexpected content" : unreadable[reason]}. Check that the base URL names the backend.`
+          ? `The server answered HTTP ${status} with ${reason === undefined ? "unexpected content" : "a document that is too large"}. Check that the base URL names the backend.`
           : `The server answered HTTP ${status}. ${this.isRetryable ? "Try again later." : "Check the base URL and the request."}`
     return Failure.describe(what, this)
   }

@@ -285,12 +285,22 @@ describe("the headers of JSON documents", () => {
     )
   )
 
-  it.effect("that are not JSON are a typed failure", () =>
-    Effect.gen(function* () {
-      const transport = yield* CodexTransport.CodexTransport
-      const error = yield* Effect.flip(transport.get("/wham/usage"))
-      assert.strictEqual(error._tag, "HttpFailure")
-      assert.include(error.message, "HTTP 200")
-    }).pipe(Effect.provide(scripted([Script.status(200, { body: "not json" })])))
-  )
+  for (const [name, body, tag, said] of [
+    ["are not JSON", "upstream connect error", "HttpFailure", "HTTP 200 with unexpected content"],
+    ["are not JSON", "upstream connect error", "HttpFailure", "The server says: upstream connect error"],
+    ["are a page of the network edge", "<html><title>Just a moment...</title></html>", "EdgeBlocked", "Just a moment"],
+    ["state an error", { error: { code: "server_is_overloaded", message: "Busy." } }, "ServerOverloaded", "Busy."],
+    ["state a detail", { detail: "Use your key." }, "HttpFailure", "The server says: Use your key."],
+    ["are cut off", '{"email":"someone', "HttpFailure", "Check that the base URL names the backend."]
+  ] as const) {
+    it.effect(`that ${name} are a typed failure: ${said}`, () =>
+      Effect.gen(function* () {
+        const transport = yield* CodexTransport.CodexTransport
+        const error = yield* Effect.flip(transport.get("/wham/usage"))
+        assert.strictEqual(error._tag, tag)
+        assert.include(error.message, said)
+        assert.notInclude(error.message, "someone")
+      }).pipe(Effect.provide(scripted([Script.status(200, { body })], { retry: { retries: 0, outageRetries: 0 } })))
+    )
+  }
 })

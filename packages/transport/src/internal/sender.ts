@@ -3,6 +3,7 @@ import type { AuthError } from "@effect-codex/auth/AuthError"
 import type * as CodexAuth from "@effect-codex/auth/CodexAuth"
 import type * as Credentials from "@effect-codex/auth/Credentials"
 import { defined } from "@effect-codex/schema/Defined"
+import * as ErrorStatement from "@effect-codex/schema/ErrorStatement"
 import type { FailedExchange } from "@effect-codex/schema/FailedExchange"
 import * as Failure from "@effect-codex/schema/Failure"
 import * as Monotonic from "@effect-codex/schema/Monotonic"
@@ -15,6 +16,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
@@ -83,26 +85,47 @@ export const newCall = (body: BodyReader): Call => ({
 /** Whether the response is that of a handshake, which opened no socket. */
 const isHandshake = ({ route }: Call): boolean => route?.via === "websocket" && route.input === undefined
 
-/** Makes a call whose response is one JSON document. */
+/**
+ * Makes a call whose response is one JSON document. `refusal` is the error of a text that is not one, or that states an
+ * error.
+ */
 export const newDocument = (): {
   readonly call: Call
-  readonly json: Effect.Effect<unknown, HttpFailure | ExchangeError>
+  readonly json: (
+    refusal: (text: string) => Effect.Effect<TransportError>
+  ) => Effect.Effect<unknown, TransportError | ExchangeError>
 } => {
   const reader = new TextReader(documentLimit)
   const call = newCall({ reader, keep: false })
-  const json = Effect.suspend(() => {
-    const { headers, status } = call.exchange?.head ?? { headers: {}, status: 200 }
-    const unreadable = (reason: "tooLarge" | "notJson") =>
-      new HttpFailure({ ...ErrorResponse.ids(headers), status, reason })
-    const value = Effect.suspend(() =>
-      reader.isFull
-        ? Effect.fail(unreadable("tooLarge"))
-        : Effect.try({ try: (): unknown => JSON.parse(reader.text), catch: () => unreadable("notJson") })
-    )
-    return call.exchange === undefined ? value : Effect.zipRight(call.exchange.pull, value)
-  })
-  return { call, json }
+  return {
+    call,
+    json: (refusal) =>
+      Effect.suspend(() => {
+        const { headers, status } = call.exchange?.head ?? { headers: {}, status: 200 }
+        const value = Effect.suspend(() => {
+          if (reader.isFull) {
+            return Effect.fail(new HttpFailure({ ...ErrorResponse.ids(headers), status, reason: "tooLarge" }))
+          }
+          const { text } = reader
+          const refused = (words: string) =>
+            Effect.flatMap(refusal(words.slice(0, errorBodyLimit.bytes)), (error) => Effect.fail(error))
+          return Effect.matchEffect(
+            Effect.try((): unknown => JSON.parse(text)),
+            {
+              // a document that was cut off is not a message
+              onFailure: () => refused(/^\s*[[{]/.test(text) ? "" : text),
+              onSuccess: (json) => (statesError(json) ? refused(text) : Effect.succeed(json))
+            }
+          )
+        })
+        return call.exchange === undefined ? value : Effect.zipRight(call.exchange.pull, value)
+      })
+  }
 }
+
+/** Some relays send errors with the status of a success. */
+const statesError = (json: unknown): boolean =>
+  ["error", "errors", "detail"].some((key) => Predicate.hasProperty(json, key) && ErrorStatement.isPresent(json[key]))
 
 /** The maximum size and time for reading an error body. */
 const errorBodyLimit = { bytes: 65_536, millis: 10_000 }
@@ -364,10 +387,12 @@ export const make = ({
         if (known !== undefined) return known
         const document = newDocument()
         const asking = Effect.flatMap(sendVia(document.call, planRoute(plan), credentials, {}), (metadata) =>
-          Effect.flatMap(document.json, (answer) =>
-            Effect.mapError(WorkspaceRouting.fromAnswer(answer, accountId, plan.config.workspaceDomains), (error) =>
-              Failure.withFacts<RoutingFailed>(error, { requestId: metadata.requestId, cfRay: metadata.cfRay })
-            )
+          Effect.flatMap(
+            document.json((text) => toError(document.call, plan, text)),
+            (answer) =>
+              Effect.mapError(WorkspaceRouting.fromAnswer(answer, accountId, plan.config.workspaceDomains), (error) =>
+                Failure.withFacts<RoutingFailed>(error, { requestId: metadata.requestId, cfRay: metadata.cfRay })
+              )
           )
         )
         const route = yield* Effect.ensuring(
