@@ -259,15 +259,25 @@ export class LoginFailed extends Failure.Class<LoginFailed>("@effect-codex/auth/
     ports: optional(Schema.Array(Schema.Number))
   }
 ) {
-  /** After a network error or a timeout the login can be started again. */
+  /** After a network error, a timeout or a status that may be temporary the login can be started again. */
   override get isRetryable(): boolean {
-    return this.reason === "network" || this.reason === "timeout"
+    const { reason, status = 200 } = this
+    return reason === "network" || reason === "timeout" || (reason === "exchange" && isTemporary(status))
   }
   override get message(): string {
-    const tried = this.ports === undefined ? "" : ` (tried ${this.ports.join(", ")})`
-    return Failure.describe(`The login failed: ${loginFailedReasons[this.reason]}${tried}`, this)
+    const { ports, reason, status = 200 } = this
+    const tried = ports === undefined ? "" : ` (tried ${ports.join(", ")})`
+    const what =
+      reason !== "exchange" || status < 400
+        ? loginFailedReasons[reason]
+        : isTemporary(status)
+          ? `the login server responded with HTTP ${status}. Start it again in a moment.`
+          : `the login server refused the request (HTTP ${status}). Check the network, the region and the account, then start it again.`
+    return Failure.describe(`The login failed: ${what}${tried}`, this)
   }
 }
+
+const isTemporary = (status: number): boolean => status === 408 || status === 429 || status >= 500
 
 const loginFailedReasons = {
   denied: "access was denied. Check that the account may use Codex and try again.",
@@ -275,7 +285,7 @@ const loginFailedReasons = {
   timeout: "it was not completed in time. Start it again.",
   ports: "no callback port is free. End the other login, or use the device login.",
   network: "the login server could not be reached. Check the network and start it again.",
-  exchange: "the login server did not return tokens. Start it again.",
+  exchange: "the login server did not return what it was asked for. Start it again.",
   unsupported: "device login is not enabled for this server. Use the browser login."
 }
 

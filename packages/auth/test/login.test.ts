@@ -19,7 +19,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as TestClock from "effect/TestClock"
 import {
-  type AuthError,
+  AuthError,
   AuthStore,
   BrowserLogin,
   CallbackServer,
@@ -572,6 +572,22 @@ describe("DeviceLogin", () => {
         "5 seconds"
       )
     )
+  }
+  for (const [status, isRetryable, words] of [
+    [
+      403,
+      false,
+      "the login server refused the request (HTTP 403). Check the network, the region and the account, then start it again."
+    ],
+    [429, true, "the login server responded with HTTP 429. Start it again in a moment."],
+    [503, true, "the login server responded with HTTP 503. Start it again in a moment."],
+    [200, false, "the login server did not return what it was asked for. Start it again."]
+  ] as const) {
+    it(`says what became of the login at HTTP ${status}, and whether it can work later`, () => {
+      const error = new AuthError.LoginFailed({ reason: "exchange", status, serverMessage: "Not here." })
+      assert.strictEqual(error.message, `The login failed: ${words} The server says: Not here.`)
+      assert.strictEqual(error.isRetryable, isRetryable)
+    })
   }
   it.effect("stops at an answer nobody knows", () =>
     fails(
