@@ -1,7 +1,7 @@
 /** The backend of the commands: the real one with the login of this machine, or an embedded one. */
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as NodeAuth from "@effect-codex/auth/node"
 import { Demo, StrictBackend, TestCodex } from "@effect-codex/testing"
+import * as TransportNode from "@effect-codex/transport/node"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Codex, type CodexAuth, CodexConfig, Doctor } from "effect-codex"
@@ -28,11 +28,12 @@ export const examination = (
     : CodexNode.doctor({ turn })
 
 export const auth = (isMock: boolean): Layer.Layer<CodexAuth.CodexAuth, Failure> =>
-  isMock ? Layer.provide(StrictBackend.layerAuth(), StrictBackend.layer()) : Layer.provide(NodeAuth.layer(), fetch)
+  isMock ? Layer.provide(StrictBackend.layerAuth(), StrictBackend.layer()) : Layer.provide(NodeAuth.layer(), http)
 
-const fetch = FetchHttpClient.layer
+/** Logs in over the same connections as turns: Node's `fetch` ignores proxies. */
+const http = TransportNode.layer()
 
-export const login = Layer.provide(NodeAuth.layerLogin(), fetch)
+export const login = Layer.provide(NodeAuth.layerLogin(), http)
 
 /** Errors of building the Layers. */
 type Failure =

@@ -1,6 +1,7 @@
 /** Handles Ctrl-C: it cancels the running effect if that is cancellable, otherwise it ends the program. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 
 export interface Service {
   /**
@@ -35,3 +36,10 @@ export const make = (): Service & { readonly pressed: (end: () => void) => void 
     }
   }
 }
+
+/** Ends a program. Runs `whenSlow` if it takes longer than a second, as while a refreshed login is still to be stored. */
+export const end = <A, E>(program: Fiber.RuntimeFiber<A, E>, whenSlow: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.zipRight(Effect.forkScoped(Effect.delay(whenSlow, "1 second")), Fiber.interrupt(program)).pipe(
+    Effect.scoped,
+    Effect.asVoid
+  )

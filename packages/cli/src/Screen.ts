@@ -1,5 +1,6 @@
 /** Prints turns and tables. Terminals get colours and a spinner, other outputs plain text. */
 import type * as RateLimits from "@effect-codex/schema/RateLimits"
+import * as Redaction from "@effect-codex/schema/Redaction"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -34,13 +35,21 @@ export const dim = (text: string): string => (isColourful ? `\u001b[2m${text}\u0
 
 export const write = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stdout.write(text))
 
-export const line = (text: string): Effect.Effect<void> => write(`${text}\n`)
+/**
+ * A text of the model, the server or a file for the screen. On a terminal it is without escape sequences and other
+ * invisible characters, which could change the title, the clipboard or what was shown. A pipe gets it unchanged.
+ */
+const shown = (text: string, onTerminal = isTerminal): string => (onTerminal ? Redaction.visible(text) : text)
+
+export const line = (text: string): Effect.Effect<void> => write(`${shown(text)}\n`)
 
 const writeError = (text: string): Effect.Effect<void> => Effect.sync(() => void process.stderr.write(text))
 
 /** Prints a note to standard error, because it is not part of the answer. */
-export const note = (text: string): Effect.Effect<void> =>
-  writeError(`${process.stderr.isTTY === true ? dim(text) : text}\n`)
+export const note = (text: string): Effect.Effect<void> => {
+  const isSeen = process.stderr.isTTY === true
+  return writeError(`${isSeen ? dim(shown(text, true)) : text}\n`)
+}
 
 /** Prints the prompt for a line. */
 export const prompt: Effect.Effect<void> = Effect.suspend(() => (isInteractive ? writeError("> ") : Effect.void))
@@ -62,24 +71,31 @@ const spinner: Effect.Effect<void> = Effect.iterate(0, {
 }).pipe(Effect.ensuring(Effect.suspend(() => writeError(clear))), Effect.asVoid)
 
 /** The text of an event. Reasoning and tools are shown only on a terminal. */
-const rendered = (event: ToolLoop.LoopEvent<unknown>): string => {
+export const rendered = (event: ToolLoop.LoopEvent<unknown>, onTerminal = isTerminal): string => {
+  const aside = (text: string) => (onTerminal ? dim(shown(text, true)) : "")
   switch (event._tag) {
     case "TextDelta":
     case "RefusalDelta":
-      return event.delta
+      return shown(event.delta, onTerminal)
     case "ReasoningDelta":
-      return isTerminal ? dim(event.delta) : ""
+      return aside(event.delta)
     case "ToolStarted":
-      return isTerminal ? dim(`[${event.call.name} ${event.call.arguments}]\n`) : ""
+      return aside(`[${event.call.name} ${event.call.arguments}]\n`)
     case "ToolFailed":
-      return isTerminal ? dim(`[${event.call.name} failed]\n`) : ""
-    case "TurnRestarted":
-      return `\n${dim("[the answer starts over]")}\n`
+      return aside(`[${event.call.name} failed]\n`)
     case "ItemCompleted":
-      return event.item.type === "message" || isTerminal ? "\n" : ""
+      return event.item.type === "message" || onTerminal ? "\n" : ""
     default:
       return ""
   }
+}
+
+/** What a reader of the answer should know about it, but what is not part of it. */
+export const remark = (event: ToolLoop.LoopEvent<unknown>): string | undefined => {
+  if (event._tag === "TurnRestarted") return "[the answer starts over]"
+  return event._tag === "TurnCompleted" && event.turn.status === "incomplete"
+    ? `[the answer is incomplete: ${event.turn.incompleteReason ?? "the server ended it early"}]`
+    : undefined
 }
 
 /** Prints a turn while it streams. */
@@ -90,10 +106,13 @@ export const show = <E, R>(events: Stream.Stream<ToolLoop.LoopEvent<unknown>, E,
       const stop = waiting === undefined ? Effect.void : Fiber.interrupt(waiting)
       let isMidLine = false
       yield* Stream.runForEach(events, (event) => {
-        const text = rendered(event)
-        if (text === "") return Effect.void
-        isMidLine = !text.endsWith("\n")
-        return Effect.zipRight(stop, write(text))
+        const said = remark(event)
+        const text = said !== undefined && isMidLine ? "\n" : rendered(event)
+        if (text !== "") isMidLine = !text.endsWith("\n")
+        return Effect.when(
+          Effect.zipRight(stop, Effect.zipRight(write(text), said === undefined ? Effect.void : note(said))),
+          () => text !== "" || said !== undefined
+        )
       }).pipe(Effect.ensuring(Effect.suspend(() => (isMidLine ? write("\n") : Effect.void))))
     })
   )

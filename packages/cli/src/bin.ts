@@ -60,7 +60,11 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 })
 process.stderr.on("error", () => {})
 
-process.on("SIGINT", () => ctrlC.pressed(() => fiber.unsafeInterruptAsFork(fiber.id())))
+const busy = Screen.note(
+  "The login is being refreshed, and the program ends once it is stored: ending now could lose it. Ctrl-\\ ends at once."
+)
+
+process.on("SIGINT", () => ctrlC.pressed(() => void Effect.runFork(CtrlC.end(fiber, busy))))
 
 fiber.addObserver((exit) => {
   if (Exit.isSuccess(exit)) return

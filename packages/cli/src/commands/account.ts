@@ -1,6 +1,6 @@
 /** Account commands: `whoami`, `models` and `usage`. */
 import * as Command from "@effect/cli/Command"
-import { ModelCatalogue } from "@effect-codex/schema"
+import { ModelCatalogue, RateLimits } from "@effect-codex/schema"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -56,8 +56,9 @@ export const usage = Command.make("usage", {}, () =>
   Effect.gen(function* () {
     const { mock } = yield* root
     yield* Effect.gen(function* () {
-      const { credits, limits, planType } = yield* (yield* Codex.Codex).usage
+      const heard = yield* (yield* Codex.Codex).usage
       const now = yield* Clock.currentTimeMillis
+      const { credits, limits, planType } = RateLimits.current(heard, now)
       yield* Screen.line(`plan ${planType ?? "unknown"}`)
       for (const { limitId, limitName, windows } of limits) {
         yield* Screen.line(`\n${limitName ?? limitId}`)

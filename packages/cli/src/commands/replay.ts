@@ -38,10 +38,7 @@ export const replay = Command.make("replay", { file: recording }, ({ file }) =>
     }
     yield* Screen.line(turn.text)
     const { events, malformed, unknown } = turn.diagnostics
-    yield* Screen.line(
-      Screen.dim(
-        `${turn.status}; ${events} events, ${unknown} unknown, ${malformed} malformed; ${turn.toolCalls.length} calls`
-      )
-    )
+    const summary = `${turn.status}; ${events} events, ${unknown} unknown, ${malformed} malformed; ${turn.toolCalls.length} calls`
+    yield* Screen.write(`${Screen.dim(summary)}\n`)
   })
 ).pipe(Command.withDescription("Replay a recorded stream: server-sent events, or one JSON event per line."))
