@@ -83,7 +83,8 @@ export interface Conversation<out E = never, out S = never> {
   readonly send: (input: Input, options?: TurnOptions) => Effect.Effect<Turn.Turn, CodexError | S>
   /**
    * Like `send`, as a stream of events. Each `TurnCompleted` extends the history, and after the last one the next
-   * `send` can begin. The reader of the stream cannot call `send` earlier: it would wait for itself, so the call fails.
+   * `send` can begin. The reader of the stream cannot call `send` earlier, nor can a fiber that it starts: the call
+   * would wait for itself, so it fails.
    */
   readonly stream: (
     input: Input,

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { AuthError, CodexAuth } from "@effect-codex/auth"
 import { Failure, JsonSchema, OutputFormat, Tool } from "@effect-codex/schema"
 import { Script, ScriptedBackend, TestAuth, TestCodex } from "@effect-codex/testing"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -120,9 +121,10 @@ describe("an error that is explained", () => {
   it.effect("is explained within the time the call has left", () =>
     Effect.gen(function* () {
       const codex = yield* Codex.Codex
-      const fiber = yield* Effect.fork(Effect.flip(codex.turn({ prompt: "?", timeLimit: "1 second" })))
-      const error = yield* run(fiber.await)
-      assert.isTrue(error._tag === "Success" && error.value._tag === "ModelUnavailable")
+      const failing = Effect.flip(codex.turn({ prompt: "?", timeLimit: "1 second" }))
+      const [error, time] = yield* run(Effect.zip(failing, Clock.currentTimeMillis))
+      assert.strictEqual(error._tag, "ModelUnavailable")
+      assert.strictEqual(time, 1000)
       const sent = yield* requests
       assert.isAtMost(sent.length, 2)
     }).pipe(

@@ -113,6 +113,32 @@ describe("a conversation over a WebSocket", () => {
     }).pipe(Effect.provide(overSockets([says("A"), says("B"), says("C")])))
   )
 
+  it.effect("goes on over the socket whose last response ended with response.done", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make()
+      for (const said of ["one", "two"]) yield* run(conversation.send(said))
+      const sent = yield* messages
+      assert.deepStrictEqual(
+        sent.map(({ previous_response_id, socket }) => [socket, previous_response_id]),
+        [
+          [1, undefined],
+          [1, "resp_done"]
+        ]
+      )
+    }).pipe(
+      Effect.provide(
+        overSockets([
+          Script.events(
+            Script.turnEvents({ id: "resp_done", text: "A" }).map((event) =>
+              event["type"] === "response.completed" ? { ...event, type: "response.done" } : event
+            )
+          ),
+          says("B")
+        ])
+      )
+    )
+  )
+
   it.effect("sends everything where an edit changed the instructions or the model", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()

@@ -225,8 +225,8 @@ const inBeginning = (text: string, now: number | undefined): ErrorStatement | un
 }
 
 /**
- * The error in the text of a body: JSON in any format, also if it was cut off, an HTML page (its title is used), XML (its elements
- * `Code` and `Message`), or plain text.
+ * The error in the text of a body: JSON in any format, also if it was cut off, an HTML page (its title is used), XML
+ * (its elements `Code` and `Message`), or plain text.
  *
  * @since 0.1.0
  * @category constructors

@@ -495,9 +495,9 @@ const currentLimit = (limit: RateLimit, now: number): RateLimit => {
 
 /**
  * Merges a newer snapshot: limits, windows and fields in `next` replace the earlier ones, the others are kept.
- * `reachedType` is cleared when `next` contains a limit that is not reached, and no other one is. A kept limit stores its time in its own
- * `receivedAt`; its windows whose reset time has passed become unused. A snapshot holds at most {@link maxLimits}
- * limits: more are ignored.
+ * `reachedType` is cleared when `next` contains a limit that is not reached, and no other one is. A kept limit stores
+ * its time in its own `receivedAt`; its windows whose reset time has passed become unused. A snapshot holds at most
+ * {@link maxLimits} limits: more are ignored.
  *
  * @since 0.1.0
  * @category combinators

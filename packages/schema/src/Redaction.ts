@@ -118,7 +118,10 @@ const startingAt = (text: string, start: number, secret: string): ReadonlyArray<
   return []
 }
 
-/** Where the original text contains secrets in any notation, and parts of truncated secrets; `isTight` ignores whitespace. */
+/**
+ * Where the original text contains secrets in any notation, and parts of truncated secrets; `isTight` ignores
+ * whitespace.
+ */
 const locate = (text: string, secrets: ReadonlyArray<string>, isTight: boolean): ReadonlyArray<Range> => {
   if (secrets.length === 0) return []
   const { start, text: searched } = canonical(text, isTight)

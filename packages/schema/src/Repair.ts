@@ -16,8 +16,8 @@ import * as ResponsesRequest from "./ResponsesRequest.ts"
  * - `FieldRepaired`: a field of an item had the wrong type, or a value JSON cannot represent; it was removed, or
  *   converted to the right type.
  * - `TextMadeWellFormed`: unpaired surrogates were replaced by U+FFFD.
- * - `PartRewritten`: a content part was normalized to the form the backend expects: base64, media type, an image's `detail`,
- *   `input_text` or `output_text`.
+ * - `PartRewritten`: a content part was normalized to the form the backend expects: base64, media type, an image's
+ *   `detail`, `input_text` or `output_text`.
  * - `ContentReplaced`: an image, document or audio part cannot be sent; it was replaced by the text of `problem`.
  * - `TextCut`: a text was truncated in the middle, with a marker. `too_long`: it exceeds the backend's limit;
  *   `output_limit`: it exceeds the request's limit.

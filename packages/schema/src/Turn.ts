@@ -248,8 +248,8 @@ const content = {
  *   (`max_output_tokens`, `content_filter`, …) or, if there is none, the response's status.
  * - `items` are the finished output items in output order: add them to the next request to continue (C.5). They are
  *   unchanged, except that streamed text missing from an item is added to it.
- * - `toolCalls` may be executed: their items are complete wherever the server shows them, no two share a `callId`, and the
- *   turn completed. All other calls are in `abandonedToolCalls` and must not be executed.
+ * - `toolCalls` may be executed: their items are complete wherever the server shows them, no two share a `callId`, and
+ *   the turn completed. All other calls are in `abandonedToolCalls` and must not be executed.
  * - `text` is all text blocks joined; `refusal` all refusals.
  * - `endTurn: false` without a tool call asks for another request with the history so far (D.4).
  * - `extra` holds all other keys of the terminal response (`usage_metadata`, `reasoning`, `metadata`, …), unchanged,

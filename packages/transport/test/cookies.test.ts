@@ -71,4 +71,20 @@ describe("cookies", () => {
       assert.notProperty(yield* headersOf(4), "cookie")
     }).pipe(Effect.provide(scripted(script)))
   )
+
+  it.scoped("are secrets: no error quotes them", () =>
+    Effect.gen(function* () {
+      yield* attempt()
+      const error = yield* Effect.flip(attempt())
+      assert.strictEqual(error.serverMessage, "The cookie __cf_bm=<redacted> is odd.")
+      assert.notInclude(JSON.stringify(error), "planted")
+    }).pipe(
+      Effect.provide(
+        scripted([
+          Script.turn({ text: "ok" }).pipe(Script.headers({ "set-cookie": "__cf_bm=planted-by-the-edge; Path=/" })),
+          Script.status(400, { body: { detail: "The cookie __cf_bm=planted-by-the-edge is odd." } })
+        ])
+      )
+    )
+  )
 })

@@ -39,7 +39,7 @@ describe("the proxy of a request", () => {
           const error = yield* Effect.flip(inEnvironment({ [name]: text }))
           assert.strictEqual(error._tag, "InvalidConfig")
           assert.include(error.message, name)
-          assert.include(error.message, "use ")
+          assert.include(error.message, text.startsWith("socks") ? "use socks5://" : "use the URL")
         }
         assert.strictEqual((yield* Effect.flip(Proxies.resolve({ url: text })))._tag, "InvalidConfig")
       })

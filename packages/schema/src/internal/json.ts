@@ -156,8 +156,8 @@ const present = (value: unknown): unknown => {
 }
 
 /**
- * The value without the keys whose value is `undefined`, which JSON omits; the same value if there are none. It must not be
- * nested too deeply: see {@link notJson}.
+ * The value without the keys whose value is `undefined`, which JSON omits; the same value if there are none. It must
+ * not be nested too deeply: see {@link notJson}.
  */
 export const withoutUndefined = (value: unknown): unknown => (holdsUndefined(value) ? present(value) : value)
 

@@ -36,7 +36,12 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** Responses end with one of these, and the socket is free again. */
-const terminal: ReadonlySet<unknown> = new Set(["response.completed", "response.incomplete", "response.failed"])
+const terminal: ReadonlySet<unknown> = new Set([
+  "response.completed",
+  "response.done",
+  "response.incomplete",
+  "response.failed"
+])
 
 const socketsOf = (script: Script.Script): Script.Sockets | undefined =>
   typeof script === "function" ? script.sockets : undefined
