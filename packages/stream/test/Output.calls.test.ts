@@ -387,6 +387,21 @@ describe("calls of the server's own kinds", () => {
     assert.strictEqual(play(done(0, shell), end()).turn?.toolCalls[0]?.callId, "lsh_1")
   })
 
+  it("run once where a shell call comes with and without its call id", () => {
+    const named = { ...shell, call_id: "call_1" }
+    for (const [first, second] of [
+      [shell, named],
+      [named, shell]
+    ] as const) {
+      for (const last of [[done(1, second), end()], [end({ output: [first, second] })]]) {
+        const { turn } = play(done(0, first), ...last)
+        assert.lengthOf(turn?.toolCalls ?? [], 1)
+        assert.lengthOf(turn?.items ?? [], 1)
+      }
+    }
+    assert.lengthOf(play(done(0, named), done(1, { ...shell, id: "lsh_2" }), end()).turn?.toolCalls ?? [], 2)
+  })
+
   it("are none where the server runs them itself, or nothing could answer them", () => {
     for (const item of [
       { ...search, execution: "server" },

@@ -243,11 +243,13 @@ describe("secrets", () => {
 
   it.effect("are in no problem of the configuration", () =>
     Effect.gen(function* () {
-      const baseUrl = `https://user:${secrets["refresh token"]}@example.org/?token=${secrets["refresh token"]}`
-      const error = yield* Effect.flip(
-        CodexConfig.make({ baseUrl, headers: { authorization: secrets["access token"] } })
-      )
-      search("the error", renderings(error))
+      const password = secrets["refresh token"]
+      for (const baseUrl of [`https://user:${password}@example.org/?token=${password}`, `https://user:${password}@`]) {
+        const error = yield* Effect.flip(
+          CodexConfig.make({ baseUrl, headers: { authorization: secrets["access token"] } })
+        )
+        search("the error", renderings(error))
+      }
     })
   )
 })

@@ -351,7 +351,8 @@ export class Output {
     if (call !== undefined) {
       // a rebuilt item still has its initial status
       const isDone = Compare.isCompleted(status) || (isRebuilt && status === "in_progress")
-      if (!isDone) this.#withdraw(call)
+      const earlier = this.#find(call, item as Raw)
+      if (!isDone) withdraw(earlier)
       // a call without an id cannot be answered, and an incomplete call must not be answered
       if (isBlank(call.callId) || status === "incomplete") {
         slot.begun = item
@@ -359,7 +360,6 @@ export class Output {
         slot.isIncomplete = true
         return
       }
-      const earlier = this.#calls.get(call.callId)
       slot.call = call
       if (slot.kind === "item") slot.hasFullArguments = call.unreadable === undefined
       if (earlier?.executable === true || (earlier !== undefined && !isDone)) {
@@ -367,7 +367,7 @@ export class Output {
         return this.#repeats(slot, call, out)
       }
       if (earlier !== undefined) earlier.kept = false
-      this.#calls.set(call.callId, slot)
+      for (const id of idsOf(call, item as Raw)) this.#calls.set(id, slot)
       slot.callId = call.callId
       slot.name = call.name
       slot.executable = isDone
@@ -401,10 +401,9 @@ export class Output {
     if (added !== "") out.push({ _tag: "ToolCallDelta", outputIndex: slot.index, delta: added })
   }
 
-  /** Withdraws a call that the server calls complete in one place and something else in another. */
-  #withdraw({ callId }: Turn.ToolCall): void {
-    const slot = this.#calls.get(callId)
-    if (slot?.executable === true) slot.isWithdrawn = true
+  #find(call: Turn.ToolCall, item: Raw): Slot | undefined {
+    const [slot] = idsOf(call, item).flatMap((id) => this.#calls.get(id) ?? [])
+    return slot
   }
 
   #repeats(slot: Slot, call: Turn.ToolCall, out: Out): void {
@@ -415,7 +414,7 @@ export class Output {
   /** Handles a second `output_item.done`: the first item is kept, and its missing fields are filled. */
   #again(slot: Slot, item: Raw, out: Out): void {
     const call = slot.call === undefined ? undefined : Turn.callOf(item as unknown as Item.Item)
-    if (slot.call !== undefined && !Compare.isCompleted(item["status"])) this.#withdraw(slot.call)
+    if (slot.call !== undefined && !Compare.isCompleted(item["status"])) withdraw(this.#find(slot.call, item))
     if (call !== undefined) this.#repeats(slot, call, out)
     else if (!isWithin(slot.item, item)) {
       this.#note("differs from its item")
@@ -430,7 +429,7 @@ export class Output {
     const done = slot.item as unknown as Raw
     if (isWithin(done, item)) return
     if (slot.call !== undefined) {
-      if (!Compare.isCompleted(item["status"])) this.#withdraw(slot.call)
+      if (!Compare.isCompleted(item["status"])) withdraw(this.#find(slot.call, item))
       const call = Turn.callOf(item as unknown as Item.Item)
       if (call === undefined) return
       if (!slot.hasFullArguments && Compare.hasArgumentsOf(call, slot.call))
@@ -522,6 +521,17 @@ const textDelta = (slot: Slot, kind: PartKind, index: number, delta: string): Tu
     default:
       return { _tag: "ReasoningDelta", outputIndex: slot.index, kind, part: index, delta }
   }
+}
+
+/** A shell call can come without a `call_id`, and then has the id of its item: it counts under both. */
+const idsOf = (call: Turn.ToolCall, item: Raw): ReadonlyArray<string> => {
+  const id = call.type === "local_shell" ? asNonBlank(item["id"]) : undefined
+  return id === undefined ? [call.callId] : [call.callId, id]
+}
+
+/** Withdraws a call that the server calls complete in one place and something else in another. */
+const withdraw = (slot: Slot | undefined): void => {
+  if (slot?.executable === true) slot.isWithdrawn = true
 }
 
 const start = (slot: Slot, out: Out): void => {
