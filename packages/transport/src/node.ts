@@ -159,7 +159,13 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
           const agents = new Map(
             Array.from(urls, (uri) => [
               uri,
-              new Undici.ProxyAgent({ ...agentOptions, uri, proxyTls: connect, requestTls: connect })
+              new Undici.ProxyAgent({
+                ...agentOptions,
+                uri,
+                proxyTls: connect,
+                requestTls: connect,
+                clientFactory: tunnelsVia
+              })
             ])
           )
           return new Router(
@@ -176,6 +182,20 @@ export const layerDispatcher = (options: Options = {}): Layer.Layer<NodeHttpClie
       )
     })
   )
+
+/**
+ * Connections to a proxy. If it closes one instead of opening the tunnel, undici tries again without pause or end,
+ * because of the error's code.
+ */
+const tunnelsVia = (proxy: URL, options: object): Undici.Dispatcher => {
+  const pool = new Undici.Pool(proxy, options)
+  const connect = pool.connect.bind(pool)
+  const closed = (error: NodeJS.ErrnoException) => {
+    if (error.code === "UND_ERR_SOCKET") error.code = "ECONNRESET"
+    return Promise.reject(error)
+  }
+  return Object.assign(pool, { connect: (to: Undici.Dispatcher.ConnectOptions) => connect(to).catch(closed) })
+}
 
 /** Routes each request to the dispatcher for its origin. */
 class Router extends Undici.Dispatcher {

@@ -10,6 +10,10 @@ server.on("connect", (request, socket, head) => {
     socket.end("HTTP/1.1 403 Forbidden\r\n\r\n")
     return
   }
+  if (process.argv[2] === "close") {
+    socket.destroy()
+    return
+  }
   const target = new URL(`http://${request.url}`)
   const upstream = Net.connect(Number(target.port), target.hostname, () => {
     socket.write("HTTP/1.1 200 Connection Established\r\n\r\n")

@@ -373,6 +373,15 @@ for (const [name, over] of Object.entries(carriers))
         })
       )
 
+      it.scopedLive("that closes the connection is a failed connection, and is asked once", () =>
+        Effect.gen(function* () {
+          const { tunnels, url } = yield* proxy("close")
+          const { turn: error } = yield* against([turn], over({ proxy: { url } }), { tls: Certificates.server })
+          assertFields(yield* Effect.flip(error), { _tag: "ConnectionFailed", reason: "reset", isRetryable: true })
+          assert.lengthOf(tunnels(), 1)
+        })
+      )
+
       it.scopedLive("is not used for loopback addresses: it would see the credentials", () =>
         Effect.gen(function* () {
           const { tunnels, url } = yield* proxy()
