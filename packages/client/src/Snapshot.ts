@@ -69,7 +69,7 @@ export class StoreFailed extends Failure.Class<StoreFailed>("effect-codex/StoreF
   override get message(): string {
     return this.reason === "conflict"
       ? `The conversation ${this.id} was not saved, because another writer saved it first. Load it again and continue from there.`
-      : `The store could not ${this.operation} the conversation ${this.id}.`
+      : `The store could not ${this.operation} the conversation ${this.id}. Check the store, such as the disk and its permissions, and try again${this.operation === "save" ? ": the next save includes everything" : ""}.`
   }
 }
 

@@ -166,6 +166,7 @@ describe("Conversation.persisted", () => {
       broken = true
       const error = yield* run(Effect.flip(conversation.send("one")))
       assert.deepInclude(error, { _tag: "StoreFailed", operation: "save", reason: "unavailable" })
+      assert.include(error.message, "Check the store, such as the disk")
       // what was not saved can be gone on from
       assert.strictEqual(error.items?.length, 3)
       broken = false
