@@ -15,7 +15,7 @@ const allowed: Record<string, ReadonlyArray<string>> = {
   client: ["schema", "stream", "auth", "transport"],
   testing: ["schema", "auth", "transport", "client"],
   ai: ["schema", "transport", "client"],
-  cli: ["schema", "stream", "auth", "testing", "client"]
+  cli: ["schema", "stream", "auth", "transport", "testing", "client"]
 }
 
 /** Programs run on Node and bring what they need; the others are libraries. */
