@@ -146,6 +146,16 @@ const problemOf = (error: CodexError): Disease => {
  */
 export const fromError = (error: CodexError): Finding => finding(problemOf(error), error.message, error)
 
+/** The finding of an error of the examination. Its own time limits cannot be raised. */
+const found = (error: CodexError): Finding =>
+  error._tag === "TimedOut" && error.phase === "total" && error.limitMillis !== undefined
+    ? finding(
+        problemOf(error),
+        `There was no complete answer within ${Duration.format(Duration.millis(error.limitMillis))}. Check the network, the proxy and the base URL, or try again later.`,
+        error
+      )
+    : fromError(error)
+
 /** The time limit of each of the two requests. */
 const requestTimeLimit = Duration.toMillis("10 seconds")
 
@@ -248,7 +258,7 @@ export const examine: Effect.Effect<
         return Effect.void
       })
     )
-  }).pipe(Effect.catchAll((error) => Effect.sync(() => findings.push(fromError(error)))))
+  }).pipe(Effect.catchAll((error) => Effect.sync(() => findings.push(found(error)))))
 
   return { facts, findings }
 }).pipe(Effect.withSpan("Doctor.examine"))
@@ -353,7 +363,7 @@ export const examineWithTurn: Effect.Effect<
   })
   const findings = yield* Stream.runForEach(turn, () => watch.saw).pipe(
     Effect.zipRight(watch.findings),
-    Effect.catchAll((error) => Effect.succeed([fromError(error)]))
+    Effect.catchAll((error) => Effect.succeed([found(error)]))
   )
   return { ...report, findings }
 }).pipe(Effect.withSpan("Doctor.examineWithTurn"))

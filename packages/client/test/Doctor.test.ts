@@ -85,7 +85,7 @@ const patients: Readonly<Record<string, readonly [Doctor.Disease, Patient, RegEx
     /behind/
   ],
   "nothing that listens": ["Unreachable", { routes: always(Script.refuse) }, /base URL/],
-  "no answer": ["Unreachable", { routes: always(Script.silence) }, /10s/],
+  "no answer": ["Unreachable", { routes: always(Script.silence) }, /within 10s\. Check the network/],
   "a gateway that refuses": ["BackendRefused", { routes: always(Script.status(502, { body: "<html>" })) }, /502/]
 }
 
