@@ -17,7 +17,7 @@ export class UnreadableFile extends Data.TaggedError("UnreadableFile")<{
       case "PermissionDenied":
         return `The file ${file} cannot be read: its permissions do not allow it.`
       default:
-        return `${file} cannot be read. It must be a regular file.`
+        return `${file} cannot be read. It must be a regular file of less than 2 GiB.`
     }
   }
 }

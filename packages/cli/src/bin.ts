@@ -60,8 +60,12 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 })
 process.stderr.on("error", () => {})
 
-const busy = Screen.note(
-  "The login is being refreshed, and the program ends once it is stored: ending now could lose it. Ctrl-\\ ends at once."
+const busy = Effect.runSync(
+  Effect.once(
+    Screen.note(
+      "The login is being refreshed, and the program ends once it is stored: ending now could lose it. Ctrl-\\ ends at once."
+    )
+  )
 )
 
 process.on("SIGINT", () => ctrlC.pressed(() => void Effect.runFork(CtrlC.end(fiber, busy))))
