@@ -1,6 +1,8 @@
 /** What the command line shows, without a process. */
 import { assert, describe, it } from "@effect/vitest"
-import type { Turn } from "@effect-codex/schema"
+import { ServiceError, type Turn } from "@effect-codex/schema"
+import { TransportError } from "@effect-codex/transport"
+import * as ConfigError from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -8,6 +10,8 @@ import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import * as Backend from "../src/Backend.ts"
 import * as CtrlC from "../src/CtrlC.ts"
+import * as ExitCode from "../src/ExitCode.ts"
+import { UnreadableFile } from "../src/Files.ts"
 import * as Screen from "../src/Screen.ts"
 
 const hostile = "A\u001b[31mred\u001b]0;title\u0007\u001b[2J\u009b2J \u202Ereversed\rover"
@@ -40,6 +44,19 @@ describe("Screen", () => {
     assert.isUndefined(remark({ _tag: "TurnCompleted", turn: { status: "completed" } }))
     assert.strictEqual(remark({ _tag: "TurnRestarted" }), "[the answer starts over]")
   })
+})
+
+describe("--json", () => {
+  for (const [name, error, reason, group] of [
+    ["the backend", new ServiceError.ServerOverloaded({}), "ServerOverloaded", "later"],
+    ["the settings", new TransportError.InvalidConfig({ problems: ["x"] }), "InvalidConfig", "account"],
+    ["a variable", ConfigError.InvalidData(["X"], "not a number"), "ConfigError", "account"],
+    ["a file", new UnreadableFile({ file: "x", cause: undefined as never }), "UnreadableFile", "request"]
+  ] as const) {
+    it(`ends with an event also if ${name} fails`, () => {
+      assert.deepStrictEqual(ExitCode.event(error), { _tag: "Failed", reason, group })
+    })
+  }
 })
 
 describe("Ctrl-C", () => {

@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { ClientEvent, Codex, type CodexError, type ToolLoop } from "effect-codex"
 import * as Arguments from "../Arguments.ts"
 import * as Backend from "../Backend.ts"
+import * as ExitCode from "../ExitCode.ts"
 import * as Files from "../Files.ts"
 import * as Screen from "../Screen.ts"
 import { stdin } from "../Stdin.ts"
@@ -83,12 +84,10 @@ const options = {
 
 const known = ["-m", "--model", "--effort", "--image", "--instructions", "--schema", "--json"]
 
+const showEvent = (event: ClientEvent.ClientEvent) => Screen.line(JSON.stringify(event))
+
 const showJson = (events: Stream.Stream<ToolLoop.LoopEvent<unknown>, CodexError.CodexError>) =>
-  events.pipe(
-    Stream.filterMap(ClientEvent.fromEvent),
-    Stream.tapError((error) => Screen.line(JSON.stringify(ClientEvent.fromError(error)))),
-    Stream.runForEach((event) => Screen.line(JSON.stringify(event)))
-  )
+  events.pipe(Stream.filterMap(ClientEvent.fromEvent), Stream.runForEach(showEvent))
 
 export const ask = Command.make("ask", options, ({ effort, image, instructions, json, model, prompt, schema }) =>
   Effect.gen(function* () {
@@ -109,5 +108,5 @@ export const ask = Command.make("ask", options, ({ effort, image, instructions, 
       const events = debug ? Screen.timed(codex.stream(request)) : codex.stream(request)
       yield* json ? showJson(events) : Screen.show(events)
     }).pipe(Effect.provide(Backend.codex(mock)))
-  })
+  }).pipe(Effect.tapError((error) => (json ? showEvent(ExitCode.event(error)) : Effect.void)))
 ).pipe(Command.withDescription("Send a prompt and stream the answer. Also reads standard input."))
