@@ -196,7 +196,7 @@ export class RefreshFailed extends Failure.Class<RefreshFailed>("@effect-codex/a
   override get message(): string {
     const status = `HTTP ${this.status ?? "?"}`
     const what = {
-      network: "the token endpoint could not be reached. Check the network and try again in a moment.",
+      network: "the token endpoint could not be reached. Check the network and the proxy, and try again in a moment.",
       timeout: "the token endpoint did not respond in time. Try again in a moment.",
       status: `the token endpoint responded with ${status}. Try again in a moment.`,
       refused: `the token endpoint refused the request (${status}). Check the network, the region and the account, then restart the program or log in again.`,
@@ -284,7 +284,7 @@ const loginFailedReasons = {
   workspace: "it was for a workspace that is not allowed here. Log in again and choose an allowed one.",
   timeout: "it was not completed in time. Start it again.",
   ports: "no callback port is free. End the other login, or use the device login.",
-  network: "the login server could not be reached. Check the network and start it again.",
+  network: "the login server could not be reached. Check the network and the proxy, and start it again.",
   exchange: "the login server did not return what it was asked for. Start it again.",
   unsupported: "device login is not enabled for this server. Use the browser login."
 }
