@@ -326,6 +326,8 @@ describe("effect-codex", () => {
     assert.include(cancelled.stderr, "The chat holiday, 3 entries so far.")
     assert.include(cancelled.stderr, "[cancelled]")
     assert.include((await run(["chat", "--list"])).stdout, "holiday")
+    const chats = Path.join(home, ".local/share/effect-codex/chats")
+    assert.strictEqual(Fs.statSync(chats).mode & 0o777, 0o700)
   })
 
   it("replay shows a recording, and fails as it did", timeout, async () => {

@@ -41,7 +41,7 @@ class ChatsUnusable extends Data.TaggedError("ChatsUnusable")<{ readonly path: s
 const isThere = (error: PlatformError.PlatformError) => error._tag === "SystemError" && error.reason === "AlreadyExists"
 
 /**
- * Creates folders one by one: Node's recursive `mkdir` never returns where the system reports an unexpected error, as
+ * Creates folders for their owner alone, one by one: Node's recursive `mkdir` never returns where the system reports an unexpected error, as
  * below `/proc`.
  */
 const makeFolder = (
@@ -53,7 +53,7 @@ const makeFolder = (
     const parent = (yield* Path.Path).dirname(path)
     if (parent !== path) yield* makeFolder(parent)
     // another chat may create it at the same time
-    yield* Effect.catchIf(fs.makeDirectory(path), isThere, () => Effect.void)
+    yield* Effect.catchIf(fs.makeDirectory(path, { mode: 0o700 }), isThere, () => Effect.void)
   })
 
 const store = Layer.unwrapEffect(
