@@ -197,13 +197,14 @@ describe("a turn that did not end well", () => {
 })
 
 describe("a call with a status of its own", () => {
+  const kinds: ReadonlyArray<Raw> = [
+    call(),
+    { type: "custom_tool_call", id: "ctc_1", call_id: "call_1", name: "sh", input: "rm -rf /" },
+    { type: "local_shell_call", id: "lsh_1", call_id: "call_1", action: { type: "exec", command: ["ls"] } },
+    { type: "tool_search_call", id: "tsc_1", call_id: "call_1", execution: "client", arguments: { query: "x" } }
+  ]
+
   it("is handed out only when that is completed or absent", () => {
-    const kinds: ReadonlyArray<Raw> = [
-      call(),
-      { type: "custom_tool_call", id: "ctc_1", call_id: "call_1", name: "sh", input: "rm -rf /" },
-      { type: "local_shell_call", id: "lsh_1", call_id: "call_1", action: { type: "exec", command: ["ls"] } },
-      { type: "tool_search_call", id: "tsc_1", call_id: "call_1", execution: "client", arguments: { query: "x" } }
-    ]
     for (const item of kinds) {
       for (const last of [[done(0, item), end()], [end({ output: [item] })]]) {
         const play1 = (status: unknown) =>
@@ -229,12 +230,6 @@ describe("a call with a status of its own", () => {
   })
 
   it("is not handed out once the server says that it is not complete, wherever it says so", () => {
-    const kinds: ReadonlyArray<Raw> = [
-      call(),
-      { type: "custom_tool_call", id: "ctc_1", call_id: "call_1", name: "sh", input: "rm -rf /" },
-      { type: "local_shell_call", id: "lsh_1", call_id: "call_1", action: { type: "exec", command: ["ls"] } },
-      { type: "tool_search_call", id: "tsc_1", call_id: "call_1", execution: "client", arguments: { query: "x" } }
-    ]
     for (const item of kinds) {
       for (const status of ["incomplete", "in_progress", "failed", 1]) {
         for (const before of ["completed", undefined]) {

@@ -41,8 +41,8 @@ class ChatsUnusable extends Data.TaggedError("ChatsUnusable")<{ readonly path: s
 const isThere = (error: PlatformError.PlatformError) => error._tag === "SystemError" && error.reason === "AlreadyExists"
 
 /**
- * Creates folders for their owner alone, one by one: Node's recursive `mkdir` never returns where the system reports an unexpected error, as
- * below `/proc`.
+ * Creates folders for their owner alone, one by one: Node's recursive `mkdir` never returns where the system reports an
+ * unexpected error, as below `/proc`.
  */
 const makeFolder = (
   path: string

@@ -161,6 +161,9 @@ const present = (value: unknown): unknown => {
  */
 export const withoutUndefined = (value: unknown): unknown => (holdsUndefined(value) ? present(value) : value)
 
+/** The same for any value: one that JSON cannot represent stays as it is. */
+export const asWritten = (value: unknown): unknown => (notJson(value) === undefined ? withoutUndefined(value) : value)
+
 /** The first part of a value that JSON cannot represent; `undefined` if there is none. */
 export const notJson = (value: unknown): Unserializable | undefined =>
   isSerializable(value) ? undefined : sanitize(value).removed[0]

@@ -5,7 +5,7 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as JsonSchema from "../JsonSchema.ts"
-import { notJson, withoutUndefined } from "./json.ts"
+import { asWritten, notJson } from "./json.ts"
 
 /**
  * A tool in the nearest form the server accepts. `changes` lists each tool whose schema was changed (a namespace holds
@@ -19,7 +19,7 @@ export interface Normalized<out A> {
 
 /** A tool the server accepts is returned unchanged. From a namespace, only the refused tools are removed. */
 export const normalize = <A>(given: A): Normalized<A> => {
-  const tool = notJson(given) === undefined ? (withoutUndefined(given) as A) : given
+  const tool = asWritten(given) as A
   if (!Predicate.isRecord(tool)) return { tool, changes: [], refused: [] }
   if (tool["type"] === "namespace" && Array.isArray(tool["tools"])) {
     const all = tool["tools"].map((inner: unknown) => normalize(inner))

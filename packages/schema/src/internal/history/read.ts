@@ -36,7 +36,7 @@ export const read = (
       report.push({ _tag: "EntryDropped", index, problem })
       continue
     }
-    const entry = isItem || messageMisfit(given) === undefined ? given : present(given)
+    const entry = isItem || messageMisfit(given) === undefined ? given : Json.asWritten(given)
     if (!isItem && messageMisfit(entry) !== undefined) {
       report.push({ _tag: "EntryDropped", index, problem: "has fields that fit neither a message nor an item" })
       continue
@@ -69,7 +69,7 @@ const withCallId = (item: Item.LocalShellCallItem, index: number, report: Report
 const readItem = (raw: unknown, index: number, missingOutput: string, report: Report): Item.Item | undefined => {
   const json = Json.isSerializable(raw) ? raw : readJson(raw, index, report)
   const known = withArguments(withRole(withKnownOutput(json, index, report), index, report))
-  const readable = itemMisfit(known) === undefined ? known : present(known)
+  const readable = itemMisfit(known) === undefined ? known : Json.asWritten(known)
   const misfit = itemMisfit(readable)
   if (misfit === undefined) return readable as Item.Item
   const item = readable as Raw
@@ -110,9 +110,6 @@ const withRole = (value: unknown, index: number, report: Report): unknown => {
   report.push({ _tag: "FieldRepaired", index, field: "role", problem: "is unknown to the server" })
   return { ...value, role }
 }
-
-/** The value as JSON has it: a key may be `undefined`, which is the same as absent. */
-const present = (value: unknown): unknown => (Json.notJson(value) === undefined ? Json.withoutUndefined(value) : value)
 
 /** A field of any type may be `undefined`, which JSON omits. */
 const withArguments = (value: unknown): unknown => {
