@@ -7,6 +7,7 @@
  */
 import * as Failure from "@effect-codex/schema/Failure"
 import * as Schema from "effect/Schema"
+import { isTransient } from "./internal/status.ts"
 import { accessTokenVariable } from "./internal/variables.ts"
 
 const logIn = `Log in with \`npx @effect-codex/cli login\` or \`codex login\` (a program can use BrowserLogin or DeviceLogin), or set ${accessTokenVariable} to an access token.`
@@ -262,7 +263,7 @@ export class LoginFailed extends Failure.Class<LoginFailed>("@effect-codex/auth/
   /** After a network error, a timeout or a status that may be temporary the login can be started again. */
   override get isRetryable(): boolean {
     const { reason, status = 200 } = this
-    return reason === "network" || reason === "timeout" || (reason === "exchange" && isTemporary(status))
+    return reason === "network" || reason === "timeout" || (reason === "exchange" && isTransient(status))
   }
   override get message(): string {
     const { ports, reason, status = 200 } = this
@@ -270,14 +271,12 @@ export class LoginFailed extends Failure.Class<LoginFailed>("@effect-codex/auth/
     const what =
       reason !== "exchange" || status < 400
         ? loginFailedReasons[reason]
-        : isTemporary(status)
+        : isTransient(status)
           ? `the login server responded with HTTP ${status}. Start it again in a moment.`
           : `the login server refused the request (HTTP ${status}). Check the network, the region and the account, then start it again.`
     return Failure.describe(`The login failed: ${what}${tried}`, this)
   }
 }
-
-const isTemporary = (status: number): boolean => status === 408 || status === 429 || status >= 500
 
 const loginFailedReasons = {
   denied: "access was denied. Check that the account may use Codex and try again.",

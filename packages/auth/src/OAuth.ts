@@ -18,6 +18,7 @@ import { LoginExpired, LoginFailed, RefreshFailed } from "./AuthError.ts"
 import * as BoundRequest from "./BoundRequest.ts"
 import { isJsonObject, type Json, numberIn, parseJson, textIn } from "./internal/json.ts"
 import { type Answer, clean, codeOf, factsOf, readText } from "./internal/statement.ts"
+import { isTransient } from "./internal/status.ts"
 
 /**
  * The login server.
@@ -176,8 +177,6 @@ const permanent: Record<string, LoginExpired["reason"]> = {
 /** Proxies that change a response say 203. What was handed out counts, whichever success it came with. */
 const isSuccess = ({ status }: Answer): boolean => status >= 200 && status < 300
 
-const isTransient = (status: number): boolean => status === 408 || status === 429 || status < 400 || status >= 500
-
 const refreshFailure = (answer: Answer, secrets: ReadonlyArray<Redacted.Redacted>): LoginExpired | RefreshFailed => {
   const { status } = answer
   const facts = factsOf(answer, secrets)
@@ -187,7 +186,7 @@ const refreshFailure = (answer: Answer, secrets: ReadonlyArray<Redacted.Redacted
   if (reason !== undefined) return new LoginExpired({ reason, ...facts })
   if (status === 401) return new LoginExpired({ reason: "unknown", ...facts })
   if (isSuccess(answer)) return new RefreshFailed({ reason: "answer", ...facts })
-  return new RefreshFailed({ reason: isTransient(status) ? "status" : "refused", ...facts })
+  return new RefreshFailed({ reason: isTransient(status) || status < 400 ? "status" : "refused", ...facts })
 }
 
 /** Codes for a denial by the user or an administrator (RFC 8628). */

@@ -1,6 +1,6 @@
 /**
- * Parses incomplete JSON: tool call arguments while they stream, for programs that show them, and error bodies that were
- * cut off.
+ * Parses incomplete JSON: tool call arguments while they stream, for programs that show them, and error bodies that
+ * were cut off.
  *
  * Appending deltas to a string is cheap. Parse when you render, not on every delta.
  *
